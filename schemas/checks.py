@@ -1,0 +1,145 @@
+"""Values that no schema can forbid: what makes a well-formed event unusable.
+
+One rule for all that tells a time: it may not lie more than a minute after its record's
+timestamp, so that a wrong clock moves no watermark.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from schemas.base import Event
+from schemas.errors import InvalidEvent
+from schemas.inference import InferenceRequest
+from schemas.observing import MetricReport
+from schemas.records import Tensor
+from schemas.topics import home_of
+
+MAX_AHEAD_MS = 60_000
+INLINE_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row of a frame that is unusable: its `_row`, and why."""
+
+    row: int
+    error: InvalidEvent
+
+
+def check(event: Event, timestamp: int) -> None:
+    """Raise InvalidEvent when an event makes no sense; `timestamp` is its record's, in ms."""
+    home = home_of(type(event))
+    if not all(getattr(event, name) != "" for name in home.key[:1]):
+        raise InvalidEvent("empty", home.key[0], f"{home.key[0]} is empty; it is needed as key")
+    if home.time is not None and getattr(event, home.time) > timestamp + MAX_AHEAD_MS:
+        raise _ahead(home.time, getattr(event, home.time), timestamp)
+    if isinstance(event, MetricReport):
+        _check_metric(event)
+    elif isinstance(event, InferenceRequest):
+        _check_request(event)
+
+
+def check_frame(frame: pl.DataFrame, event: type[Event]) -> tuple[pl.DataFrame, list[Refused]]:
+    """Split a frame (with `_row` and `_timestamp`) into the usable rows and the refused ones."""
+    wrong = _wrong(event)
+    if wrong is None or not bool(frame.select(wrong.any()).item()):
+        return frame, []
+    refused: list[Refused] = []
+    good: list[int] = []
+    for position, row in enumerate(frame.iter_rows(named=True)):
+        timestamp, place = row["_timestamp"], row["_row"]
+        try:
+            _check_row(row, event, timestamp)
+        except InvalidEvent as error:
+            refused.append(Refused(place, error))
+        else:
+            good.append(position)
+    return frame[good], refused
+
+
+def _wrong(event: type[Event]) -> pl.Expr | None:
+    home = home_of(event)
+    conditions = []
+    if home.time is not None:
+        conditions.append(pl.col(home.time) > pl.col("_timestamp") + MAX_AHEAD_MS)
+    if event is MetricReport:
+        conditions += [
+            ~pl.col("value").is_finite(),
+            pl.col("app") == "",
+            pl.col("metric") == "",
+        ]
+    return pl.any_horizontal(conditions) if conditions else None
+
+
+def _check_row(row: dict[str, object], event: type[Event], timestamp: int) -> None:
+    home = home_of(event)
+    if home.time is not None:
+        when = row[home.time]
+        if isinstance(when, int) and when > timestamp + MAX_AHEAD_MS:
+            raise _ahead(home.time, when, timestamp)
+    if event is MetricReport:
+        fields = MetricReport.__slots__
+        _check_metric(MetricReport(**{name: row[name] for name in fields}))  # type: ignore[arg-type]
+
+
+def _ahead(field: str, when: int, timestamp: int) -> InvalidEvent:
+    seconds = (when - timestamp) / 1000
+    return InvalidEvent(
+        "time-ahead",
+        field,
+        f"{field} lies {seconds:.0f} s after the record's timestamp; at most "
+        f"{MAX_AHEAD_MS // 1000} s are allowed: mend the producer's clock",
+    )
+
+
+def _check_metric(event: MetricReport) -> None:
+    if not math.isfinite(event.value):
+        raise InvalidEvent(
+            "not-finite", "value", f"value is {event.value}; report finite numbers or nothing"
+        )
+    for name in ("app", "metric"):
+        if getattr(event, name) == "":
+            raise InvalidEvent("empty", name, f"{name} is empty; name the series")
+
+
+def _check_request(event: InferenceRequest) -> None:
+    if event.deadline <= event.created_at:
+        raise InvalidEvent("deadline", "deadline", "the deadline is not after created_at")
+    if not event.inputs:
+        raise InvalidEvent("empty", "inputs", "a request needs at least one input tensor")
+    for tensor in event.inputs:
+        check_tensor(tensor)
+
+
+def check_tensor(tensor: Tensor) -> None:
+    """Raise InvalidEvent when a tensor's bytes do not fit its type and shape, or are too many."""
+    where = f"inputs.{tensor.name}"
+    if (tensor.data is None) == (tensor.reference is None):
+        raise InvalidEvent("tensor", where, "give either data or a reference")
+    if tensor.data is None:
+        if not tensor.digest:
+            raise InvalidEvent("tensor", where, "a reference needs the digest of its content")
+        return
+    if len(tensor.data) > INLINE_BYTES:
+        raise InvalidEvent(
+            "tensor", where, f"{len(tensor.data)} bytes inline; above {INLINE_BYTES} use a reference"
+        )
+    _check_shape(tensor, where, len(tensor.data))
+
+
+def _check_shape(tensor: Tensor, where: str, length: int) -> None:
+    try:
+        item = np.dtype(tensor.dtype)
+    except TypeError as error:
+        raise InvalidEvent("tensor", where, f"{tensor.dtype!r} is no numpy type") from error
+    if item.hasobject or any(size < 0 for size in tensor.shape):
+        raise InvalidEvent("tensor", where, "object types and negative sizes cannot be sent")
+    expected = math.prod(tensor.shape) * item.itemsize
+    if expected != length:
+        shape = "x".join(str(size) for size in tensor.shape)
+        raise InvalidEvent(
+            "tensor", where, f"{length} bytes where {tensor.dtype} {shape} needs {expected}"
+        )

@@ -1,0 +1,206 @@
+"""Events to bytes and back, one at a time, in the Confluent wire format (0, schema id, Avro).
+
+fastavro does the work, on schemas from which logical types are removed: an instant stays the
+integer that stands on the wire. Batches are decoded by `schemas.columns`.
+"""
+
+import io
+import json
+import struct
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import fastavro
+from fastavro.schema import parse_schema
+from fastavro.validation import ValidationError, validate
+
+from schemas import files, introspect
+from schemas.base import Event
+from schemas.errors import DecodeError, EncodeError
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+MAGIC = 0
+PREFIX = struct.Struct(">bI")
+SchemaLookup = Callable[[int], str]
+"""From a registry's schema id to the schema's JSON; raises KeyError when there is no such id."""
+
+
+def without_logical_types(schema: Any) -> Any:
+    """Return the schema with every logical type replaced by the type that it annotates."""
+    if isinstance(schema, list):
+        return [without_logical_types(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "logicalType" in schema and not isinstance(schema["type"], dict):
+        return schema["type"]
+    return {key: without_logical_types(value) for key, value in schema.items()}
+
+
+@lru_cache(maxsize=1024)
+def parsed(schema: str) -> Any:
+    """Return a schema, given as JSON, ready for fastavro and without logical types."""
+    return parse_schema(without_logical_types(json.loads(schema)))
+
+
+@lru_cache(maxsize=256)
+def _own(event: type) -> Any:
+    return parsed(files.text(event.__name__))
+
+
+def frame(schema_id: int, payload: bytes) -> bytes:
+    """Return a payload behind the Confluent prefix."""
+    return PREFIX.pack(MAGIC, schema_id) + payload
+
+
+def schema_id_of(value: bytes) -> int:
+    """Return the schema id that a message value names.
+
+    Raises DecodeError (not-framed) when it does not begin with the Confluent prefix.
+    """
+    if len(value) < PREFIX.size or value[0] != MAGIC:
+        raise DecodeError(
+            "not-framed",
+            "the value does not begin with byte 0 and a schema id; send it through a serializer "
+            "that speaks the Confluent wire format",
+        )
+    return int.from_bytes(value[1:5], "big")
+
+
+def pack(event: Event) -> bytes:
+    """Return the Avro body of an event, written with the newest schema of its record.
+
+    Raises EncodeError, naming the field, when a value does not fit the schema.
+    """
+    buffer = io.BytesIO()
+    record = type(event)
+    try:
+        plain = introspect.to_plain(record)(event)
+        fastavro.schemaless_writer(buffer, _own(record), plain)
+    except (ValueError, TypeError, OverflowError, AttributeError, struct.error) as error:
+        raise EncodeError(_why(event, error)) from error
+    return buffer.getvalue()
+
+
+def _why(event: Event, error: Exception) -> str:
+    record = type(event)
+    try:
+        validate(introspect.to_plain(record)(event), _own(record), raise_errors=True)
+    except ValidationError as invalid:
+        return f"{record.__name__}: {invalid}"
+    except (TypeError, AttributeError) as invalid:
+        return f"{record.__name__}: {invalid}"
+    return f"{record.__name__}: {error}"
+
+
+def unpack_plain(body: bytes, writer: str, reader: type[Event]) -> dict[str, Any]:
+    """Return the plain data of one Avro body written with `writer`, in the reader's newest shape.
+
+    Raises DecodeError (malformed, trailing-bytes, wrong-record).
+    """
+    written = parsed(writer)
+    buffer = io.BytesIO(body)
+    try:
+        plain = fastavro.schemaless_reader(buffer, written, _own(reader))
+    except (fastavro.read.SchemaResolutionError, KeyError) as error:
+        raise DecodeError("wrong-record", f"not a {reader.__name__}: {error}") from error
+    except (EOFError, ValueError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        text = str(error) or type(error).__name__
+        raise DecodeError("malformed", f"no {reader.__name__} can be read: {text}") from error
+    rest = len(body) - buffer.tell()
+    if rest:
+        raise DecodeError(
+            "trailing-bytes", f"{rest} bytes follow the {reader.__name__}; send one record each"
+        )
+    if not isinstance(plain, dict):
+        raise DecodeError("wrong-record", f"not a {reader.__name__}: the schema is no record")
+    return plain
+
+
+class Codec:
+    """Encodes with the ids that a registry gave, decodes with any schema that it knows."""
+
+    def __init__(self, ids: Mapping[type[Event], int], schema_of: SchemaLookup) -> None:
+        self._ids = ids
+        self._schema_of = schema_of
+
+    def encode(self, event: Event) -> bytes:
+        """Return the framed bytes of an event.
+
+        Raises EncodeError when a value does not fit the schema or the record has no id.
+        """
+        schema_id = self._ids.get(type(event))
+        if schema_id is None:
+            raise EncodeError(f"{type(event).__name__} is not registered; run `weir schemas register`")
+        return frame(schema_id, pack(event))
+
+    def writer_schema(self, schema_id: int) -> str:
+        """Return the JSON of a schema by its id.
+
+        Raises DecodeError (unknown-schema) when the registry has no such id.
+        """
+        try:
+            return self._schema_of(schema_id)
+        except KeyError as error:
+            raise DecodeError(
+                "unknown-schema",
+                f"the registry has no schema with id {schema_id}; register the schema first",
+            ) from error
+
+    def decode(self, value: bytes, *events: type[E]) -> E:
+        """Return the event in a framed value; it must be one of the given classes.
+
+        Raises DecodeError.
+        """
+        writer = self.writer_schema(schema_id_of(value))
+        reader = _reader(writer, events)
+        plain = unpack_plain(value[PREFIX.size :], writer, reader)
+        event: E = introspect.from_plain(reader)(plain)
+        return event
+
+
+def _reader(writer: str, events: tuple[type[E], ...]) -> type[E]:
+    if len(events) == 1:
+        return events[0]
+    name = record_name(writer)
+    for event in events:
+        if event.__name__ == name:
+            return event
+    allowed = ", ".join(event.__name__ for event in events)
+    raise DecodeError("wrong-record", f"a {name} does not belong here; allowed: {allowed}")
+
+
+@lru_cache(maxsize=1024)
+def record_name(schema: str) -> str:
+    """Return the record name, without namespace, of a schema given as JSON."""
+    top = json.loads(schema)
+    name = top.get("name", "") if isinstance(top, dict) else ""
+    return str(name).rpartition(".")[2]
+
+
+@lru_cache(maxsize=256)
+def _state_schema(state: type) -> Any:
+    return parse_schema(without_logical_types(introspect.avro_of(state, namespace="weir.state")))
+
+
+def pack_state(state: Any) -> bytes:
+    """Return a processor's state, a dataclass of Avro-compatible fields, as Avro bytes."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(
+        buffer, _state_schema(type(state)), introspect.to_plain(type(state))(state)
+    )
+    return buffer.getvalue()
+
+
+def unpack_state(data: bytes, state: type[T]) -> T:
+    """Return the state that `pack_state` wrote.
+
+    Raises DecodeError (malformed) when the bytes are no such state.
+    """
+    try:
+        plain = fastavro.schemaless_reader(io.BytesIO(data), _state_schema(state), None)
+    except (EOFError, ValueError, IndexError, TypeError, OverflowError) as error:
+        raise DecodeError("malformed", f"no {state.__name__} can be read: {error}") from error
+    built: T = introspect.from_plain(state)(plain)
+    return built

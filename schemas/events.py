@@ -1,0 +1,57 @@
+"""Every event by the name of its record."""
+
+from typing import TypeVar
+
+from schemas import decisions as d
+from schemas import inference as i
+from schemas import observing as o
+from schemas import registrations as r
+from schemas.base import Event
+from schemas.errors import UnknownContract
+
+E = TypeVar("E", bound=Event)
+
+EVENTS: dict[str, type[Event]] = {
+    event.__name__: event
+    for event in (
+        r.ApplicationRegistered,
+        r.ServiceRegistered,
+        r.InstanceReported,
+        r.NodeReported,
+        r.ConsumerRegistered,
+        r.ModelPublished,
+        r.ContractRegistered,
+        r.WindowDefined,
+        r.MetricDefined,
+        r.RuleDefined,
+        r.PolicySelected,
+        o.MetricReport,
+        o.Observation,
+        o.DriftDetected,
+        o.QualityEvaluated,
+        o.ContractViolated,
+        i.InferenceRequest,
+        i.InferenceTask,
+        i.InferenceResult,
+        i.InferenceResponse,
+        i.GroundTruth,
+        d.EnsembleSelected,
+        d.PlacementRequested,
+        d.PlacementDecided,
+        d.DeploymentObserved,
+        d.ActionTaken,
+        d.DeadLetter,
+        d.Snapshot,
+    )
+}
+
+
+def event_named(name: str) -> type[Event]:
+    """Return the event class of a record name, with or without the namespace.
+
+    Raises UnknownContract when there is none.
+    """
+    event = EVENTS.get(name.removeprefix("weir."))
+    if event is None:
+        raise UnknownContract(f"no event {name!r}; known: {', '.join(EVENTS)}")
+    return event

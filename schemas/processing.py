@@ -1,0 +1,132 @@
+"""What a processor is: a pure state machine over batches of events.
+
+Everything that decides in Weir has this shape, whichever host runs it. A processor knows no
+clock, no randomness and no I/O: time is `now_ms` of the batch, the world is its catalogue.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+import polars as pl
+
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+
+B = TypeVar("B", contravariant=True)
+Partition = tuple[str, int]
+"""A topic and a partition of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event and where it stood; `timestamp` is the broker's, ms since the epoch."""
+
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events in offset order per input partition, the host's clock (ms), and the catalogue.
+
+    An empty batch is a timer.
+    """
+
+    records: tuple[Record, ...]
+    now_ms: int
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The same for a hot processor: the events of one input partition as a polars frame.
+
+    Columns are the fields of the event (instants as Int64 ms) and `_offset`, Int64, ascending.
+    An empty frame is a timer.
+    """
+
+    frame: pl.DataFrame
+    topic: str
+    partition: int
+    now_ms: int
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Directed:
+    """An output that goes to a topic of its own; partition None lets the key decide."""
+
+    event: Event
+    topic: str
+    partition: int | None = None
+
+
+Output = Event | Directed
+
+
+class Processor(Protocol[B]):
+    """A pure state machine, one instance per partition; see the laws in tests/contracts."""
+
+    def process(self, batch: B) -> Sequence[Output]:
+        """Apply a batch and return what follows from it, in order."""
+        ...
+
+    def wake_at(self) -> int | None:
+        """Return when (ms) an empty batch is due; None while no timer is needed."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the state as bytes; equal states give equal bytes."""
+        ...
+
+    def restore(self, data: bytes) -> None:
+        """Take over a state.
+
+        Raises schemas.errors.DecodeError when the bytes are none.
+        """
+        ...
+
+
+@runtime_checkable
+class Rebuildable(Protocol):
+    """A processor whose open windows are read again from the log instead of snapshotted.
+
+    The host commits `oldest_needed`, and after `restore` hands the events from there up to the
+    applied offset to `rebuild`, which emits nothing and counts nothing twice.
+    """
+
+    def oldest_needed(self) -> Mapping[Partition, int]:
+        """Return the lowest offset per input partition that an open window needs."""
+        ...
+
+    def rebuild(self, batch: Columns) -> None:
+        """Take events that had been applied before the snapshot into open windows again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How hosts know a processor.
+
+    `build` makes the instance of one partition; `parameters` identifies its configuration: a
+    snapshot taken under other parameters or another `format` is not restored. `singleton`
+    processors own all partitions of their inputs with one instance. `transactional` ones have
+    outputs, snapshot and offsets in one Kafka transaction; the others trade that for latency: the
+    host commits what `oldest_needed` says and takes no snapshot. `catalogue` lists the event
+    classes that the processor looks up.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[type[Event], ...]
+    build: Callable[[int], "Processor[Batch] | Processor[Columns]"]
+    parameters: str
+    format: int = 1
+    columnar: bool = False
+    transactional: bool = True
+    singleton: bool = False
+    catalogue: tuple[type[Event], ...] = ()

@@ -1,0 +1,295 @@
+"""The catalogue: who and what exists. Every topic here is compacted; a tombstone removes.
+
+Every field is documented, with its unit, in `avro/<record>/<version>.avsc`, which is the truth;
+a test holds the two together.
+"""
+
+from dataclasses import dataclass
+
+from schemas.base import Event, Timestamp
+from schemas.records import KeyValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of an application: alternative services for the same task."""
+
+    stage: str
+    stage_id: str
+    services: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    modality: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRegistered(Event):
+    """An application, its stages and the graph of services that serve it."""
+
+    app: str
+    app_id: str
+    run: str
+    user: str
+    owner: str
+    stages: tuple[Stage, ...] = ()
+    shards: int = 1
+    tags: tuple[KeyValue, ...] = ()
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way of running a service: precision and device."""
+
+    name: str
+    precision: str
+    device: str
+    artifact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRegistered(Event):
+    """A model or microservice that can be placed on nodes."""
+
+    service: str
+    service_id: str
+    app: str
+    stage: str
+    model: str
+    image: str
+    artifact: str
+    digest: str | None = None
+    format: str
+    environment: tuple[KeyValue, ...] = ()
+    arguments: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    cpu_milli: int
+    cpu_per_core_milli: tuple[int, ...] = ()
+    memory_mib: int
+    gpu_milli: int = 0
+    accelerators: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    sensitivity: str = "none"
+    replicas: int = 1
+    priority: int = 0
+    latency_ms: float | None = None
+    accuracy: float | None = None
+    cost: float = 0.0
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReported(Event):
+    """A running copy of a service, by its own heartbeat."""
+
+    instance: str
+    service: str
+    app: str
+    stage: str
+    node: str
+    worker: str
+    task_topic: str
+    address: str | None = None
+    model_version: str
+    parameter_version: str | None = None
+    tags: tuple[str, ...] = ()
+    run: str
+    user: str
+    method: str
+    role: str
+    metadata: tuple[KeyValue, ...] = ()
+    health: str
+    message: str | None = None
+    queued: int = 0
+    queue_ms: float = 0.0
+    heartbeat: Timestamp
+    expires_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """One processor core."""
+
+    capacity_milli: int
+    used_milli: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU of a node."""
+
+    index: int
+    model: str
+    memory_mib: int
+    memory_used_mib: int = 0
+    used_milli: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReported(Event):
+    """A node: what it has and how it is, by heartbeat."""
+
+    node: str
+    zone: str = ""
+    cpu_milli: int
+    cpu_used_milli: int = 0
+    cores: tuple[Core, ...] = ()
+    memory_mib: int
+    memory_used_mib: int = 0
+    disk_mib: int = 0
+    gpus: tuple[Gpu, ...] = ()
+    labels: tuple[KeyValue, ...] = ()
+    taints: tuple[str, ...] = ()
+    architecture: str
+    operating_system: str
+    software: tuple[KeyValue, ...] = ()
+    network_mbps: float | None = None
+    speed: float = 1.0
+    status: str
+    message: str | None = None
+    heartbeat: Timestamp
+    expires_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerRegistered(Event):
+    """A party that may ask applications for inference."""
+
+    consumer: str
+    apps: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    priority: int = 0
+    rate_per_s: float | None = None
+    share: float = 1.0
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Name, type and shape that a model expects or returns."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPublished(Event):
+    """A model artifact and what it takes and gives."""
+
+    model: str
+    version: str
+    uri: str
+    digest: str
+    format: str
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    provenance: tuple[KeyValue, ...] = ()
+    published_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One condition of a contract on an observed metric."""
+
+    name: str
+    metric: str
+    statistic: str
+    operator: str
+    threshold: float
+    window_ms: int
+    tolerance: float = 0.0
+    min_count: int = 1
+    stage: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """How much one objective counts."""
+
+    objective: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractRegistered(Event):
+    """What a consumer was promised of an application."""
+
+    contract: str
+    consumer: str
+    app: str
+    owner: str
+    version: int = 1
+    clauses: tuple[Clause, ...] = ()
+    priority: int = 0
+    weights: tuple[Weight, ...] = ()
+    max_members: int = 3
+    valid_from: Timestamp | None = None
+    valid_until: Timestamp | None = None
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowDefined(Event):
+    """How a set of series is windowed."""
+
+    name: str
+    app: str = ""
+    metric: str = ""
+    kind: str = "tumbling"
+    size_ms: int
+    allowed_lateness_ms: int = 0
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDefined(Event):
+    """A metric that applications may report and contracts may name."""
+
+    name: str
+    metric: str
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    description: str
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleDefined(Event):
+    """A quality rule of the first tier: a threshold with hysteresis."""
+
+    name: str
+    app: str = ""
+    metric: str
+    statistic: str
+    operator: str
+    threshold: float
+    clear_threshold: float | None = None
+    for_windows: int = 1
+    clear_windows: int = 1
+    severity: str = "warning"
+    registered_at: Timestamp
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySelected(Event):
+    """Which algorithm with which parameters is in force for a component."""
+
+    scope: str
+    component: str
+    algorithm: str
+    parameters: tuple[KeyValue, ...] = ()
+    mode: str = "act"
+    selected_at: Timestamp
+    event_id: str

@@ -1,0 +1,140 @@
+"""The topic table: what stands where, under which key, for how long.
+
+Topics that are joined have equal partition counts: the requests group (requests, results,
+responses, labels, keyed by request id) and the application group (observations, drifts, quality,
+violations, ensembles, keyed by application).
+"""
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+from schemas import decisions as d
+from schemas import inference as i
+from schemas import observing as o
+from schemas import registrations as r
+from schemas.base import Event
+from schemas.errors import UnknownContract
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+PARTITIONS = 4
+TASKS_PREFIX = "weir.tasks."
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table.
+
+    `key` names the fields that make the message key, joined by '/'; `time` the field that says
+    when the event happened; `retention_ms` is ignored for compacted topics.
+    """
+
+    name: str
+    events: tuple[type[Event], ...]
+    key: tuple[str, ...]
+    partitions: int = 1
+    compacted: bool = False
+    retention_ms: int = 7 * DAY_MS
+    max_bytes: int = 1_048_576
+    time: str | None = None
+
+    def config(self) -> dict[str, str]:
+        """Return the broker's topic configuration."""
+        if self.compacted:
+            return {"cleanup.policy": "compact", "max.message.bytes": str(self.max_bytes)}
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_bytes),
+        }
+
+
+SERIES = ("app", "stage", "service", "instance", "node", "metric")
+"""Fields that identify a series."""
+
+_TABLE = (
+    Topic("weir.apps", (r.ApplicationRegistered,), ("app",), compacted=True),
+    Topic("weir.services", (r.ServiceRegistered,), ("service",), compacted=True),
+    Topic("weir.instances", (r.InstanceReported,), ("instance",), compacted=True),
+    Topic("weir.nodes", (r.NodeReported,), ("node",), compacted=True),
+    Topic("weir.consumers", (r.ConsumerRegistered,), ("consumer",), compacted=True),
+    Topic("weir.models", (r.ModelPublished,), ("model",), compacted=True),
+    Topic("weir.contracts", (r.ContractRegistered,), ("contract",), compacted=True),
+    Topic(
+        "weir.definitions",
+        (r.WindowDefined, r.MetricDefined, r.RuleDefined),
+        ("name",),
+        compacted=True,
+    ),
+    Topic("weir.policies", (r.PolicySelected,), ("scope",), compacted=True),
+    Topic("weir.metrics", (o.MetricReport,), SERIES, PARTITIONS, time="event_time"),
+    Topic("weir.requests", (i.InferenceRequest,), ("request_id",), PARTITIONS, time="created_at"),
+    Topic("weir.results", (i.InferenceResult,), ("request_id",), PARTITIONS, time="finished_at"),
+    Topic("weir.responses", (i.InferenceResponse,), ("request_id",), PARTITIONS),
+    Topic("weir.labels", (i.GroundTruth,), ("request_id",), PARTITIONS, time="known_at"),
+    Topic("weir.observations", (o.Observation,), ("app",), PARTITIONS),
+    Topic("weir.drifts", (o.DriftDetected,), ("app",), PARTITIONS),
+    Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),
+    Topic("weir.violations", (o.ContractViolated,), ("app",), PARTITIONS),
+    Topic("weir.ensembles", (d.EnsembleSelected,), ("app",), PARTITIONS, compacted=True),
+    Topic("weir.control", (d.PlacementRequested,), ("app",)),
+    Topic("weir.placements", (d.PlacementDecided,), ("service",), compacted=True),
+    Topic("weir.deployments", (d.DeploymentObserved,), ("service",), compacted=True),
+    Topic("weir.actions", (d.ActionTaken,), ("target",)),
+    Topic("weir.deadletters", (d.DeadLetter,), ("topic",)),
+    Topic("weir.snapshots", (d.Snapshot,), ("key",), compacted=True, max_bytes=8 * 1_048_576),
+)
+
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in _TABLE}
+_TASKS = Topic(TASKS_PREFIX, (i.InferenceTask,), ("request_id",), retention_ms=HOUR_MS)
+_HOME: dict[type[Event], Topic] = {
+    event: topic for topic in (*_TABLE, _TASKS) for event in topic.events
+}
+CATALOGUE: tuple[Topic, ...] = tuple(topic for topic in _TABLE if topic.compacted)[:-1]
+"""Compacted topics that describe the world; all but the snapshots."""
+
+
+def topic_named(name: str) -> Topic:
+    """Return the row of a topic, weir.tasks.<worker> included.
+
+    Raises UnknownContract when the table has no such topic.
+    """
+    if name.startswith(TASKS_PREFIX) and len(name) > len(TASKS_PREFIX):
+        return Topic(name, _TASKS.events, _TASKS.key, retention_ms=_TASKS.retention_ms)
+    if name not in TOPICS:
+        raise UnknownContract(f"no topic {name!r} in the topic table; known: {', '.join(TOPICS)}")
+    return TOPICS[name]
+
+
+def home_of(event: type[Event]) -> Topic:
+    """Return the row of the topic on which events of this class stand."""
+    return _HOME[event]
+
+
+def task_topic(worker: str) -> str:
+    """Return the task topic of a worker."""
+    return f"{TASKS_PREFIX}{worker}"
+
+
+def topic_of(event: Event) -> str:
+    """Return the name of the topic that this event goes to."""
+    if isinstance(event, i.InferenceTask):
+        return task_topic(event.worker)
+    return _HOME[type(event)].name
+
+
+def key_of(event: Event) -> str:
+    """Return the message key of this event."""
+    return "/".join(str(attrgetter(name)(event)) for name in _HOME[type(event)].key)
+
+
+def subject_of(event: type[Event], topic: str | None = None) -> str:
+    """Return the registry subject: TopicNameStrategy, TopicRecordNameStrategy where types share.
+
+    Task topics share the one subject weir.tasks-value.
+    """
+    home = _HOME[event]
+    if home is _TASKS:
+        return "weir.tasks-value"
+    name = topic or home.name
+    return f"{name}-weir.{event.__name__}" if len(home.events) > 1 else f"{name}-value"

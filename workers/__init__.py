@@ -1,0 +1,1 @@
+"""The processes of Weir on confluent-kafka: hosts, inference workers, sink, probe and client."""

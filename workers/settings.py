@@ -1,0 +1,143 @@
+"""Settings of a process, as frozen sections that are passed down; nothing here reads anything.
+
+`streams.settings` reads them from a file and the environment.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(Section):
+    """How to reach Kafka."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="host:port, comma-separated")
+    cluster: str = Field("", description="cluster id; asked of the broker when empty")
+    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
+    sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca: str = Field("", description="path of the CA certificates")
+    ssl_certificate: str = Field("", description="path of the client certificate")
+    ssl_key: str = Field("", description="path of the client key")
+    fetch_wait_ms: int = Field(5, ge=1, description="longest wait of a fetch for more data, ms")
+    session_timeout_ms: int = Field(6000, ge=1000, description="member counts as lost after, ms")
+    replication: int = Field(1, ge=1, description="replication factor of topics that are created")
+
+
+class RegistrySettings(Section):
+    """How to reach the schema registry."""
+
+    url: str = "http://127.0.0.1:8081"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ssl_ca: str = ""
+
+
+class ClickHouseSettings(Section):
+    """How to reach ClickHouse."""
+
+    host: str = "127.0.0.1"
+    port: int = 8123
+    username: str = "default"
+    password: SecretStr = SecretStr("")
+    database: str = "weir"
+    secure: bool = False
+
+
+class HostSettings(Section):
+    """How the batch host works."""
+
+    batch: int = Field(5000, ge=1, description="most messages a poll")
+    poll_ms: int = Field(50, ge=1, description="longest wait for the first message, ms")
+    slot: str = Field("0", description="static slot of this process; part of transactional ids")
+    max_bad_share: float = Field(
+        0.5, gt=0, le=1, description="share of dead letters in 1,000 messages at which it stops"
+    )
+
+
+class NodeSection(Section):
+    """One simulated node of the local actuator."""
+
+    name: str
+    cpu_milli: int = Field(gt=0)
+    memory_mib: int = Field(gt=0)
+    speed: float = Field(1.0, gt=0, description="execution speed relative to this machine")
+    zone: str = ""
+    labels: dict[str, str] = {}
+
+
+class LocalSettings(Section):
+    """The local actuator: which nodes this machine plays."""
+
+    nodes: tuple[NodeSection, ...] = ()
+    heartbeat_ms: int = Field(1000, ge=50)
+    expiry_ms: int = Field(5000, ge=200)
+    cooldown_ms: int = Field(15000, ge=0, description="a node whose worker crashed rests so long")
+
+
+class WorkerSettings(Section):
+    """One inference worker."""
+
+    node: str = ""
+    worker: str = ""
+    speed: float = Field(1.0, gt=0)
+    heartbeat_ms: int = Field(500, ge=50)
+    expiry_ms: int = Field(2500, ge=200)
+    queue_ms: int = Field(2000, ge=1, description="most predicted work in the queue, ms")
+    queue_tasks: int = Field(1000, ge=1, description="most tasks in the queue")
+    metrics_port: int = Field(0, ge=0, description="port of /metrics, /live, /ready; 0 for none")
+
+
+class Identity(Section):
+    """Who a probe reports for."""
+
+    app: str = ""
+    run: str = ""
+    user: str = ""
+    stage: str = ""
+    service: str = ""
+    instance: str = ""
+    node: str = ""
+
+
+class Settings(Section):
+    """All sections together."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    registry: RegistrySettings = RegistrySettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    host: HostSettings = HostSettings()
+    local: LocalSettings = LocalSettings()
+    worker: WorkerSettings = WorkerSettings()
+    identity: Identity = Identity()
+    data_dir: Path = Path("weir-data")
+    log_level: str = "INFO"
+    log_json: bool = False
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that give a child process the same settings."""
+        variables: dict[str, str] = {}
+        for name, value in self:
+            if isinstance(value, Section):
+                pairs = {f"WEIR_{name}__{key}": inner for key, inner in value}
+                variables |= {key.upper(): _text(inner) for key, inner in pairs.items()}
+            else:
+                variables[f"WEIR_{name}".upper()] = _text(value)
+        return variables
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return json.dumps([item.model_dump(mode="json") for item in value])
+    return str(value)
