@@ -200,3 +200,4 @@ class Snapshot(Event):
     positions: tuple[Position, ...] = ()
     state: bytes
     taken_at: Timestamp
+    seen: bytes = b""
