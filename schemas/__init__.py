@@ -1,1 +1,1 @@
-"""The contracts of Weir: Avro schemas, typed events, topics, and the codecs between them and bytes."""
+"""The contracts of Weir: Avro schemas, typed events, topics, and codecs between them and bytes."""

@@ -125,7 +125,9 @@ def check_tensor(tensor: Tensor) -> None:
         return
     if len(tensor.data) > INLINE_BYTES:
         raise InvalidEvent(
-            "tensor", where, f"{len(tensor.data)} bytes inline; above {INLINE_BYTES} use a reference"
+            "tensor",
+            where,
+            f"{len(tensor.data)} bytes inline; above {INLINE_BYTES} use a reference",
         )
     _check_shape(tensor, where, len(tensor.data))
 

@@ -132,7 +132,9 @@ class Codec:
         """
         schema_id = self._ids.get(type(event))
         if schema_id is None:
-            raise EncodeError(f"{type(event).__name__} is not registered; run `weir schemas register`")
+            raise EncodeError(
+                f"{type(event).__name__} is not registered; run `weir schemas register`"
+            )
         return frame(schema_id, pack(event))
 
     def writer_schema(self, schema_id: int) -> str:

@@ -93,7 +93,9 @@ def _decode_group(
     except DecodeError as error:
         return _empty(event), [Bad(row, error) for row in rows]
     if record_name(writer) != event.__name__:
-        wrong = DecodeError("wrong-record", f"a {record_name(writer)} where {event.__name__} stands")
+        wrong = DecodeError(
+            "wrong-record", f"a {record_name(writer)} where {event.__name__} stands"
+        )
         return _empty(event), [Bad(row, wrong) for row in rows]
     bodies = [values[row][PREFIX.size :] for row in rows]
     if _readable(writer):

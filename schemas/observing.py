@@ -12,7 +12,7 @@ from schemas.records import SourceRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricReport(Event):
-    """One measurement. Lean on purpose: run, user, tags belong to the instance and are joined in SQL."""
+    """One measurement; run, user and tags belong to the instance and are joined in SQL."""
 
     event_time: Timestamp
     app: str

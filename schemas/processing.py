@@ -6,14 +6,14 @@ clock, no randomness and no I/O: time is `now_ms` of the batch, the world is its
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 
-B = TypeVar("B", contravariant=True)
+B_contra = TypeVar("B_contra", contravariant=True)
 Partition = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -68,10 +68,10 @@ class Directed:
 Output = Event | Directed
 
 
-class Processor(Protocol[B]):
+class Processor(Protocol[B_contra]):
     """A pure state machine, one instance per partition; see the laws in tests/contracts."""
 
-    def process(self, batch: B) -> Sequence[Output]:
+    def process(self, batch: B_contra) -> Sequence[Output]:
         """Apply a batch and return what follows from it, in order."""
         ...
 

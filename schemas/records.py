@@ -7,10 +7,12 @@ a test holds the two together.
 from dataclasses import dataclass
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyValue:
-    """One entry of an open set of properties (Avro maps are not used: columnar readers cannot decode them)."""
+    """One entry of an open set of properties.
+
+    Avro maps are not used: columnar readers cannot decode them.
+    """
 
     key: str
     value: str

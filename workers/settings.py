@@ -19,18 +19,26 @@ class Section(BaseModel):
 class KafkaSettings(Section):
     """How to reach Kafka."""
 
-    bootstrap: str = Field("127.0.0.1:9092", description="host:port, comma-separated")
-    cluster: str = Field("", description="cluster id; asked of the broker when empty")
-    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
-    sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    bootstrap: str = Field(default="127.0.0.1:9092", description="host:port, comma-separated")
+    cluster: str = Field(default="", description="cluster id; asked of the broker when empty")
+    security_protocol: str = Field(
+        default="PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"
+    )
+    sasl_mechanism: str = Field(default="", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
-    ssl_ca: str = Field("", description="path of the CA certificates")
-    ssl_certificate: str = Field("", description="path of the client certificate")
-    ssl_key: str = Field("", description="path of the client key")
-    fetch_wait_ms: int = Field(5, ge=1, description="longest wait of a fetch for more data, ms")
-    session_timeout_ms: int = Field(6000, ge=1000, description="member counts as lost after, ms")
-    replication: int = Field(1, ge=1, description="replication factor of topics that are created")
+    ssl_ca: str = Field(default="", description="path of the CA certificates")
+    ssl_certificate: str = Field(default="", description="path of the client certificate")
+    ssl_key: str = Field(default="", description="path of the client key")
+    fetch_wait_ms: int = Field(
+        default=5, ge=1, description="longest wait of a fetch for more data, ms"
+    )
+    session_timeout_ms: int = Field(
+        default=6000, ge=1000, description="member counts as lost after, ms"
+    )
+    replication: int = Field(
+        default=1, ge=1, description="replication factor of topics that are created"
+    )
 
 
 class RegistrySettings(Section):
@@ -56,11 +64,16 @@ class ClickHouseSettings(Section):
 class HostSettings(Section):
     """How the batch host works."""
 
-    batch: int = Field(5000, ge=1, description="most messages a poll")
-    poll_ms: int = Field(50, ge=1, description="longest wait for the first message, ms")
-    slot: str = Field("0", description="static slot of this process; part of transactional ids")
+    batch: int = Field(default=5000, ge=1, description="most messages a poll")
+    poll_ms: int = Field(default=50, ge=1, description="longest wait for the first message, ms")
+    slot: str = Field(
+        default="0", description="static slot of this process; part of transactional ids"
+    )
     max_bad_share: float = Field(
-        0.5, gt=0, le=1, description="share of dead letters in 1,000 messages at which it stops"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="share of dead letters in 1,000 messages at which it stops",
     )
 
 
@@ -70,7 +83,7 @@ class NodeSection(Section):
     name: str
     cpu_milli: int = Field(gt=0)
     memory_mib: int = Field(gt=0)
-    speed: float = Field(1.0, gt=0, description="execution speed relative to this machine")
+    speed: float = Field(default=1.0, gt=0, description="execution speed relative to this machine")
     zone: str = ""
     labels: dict[str, str] = {}
 
@@ -79,9 +92,11 @@ class LocalSettings(Section):
     """The local actuator: which nodes this machine plays."""
 
     nodes: tuple[NodeSection, ...] = ()
-    heartbeat_ms: int = Field(1000, ge=50)
-    expiry_ms: int = Field(5000, ge=200)
-    cooldown_ms: int = Field(15000, ge=0, description="a node whose worker crashed rests so long")
+    heartbeat_ms: int = Field(default=1000, ge=50)
+    expiry_ms: int = Field(default=5000, ge=200)
+    cooldown_ms: int = Field(
+        default=15000, ge=0, description="a node whose worker crashed rests so long"
+    )
 
 
 class WorkerSettings(Section):
@@ -89,12 +104,14 @@ class WorkerSettings(Section):
 
     node: str = ""
     worker: str = ""
-    speed: float = Field(1.0, gt=0)
-    heartbeat_ms: int = Field(500, ge=50)
-    expiry_ms: int = Field(2500, ge=200)
-    queue_ms: int = Field(2000, ge=1, description="most predicted work in the queue, ms")
-    queue_tasks: int = Field(1000, ge=1, description="most tasks in the queue")
-    metrics_port: int = Field(0, ge=0, description="port of /metrics, /live, /ready; 0 for none")
+    speed: float = Field(default=1.0, gt=0)
+    heartbeat_ms: int = Field(default=500, ge=50)
+    expiry_ms: int = Field(default=2500, ge=200)
+    queue_ms: int = Field(default=2000, ge=1, description="most predicted work in the queue, ms")
+    queue_tasks: int = Field(default=1000, ge=1, description="most tasks in the queue")
+    metrics_port: int = Field(
+        default=0, ge=0, description="port of /metrics, /live, /ready; 0 for none"
+    )
 
 
 class Identity(Section):
