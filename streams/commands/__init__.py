@@ -1,0 +1,1 @@
+"""The commands of `weir`, one module per noun, imported when they are called."""

@@ -1,0 +1,1 @@
+"""The whole stack on one machine: broker, schema registry, ClickHouse and their supervision."""

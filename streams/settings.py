@@ -1,0 +1,96 @@
+"""Settings read once, in the command: a TOML file, then `WEIR_` variables, which win.
+
+`WEIR_KAFKA__BOOTSTRAP` is `bootstrap` in section `[kafka]` of the file; lists are JSON. Whatever
+is not a known key is an error, so that a misspelt one is not silently ignored.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.sources.utils import parse_env_vars
+
+from streams import errors
+from workers.settings import Settings
+
+PREFIX = "WEIR_"
+
+
+class _Shape(Settings, BaseSettings):
+    """The settings as pydantic-settings wants to see them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+
+class _Environment(EnvSettingsSource):
+    """Reads the variables that it is given instead of those of this process."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._given = environ
+        super().__init__(_Shape)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(self._given)
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return a list written as JSON. Raises SettingsError, naming the key, when it is none."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError as error:
+            raise errors.SettingsError(f"setting {field_name} is no JSON: {error}") from error
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings in force: defaults, then the file, then the variables.
+
+    `environ` defaults to this process's environment. Raises SettingsError, naming the key, for
+    one that is unknown or has an unusable value, and for a file that cannot be read.
+    """
+    variables = os.environ if environ is None else environ
+    _refuse_unknown(variables)
+    try:
+        values = _merged(_from_file(config) if config else {}, _Environment(variables)())
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise errors.SettingsError(_why(error)) from error
+
+
+def _from_file(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise errors.SettingsError(f"settings file {config}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise errors.SettingsError(f"settings file {config} is no TOML: {error}") from error
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    for name in sorted(environ):
+        if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in known:
+            raise errors.SettingsError(
+                f"unknown variable {name}; known: {', '.join(sorted(known))} (sections with __key)"
+            )
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(under)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        result[key] = _merged(below or {}, value) if both else value
+    return result
+
+
+def _why(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        variable = f"{PREFIX}{'__'.join(str(part) for part in problem['loc'])}".upper()
+        problems.append(f"setting {key} ({variable}): {problem['msg']}")
+    return "; ".join(problems)
