@@ -1,0 +1,57 @@
+"""Errors of the processes.
+
+WorkerError
+├── Unavailable              something outside that is needed cannot be reached (exit code 3)
+│   ├── KafkaUnavailable
+│   ├── RegistryUnavailable
+│   └── ClickHouseUnavailable
+├── SchemaRefused            the registry refused a schema; the message says what is incompatible
+├── ClickHouseRefused        ClickHouse refused a statement; the message is its own
+└── HostStopped              a host had to stop; the message says why
+    ├── TooManyBad           more dead letters than it may write
+    └── Fenced               another process took over its transactional id
+"""
+
+
+class WorkerError(Exception):
+    """Base of all errors of this package."""
+
+
+class Unavailable(WorkerError):
+    """Something outside that is needed cannot be reached; commands end with exit code 3."""
+
+
+class KafkaUnavailable(Unavailable):
+    """No broker answers, or it refuses us."""
+
+
+class RegistryUnavailable(Unavailable):
+    """The schema registry does not answer, or refuses us."""
+
+
+class ClickHouseUnavailable(Unavailable):
+    """ClickHouse does not answer."""
+
+
+class ClickHouseRefused(WorkerError):
+    """ClickHouse refused a statement; the message is its own, `code` its number if it gave one."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SchemaRefused(WorkerError):
+    """The registry refused a schema; the message says what is incompatible."""
+
+
+class HostStopped(WorkerError):
+    """A host had to stop; the message says why."""
+
+
+class TooManyBad(HostStopped):
+    """More messages became dead letters than a host tolerates."""
+
+
+class Fenced(HostStopped):
+    """Another process took over the transactional id of this one."""

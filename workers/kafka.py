@@ -1,0 +1,290 @@
+"""The door to Kafka: clients with the settings that everything here relies on.
+
+Producers are idempotent with acks=all and place keys as Java's client does (murmur2). Consumers
+read committed data from the start, commit only what they are told, and share co-partitioned
+topics out by range. No end of a partition is asked for: partition-EOF events tell it, because a
+broker may answer ListOffsets with the first offset of the last batch.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from schemas.topics import Topic
+from workers.errors import KafkaUnavailable
+from workers.settings import KafkaSettings
+from workers.telemetry import plain_logger
+
+MAX_MESSAGE_BYTES = 16 * 1_048_576
+TRANSACTION_TIMEOUT_MS = 10_000
+REGISTRY_TOPIC = Topic("_schemas", (), (), compacted=True)
+"""The compacted topic of a schema registry that keeps its state in Kafka."""
+
+
+class RawMessage(Protocol):
+    """What hosts need of a message; confluent_kafka.Message is one, the local log's another."""
+
+    def topic(self) -> str | None:
+        """Return the topic."""
+        ...
+
+    def partition(self) -> int | None:
+        """Return the partition."""
+        ...
+
+    def offset(self) -> int | None:
+        """Return the offset."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Return the key."""
+        ...
+
+    def value(self) -> bytes | None:
+        """Return the value."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return the kind of the timestamp and the timestamp, ms since the epoch."""
+        ...
+
+
+def client_config(settings: KafkaSettings) -> dict[str, Any]:
+    """Return librdkafka's configuration common to all clients, security included."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap,
+        "security.protocol": settings.security_protocol,
+        "logger": plain_logger("librdkafka"),
+        "log.connection.close": False,
+        "reconnect.backoff.max.ms": 1000,
+        "retry.backoff.ms": 50,
+        "topic.metadata.refresh.interval.ms": 10_000,
+    }
+    optional = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": settings.sasl_password.get_secret_value(),
+        "ssl.ca.location": settings.ssl_ca,
+        "ssl.certificate.location": settings.ssl_certificate,
+        "ssl.key.location": settings.ssl_key,
+    }
+    return config | {key: value for key, value in optional.items() if value}
+
+
+def producer(settings: KafkaSettings, *, linger_ms: int = 5, **extra: Any) -> Producer:
+    """Return an idempotent producer (acks=all); `extra` are librdkafka properties, dots as '_'."""
+    return Producer(_producing(settings, linger_ms) | _dotted(extra))
+
+
+def transactional_producer(
+    settings: KafkaSettings, transactional_id: str, *, linger_ms: int = 2
+) -> Producer:
+    """Return a producer ready to begin transactions; whoever held the id before is fenced.
+
+    Raises KafkaUnavailable when no broker answers within 30 s.
+    """
+    config = _producing(settings, linger_ms) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+    }
+    made = Producer(config)
+    try:
+        made.init_transactions(30)
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+    return made
+
+
+def _producing(settings: KafkaSettings, linger_ms: int) -> dict[str, Any]:
+    return client_config(settings) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "linger.ms": linger_ms,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "topic.metadata.propagation.max.ms": 5_000,
+    }
+
+
+def consumer(settings: KafkaSettings, group: str, **extra: Any) -> Consumer:
+    """Return a consumer of a group; `extra` are librdkafka properties, dots as '_'."""
+    config = client_config(settings) | {
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": max(250, settings.session_timeout_ms // 6),
+        "fetch.wait.max.ms": settings.fetch_wait_ms,
+        "fetch.queue.backoff.ms": 50,
+        "fetch.error.backoff.ms": 100,
+        "allow.auto.create.topics": False,
+    }
+    return Consumer(config | _dotted(extra))
+
+
+def reader(settings: KafkaSettings, **extra: Any) -> Consumer:
+    """Return a consumer without a group, for partitions that are assigned by hand."""
+    return consumer(settings, "weir-ungrouped", **extra)
+
+
+def _dotted(extra: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace("_", "."): value for key, value in extra.items()}
+
+
+def admin(settings: KafkaSettings) -> AdminClient:
+    """Return a client that creates and describes topics."""
+    return AdminClient(client_config(settings))
+
+
+def unavailable(settings: KafkaSettings, error: KafkaException) -> KafkaUnavailable:
+    """Return the error that says which broker did not answer and what to do about it."""
+    cause = error.args[0] if error.args else error
+    text = cause.str() if isinstance(cause, KafkaError) else str(cause)
+    return KafkaUnavailable(
+        f"Kafka at {settings.bootstrap}: {text}; start it (`weir up`) or set WEIR_KAFKA__BOOTSTRAP"
+    )
+
+
+def cluster_id(settings: KafkaSettings, timeout_s: float = 10.0) -> str:
+    """Return the configured cluster id, or else the broker's.
+
+    Raises KafkaUnavailable.
+    """
+    if settings.cluster:
+        return settings.cluster
+    try:
+        return str(admin(settings).list_topics(timeout=timeout_s).cluster_id)
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+
+
+def partition_counts(settings: KafkaSettings, timeout_s: float = 10.0) -> dict[str, int]:
+    """Return the number of partitions of every topic.
+
+    Raises KafkaUnavailable.
+    """
+    try:
+        found = admin(settings).list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+    return {name: len(topic.partitions) for name, topic in found.items()}
+
+
+def create_topics(
+    settings: KafkaSettings, topics: Iterable[Topic], timeout_s: float = 30.0
+) -> list[str]:
+    """Create the topics that do not exist and return their names.
+
+    Raises KafkaUnavailable when the broker does not answer or refuses.
+    """
+    existing = partition_counts(settings, timeout_s)
+    wanted = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=settings.replication,
+            config=topic.config(),
+        )
+        for topic in topics
+        if topic.name not in existing
+    ]
+    if not wanted:
+        return []
+    client = admin(settings)
+    futures = client.create_topics(wanted, operation_timeout=timeout_s)
+    for future in futures.values():
+        _settle(settings, future, KafkaError.TOPIC_ALREADY_EXISTS, timeout_s)
+    return list(futures)
+
+
+def delete_topics(settings: KafkaSettings, names: Sequence[str], timeout_s: float = 30.0) -> None:
+    """Delete topics; those that do not exist are none of our business.
+
+    Raises KafkaUnavailable when the broker does not answer or refuses.
+    """
+    client = admin(settings)
+    futures = client.delete_topics(list(names), operation_timeout=timeout_s)
+    for future in futures.values():
+        _settle(settings, future, KafkaError.UNKNOWN_TOPIC_OR_PART, timeout_s)
+
+
+def _settle(settings: KafkaSettings, future: Any, allowed: int, timeout_s: float) -> None:
+    try:
+        future.result(timeout_s)
+    except KafkaException as error:
+        if error.args[0].code() != allowed:
+            raise unavailable(settings, error) from error
+
+
+def is_eof(message: Message) -> bool:
+    """Tell whether a polled message says that the end of its partition is reached."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
+
+
+def assign_all(
+    client: Consumer, settings: KafkaSettings, topics: Sequence[str]
+) -> set[TopicPartition]:
+    """Assign every partition of the topics from the beginning, and return them.
+
+    Raises KafkaUnavailable when a topic does not exist.
+    """
+    counts = partition_counts(settings)
+    missing = [topic for topic in topics if topic not in counts]
+    if missing:
+        raise KafkaUnavailable(
+            f"Kafka at {settings.bootstrap} has no topic {', '.join(missing)}; "
+            "create it with `weir topics create`"
+        )
+    partitions = [
+        TopicPartition(topic, partition, OFFSET_BEGINNING)
+        for topic in topics
+        for partition in range(counts[topic])
+    ]
+    client.assign(partitions)
+    return set(partitions)
+
+
+def read_all(
+    settings: KafkaSettings, topics: Sequence[str], timeout_s: float = 60.0
+) -> Iterator[Message]:
+    """Yield every committed message of the topics, up to the ends met on the way.
+
+    Raises KafkaUnavailable when the broker does not answer for `timeout_s`, or lacks a topic.
+    """
+    client = reader(settings)
+    try:
+        open_ends = {(tp.topic, tp.partition) for tp in assign_all(client, settings, topics)}
+        patience = time.monotonic() + timeout_s
+        while open_ends:
+            for message in client.consume(5000, 0.1 if len(open_ends) > 1 else 0.02):
+                patience = time.monotonic() + timeout_s
+                if is_eof(message):
+                    open_ends.discard((str(message.topic()), int(message.partition() or 0)))
+                elif message.error() is None:
+                    yield message
+            if time.monotonic() > patience:
+                names = ", ".join(sorted({topic for topic, _ in open_ends}))
+                raise KafkaUnavailable(
+                    f"Kafka at {settings.bootstrap}: no answer for {timeout_s:.0f} s "
+                    f"while reading {names}"
+                )
+    finally:
+        client.close()
