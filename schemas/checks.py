@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from schemas import introspect
 from schemas.base import Event
 from schemas.errors import InvalidEvent
 from schemas.inference import InferenceRequest
@@ -32,7 +33,7 @@ class Refused:
 def check(event: Event, timestamp: int) -> None:
     """Raise InvalidEvent when an event makes no sense; `timestamp` is its record's, in ms."""
     home = home_of(type(event))
-    if not all(getattr(event, name) != "" for name in home.key[:1]):
+    if getattr(event, home.key[0]) == "":
         raise InvalidEvent("empty", home.key[0], f"{home.key[0]} is empty; it is needed as key")
     if home.time is not None and getattr(event, home.time) > timestamp + MAX_AHEAD_MS:
         raise _ahead(home.time, getattr(event, home.time), timestamp)
@@ -44,45 +45,31 @@ def check(event: Event, timestamp: int) -> None:
 
 def check_frame(frame: pl.DataFrame, event: type[Event]) -> tuple[pl.DataFrame, list[Refused]]:
     """Split a frame (with `_row` and `_timestamp`) into the usable rows and the refused ones."""
-    wrong = _wrong(event)
-    if wrong is None or not bool(frame.select(wrong.any()).item()):
-        return frame, []
+    suspects = frame.filter(_suspicious(event))
+    build = introspect.from_plain(event)
     refused: list[Refused] = []
-    good: list[int] = []
-    for position, row in enumerate(frame.iter_rows(named=True)):
-        timestamp, place = row["_timestamp"], row["_row"]
+    for row in suspects.iter_rows(named=True):
+        plain = {name: value for name, value in row.items() if not name.startswith("_")}
         try:
-            _check_row(row, event, timestamp)
+            check(build(plain), row["_timestamp"])
         except InvalidEvent as error:
-            refused.append(Refused(place, error))
-        else:
-            good.append(position)
-    return frame[good], refused
+            refused.append(Refused(row["_row"], error))
+    if not refused:
+        return frame, []
+    return frame.filter(~pl.col("_row").is_in([bad.row for bad in refused])), refused
 
 
-def _wrong(event: type[Event]) -> pl.Expr | None:
+def _suspicious(event: type[Event]) -> pl.Expr:
+    """Return what holds for every row that `check` could refuse, and for few others."""
     home = home_of(event)
-    conditions = []
+    conditions = [pl.col(home.key[0]) == ""]
     if home.time is not None:
         conditions.append(pl.col(home.time) > pl.col("_timestamp") + MAX_AHEAD_MS)
     if event is MetricReport:
-        conditions += [
-            ~pl.col("value").is_finite(),
-            pl.col("app") == "",
-            pl.col("metric") == "",
-        ]
-    return pl.any_horizontal(conditions) if conditions else None
-
-
-def _check_row(row: dict[str, object], event: type[Event], timestamp: int) -> None:
-    home = home_of(event)
-    if home.time is not None:
-        when = row[home.time]
-        if isinstance(when, int) and when > timestamp + MAX_AHEAD_MS:
-            raise _ahead(home.time, when, timestamp)
-    if event is MetricReport:
-        fields = MetricReport.__slots__
-        _check_metric(MetricReport(**{name: row[name] for name in fields}))  # type: ignore[arg-type]
+        conditions += [~pl.col("value").is_finite(), pl.col("metric") == ""]
+    elif event is InferenceRequest:
+        conditions.append(pl.lit(value=True))
+    return pl.any_horizontal(conditions)
 
 
 def _ahead(field: str, when: int, timestamp: int) -> InvalidEvent:

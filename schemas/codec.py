@@ -7,12 +7,14 @@ integer that stands on the wire. Batches are decoded by `schemas.columns`.
 import io
 import json
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import fastavro
-from fastavro.schema import parse_schema
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from fastavro.validation import ValidationError, validate
 
 from schemas import files, introspect
@@ -23,6 +25,27 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 MAGIC = 0
 PREFIX = struct.Struct(">bI")
+_UNPARSABLE = (
+    SchemaParseException,
+    UnknownType,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+"""What json and fastavro raise on texts that are no Avro schema."""
+_UNREADABLE = (
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    struct.error,
+)
+"""What fastavro raises on bytes that do not follow the writer's schema."""
 SchemaLookup = Callable[[int], str]
 """From a registry's schema id to the schema's JSON; raises KeyError when there is no such id."""
 
@@ -33,20 +56,39 @@ def without_logical_types(schema: Any) -> Any:
         return [without_logical_types(branch) for branch in schema]
     if not isinstance(schema, dict):
         return schema
-    if "logicalType" in schema and not isinstance(schema["type"], dict):
-        return schema["type"]
-    return {key: without_logical_types(value) for key, value in schema.items()}
+    kind, plain = schema["type"], dict(schema)
+    if kind in ("record", "error"):
+        plain["fields"] = [
+            field | {"type": without_logical_types(field["type"])} for field in schema["fields"]
+        ]
+    elif kind in ("array", "map"):
+        inner = "items" if kind == "array" else "values"
+        plain[inner] = without_logical_types(schema[inner])
+    elif kind not in ("enum", "fixed"):
+        return without_logical_types(kind)
+    plain.pop("logicalType", None)
+    return plain
 
 
 @lru_cache(maxsize=1024)
-def parsed(schema: str) -> Any:
-    """Return a schema, given as JSON, ready for fastavro and without logical types."""
-    return parse_schema(without_logical_types(json.loads(schema)))
+def parsed(schema: str, count: int | None = None) -> Any:
+    """Return a record's schema, given as JSON, ready for fastavro and without logical types.
+
+    With `count`, only its first fields are kept. Raises DecodeError (bad-schema) when the text is
+    no Avro record.
+    """
+    try:
+        top = without_logical_types(json.loads(schema))
+        fields = top["fields"][:count]
+        return parse_schema(top | {"fields": fields})
+    except _UNPARSABLE as error:
+        raise DecodeError(
+            "bad-schema", f"the schema that the value names is no Avro record: {error}"
+        ) from error
 
 
-@lru_cache(maxsize=256)
-def _own(event: type) -> Any:
-    return parsed(files.text(event.__name__))
+def _own(record: str) -> Any:
+    return parsed(files.text(record))
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:
@@ -77,7 +119,7 @@ def pack(event: Event) -> bytes:
     record = type(event)
     try:
         plain = introspect.to_plain(record)(event)
-        fastavro.schemaless_writer(buffer, _own(record), plain)
+        fastavro.schemaless_writer(buffer, _own(record.__name__), plain)
     except (ValueError, TypeError, OverflowError, AttributeError, struct.error) as error:
         raise EncodeError(_why(event, error)) from error
     return buffer.getvalue()
@@ -86,7 +128,7 @@ def pack(event: Event) -> bytes:
 def _why(event: Event, error: Exception) -> str:
     record = type(event)
     try:
-        validate(introspect.to_plain(record)(event), _own(record), raise_errors=True)
+        validate(introspect.to_plain(record)(event), _own(record.__name__), raise_errors=True)
     except ValidationError as invalid:
         return f"{record.__name__}: {invalid}"
     except (TypeError, AttributeError) as invalid:
@@ -97,25 +139,56 @@ def _why(event: Event, error: Exception) -> str:
 def unpack_plain(body: bytes, writer: str, reader: type[Event]) -> dict[str, Any]:
     """Return the plain data of one Avro body written with `writer`, in the reader's newest shape.
 
-    Raises DecodeError (malformed, trailing-bytes, wrong-record).
+    Raises DecodeError (malformed, trailing-bytes, wrong-record, bad-schema), with the field where
+    there is one.
     """
-    written = parsed(writer)
+    written, wanted = parsed(writer), _own(reader.__name__)
+    if record_name(writer) != reader.__name__:
+        raise DecodeError(
+            "wrong-record", f"a {record_name(writer)} where a {reader.__name__} stands"
+        )
     buffer = io.BytesIO(body)
     try:
-        plain = fastavro.schemaless_reader(buffer, written, _own(reader))
-    except (fastavro.read.SchemaResolutionError, KeyError) as error:
-        raise DecodeError("wrong-record", f"not a {reader.__name__}: {error}") from error
-    except (EOFError, ValueError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        read: Any = fastavro.schemaless_reader(buffer, written, wanted)
+    except SchemaResolutionError as error:
+        raise _unresolved(written, wanted, error) from error
+    except _UNREADABLE as error:
+        field = _unreadable_field(body, writer)
         text = str(error) or type(error).__name__
-        raise DecodeError("malformed", f"no {reader.__name__} can be read: {text}") from error
+        raise DecodeError(
+            "malformed", f"{reader.__name__}.{field} cannot be read: {text}", field
+        ) from error
     rest = len(body) - buffer.tell()
     if rest:
         raise DecodeError(
             "trailing-bytes", f"{rest} bytes follow the {reader.__name__}; send one record each"
         )
-    if not isinstance(plain, dict):
-        raise DecodeError("wrong-record", f"not a {reader.__name__}: the schema is no record")
+    plain: dict[str, Any] = read
     return plain
+
+
+def _unresolved(written: Any, wanted: Any, error: SchemaResolutionError) -> DecodeError:
+    given = {field["name"] for field in written["fields"]}
+    for field in wanted["fields"]:
+        if field["name"] not in given and "default" not in field:
+            name = field["name"]
+            return DecodeError("wrong-record", f"{name} is missing from the writer's schema", name)
+    return DecodeError("wrong-record", f"the writer's schema does not fit: {error}")
+
+
+def _unreadable_field(body: bytes, writer: str) -> str:
+    """Return the first field of the writer's schema at which reading fails, by bisection."""
+    names = [field["name"] for field in parsed(writer)["fields"]]
+
+    def fails(count: int) -> bool:
+        try:
+            fastavro.schemaless_reader(io.BytesIO(body), parsed(writer, count), None)
+        except _UNREADABLE:
+            return True
+        return False
+
+    index = bisect_left(range(1, len(names)), True, key=fails)
+    return str(names[index])
 
 
 class Codec:
@@ -138,17 +211,20 @@ class Codec:
         return frame(schema_id, pack(event))
 
     def writer_schema(self, schema_id: int) -> str:
-        """Return the JSON of a schema by its id.
+        """Return the JSON of a record's schema by its id.
 
-        Raises DecodeError (unknown-schema) when the registry has no such id.
+        Raises DecodeError (unknown-schema, bad-schema) when the registry has no such id, or has
+        something else than an Avro record under it.
         """
         try:
-            return self._schema_of(schema_id)
+            text = self._schema_of(schema_id)
         except KeyError as error:
             raise DecodeError(
                 "unknown-schema",
                 f"the registry has no schema with id {schema_id}; register the schema first",
             ) from error
+        parsed(text)
+        return text
 
     def decode(self, value: bytes, *events: type[E]) -> E:
         """Return the event in a framed value; it must be one of the given classes.
@@ -188,21 +264,24 @@ def _state_schema(state: type) -> Any:
 
 def pack_state(state: Any) -> bytes:
     """Return a processor's state, a dataclass of Avro-compatible fields, as Avro bytes."""
+    kind: type = type(state)
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(
-        buffer, _state_schema(type(state)), introspect.to_plain(type(state))(state)
-    )
+    fastavro.schemaless_writer(buffer, _state_schema(kind), introspect.to_plain(kind)(state))
     return buffer.getvalue()
 
 
 def unpack_state(data: bytes, state: type[T]) -> T:
     """Return the state that `pack_state` wrote.
 
-    Raises DecodeError (malformed) when the bytes are no such state.
+    Raises DecodeError (malformed, trailing-bytes) when the bytes are no such state.
     """
+    kind: type = state
+    buffer = io.BytesIO(data)
     try:
-        plain = fastavro.schemaless_reader(io.BytesIO(data), _state_schema(state), None)
-    except (EOFError, ValueError, IndexError, TypeError, OverflowError) as error:
+        plain = fastavro.schemaless_reader(buffer, _state_schema(kind), None)
+    except _UNREADABLE as error:
         raise DecodeError("malformed", f"no {state.__name__} can be read: {error}") from error
-    built: T = introspect.from_plain(state)(plain)
+    if buffer.tell() != len(data):
+        raise DecodeError("trailing-bytes", f"more than one {state.__name__}")
+    built: T = introspect.from_plain(kind)(plain)
     return built

@@ -4,6 +4,10 @@ A batch of payloads of one schema is one Avro object-container block, which pola
 Rust. Every payload gets a random nonce of eight bytes appended, and the writer's schema a
 fixed(8) field for it: bytes that hold two records, too few or too many, shift what follows, and
 the nonce tells. Then the batch is read message by message, and exactly the bad ones are reported.
+
+Polars panics on lengths that point beyond the block; the panic is caught here, but Rust writes a
+line to stderr. It is lenient in one place: any union index but null's is taken as the other
+branch, which changes no value, neither of that message nor of another.
 """
 
 import io
@@ -25,6 +29,17 @@ from schemas.errors import DecodeError
 NONCE_BYTES = 8
 _NONCE = "_nonce"
 _ROW = "_row"
+_PROMOTIONS = frozenset(
+    {
+        ("int", "long"),
+        ("int", "float"),
+        ("int", "double"),
+        ("long", "float"),
+        ("long", "double"),
+        ("float", "double"),
+    }
+)
+"""Numeric types that Avro lets a reader widen, from and to; bytes and strings are left to rows."""
 _PRIMITIVES: dict[str, Any] = {
     "string": pl.String,
     "long": pl.Int64,
@@ -98,14 +113,14 @@ def _decode_group(
         )
         return _empty(event), [Bad(row, wrong) for row in rows]
     bodies = [values[row][PREFIX.size :] for row in rows]
-    if _readable(writer):
-        frame = _decode_block(bodies, writer, event)
-        if frame is not None:
-            return frame.with_columns(pl.Series(_ROW, rows, dtype=pl.Int64)), []
+    plan = _plan(writer, event.__name__)
+    frame = None if plan is None else _decode_block(bodies, writer)
+    if plan is not None and frame is not None:
+        return frame.select(plan).with_columns(pl.Series(_ROW, rows, dtype=pl.Int64)), []
     return _decode_rows(bodies, rows, writer, event)
 
 
-def _decode_block(bodies: list[bytes], writer: str, event: type[Event]) -> pl.DataFrame | None:
+def _decode_block(bodies: list[bytes], writer: str) -> pl.DataFrame | None:
     """Decode bodies of one schema in one go; None when any of them is not exactly one record."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     sync = secrets.token_bytes(16)
@@ -118,7 +133,7 @@ def _decode_block(bodies: list[bytes], writer: str, event: type[Event]) -> pl.Da
     whole = frame.select((pl.col(_NONCE) == pl.lit(nonce)).all()).item()
     if frame.height != len(bodies) or not whole:
         return None
-    return _align(frame, event)
+    return frame
 
 
 def _decode_rows(
@@ -131,99 +146,102 @@ def _decode_rows(
             good.append(unpack_plain(body, writer, event) | {_ROW: row})
         except DecodeError as error:
             bad.append(Bad(row, error))
-    return pl.DataFrame(good, schema=_schema(event), orient="row"), bad
-
-
-def _align(frame: pl.DataFrame, event: type[Event]) -> pl.DataFrame | None:
-    """Bring a decoded frame to the newest shape: defaults, promotions, order.
-
-    None when a nested type differs, which polars cannot resolve as Avro does.
-    """
-    wanted = _schema(event)
-    defaults = _defaults(event)
-    columns = []
-    for name, dtype in wanted.items():
-        if name == _ROW:
-            continue
-        if name not in frame.columns:
-            if name not in defaults:
-                return None
-            columns.append(pl.lit(defaults[name], dtype=dtype).alias(name))
-        elif frame.schema[name] == dtype:
-            columns.append(pl.col(name))
-        elif frame.schema[name].is_numeric() and dtype.is_numeric():
-            columns.append(pl.col(name).cast(dtype))
-        else:
-            return None
-    return frame.select(columns)
+    return pl.DataFrame(good, schema=_schema(event.__name__), orient="row"), bad
 
 
 @lru_cache(maxsize=256)
-def _schema(event: type[Event]) -> dict[str, pl.DataType]:
-    fields = plain_types(files.schema(event.__name__))["fields"]
-    named: dict[str, pl.DataType] = {}
-    columns = {field["name"]: _dtype(field["type"], named) for field in fields}
+def _plan(writer: str, record: str) -> list[pl.Expr] | None:
+    """Return what brings a frame of the writer's schema to the record's newest shape.
+
+    None where polars does not resolve as Avro does: maps, most unions, changes inside of records.
+    """
+    written = {field["name"]: field["type"] for field in _fields(writer)}
+    if _NONCE in written or '"map"' in json.dumps(list(written.values())):
+        return None
+    columns = []
+    for field in _fields(files.text(record)):
+        name, dtype = field["name"], _dtype(field["type"])
+        if name not in written and "default" in field:
+            columns.append(pl.lit(field["default"], dtype=dtype).alias(name))
+        elif name not in written or not _resolves(written[name], field["type"]):
+            return None
+        elif _dtype(written[name]) == dtype:
+            columns.append(pl.col(name))
+        else:
+            columns.append(pl.col(name).cast(dtype))
+    return columns
+
+
+def _resolves(writer: Any, reader: Any) -> bool:
+    if writer == reader:
+        return True
+    if isinstance(reader, list) and reader[0] == "null":
+        nullable = isinstance(writer, list) and writer[0] == "null" and len(writer) == 2
+        return _resolves(writer[1] if nullable else writer, reader[1])
+    return isinstance(writer, str) and (writer, reader) in _PROMOTIONS
+
+
+@lru_cache(maxsize=256)
+def _fields(schema: str) -> list[dict[str, Any]]:
+    """Return the fields of a record, every type written out where it stands."""
+    top = json.loads(schema)
+    inlined = _inline(plain_types(top), {})
+    return [
+        field | {"type": plain["type"]}
+        for field, plain in zip(top["fields"], inlined["fields"], strict=True)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _schema(record: str) -> dict[str, pl.DataType]:
+    columns = {field["name"]: _dtype(field["type"]) for field in _fields(files.text(record))}
     return columns | {_ROW: pl.Int64()}
 
 
-@lru_cache(maxsize=256)
-def _defaults(event: type[Event]) -> dict[str, Any]:
-    fields = files.schema(event.__name__)["fields"]
-    return {field["name"]: field["default"] for field in fields if "default" in field}
-
-
 def _empty(event: type[Event]) -> pl.DataFrame:
-    return pl.DataFrame(schema=_schema(event))
+    return pl.DataFrame(schema=_schema(event.__name__))
 
 
-def _dtype(kind: Any, named: dict[str, pl.DataType]) -> pl.DataType:
+def _dtype(kind: Any) -> pl.DataType:
     if isinstance(kind, list):
-        return _dtype(kind[1] if kind[0] == "null" else kind[0], named)
+        return _dtype(kind[1] if kind[0] == "null" else kind[0])
     if isinstance(kind, str):
-        primitive = _PRIMITIVES.get(kind)
-        return named[kind] if primitive is None else primitive()
+        primitive: pl.DataType = _PRIMITIVES[kind]()
+        return primitive
     if kind["type"] == "array":
-        return pl.List(_dtype(kind["items"], named))
-    if kind["type"] == "record":
-        inner = pl.Struct({f["name"]: _dtype(f["type"], named) for f in kind["fields"]})
-        named[f"{kind.get('namespace', 'weir')}.{kind['name']}"] = inner
-        return inner
-    return _dtype(kind["type"], named)
-
-
-@lru_cache(maxsize=256)
-def _readable(writer: str) -> bool:
-    """Whether polars can decode the schema: no maps, whose reading ends in a panic."""
-    return '"map"' not in writer
+        return pl.List(_dtype(kind["items"]))
+    return pl.Struct({field["name"]: _dtype(field["type"]) for field in kind["fields"]})
 
 
 @lru_cache(maxsize=256)
 def _header(writer: str) -> bytes:
     """Return the head of an object container for the writer's schema plus the nonce field."""
-    schema = _inline(plain_types(json.loads(writer)), {})
+    fields = [{"name": field["name"], "type": field["type"]} for field in _fields(writer)]
     nonce = {"name": _NONCE, "type": {"type": "fixed", "name": "WeirNonce", "size": NONCE_BYTES}}
-    schema["fields"] = [*schema["fields"], nonce]
-    text = json.dumps(schema).encode()
-    entries = ((b"avro.schema", text), (b"avro.codec", b"null"))
+    schema = {"type": "record", "name": "Framed", "fields": [*fields, nonce]}
+    entries = ((b"avro.schema", json.dumps(schema).encode()), (b"avro.codec", b"null"))
     pairs = b"".join(_varint(len(part)) + part for entry in entries for part in entry)
     return b"Obj\x01" + _varint(len(entries)) + pairs + b"\x00"
 
 
 def _inline(schema: Any, named: dict[str, Any]) -> Any:
-    """Repeat records where they are referred to by name: polars resolves no names."""
+    """Repeat named types where they are referred to, as polars resolves no names; drop the rest."""
     if isinstance(schema, list):
         return [_inline(branch, named) for branch in schema]
     if isinstance(schema, str):
-        return named.get(schema.rpartition(".")[2], schema) if schema not in _PRIMITIVES else schema
-    copy = {key: value for key, value in schema.items() if key not in ("doc", "default")}
-    if copy["type"] == "record":
-        copy["fields"] = [
-            {"name": f["name"], "type": _inline(f["type"], named)} for f in copy["fields"]
+        return named.get(schema.rpartition(".")[2], schema)
+    kind = schema["type"]
+    if kind == "array":
+        return {"type": "array", "items": _inline(schema["items"], named)}
+    if kind == "map":
+        return {"type": "map", "values": _inline(schema["values"], named)}
+    plain = {key: schema[key] for key in ("type", "name", "symbols", "size") if key in schema}
+    if kind == "record":
+        plain["fields"] = [
+            {"name": f["name"], "type": _inline(f["type"], named)} for f in schema["fields"]
         ]
-        named[copy["name"]] = copy
-    elif copy["type"] == "array":
-        copy["items"] = _inline(copy["items"], named)
-    return copy
+    named[schema["name"].rpartition(".")[2]] = plain
+    return plain
 
 
 def _varint(value: int) -> bytes:

@@ -15,7 +15,8 @@ class ContractError(Exception):
 class DecodeError(ContractError):
     """Bytes that are no valid event.
 
-    `kind` is one of not-framed, unknown-schema, wrong-record, malformed, trailing-bytes, too-large.
+    `kind` is one of not-framed, unknown-schema, bad-schema, wrong-record, malformed,
+    trailing-bytes, too-large.
     """
 
     def __init__(self, kind: str, message: str, field: str = "") -> None:

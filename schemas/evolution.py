@@ -39,7 +39,8 @@ def incompatibilities(new: str, earlier: Sequence[str], mode: str) -> list[str]:
     """
     if mode not in MODES:
         raise ContractError(f"unknown compatibility mode {mode!r}; one of {', '.join(MODES)}")
-    check_schema(new)
+    for text in (new, *earlier):
+        check_schema(text)
     if mode == "NONE" or not earlier:
         return []
     against = earlier if mode.endswith("_TRANSITIVE") else earlier[-1:]

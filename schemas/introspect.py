@@ -64,13 +64,11 @@ def _type(hint: Any, namespace: str, seen: set[str]) -> Any:
     raise TypeError(f"{hint!r} has no Avro counterpart")
 
 
-@cache
 def to_plain(record: type) -> Callable[[Any], Plain]:
     """Return a function that turns an instance of the dataclass into plain data."""
     return _converter(record, _unbuild)
 
 
-@cache
 def from_plain(record: type) -> Callable[[Plain], Any]:
     """Return a function that builds an instance of the dataclass from plain data."""
     return _converter(record, _build)
@@ -100,6 +98,7 @@ def _build(record: type, converters: dict[str, Callable[[Any], Any]]) -> Callabl
     return convert
 
 
+@cache
 def _converter(record: type, make: Callable[..., Callable[[Any], Any]]) -> Callable[[Any], Any]:
     hints = get_type_hints(record)
     found = {f.name: _field(hints[f.name], make) for f in fields(record)}
@@ -115,7 +114,7 @@ def _field(hint: Any, make: Callable[..., Callable[[Any], Any]]) -> Callable[[An
         item = _field(arguments[0], make)
         sequence = list if make is _unbuild else tuple
         return sequence if item is None else _sequence(sequence, item)
-    return _converter(hint, make) if is_dataclass(hint) else None
+    return _converter(hint, make) if isinstance(hint, type) and is_dataclass(hint) else None
 
 
 def _optional(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
