@@ -1,0 +1,175 @@
+"""The demonstration's course: build, start, register, send, and tell what happened."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.decisions import EnsembleSelected
+from schemas.registrations import InstanceReported
+from streams.demo import application, models, queries, summary
+from streams.demo.live import Screen
+from streams.demo.traffic import Plan, Traffic
+from streams.embedded.stack import Stack
+from streams.errors import StreamsError
+from workers.catalogue import CatalogueReader
+from workers.clickhouse import connect
+from workers.client import Client
+from workers.registry import Registry
+from workers.settings import Settings
+
+CORRUPT_SHARE = 0.36
+"""Share of the traffic after which the input is corrupted."""
+START_TIMEOUT_S = 90.0
+SETTLE_TIMEOUT_S = 15.0
+
+
+class DemoFailed(StreamsError):
+    """The demonstration could not be carried through; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for."""
+
+    seed: int
+    seconds: float
+    rate: float
+    corruption: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened, for the summary and the report."""
+
+    summary: dict[str, Any]
+    answers: queries.Rows
+    decisions: queries.Rows
+    services: queries.Rows
+    started_at: int
+    corrupted_at: int | None
+
+
+Say = Callable[[str], None]
+
+
+def run(
+    stack: Stack, options: Options, say: Say, screen: Callable[[queries.Ask], Screen] | None
+) -> Outcome:
+    """Carry the demonstration through on a stack that is ready.
+
+    Raises DemoFailed when no ensemble serves in time.
+    """
+    started = time.monotonic()
+    built, pool = models.build(
+        options.seed, Path(stack.settings.data_dir) / "models", lambda name: say(f"training {name}")
+    )
+    with ExitStack() as open_things:
+        client = open_things.enter_context(Client(stack.settings))
+        ask = _asker(stack.settings, open_things)
+        run_id = f"seed-{options.seed}-{_now_ms()}"
+        for event in application.registrations(built, run_id, "demo", _now_ms()):
+            client.publish(event)
+        client.flush()
+        say("waiting for the first ensemble to serve")
+        await_serving(stack.settings)
+        traffic = _send(options, pool, client, ask, screen)
+        say("waiting for the last answers to reach SQL")
+        _settle(ask, client.acknowledged)
+        return _outcome(ask, options, traffic, time.monotonic() - started)
+
+
+def _send(
+    options: Options,
+    pool: models.Pool,
+    client: Client,
+    ask: queries.Ask,
+    screen: Callable[[queries.Ask], Screen] | None,
+) -> Traffic:
+    plan = Plan(
+        app=application.APP,
+        contract=application.CONTRACT,
+        consumer=application.CONSUMER,
+        seed=options.seed,
+        rate=options.rate,
+        seconds=options.seconds,
+        corruption=options.corruption or "rotation",
+        corrupt_after=options.seconds * CORRUPT_SHARE if options.corruption else None,
+    )
+    traffic = Traffic(plan, pool, client)
+    stop = threading.Event()
+    if screen is None:
+        traffic.run(stop, lambda _: None)
+    else:
+        with screen(ask) as shown:
+            traffic.run(stop, shown.tick)
+    client.flush()
+    return traffic
+
+
+def await_serving(settings: Settings) -> None:
+    """Wait until every member of the application's ensemble has a ready instance.
+
+    Raises DemoFailed, saying what is missing, when that takes more than 90 s.
+    """
+    registry = Registry(settings.registry)
+    kinds = (EnsembleSelected, InstanceReported)
+    patience = time.monotonic() + START_TIMEOUT_S
+    with CatalogueReader(settings.kafka, registry.codec(), kinds) as reader:
+        while missing := _missing(reader.current()):
+            if time.monotonic() > patience:
+                raise DemoFailed(
+                    f"after {START_TIMEOUT_S:.0f} s still waiting for {missing}; "
+                    f"the logs in {settings.data_dir}/logs say more"
+                )
+            time.sleep(0.1)
+
+
+def _missing(catalogue: Catalogue) -> str:
+    ensemble = catalogue.get(EnsembleSelected, application.APP)
+    if ensemble is None:
+        return "a first ensemble"
+    ready = {i.service for i in catalogue.of(InstanceReported).values() if i.health == "ready"}
+    return ", ".join(sorted({member.service for member in ensemble.members} - ready))
+
+
+def _settle(ask: queries.Ask, acknowledged: int) -> None:
+    patience = time.monotonic() + SETTLE_TIMEOUT_S
+    while time.monotonic() < patience:
+        counts = ask(queries.COUNTS, {"app": application.APP})[0]
+        if counts["responses"] >= acknowledged and counts["requests"] >= acknowledged:
+            return
+        time.sleep(0.25)
+
+
+def _outcome(ask: queries.Ask, options: Options, traffic: Traffic, seconds: float) -> Outcome:
+    app = {"app": application.APP}
+    told = summary.summarise(ask, application.APP, options.seed, traffic.corrupted_at, seconds)
+    return Outcome(
+        summary=told,
+        answers=ask(queries.ANSWERS, app),
+        decisions=ask(queries.DECISIONS, app),
+        services=ask(queries.SERVICES, app),
+        started_at=traffic.started_at,
+        corrupted_at=traffic.corrupted_at,
+    )
+
+
+def _asker(settings: Settings, open_things: ExitStack) -> queries.Ask:
+    lock = threading.Lock()
+    database = connect(settings.clickhouse)
+    open_things.callback(database.close)
+
+    def ask(sql: str, parameters: Mapping[str, Any]) -> queries.Rows:
+        with lock:
+            return database.query(sql, parameters).records()
+
+    return ask
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
