@@ -92,18 +92,23 @@ class Processor(Protocol[B_contra]):
 
 
 @runtime_checkable
-class Rebuildable(Protocol):
-    """A processor whose open windows are read again from the log instead of snapshotted.
+class Rebuildable(Protocol[B]):
+    """A processor whose open windows or joins are read again from the log, not snapshotted.
 
     The host commits `oldest_needed`, and after `restore` hands the events from there up to the
-    applied offset to `rebuild`, which emits nothing and counts nothing twice.
+    applied offset to `rebuild`, which emits nothing and counts nothing twice. Batches have the
+    shape that `process` takes: Columns for a columnar processor, Batch for the others (observe
+    and derive).
     """
 
     def oldest_needed(self) -> Mapping[Partition, int]:
-        """Return the lowest offset per input partition that an open window needs."""
+        """Return the lowest offset per input partition that an open window needs.
+
+        A partition that is absent needs nothing: there the applied offset is committed.
+        """
         ...
 
-    def rebuild(self, batch: Columns) -> None:
+    def rebuild(self, batch: B) -> None:
         """Take events that had been applied before the snapshot into open windows again."""
         ...
 
