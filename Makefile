@@ -1,0 +1,76 @@
+# Everything a developer runs. `make check` is what CI runs; `make` lists the targets.
+# Needs Python 3.11 to 3.13 with venv and pip, and nothing else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= uv
+PYTEST_ARGS ?=
+ARGS ?=
+
+# The first interpreter that can make the environment; override with PYTHON=/path/to/python.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check lint types imports yaml contracts test demo up bench notebooks fmt lock
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+setup: $(VENV)/.installed ## make .venv from the locked, hashed requirements
+
+$(VENV)/.locked: requirements/dev.lock
+	@test -n "$(PYTHON)" || { echo "weir needs Python 3.11, 3.12 or 3.13 with venv and pip: \
+	install one (on Debian python3 and python3-venv) or say make PYTHON=/path/to/python" >&2; exit 3; }
+	@echo "Making $(VENV) with $(PYTHON) from requirements/dev.lock; a minute or two, once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: lint types imports yaml contracts test ## all that CI runs
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+yaml: setup
+	$(BIN)/yamllint --strict deploy .github .pre-commit-config.yaml .yamllint.yaml
+
+contracts: setup
+	$(BIN)/weir schemas check
+
+test: setup ## run the tests (PYTEST_ARGS="tests/unit -k codec")
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+demo: setup ## the whole loop on this machine, under 90 seconds (ARGS="--seed 2")
+	$(BIN)/weir demo $(ARGS)
+
+up: setup ## start the embedded stack until Ctrl-C
+	$(BIN)/weir up $(ARGS)
+
+bench: setup ## ratios measured side by side; see tests/bench/README.md
+	$(BIN)/python -m tests.bench $(ARGS)
+
+notebooks: setup ## execute the notebooks
+	$(BIN)/jupyter-execute notebooks/*.ipynb
+
+fmt: setup ## format, and mend what can be mended
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+lock: ## renew requirements/*.lock; needs uv (python -m pip install uv)
+	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		pyproject.toml --extra embedded --extra demo --group dev -o requirements/dev.lock
+	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		-c requirements/dev.lock pyproject.toml -o requirements/run.lock
