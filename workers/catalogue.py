@@ -108,7 +108,8 @@ class CatalogueReader:
         if not self._ready.wait(timeout_s):
             self.stop()
             raise KafkaUnavailable(
-                f"Kafka at {self._settings.bootstrap}: the catalogue was not read in {timeout_s:.0f} s"
+                f"Kafka at {self._settings.bootstrap}: "
+                f"the catalogue was not read to its end within {timeout_s:.0f} s"
             )
         self.current()
         return self

@@ -2,43 +2,59 @@
 
 import hashlib
 from collections import deque
+from dataclasses import dataclass
 
 from schemas.decisions import DeadLetter
 from schemas.errors import ContractError, DecodeError, InvalidEvent
 from schemas.identity import stable_id
 from workers.errors import TooManyBad
+from workers.kafka import RawMessage
 
 KEPT_BYTES = 65_536
 WINDOW = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that was refused: where it stood, and its bytes; `timestamp` in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+    @classmethod
+    def of(cls, message: RawMessage) -> "Refused":
+        """Take it from a message of a Kafka client."""
+        return cls(
+            topic=str(message.topic()),
+            partition=int(message.partition() or 0),
+            offset=int(message.offset() or 0),
+            timestamp=message.timestamp()[1],
+            key=message.key(),
+            value=message.value(),
+        )
+
+
 def dead_letter(
-    topic: str,
-    partition: int,
-    offset: int,
-    timestamp: int,
-    key: bytes | None,
-    value: bytes | None,
-    error: ContractError,
-    *,
-    processor: str,
-    now_ms: int,
-    cluster: str = "",
+    refused: Refused, error: ContractError, *, processor: str, now_ms: int, cluster: str = ""
 ) -> DeadLetter:
     """Return the event that says what stood where and why it was refused.
 
     The first 64 kB of the value are kept. Its id depends on the place alone, so that several
-    processors that refuse one message name the same dead letter. Times are ms since the epoch.
+    processors that refuse one message name the same dead letter.
     """
-    payload = value or b""
+    payload = refused.value or b""
     known = isinstance(error, DecodeError | InvalidEvent)
     return DeadLetter(
-        event_id=stable_id("deadletter", cluster, topic, partition, offset),
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        timestamp=max(timestamp, 0),
-        key=key,
+        event_id=stable_id("deadletter", cluster, refused.topic, refused.partition, refused.offset),
+        topic=refused.topic,
+        partition=refused.partition,
+        offset=refused.offset,
+        timestamp=max(refused.timestamp, 0),
+        key=refused.key,
         payload=payload[:KEPT_BYTES],
         length=len(payload),
         sha256=hashlib.sha256(payload).hexdigest(),
