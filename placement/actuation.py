@@ -1,0 +1,289 @@
+"""From placements to worker processes on this machine: what to start, stop and report.
+
+A pure state machine: `Actuation.step` takes the clock, the catalogue and the processes as they
+are, and returns instructions and events; `placement.local.LocalActuator` carries the instructions
+out; `Actuation.settle` turns what came of them into events. The loop around it:
+
+    step = actuation.step(now_ms, catalogue, actuator.processes())
+    send(step.events)
+    send(actuation.settle(now_ms, actuator.execute(step.instructions)))
+
+Every node is idle (no process), running, stopping, or resting after a crash. One worker process
+serves a node, whatever the number of services placed on it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from placement.authority import mode_of, refusal
+from placement.deployments import DeploymentWatch
+from placement.fleet import (
+    ForgetWorker,
+    Instruction,
+    KillWorker,
+    LocalNode,
+    Outcome,
+    ProcessView,
+    StartWorker,
+    StopWorker,
+)
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.decisions import ActionTaken, PlacementDecided
+from schemas.identity import stable_id
+from schemas.records import KeyValue
+from schemas.registrations import InstanceReported, NodeReported
+
+_CRASHES_COUNTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ActuationParams:
+    """How the local actuator behaves; times in ms.
+
+    A node rests `cooldown_ms` after its worker crashed, twice as long after each further crash
+    (16 times at most) until a worker has lived for `stable_ms`. A worker without services is
+    stopped after `idle_grace_ms`, and killed when it has not ended `stop_grace_ms` later.
+    """
+
+    heartbeat_ms: int = 1000
+    expiry_ms: int = 5000
+    cooldown_ms: int = 15_000
+    idle_grace_ms: int = 3000
+    stop_grace_ms: int = 10_000
+    stable_ms: int = 60_000
+    schemes: tuple[str, ...] = ("file",)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do now, and what to say."""
+
+    instructions: tuple[Instruction, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One node: its worker, if any, and since when what."""
+
+    node: LocalNode
+    incarnation: int = 0
+    worker: str = ""
+    started_at: int = 0
+    idle_since: int | None = None
+    stop_asked: int | None = None
+    killed: bool = False
+    crashes: int = 0
+    resting_until: int = 0
+    message: str = ""
+    why: str = ""
+    causes: tuple[str, ...] = ()
+    heartbeat_due: int = 0
+
+
+class Actuation:
+    """Decides for the nodes of one machine; one instance per process."""
+
+    def __init__(self, nodes: Sequence[LocalNode], params: ActuationParams | None = None) -> None:
+        self._params = params or ActuationParams()
+        self._slots = {node.name: _Slot(node) for node in nodes}
+        self._deployments = DeploymentWatch()
+        self._refused: set[tuple[str, int]] = set()
+
+    def step(self, now_ms: int, catalogue: Catalogue, processes: Iterable[ProcessView]) -> Step:
+        """Compare what is wanted with what runs; heartbeats of the nodes are among the events."""
+        views = {view.worker: view for view in processes}
+        events: list[Event] = []
+        instructions: list[Instruction] = []
+        wanted = self._wanted(now_ms, catalogue, events)
+        for name, slot in self._slots.items():
+            self._notice_end(slot, views.get(slot.worker), now_ms, instructions, events)
+            self._decide(slot, wanted.get(name, []), now_ms, catalogue, instructions)
+            if now_ms >= slot.heartbeat_due:
+                slot.heartbeat_due = now_ms + self._params.heartbeat_ms
+                events.append(self._heartbeat(slot, now_ms))
+        events += self._deployments.observe(catalogue, now_ms)
+        return Step(tuple(instructions), tuple(events))
+
+    def settle(self, now_ms: int, outcomes: Iterable[Outcome]) -> tuple[Event, ...]:
+        """Turn what came of the instructions into events; a failed start lets its node rest."""
+        events: list[Event] = []
+        for outcome in outcomes:
+            instruction = outcome.instruction
+            slot = self._slots[instruction.node]
+            if isinstance(instruction, ForgetWorker):
+                continue
+            kind = _KINDS[type(instruction)]
+            status = "failed" if outcome.error else "done"
+            details = {"worker": instruction.worker, "pid": str(outcome.pid)}
+            if outcome.error:
+                details["error"] = outcome.error
+            events.append(
+                _action(now_ms, slot.node.name, kind, status, slot.why, details, causes=slot.causes)
+            )
+            if outcome.error and isinstance(instruction, StartWorker):
+                slot.worker = ""
+                events.append(
+                    self._fail(slot, now_ms, f"the worker did not start: {outcome.error}")
+                )
+                events.append(self._heartbeat(slot, now_ms))
+        return tuple(events)
+
+    def _wanted(
+        self, now_ms: int, catalogue: Catalogue, events: list[Event]
+    ) -> dict[str, list[PlacementDecided]]:
+        """Return the placements per own node that may be carried out; refusals become events."""
+        wanted: dict[str, list[PlacementDecided]] = {}
+        for service, decided in sorted(catalogue.of(PlacementDecided).items()):
+            nodes = [a.node for a in decided.assignments if a.node in self._slots]
+            if not nodes:
+                continue
+            refused = refusal(service, decided.app, catalogue, self._params.schemes)
+            if refused is None:
+                for node in nodes:
+                    wanted.setdefault(node, []).append(decided)
+            elif (service, decided.generation) not in self._refused:
+                self._refused.add((service, decided.generation))
+                events.append(_refused(now_ms, decided, *refused))
+        return wanted
+
+    def _notice_end(
+        self,
+        slot: _Slot,
+        view: ProcessView | None,
+        now_ms: int,
+        instructions: list[Instruction],
+        events: list[Event],
+    ) -> None:
+        """Take note of a process that has ended: as asked, or by a crash."""
+        if not slot.worker or (view is not None and view.exit_code is None):
+            return
+        if view is not None:
+            instructions.append(ForgetWorker(slot.node.name, slot.worker))
+        code = "unknown" if view is None else str(view.exit_code)
+        details = {"worker": slot.worker, "exit_code": code}
+        if slot.stop_asked is not None:
+            name = slot.node.name
+            events.append(
+                _action(now_ms, name, "worker.stopped", "done", "it ended as asked", details)
+            )
+        else:
+            if now_ms - slot.started_at >= self._params.stable_ms:
+                slot.crashes = 0
+            events.append(self._fail(slot, now_ms, f"worker {slot.worker} ended with {code}"))
+        slot.worker, slot.stop_asked, slot.killed, slot.idle_since = "", None, False, None
+
+    def _fail(self, slot: _Slot, now_ms: int, message: str) -> ActionTaken:
+        rest = self._params.cooldown_ms << min(slot.crashes, _CRASHES_COUNTED)
+        slot.crashes += 1
+        slot.resting_until = now_ms + rest
+        slot.message = f"{message}; the node rests {rest / 1000:g} s"
+        slot.heartbeat_due = now_ms
+        details = {"rest_ms": str(rest), "crashes": str(slot.crashes)}
+        return _action(now_ms, slot.node.name, "node.failed", "done", slot.message, details)
+
+    def _decide(
+        self,
+        slot: _Slot,
+        wanted: list[PlacementDecided],
+        now_ms: int,
+        catalogue: Catalogue,
+        instructions: list[Instruction],
+    ) -> None:
+        """Append the instruction that brings a node nearer to what is wanted of it."""
+        if not slot.worker:
+            if wanted and now_ms >= slot.resting_until:
+                instructions.append(self._start(slot, wanted, now_ms, catalogue))
+        elif slot.stop_asked is not None:
+            if not slot.killed and now_ms - slot.stop_asked >= self._params.stop_grace_ms:
+                slot.killed = True
+                slot.why, slot.causes = "it did not end when it was asked", ()
+                instructions.append(KillWorker(slot.node.name, slot.worker))
+        elif wanted or mode_of(catalogue, "place", "") != "act":
+            slot.idle_since = None
+        elif slot.idle_since is None:
+            slot.idle_since = now_ms
+        elif now_ms - slot.idle_since >= self._params.idle_grace_ms:
+            slot.stop_asked = now_ms
+            slot.why, slot.causes = "nothing is placed here any more", ()
+            instructions.append(StopWorker(slot.node.name, slot.worker))
+
+    def _start(
+        self, slot: _Slot, wanted: list[PlacementDecided], now_ms: int, catalogue: Catalogue
+    ) -> StartWorker:
+        if not slot.incarnation:
+            slot.incarnation = _last_incarnation(slot.node.name, catalogue)
+        slot.incarnation += 1
+        slot.worker = f"{slot.node.name}-{slot.incarnation}"
+        slot.started_at, slot.message = now_ms, ""
+        slot.why = "placed here: " + ", ".join(decided.service for decided in wanted)
+        slot.causes = tuple(decided.event_id for decided in wanted)
+        return StartWorker(slot.node.name, slot.worker)
+
+    def _heartbeat(self, slot: _Slot, now_ms: int) -> NodeReported:
+        node = slot.node
+        resting = now_ms < slot.resting_until
+        return NodeReported(
+            node=node.name,
+            zone=node.zone,
+            cpu_milli=node.cpu_milli,
+            memory_mib=node.memory_mib,
+            labels=node.labels,
+            architecture=node.architecture,
+            operating_system=node.operating_system,
+            software=node.software,
+            speed=node.speed,
+            status="failed" if resting else "ready",
+            message=slot.message if resting else None,
+            heartbeat=now_ms,
+            expires_at=now_ms + self._params.expiry_ms,
+        )
+
+
+_KINDS: dict[type, str] = {
+    StartWorker: "worker.start",
+    StopWorker: "worker.stop",
+    KillWorker: "worker.kill",
+}
+
+
+def _last_incarnation(node: str, catalogue: Catalogue) -> int:
+    """Return the highest incarnation of a node's worker that ever reported an instance."""
+    found = [0]
+    for instance in catalogue.of(InstanceReported).values():
+        head, _, number = instance.worker.rpartition("-")
+        if head == node and number.isdecimal():
+            found.append(int(number))
+    return max(found)
+
+
+def _refused(now_ms: int, decided: PlacementDecided, policy: str, reason: str) -> ActionTaken:
+    details = {"generation": str(decided.generation)}
+    causes = (decided.event_id,)
+    return _action(
+        now_ms, decided.service, "service.refused", "refused", reason, details, policy, causes
+    )
+
+
+def _action(
+    now_ms: int,
+    target: str,
+    kind: str,
+    status: str,
+    reason: str,
+    details: dict[str, str],
+    policy: str = "",
+    causes: tuple[str, ...] = (),
+) -> ActionTaken:
+    return ActionTaken(
+        event_id=stable_id("actuate", kind, status, target, now_ms, *details.values()),
+        target=target,
+        kind=kind,
+        status=status,
+        policy=policy,
+        reason=reason,
+        parameters=tuple(KeyValue(key=key, value=value) for key, value in details.items()),
+        taken_at=now_ms,
+        causes=causes,
+    )

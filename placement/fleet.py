@@ -1,0 +1,74 @@
+"""What the local actuator and its decisions say to each other: nodes, processes, instructions."""
+
+from dataclasses import dataclass
+
+from schemas.records import KeyValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalNode:
+    """A node that this machine plays: its capacity (thousandths of a core, MiB) and nature."""
+
+    name: str
+    cpu_milli: int
+    memory_mib: int
+    speed: float = 1.0
+    zone: str = ""
+    labels: tuple[KeyValue, ...] = ()
+    architecture: str = ""
+    operating_system: str = ""
+    software: tuple[KeyValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessView:
+    """A worker process as its parent sees it; `exit_code` None while it runs."""
+
+    node: str
+    worker: str
+    pid: int
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Start the worker process of a node."""
+
+    node: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopWorker:
+    """Ask a worker process to drain and end (SIGTERM)."""
+
+    node: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """End a worker process that did not end when it was asked (SIGKILL)."""
+
+    node: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetWorker:
+    """Release what is kept of a worker process that has ended."""
+
+    node: str
+    worker: str
+
+
+Instruction = StartWorker | StopWorker | KillWorker | ForgetWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an instruction: the process id, or in `error` why it could not be done."""
+
+    instruction: Instruction
+    pid: int = 0
+    error: str = ""

@@ -1,0 +1,89 @@
+"""The local actuator with real processes."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from placement.fleet import ForgetWorker, KillWorker, ProcessView, StartWorker, StopWorker
+from placement.local import LocalActuator
+
+SLEEP = "import time; print('here', flush=True); time.sleep(60)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
+
+
+def command(code: str) -> Callable[[str, str], Sequence[str]]:
+    return lambda node, worker: [sys.executable, "-c", code, node, worker]
+
+
+@pytest.fixture
+def actuator(tmp_path: Path) -> Iterator[LocalActuator]:
+    made = LocalActuator(command(SLEEP), os.environ, tmp_path / "logs")
+    yield made
+    made.close(grace_s=0.2)
+
+
+def ended(actuator: LocalActuator) -> ProcessView:
+    """Wait for the only process to end."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        (view,) = actuator.processes()
+        if view.exit_code is not None:
+            return view
+        time.sleep(0.01)
+    raise AssertionError("the process did not end")
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline, f"{path} stays empty"
+        time.sleep(0.01)
+
+
+def test_start_stop_and_forget(actuator: LocalActuator, tmp_path: Path) -> None:
+    (outcome,) = actuator.execute([StartWorker("a", "a-1")])
+    assert outcome.error == ""
+    (view,) = actuator.processes()
+    assert (view.node, view.worker, view.pid, view.exit_code) == ("a", "a-1", outcome.pid, None)
+    wait_for(tmp_path / "logs" / "a-1.log")
+    actuator.execute([StopWorker("a", "a-1")])
+    assert ended(actuator).exit_code == -signal.SIGTERM
+    actuator.execute([ForgetWorker("a", "a-1")])
+    assert actuator.processes() == ()
+
+
+def test_a_running_worker_is_not_started_twice_nor_forgotten(actuator: LocalActuator) -> None:
+    actuator.execute([StartWorker("a", "a-1")])
+    outcomes = actuator.execute([StartWorker("a", "a-1"), ForgetWorker("a", "a-1")])
+    assert [outcome.error for outcome in outcomes] == [
+        "the worker runs already",
+        "the process still runs",
+    ]
+    assert len(actuator.processes()) == 1
+
+
+def test_what_cannot_be_started_is_an_outcome(tmp_path: Path) -> None:
+    actuator = LocalActuator(lambda *_: ["/does/not/exist"], {}, tmp_path)
+    (outcome,) = actuator.execute([StartWorker("a", "a-1")])
+    assert "/does/not/exist" in outcome.error
+    assert actuator.processes() == ()
+
+
+def test_unknown_workers_are_outcomes_with_an_error(actuator: LocalActuator) -> None:
+    outcomes = actuator.execute([StopWorker("a", "a-9"), KillWorker("a", "a-9")])
+    assert all(outcome.error for outcome in outcomes)
+
+
+def test_a_stubborn_worker_is_killed_at_close(tmp_path: Path) -> None:
+    actuator = LocalActuator(command(STUBBORN), os.environ, tmp_path)
+    actuator.execute([StartWorker("a", "a-1")])
+    wait_for(tmp_path / "a-1.log")
+    (view,) = actuator.close(grace_s=0.1)
+    assert view.exit_code == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(view.pid, 0)
