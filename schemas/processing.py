@@ -92,7 +92,7 @@ class Processor(Protocol[B_contra]):
 
 
 @runtime_checkable
-class Rebuildable(Protocol[B]):
+class Rebuildable(Protocol[B_contra]):
     """A processor whose open windows or joins are read again from the log, not snapshotted.
 
     The host commits `oldest_needed`, and after `restore` hands the events from there up to the
@@ -108,7 +108,7 @@ class Rebuildable(Protocol[B]):
         """
         ...
 
-    def rebuild(self, batch: B) -> None:
+    def rebuild(self, batch: B_contra) -> None:
         """Take events that had been applied before the snapshot into open windows again."""
         ...
 
