@@ -1,0 +1,139 @@
+"""The door to ClickHouse: a server, or the engine behind the embedded one, over HTTP."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import clickhouse_connect
+import polars as pl
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import (
+    ClickHouseError,
+    Error,
+    OperationalError,
+    scrub_error_details,
+)
+
+from workers.errors import ClickHouseRefused, ClickHouseUnavailable, WorkerError
+from workers.settings import ClickHouseSettings
+
+CONNECT_S = 5
+ANSWER_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query gave: names and ClickHouse types of its columns, and its rows."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Database:
+    """A connection, used by one thread at a time; names without a database mean `name`."""
+
+    def __init__(self, client: Client, name: str, where: str) -> None:
+        self._client = client
+        self._where = where
+        self.name = name
+        client.database = name
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Return what a query gives; `{name:Type}` in it stands for a parameter.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        try:
+            found = self._client.query(sql, parameters=dict(parameters or {}))
+        except (ClickHouseError, OSError) as error:
+            raise self._error(error) from error
+        types = tuple(kind.name for kind in found.column_types)
+        return Answer(tuple(found.column_names), types, tuple(tuple(r) for r in found.result_rows))
+
+    def text(self, sql: str, fmt: str) -> bytes:
+        """Return what a query gives in one of ClickHouse's output formats, such as CSVWithNames.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        try:
+            return self._client.raw_query(sql, fmt=fmt)
+        except (ClickHouseError, OSError) as error:
+            raise self._error(error) from error
+
+    def execute(self, sql: str) -> None:
+        """Run a statement that gives nothing.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        try:
+            self._client.command(sql)
+        except (ClickHouseError, OSError) as error:
+            raise self._error(error) from error
+
+    def create(self) -> None:
+        """Create the database `name` unless it exists.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        try:
+            self._client.command(f"CREATE DATABASE IF NOT EXISTS `{self.name}`", use_database=False)
+        except (ClickHouseError, OSError) as error:
+            raise self._error(error) from error
+
+    def insert(self, table: str, frame: pl.DataFrame) -> None:
+        """Append a frame, whose columns are columns of the table, as one block: whole or not.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        arrow = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        try:
+            self._client.insert_arrow(table, arrow)
+        except (ClickHouseError, OSError) as error:
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def _error(self, error: Exception) -> WorkerError:
+        return _translated(error, self._where)
+
+
+def connect(settings: ClickHouseSettings) -> Database:
+    """Connect to a server; the database itself need not exist yet.
+
+    Raises ClickHouseUnavailable when nothing answers, ClickHouseRefused when it refuses us.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        client = clickhouse_connect.get_client(
+            host=settings.host,
+            port=settings.port,
+            username=settings.username,
+            password=settings.password.get_secret_value(),
+            secure=settings.secure,
+            compress=False,
+            connect_timeout=CONNECT_S,
+            send_receive_timeout=ANSWER_S,
+            query_limit=0,
+            autogenerate_session_id=False,
+        )
+    except (ClickHouseError, OSError) as error:
+        raise _translated(error, where) from error
+    return Database(client, settings.database, where)
+
+
+def _translated(error: Exception, where: str) -> WorkerError:
+    code = error.code if isinstance(error, Error) else None
+    text = scrub_error_details(str(error))
+    if code is None and isinstance(error, OperationalError | OSError):
+        return ClickHouseUnavailable(
+            f"ClickHouse at {where} does not answer: {text}; start it (`weir up`) or set "
+            "WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
+        )
+    return ClickHouseRefused(text, code)
