@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from skl2onnx import to_onnx
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_digits
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -142,8 +143,6 @@ def _build_one(service: str, classifier: Any, pool: Pool, check: Pool, home: Pat
 
 
 def _export(classifier: Any) -> bytes:
-    from skl2onnx import to_onnx
-
     sample = np.zeros((1, 64), np.float32)
     options = {"zipmap": False}
     exported = to_onnx(classifier, sample, options=options, target_opset=18)

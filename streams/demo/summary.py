@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def phases(found: Sequence[Selection], corrupted_at: int | None) -> Phases:
     """Return the phases of a run from its selections, oldest first."""
     changes = [
         (after.at, after.generation)
-        for before, after in zip(found, found[1:], strict=False)
+        for before, after in pairwise(found)
         if before.members != after.members
     ]
     if corrupted_at is None:

@@ -20,7 +20,7 @@ LABEL_AFTER_S = (0.2, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent: `rate` per second for `seconds`; corrupted from `corrupt_after` s (or never)."""
+    """What is sent: `rate` a second for `seconds`, corrupted after `corrupt_after` s or never."""
 
     app: str
     contract: str
