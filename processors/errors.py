@@ -1,0 +1,21 @@
+"""Errors of the processors.
+
+ProcessorError
+├── InvalidParameters    parameters that make no sense (raised while a processor is built)
+└── UnknownStatistic     a statistic or operator that no observation answers
+
+Bad input never arrives: hosts make it a dead letter before. Anything else that a processor
+raises is a bug.
+"""
+
+
+class ProcessorError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidParameters(ProcessorError):
+    """Parameters that make no sense; the message names the one and the allowed range."""
+
+
+class UnknownStatistic(ProcessorError):
+    """A statistic or operator that no observation answers; the message lists the known ones."""
