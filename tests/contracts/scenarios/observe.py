@@ -1,0 +1,73 @@
+"""Observe: several series and definitions, late rows, silence, a definition that changes."""
+
+import random
+
+import polars as pl
+
+from processors.observe import ObserveParams, spec
+from schemas.catalogue import Catalogue
+from schemas.processing import Batch, Columns
+from schemas.registrations import WindowDefined
+
+SPEC = spec(ObserveParams(size_ms=1_000, allowed_lateness_ms=200, hold_ms=3_000))
+START = 1_700_000_000_000
+
+
+def batches(seed: int) -> list[Batch | Columns]:
+    dice = random.Random(seed)
+    now, offset = START, 100
+    made: list[Batch | Columns] = []
+    for number in range(14):
+        now += dice.choice((50, 300, 900, 2_500))
+        rows = [_row(dice, now, offset + i) for i in range(dice.choice((0, 1, 7, 60)))]
+        if rows:
+            offset += len(rows)
+            made.append(Columns(_frame(rows), "weir.metrics", 0, now, _catalogue(number)))
+    return made
+
+
+def _row(dice: random.Random, now: int, offset: int) -> dict[str, object]:
+    late = dice.choice((0, 0, 0, 150, 1_200, 5_000))
+    app = dice.choice(("shop", "gate", "rare" if dice.random() < 0.05 else "shop"))
+    return {
+        "event_time": now - dice.randint(0, 300) - late,
+        "app": app,
+        "stage": "s1",
+        "service": dice.choice(("a", "b")),
+        "instance": "",
+        "node": "",
+        "metric": dice.choice(("latency", "error")),
+        "value": dice.gauss(10, 3),
+        "unit": "ms",
+        "request_id": None,
+        "_offset": offset,
+    }
+
+
+def _frame(rows: list[dict[str, object]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema_overrides={"request_id": pl.String})
+
+
+def _catalogue(number: int) -> Catalogue:
+    size = 500 if number < 7 else 2_000
+    definitions = (
+        _window("gate", app="gate", size_ms=size),
+        _window("errors", metric="error", size_ms=3_000),
+        _window("hopping", kind="hopping", size_ms=1_000),
+    )
+    return Catalogue({WindowDefined: {d.name: d for d in definitions}})
+
+
+def _window(
+    name: str, *, app: str = "", metric: str = "", kind: str = "tumbling", size_ms: int
+) -> WindowDefined:
+    return WindowDefined(
+        name=name,
+        app=app,
+        metric=metric,
+        kind=kind,
+        size_ms=size_ms,
+        allowed_lateness_ms=100,
+        registered_at=START,
+        event_id=f"{name}-{size_ms}",
+    )

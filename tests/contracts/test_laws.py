@@ -1,0 +1,152 @@
+"""The laws of a processor, held by every one of them."""
+
+import copy
+
+import pytest
+
+from schemas.codec import pack
+from schemas.decisions import Snapshot
+from schemas.processing import Columns, Directed, Output, Rebuildable
+from tests.contracts.laws import AnyBatch, Driver, Scenario, run, scenarios, size, split, timer
+
+SCENARIOS = scenarios()
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(params=sorted(SCENARIOS))
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    return SCENARIOS[request.param]
+
+
+@pytest.fixture(params=SEEDS)
+def seed(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def batches(scenario: Scenario, seed: int) -> list[AnyBatch]:
+    return scenario.batches(seed)
+
+
+def test_the_scenario_says_something(scenario: Scenario, batches: list[AnyBatch]) -> None:
+    outputs = run(scenario, batches)
+
+    assert outputs, "a scenario without outputs tests nothing"
+    for event in (_event(output) for output in outputs):
+        assert type(event) in scenario.spec.outputs
+        assert type(event) is not Snapshot
+        pack(event)
+
+
+def test_splitting_a_batch_anywhere_changes_nothing(
+    scenario: Scenario, batches: list[AnyBatch], seed: int
+) -> None:
+    assert run(scenario, split(batches, seed)) == run(scenario, batches)
+
+
+def test_a_restart_at_any_cut_changes_nothing(
+    scenario: Scenario, batches: list[AnyBatch]
+) -> None:
+    undisturbed = run(scenario, batches)
+    for place in range(1, len(batches), max(1, len(batches) // 6)):
+        driver = Driver(scenario.spec)
+        driver.feed(batches[:place])
+        driver = driver.restarted(scenario.spec)
+        driver.feed(batches[place:])
+
+        assert driver.finish(scenario.tail_ms) == undisturbed, f"restarted before batch {place}"
+
+
+def test_the_same_input_gives_the_same_events(
+    scenario: Scenario, batches: list[AnyBatch], seed: int
+) -> None:
+    assert run(scenario, batches) == run(scenario, scenario.batches(seed))
+
+
+def test_the_batch_is_not_mutated(scenario: Scenario, batches: list[AnyBatch]) -> None:
+    driver = Driver(scenario.spec)
+    for batch in batches:
+        before = _frozen(batch)
+        driver.feed([batch])
+        assert _same(before, batch)
+
+
+def test_an_empty_batch_before_its_time_does_nothing(
+    scenario: Scenario, batches: list[AnyBatch]
+) -> None:
+    driver = Driver(scenario.spec)
+    for batch in batches:
+        driver.feed([batch])
+        wake = driver.processor.wake_at()
+        assert wake is None or wake > batch.now_ms, "a timer due at once never ends"
+        before = driver.processor.snapshot()
+        early = batch.now_ms if wake is None else min(wake - 1, batch.now_ms + 1_000)
+        assert list(driver.processor.process(timer(batch, early))) == []
+        assert driver.processor.snapshot() == before
+    assert driver.finish(scenario.tail_ms) == run(scenario, batches)
+
+
+def test_restore_of_a_snapshot_is_a_fixed_point(
+    scenario: Scenario, batches: list[AnyBatch]
+) -> None:
+    driver = Driver(scenario.spec)
+    for batch in batches:
+        driver.feed([batch])
+        other = scenario.spec.build(0)
+        other.restore(driver.processor.snapshot())
+        assert other.snapshot() == driver.processor.snapshot()
+
+
+def test_state_stays_within_its_bound(scenario: Scenario, batches: list[AnyBatch]) -> None:
+    driver = Driver(scenario.spec)
+    for batch in batches:
+        driver.feed([batch])
+        assert len(driver.processor.snapshot()) <= scenario.bound
+
+
+def test_a_batch_replayed_after_restore_gives_the_same_events(
+    scenario: Scenario, batches: list[AnyBatch]
+) -> None:
+    driver = Driver(scenario.spec)
+    for batch in batches:
+        driver.fire(batch.now_ms, batch)
+        again = driver.restarted(scenario.spec)
+        told = len(driver.outputs)
+        driver.feed([batch])
+        again.feed([batch])
+        assert again.outputs[told:] == driver.outputs[told:]
+
+
+def test_what_is_needed_from_the_log_has_been_applied(
+    scenario: Scenario, batches: list[AnyBatch]
+) -> None:
+    driver = Driver(scenario.spec)
+    if not isinstance(driver.processor, Rebuildable):
+        pytest.skip("nothing is rebuilt from the log")
+    applied: dict[tuple[str, int], int] = {}
+    for batch in batches:
+        driver.feed([batch])
+        applied |= _ends(batch)
+        for place, oldest in driver.processor.oldest_needed().items():
+            assert 0 <= oldest < applied[place]
+
+
+def _ends(batch: AnyBatch) -> dict[tuple[str, int], int]:
+    if isinstance(batch, Columns):
+        last = int(batch.frame["_offset"][-1]) + 1 if size(batch) else 0
+        return {(batch.topic, batch.partition): last} if size(batch) else {}
+    return {(record.topic, record.partition): record.offset + 1 for record in batch.records}
+
+
+def _event(output: Output) -> object:
+    return output.event if isinstance(output, Directed) else output
+
+
+def _frozen(batch: AnyBatch) -> AnyBatch:
+    return batch if isinstance(batch, Columns) and size(batch) == 0 else copy.deepcopy(batch)
+
+
+def _same(one: AnyBatch, other: AnyBatch) -> bool:
+    if isinstance(one, Columns) and isinstance(other, Columns):
+        return one.frame.equals(other.frame) and one.now_ms == other.now_ms
+    return one == other
