@@ -61,8 +61,9 @@ def test_a_dead_broker_is_noticed(tmp_path: Path) -> None:
 
 def test_taken_port_is_refused(tmp_path: Path) -> None:
     with Broker(tmp_path / "first.log") as first:
+        second = Broker(tmp_path / "second.log", port=first.port)
         with pytest.raises(StackError, match=f"port {first.port} is taken"):
-            Broker(tmp_path / "second.log", port=first.port).launch()
+            second.launch()
 
 
 def test_a_child_that_cannot_start_shows_its_log(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Servers that several tests ask, each started once."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+
+
+@dataclass
+class Server:
+    """A server process on a port of its own."""
+
+    module: str
+    arguments: tuple[str, ...]
+    log: Path
+    port: int = 0
+
+    def start(self, **environment: str) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", self.module, "--port", str(self.port), *self.arguments]
+        self.process = launch(command, self.log, environment)
+        wait_until(lambda: listens(self.port), self.process, self.module, self.log, 30)
+
+    def stop(self) -> None:
+        stop(self.process, grace_s=10)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def clickhouse_in(folder: Path) -> Server:
+    arguments = ("--path", str(folder / "clickhouse"))
+    return Server("streams.embedded.clickhouse", arguments, folder / "clickhouse.log")
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = clickhouse_in(tmp_path_factory.mktemp("clickhouse"))
+    server.start()
+    yield server
+    server.stop()
+    assert server.process.returncode == 0
