@@ -154,7 +154,7 @@ def unpack_plain(body: bytes, writer: str, reader: type[Event]) -> dict[str, Any
         raise _unresolved(written, wanted, error) from error
     except _UNREADABLE as error:
         field = _unreadable_field(body, writer)
-        text = str(error) or type(error).__name__
+        text = "the bytes end here" if isinstance(error, EOFError) else str(error)
         raise DecodeError(
             "malformed", f"{reader.__name__}.{field} cannot be read: {text}", field
         ) from error
