@@ -1,5 +1,7 @@
 """The door to ClickHouse: a server, or the engine behind the embedded one, over HTTP."""
 
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,12 @@ from workers.settings import ClickHouseSettings
 
 CONNECT_S = 5
 ANSWER_S = 300
+_BUSY = frozenset({159, 202, 209, 210, 241, 242, 252, 319})
+"""Timeouts, too many queries or parts, no memory, read-only for now: worth another try."""
+_ERRNO = re.compile(r"\[Errno \d+\] [^'\")]+|timed out")
+_EXCEPTION = re.compile(r"DB::Exception: (.*)", re.DOTALL)
+_URL = re.compile(r"\s*\(for url [^)]*\)$")
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it logs what it raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +139,11 @@ def connect(settings: ClickHouseSettings) -> Database:
 def _translated(error: Exception, where: str) -> WorkerError:
     code = error.code if isinstance(error, Error) else None
     text = scrub_error_details(str(error))
-    if code is None and isinstance(error, OperationalError | OSError):
+    if code in _BUSY or (code is None and isinstance(error, OperationalError | OSError)):
+        cause = _ERRNO.search(text) or _EXCEPTION.search(text)
         return ClickHouseUnavailable(
-            f"ClickHouse at {where} does not answer: {text}; start it (`weir up`) or set "
-            "WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
+            f"ClickHouse at {where} does not answer: {cause[0] if cause else text}; start it "
+            "(`weir up`) or set WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
         )
-    return ClickHouseRefused(text, code)
+    said = _EXCEPTION.search(text)
+    return ClickHouseRefused(_URL.sub("", said[1] if said else text), code)

@@ -1,0 +1,97 @@
+"""Tables follow the schemas, and databases follow the tables."""
+
+import re
+
+import pytest
+
+from schemas.decisions import Snapshot
+from schemas.events import EVENTS
+from workers.clickhouse import Database, connect
+from workers.errors import ClickHouseRefused, ClickHouseUnavailable
+from workers.settings import ClickHouseSettings
+from workers.sink_migrations import migrate, scripts
+from workers.sink_tables import literal, sql_type, tables
+
+
+def squeezed(kind: str) -> str:
+    return re.sub(r"[\s`]", "", kind)
+
+
+def forget(database: Database, name: str) -> None:
+    condition = f"name = {literal(name)}"
+    database.execute(f"ALTER TABLE migrations DELETE WHERE {condition} SETTINGS mutations_sync=1")
+
+
+def test_every_event_but_the_snapshot_has_a_table() -> None:
+    assert set(EVENTS.values()) - set(tables()) == {Snapshot}
+    assert len({table.name for table in tables().values()}) == len(tables())
+
+
+def test_the_database_has_the_declared_columns_with_their_documentation(
+    database: Database,
+) -> None:
+    found = database.query(
+        "SELECT table, name, type, comment FROM system.columns WHERE database = {base:String}",
+        {"base": database.name},
+    )
+    there = {(table, name): (squeezed(kind), text) for table, name, kind, text in found.rows}
+    for table in tables().values():
+        for column in table.columns:
+            assert there[table.name, column.name] == (squeezed(column.type), column.comment)
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    assert migrate(database) == []
+
+
+def test_numbered_files_are_numbered_once() -> None:
+    names = [script.name for script in scripts()]
+    assert all(re.fullmatch(r"\d{3}_[a-z_]+\.sql", name) for name in names)
+    assert len({name[:3] for name in names}) == len(names)
+    assert all(script.statements for script in scripts())
+
+
+def test_a_field_that_a_schema_gained_becomes_a_column(database: Database) -> None:
+    database.execute("ALTER TABLE nodes DROP COLUMN speed")
+    database.execute("INSERT INTO nodes (node) VALUES ('old')")
+    forget(database, "nodes")
+    assert migrate(database) == ["nodes"]
+    assert database.query("SELECT node, speed FROM nodes").rows == (("old", 1.0),)
+
+
+def test_a_field_that_a_nested_record_gained_widens_its_column(database: Database) -> None:
+    narrow = "Array(Tuple(service String, weight Float64))"
+    database.execute("DROP TABLE ensembles")
+    ddl = next(t for t in tables().values() if t.name == "ensembles").ddl()
+    database.execute(re.sub(r"Array\(Tuple\(`service` String, `weight`.*?\)\)", narrow, ddl))
+    database.execute("INSERT INTO ensembles (app, members) VALUES ('a', [('m', 0.5)])")
+    database.execute(
+        "ALTER TABLE migrations DELETE WHERE name = 'ensembles' SETTINGS mutations_sync=1"
+    )
+    assert migrate(database) == ["ensembles"]
+    found = database.query("SELECT members FROM ensembles").rows[0][0]
+    assert found == [{"service": "m", "weight": 0.5, "role": ""}]
+
+
+def test_a_table_that_somebody_dropped_is_made_again(database: Database) -> None:
+    database.execute("DROP TABLE metrics")
+    assert migrate(database) == ["metrics"]
+
+
+def test_what_has_no_column_type_is_said() -> None:
+    with pytest.raises(TypeError, match="no column type"):
+        sql_type({"type": "map", "values": "string"})
+    assert sql_type(["null", {"type": "array", "items": "long"}]) == "Array(Int64)"
+
+
+def test_literals_hold_quotes_and_backslashes(database: Database) -> None:
+    text = "it's a \\ 'test' \\' ;"
+    assert database.query(f"SELECT {literal(text)}").rows == ((text,),)
+
+
+def test_errors_say_what_and_where(database: Database, settings: ClickHouseSettings) -> None:
+    with pytest.raises(ClickHouseRefused, match=r"identifier `nope`") as refused:
+        database.query("SELECT nope FROM metrics")
+    assert refused.value.code == 47
+    with pytest.raises(ClickHouseUnavailable, match=r"127\.0\.0\.1:1 does not answer.*weir up"):
+        connect(settings.model_copy(update={"port": 1}))
