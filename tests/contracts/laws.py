@@ -11,6 +11,7 @@ and every processor module (one that defines `spec`) needs one.
 """
 
 import importlib
+import itertools
 import pkgutil
 import random
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ def size(batch: AnyBatch) -> int:
 def cut(batch: AnyBatch, places: Sequence[int]) -> list[AnyBatch]:
     """Return a batch in parts, cut before the given positions."""
     edges = [0, *sorted(set(places) - {0, size(batch)}), size(batch)]
-    pairs = list(zip(edges, edges[1:], strict=False)) if size(batch) else []
+    pairs = list(itertools.pairwise(edges)) if size(batch) else []
     if isinstance(batch, Columns):
         return [replace(batch, frame=batch.frame[a:b]) for a, b in pairs] or [batch]
     return [replace(batch, records=batch.records[a:b]) for a, b in pairs] or [batch]

@@ -44,9 +44,7 @@ def test_splitting_a_batch_anywhere_changes_nothing(
     assert run(scenario, split(batches, seed)) == run(scenario, batches)
 
 
-def test_a_restart_at_any_cut_changes_nothing(
-    scenario: Scenario, batches: list[AnyBatch]
-) -> None:
+def test_a_restart_at_any_cut_changes_nothing(scenario: Scenario, batches: list[AnyBatch]) -> None:
     undisturbed = run(scenario, batches)
     for place in range(1, len(batches), max(1, len(batches) // 6)):
         driver = Driver(scenario.spec)

@@ -1,0 +1,215 @@
+"""What is known of each request, for as long as something may still be joined to it.
+
+Time is cut into marks of the host's clock, each of which remembers where in the inputs it began.
+An entry belongs to the mark in which its request was first seen and expires with it, whatever
+joined it later; the log is kept back to the first mark that a restart must read again. A mark
+that has expired is held while records that joined its entries lie in marks that have not: read
+again without their beginning, they would look like news.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.processing import Partition, Record
+from schemas.records import SourceRange
+
+_NEVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The label that a result gave, and who gave it when (ms)."""
+
+    app: str
+    stage: str
+    service: str
+    label: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What was right, and when that became known (ms)."""
+
+    app: str
+    label: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkState:
+    """A mark as state; `starts` has the first offset per partition."""
+
+    at_ms: int
+    held_ms: int
+    expired: bool
+    starts: tuple[SourceRange, ...]
+
+
+@dataclass(slots=True)
+class Mark:
+    """A span of the host's clock, from `at_ms`, and where the inputs stood as it began.
+
+    `held_ms` is the latest mark in which a record joined one of its expired entries.
+    """
+
+    at_ms: int
+    starts: dict[Partition, int]
+    held_ms: int = _NEVER
+    expired: bool = False
+
+    def due(self, ttl_ms: int) -> int:
+        """Return when (ms) it expires, or, once expired, when nothing holds it any more."""
+        return (self.held_ms if self.expired else self.at_ms) + ttl_ms
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known of one request."""
+
+    mark: Mark
+    touched: Mark
+    results: set[str] = field(default_factory=set)
+    predictions: list[Prediction] = field(default_factory=list)
+    answered: bool = False
+    answer: Prediction | None = None
+    truth: Truth | None = None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether only its truth is known."""
+        return self.truth is not None and not self.results and not self.answered
+
+
+class Joins:
+    """Entries by request id, in the order in which they expire."""
+
+    def __init__(self, ttl_ms: int, mark_ms: int) -> None:
+        self._ttl_ms = ttl_ms
+        self._mark_ms = mark_ms
+        self._entries: dict[str, Entry] = {}
+        self._marks: list[Mark] = []
+        self._next: dict[Partition, int] = {}
+        self._rebuilt = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def advance(self, now_ms: int) -> None:
+        """Begin a mark when the last is old; for a batch that holds something."""
+        if not self._marks or now_ms >= self._marks[-1].at_ms + self._mark_ms:
+            self._marks.append(Mark(now_ms, dict(self._next)))
+
+    def entry(self, record: Record, request_id: str) -> Entry:
+        """Return the entry of a record's request, made if there is none."""
+        place = (record.topic, record.partition)
+        if place not in self._next:
+            for mark in self._marks:
+                mark.starts.setdefault(place, record.offset)
+        self._next[place] = record.offset + 1
+        mark = self._marks[-1]
+        entry = self._entries.get(request_id)
+        if entry is None:
+            entry = self._entries[request_id] = Entry(mark, mark)
+        entry.touched = mark
+        return entry
+
+    def again(self, record: Record, request_id: str) -> Entry | None:
+        """Return the entry for a record read again; None when no mark remembers its place."""
+        mark = self._mark_of(record)
+        if mark is None:
+            return None
+        self._rebuilt = True
+        entry = self._entries.get(request_id)
+        if entry is None or mark.at_ms >= entry.mark.at_ms + self._ttl_ms:
+            entry = self._entries[request_id] = Entry(mark, mark)
+        if mark.at_ms < entry.mark.at_ms:
+            entry.mark = mark
+        if mark.at_ms > entry.touched.at_ms:
+            entry.touched = mark
+        return entry
+
+    def expire(self, now_ms: int) -> list[tuple[int, Truth]]:
+        """Drop what has outlived its time; return truths that nothing was joined to, by mark."""
+        self._settle()
+        expiring = [m for m in self._marks if not m.expired and m.due(self._ttl_ms) <= now_ms]
+        for mark in expiring:
+            mark.expired = True
+        orphans: list[tuple[int, Truth]] = []
+        while expiring and self._entries:
+            request_id, entry = next(iter(self._entries.items()))
+            if not entry.mark.expired:
+                break
+            del self._entries[request_id]
+            if entry.orphaned and entry.truth is not None:
+                orphans.append((entry.mark.at_ms, entry.truth))
+            if not entry.touched.expired:
+                entry.mark.held_ms = max(entry.mark.held_ms, entry.touched.at_ms)
+        self._marks = [m for m in self._marks if not m.expired or m.due(self._ttl_ms) > now_ms]
+        return orphans
+
+    def evict(self, count: int) -> list[str]:
+        """Drop the oldest entries, for lack of room; return their request ids."""
+        self._settle()
+        oldest = list(self._entries)[:count]
+        for request_id in oldest:
+            del self._entries[request_id]
+        return oldest
+
+    def due(self) -> int | None:
+        """Return when (ms) the next mark changes; None while there is none."""
+        return min((mark.due(self._ttl_ms) for mark in self._marks), default=None)
+
+    def needed(self) -> Mapping[Partition, int]:
+        """Return the first offsets that a restart must read again."""
+        if not self._marks:
+            return {}
+        starts = self._marks[0].starts
+        return {place: first for place, first in starts.items() if first < self._next[place]}
+
+    def state(self) -> tuple[tuple[MarkState, ...], tuple[SourceRange, ...]]:
+        """Return marks and the next offsets, as state; entries are read again from the log."""
+        marks = tuple(
+            MarkState(
+                at_ms=mark.at_ms,
+                held_ms=mark.held_ms,
+                expired=mark.expired,
+                starts=_ranges(mark.starts),
+            )
+            for mark in self._marks
+        )
+        return marks, _ranges(self._next)
+
+    def take_over(self, marks: Iterable[MarkState], following: Iterable[SourceRange]) -> None:
+        """Take over what `state` returned."""
+        self._entries = {}
+        self._marks = [
+            Mark(mark.at_ms, _places(mark.starts), mark.held_ms, mark.expired) for mark in marks
+        ]
+        self._next = _places(following)
+
+    def _mark_of(self, record: Record) -> Mark | None:
+        place = (record.topic, record.partition)
+        fitting = (
+            m for m in reversed(self._marks) if m.starts.get(place, 1 << 62) <= record.offset
+        )
+        return next(fitting, None)
+
+    def _settle(self) -> None:
+        """Order entries that were read again as they would have come, without the expired."""
+        if not self._rebuilt:
+            return
+        self._rebuilt = False
+        alive = [(key, entry) for key, entry in self._entries.items() if not entry.mark.expired]
+        self._entries = dict(sorted(alive, key=lambda item: item[1].mark.at_ms))
+
+
+def _ranges(places: Mapping[Partition, int]) -> tuple[SourceRange, ...]:
+    return tuple(
+        SourceRange(topic=topic, partition=partition, first=first, last=first)
+        for (topic, partition), first in sorted(places.items())
+    )
+
+
+def _places(ranges: Iterable[SourceRange]) -> dict[Partition, int]:
+    return {(span.topic, span.partition): span.first for span in ranges}
