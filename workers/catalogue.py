@@ -6,11 +6,9 @@ to a callback, which makes it a dead letter.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
-
-from confluent_kafka import Message
 
 from schemas import checks, topics
 from schemas.base import Event
@@ -153,12 +151,12 @@ class CatalogueReader:
             self._ready.set()
             client.close()
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: Sequence[kafka.RawMessage]) -> None:
         updates = [update for message in messages if (update := self._decode(message)) is not None]
         if updates:
             self._current = self._current.apply(updates)
 
-    def _decode(self, message: Message) -> Update | None:
+    def _decode(self, message: kafka.RawMessage) -> Update | None:
         while not self._stopping.is_set():
             try:
                 return update_of(message, self._codec)

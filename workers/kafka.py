@@ -2,12 +2,10 @@
 
 Producers are idempotent with acks=all and place keys as Java's client does (murmur2). Consumers
 read committed data from the start, commit only what they are told, and share co-partitioned
-topics out by range. No end of a partition is asked for: partition-EOF events tell it, because a
-broker may answer ListOffsets with the first offset of the last batch.
+topics out by range. The modules `workers.kafka_*` are rooms behind the same door.
 """
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import (
@@ -25,6 +23,9 @@ from schemas.topics import Topic
 from workers.errors import KafkaUnavailable
 from workers.settings import KafkaSettings
 from workers.telemetry import plain_logger
+
+ConsumerClient = Consumer
+ProducerClient = Producer
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -241,6 +242,13 @@ def _settle(settings: KafkaSettings, future: Any, allowed: int, timeout_s: float
             raise unavailable(settings, error) from error
 
 
+def check_alive(settings: KafkaSettings, message: Message) -> None:
+    """Raise KafkaUnavailable when a polled error is one that waiting does not mend."""
+    error = message.error()
+    if error is not None and (error.fatal() or error.code() in _HOPELESS):
+        raise unavailable(settings, KafkaException(error))
+
+
 def is_eof(message: Message) -> bool:
     """Tell whether a polled message says that the end of its partition is reached."""
     error = message.error()
@@ -252,14 +260,7 @@ def place_of(message: Message) -> tuple[str, int]:
     return str(message.topic()), int(message.partition() or 0)
 
 
-def check_alive(settings: KafkaSettings, message: Message) -> None:
-    """Raise KafkaUnavailable when a polled error is one that waiting does not mend."""
-    error = message.error()
-    if error is not None and (error.fatal() or error.code() in _HOPELESS):
-        raise unavailable(settings, KafkaException(error))
-
-
-def drain(client: Consumer, most: int, wait_s: float) -> list[Message]:
+def drain(client: ConsumerClient, most: int, wait_s: float) -> list[Message]:
     """Wait for a first message, then take what is there, up to `most`; EOF events included.
 
     Unlike `Consumer.consume` it does not wait for a full batch.
@@ -271,7 +272,7 @@ def drain(client: Consumer, most: int, wait_s: float) -> list[Message]:
 
 
 def assign_all(
-    client: Consumer, settings: KafkaSettings, topics: Sequence[str]
+    client: ConsumerClient, settings: KafkaSettings, topics: Sequence[str]
 ) -> set[tuple[str, int]]:
     """Assign every partition of the topics from the beginning, and return them.
 
@@ -291,30 +292,25 @@ def assign_all(
     return places
 
 
-def read_all(
-    settings: KafkaSettings, topics: Sequence[str], timeout_s: float = 60.0
-) -> Iterator[Message]:
-    """Yield every committed message of the topics, up to the ends met on the way.
+def assign_more(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -> None:
+    """Assign further partitions to a consumer, each from the offset given."""
+    client.incremental_assign([TopicPartition(*place, at) for place, at in starts.items()])
 
-    Raises KafkaUnavailable when the broker does not answer for `timeout_s`, or lacks a topic.
+
+def assign_less(client: ConsumerClient, places: Iterable[tuple[str, int]]) -> None:
+    """Take partitions from a consumer, because their topics are gone."""
+    client.incremental_unassign([TopicPartition(*place) for place in places])
+
+
+def places_seen(
+    client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 10.0
+) -> set[tuple[str, int]]:
+    """Return every topic and partition there is, asked over a consumer's own connection.
+
+    Raises KafkaUnavailable.
     """
-    client = reader(settings)
     try:
-        open_ends = assign_all(client, settings, topics)
-        patience = time.monotonic() + timeout_s
-        while open_ends:
-            for message in drain(client, 5000, 0.1):
-                patience = time.monotonic() + timeout_s
-                check_alive(settings, message)
-                if is_eof(message):
-                    open_ends.discard(place_of(message))
-                elif message.error() is None:
-                    yield message
-            if time.monotonic() > patience:
-                names = ", ".join(sorted({topic for topic, _ in open_ends}))
-                raise KafkaUnavailable(
-                    f"Kafka at {settings.bootstrap}: no answer for {timeout_s:.0f} s "
-                    f"while reading {names}"
-                )
-    finally:
-        client.close()
+        found = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+    return {(name, p) for name, topic in found.items() for p in topic.partitions}

@@ -6,7 +6,7 @@ from schemas.codec import Codec
 from schemas.decisions import Position, Snapshot
 from schemas.errors import ContractError
 from schemas.processing import Partition, Spec
-from workers import kafka
+from workers import kafka_reading
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
@@ -71,7 +71,7 @@ def read_latest(
     """
     wanted = {key.encode(): key for key in keys}
     newest: dict[str, bytes] = {}
-    for message in kafka.read_all(settings, [TOPIC], timeout_s):
+    for message in kafka_reading.read_all(settings, [TOPIC], timeout_s):
         key = wanted.get(message.key() or b"")
         if key is None:
             continue
