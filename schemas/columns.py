@@ -162,7 +162,7 @@ def _plan(writer: str, record: str) -> list[pl.Expr] | None:
     for field in _fields(files.text(record)):
         name, dtype = field["name"], _dtype(field["type"])
         if name not in written and "default" in field:
-            columns.append(pl.lit(field["default"], dtype=dtype).alias(name))
+            columns.append(_default(field, dtype).alias(name))
         elif name not in written or not _resolves(written[name], field["type"]):
             return None
         elif _dtype(written[name]) == dtype:
@@ -170,6 +170,13 @@ def _plan(writer: str, record: str) -> list[pl.Expr] | None:
         else:
             columns.append(pl.col(name).cast(dtype))
     return columns
+
+
+def _default(field: dict[str, Any], dtype: pl.DataType) -> pl.Expr:
+    default = field["default"]
+    if dtype == pl.Binary and default is not None:
+        default = default.encode("latin-1")  # as Avro writes bytes in JSON
+    return pl.lit(default, dtype=dtype)
 
 
 def _resolves(writer: Any, reader: Any) -> bool:

@@ -43,9 +43,12 @@ def _record(record: type, namespace: str, seen: set[str]) -> dict[str, Any]:
 
 
 def _default(field: Field[Any]) -> dict[str, Any]:
-    if field.default is MISSING:
+    default = field.default
+    if default is MISSING:
         return {}
-    return {"default": list(field.default) if isinstance(field.default, tuple) else field.default}
+    if isinstance(default, bytes):
+        return {"default": default.decode("latin-1")}  # as Avro writes bytes in JSON
+    return {"default": list(default) if isinstance(default, tuple) else default}
 
 
 def _type(hint: Any, namespace: str, seen: set[str]) -> Any:

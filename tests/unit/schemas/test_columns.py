@@ -201,6 +201,19 @@ def test_a_newer_version_with_a_further_field_is_read() -> None:
     assert events_in(decoded.frame, MetricReport) == [metric(3), metric(4)]
 
 
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_every_default_fills_in_for_a_field_that_older_data_lack(event: type[Event]) -> None:
+    schema = files.schema(event.__name__)
+    schema["fields"] = [field for field in schema["fields"] if "default" not in field]
+    text = json.dumps(schema)
+    full = introspect.to_plain(event)(example(event))
+    plain = {field["name"]: full[field["name"]] for field in schema["fields"]}
+    value = codec.frame(1, written(text, **plain))
+    with_both = make_codec({1: text})
+    decoded = columns.decode([value, value], event, with_both)
+    assert events_in(decoded.frame, event) == [with_both.decode(value, event)] * 2
+
+
 @pytest.mark.parametrize(
     ("changes", "drop"),
     [({"value": "string"}, ()), ({}, ("value",)), ({"event_time": "double"}, ())],

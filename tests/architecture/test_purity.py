@@ -1,0 +1,61 @@
+"""Modules that decide touch no file, clock, chance or log: what import-linter cannot see."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import module, parsed, sources
+
+DOORS = {"schemas.files", "placement.kube", "placement.local"}
+"""Modules of pure packages that may reach outside: shipped schema files, Kubernetes, processes."""
+CALLS = {
+    "open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint", "id", "hash",
+}  # fmt: skip
+ATTRIBUTES = {
+    "now", "utcnow", "today", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter",
+    "perf_counter_ns", "sleep", "random", "default_rng", "getenv", "environ", "read_text",
+    "write_text", "read_bytes", "write_bytes", "unlink", "mkdir", "getLogger",
+}  # fmt: skip
+PURE = [p for p in sources("schemas", "processors", "placement") if module(p) not in DOORS]
+
+
+def impurities(tree: ast.AST) -> list[str]:
+    """Return what in a module depends on more than its arguments."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name) and called.id in CALLS:
+            found.append(f"{called.id}() in line {node.lineno}")
+        if isinstance(called, ast.Attribute) and called.attr in ATTRIBUTES:
+            found.append(f".{called.attr}() in line {node.lineno}")
+    return found
+
+
+@pytest.mark.parametrize("path", PURE, ids=module)
+def test_a_deciding_module_is_pure(path: Path) -> None:
+    assert impurities(parsed(path)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open('x')",
+        "datetime.now()",
+        "time.time()",
+        "rng = np.random.default_rng()",
+        "Path('x').read_text()",
+        "print(1)",
+        "hash('randomised per process')",
+    ],
+)
+def test_the_test_sees(text: str) -> None:
+    assert impurities(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", PURE, ids=module)
+def test_a_deciding_module_has_no_mutable_global(path: Path) -> None:
+    statements = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Global | ast.Nonlocal)]
+    assert [n.lineno for n in statements if isinstance(n, ast.Global)] == []

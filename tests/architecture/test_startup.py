@@ -1,0 +1,59 @@
+"""What a process loads: help is quick, and a worker runs without Faust."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.tree import module, sources
+
+HEAVY = {
+    "polars",
+    "pyarrow",
+    "numpy",
+    "river",
+    "faust",
+    "onnxruntime",
+    "chdb",
+    "sklearn",
+    "kubernetes",
+}
+
+
+def loaded(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after `code`."""
+    report = "import json, sys; print(); print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['weir', '--help']\n"
+        "from streams.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert loaded(code) & HEAVY == set()
+
+
+def test_settings_load_nothing_heavy() -> None:
+    assert loaded("import streams.settings, workers.settings") & HEAVY == set()
+
+
+def test_no_worker_module_loads_faust_or_river() -> None:
+    imports = "\n".join(f"import {module(path)}" for path in sources("workers"))
+    assert loaded(imports) & {"faust", "mode", "river"} == set()
+
+
+@pytest.mark.parametrize("package", ["schemas", "processors", "placement"])
+def test_deciding_packages_load_no_client(package: str) -> None:
+    pure = [module(p) for p in sources(package) if module(p) != "placement.kube"]
+    clients = {"confluent_kafka", "clickhouse_connect", "kubernetes", "faust", "onnxruntime"}
+    assert loaded("\n".join(f"import {name}" for name in pure)) & clients == set()
