@@ -19,6 +19,7 @@ from streams.errors import StreamsError
 from workers.catalogue import CatalogueReader
 from workers.clickhouse import connect
 from workers.client import Client
+from workers.kafka import cluster_id
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -161,12 +162,13 @@ def _outcome(ask: queries.Ask, options: Options, traffic: Traffic, seconds: floa
 
 def _asker(settings: Settings, open_things: ExitStack) -> queries.Ask:
     lock = threading.Lock()
+    cluster = cluster_id(settings.kafka)
     database = connect(settings.clickhouse)
     open_things.callback(database.close)
 
     def ask(sql: str, parameters: Mapping[str, Any]) -> queries.Rows:
         with lock:
-            return database.query(sql, parameters).records()
+            return database.query(sql, {"cluster": cluster, **parameters}).records()
 
     return ask
 
