@@ -164,7 +164,17 @@ def unpack_plain(body: bytes, writer: str, reader: type[Event]) -> dict[str, Any
             "trailing-bytes", f"{rest} bytes follow the {reader.__name__}; send one record each"
         )
     plain: dict[str, Any] = read
+    for name in _byte_defaults(reader.__name__):
+        if isinstance(plain[name], str):
+            plain[name] = plain[name].encode("latin-1")
     return plain
+
+
+@lru_cache(maxsize=256)
+def _byte_defaults(record: str) -> tuple[str, ...]:
+    """Return the fields whose default fastavro fills in as the text that stands in the schema."""
+    fields = _own(record)["fields"]
+    return tuple(f["name"] for f in fields if f["type"] == "bytes" and "default" in f)
 
 
 def _unresolved(written: Any, wanted: Any, error: SchemaResolutionError) -> DecodeError:
