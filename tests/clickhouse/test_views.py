@@ -1,0 +1,148 @@
+"""Views give the numbers that one gets by hand."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from schemas import decisions as d
+from schemas import registrations as r
+from tests.clickhouse import world
+from tests.clickhouse.messages import Stood, insert, rows, store
+from tests.examples import example
+from workers.clickhouse import Database, connect
+from workers.clock import wall_ms
+from workers.settings import ClickHouseSettings
+from workers.sink_migrations import migrate, scripts
+
+
+@pytest.fixture(scope="module")
+def told(server: ClickHouseSettings) -> Iterator[Database]:
+    """A database in which the small world stands, part of it twice."""
+    opened = connect(server.model_copy(update={"database": "weir_world"}))
+    migrate(opened)
+    store(opened, *world.metrics())
+    store(opened, *world.metrics())
+    for first in (0, 10):
+        store(opened, *world.lineage(), first=first)
+    yield opened
+    opened.close()
+
+
+def test_every_view_is_documented_and_answers(told: Database) -> None:
+    found = told.query(
+        "SELECT name, comment FROM system.tables "
+        "WHERE database = {base:String} AND engine = 'View'",
+        {"base": told.name},
+    )
+    assert len(found.rows) >= len(scripts())
+    for name, comment in found.rows:
+        assert comment
+        told.query(f"SELECT * FROM {name}")
+
+
+def test_latency_by_service(database: Database) -> None:
+    times = [world.result(n, "mlp", 1.0, float(n)) for n in range(1, 102)]
+    failed = world.result(200, "mlp", 1000.0, 1000.0, status="failed")
+    other = world.result(1, "tree", 0.5, 0.25)
+    store(database, *times, failed, other, times[0], times[100])
+    found = database.query("SELECT service, node, count, p50, p95, p99 FROM latency_by_service")
+    assert found.rows == (
+        ("mlp", "edge-1", 101, 52.0, 97.0, 101.0),
+        ("tree", "edge-1", 1, 0.75, 0.75, 0.75),
+    )
+
+
+def test_accuracy_by_ensemble(database: Database) -> None:
+    one, two = world.ensemble("e1", 1, "forest"), world.ensemble("e2", 2, "forest", "mlp")
+    answers = [
+        world.response(1, "e1", "7"),
+        world.response(2, "e1", "8", status="partial"),
+        world.response(3, "e1", "9"),
+        world.response(4, "e1", None, status="failed"),
+    ]
+    labels = [world.truth(1, "7"), world.truth(2, "1"), world.truth(2, "1"), world.truth(4, "4")]
+    store(database, one, two, *answers, *labels, answers[0])
+    found = database.query(
+        "SELECT generation, members, shadows, answers, unanswered, labelled, accuracy, mean_latency"
+        " FROM accuracy_by_ensemble"
+    )
+    assert found.rows == (
+        (1, "forest", "tree", 3, 1, 2, 0.5, 20.0),
+        (2, "forest, mlp", "tree", 0, 0, 0, None, None),
+    )
+
+
+def test_a_placement_is_walked_back_to_its_causes(told: Database) -> None:
+    found = told.query(
+        "SELECT depth, kind, event_id, parent_id, first_offset, last_offset FROM decision_lineage "
+        "WHERE decision_id = 'placement-1' ORDER BY depth, kind"
+    )
+    assert found.rows == (
+        (0, "PlacementDecided", "placement-1", "", 0, 0),
+        (1, "PlacementRequested", "request-1", "placement-1", 0, 0),
+        (2, "EnsembleSelected", "ensemble-2", "request-1", 0, 0),
+        (3, "ContractViolated", "violation-1", "ensemble-2", 0, 0),
+        (3, "DriftDetected", "drift-1", "ensemble-2", 0, 3),
+        (4, "Observation", "window-1", "violation-1", 4, 11),
+    )
+
+
+def test_decisions_reach_metric_events(told: Database) -> None:
+    found = told.query(
+        "SELECT event_id, series, metric_events, low, high, example_at FROM decision_metrics "
+        "WHERE decision_id = 'placement-1' ORDER BY event_id, series"
+    )
+    assert found.rows == (
+        ("drift-1", "digits/////accuracy", 2, 0.0, 1.0, "weir.metrics/0/2"),
+        ("drift-1", "digits//mlp///latency", 2, 5.0, 5.0, "weir.metrics/0/3"),
+        ("window-1", world.SERIES, 4, 0.0, 1.0, "weir.metrics/0/10"),
+    )
+
+
+def test_a_decision_of_another_cluster_has_causes_of_its_own(told: Database) -> None:
+    lonely = replace(world.ensemble("ensemble-2", 2, "mlp"), causes=("violation-1",))
+    store(told, lonely, cluster="cluster-2")
+    found = told.query(
+        "SELECT kind FROM decision_lineage WHERE cluster = 'cluster-2' AND depth > 0"
+    )
+    assert found.rows == ()
+
+
+def test_a_decision_without_causes_answers_to_the_catalogue(database: Database) -> None:
+    placed = replace(example(d.PlacementDecided), causes=())
+    store(database, placed)
+    found = database.query("SELECT depth, topic, last_offset FROM decision_lineage")
+    expected = [(0, source.topic, source.last) for source in placed.catalogue]
+    assert sorted(found.rows) == sorted(expected)
+
+
+def test_causes_in_a_circle_end(database: Database) -> None:
+    one = world.ensemble("a", 1, "mlp", causes=("b",))
+    store(database, one, world.ensemble("b", 2, "mlp", causes=("a",)))
+    found = database.query("SELECT max(depth), count() FROM decision_lineage")
+    assert found.rows == ((16, 34),)
+
+
+def test_service_health_and_cluster_now(database: Database) -> None:
+    now = wall_ms()
+    node = replace(example(r.NodeReported), node="edge-1", status="ready", expires_at=now + 60_000)
+    old = replace(example(r.InstanceReported), node="edge-1", health="starting", expires_at=now)
+    alive = replace(old, instance="mlp.edge-1", service="mlp", expires_at=now + 60_000)
+    ready = replace(alive, health="ready")
+    lost = replace(old, instance="tree.edge-1", service="tree", health="ready", expires_at=now - 1)
+    store(database, node, alive, ready, lost)
+    store(database, replace(node, node="edge-2", expires_at=now - 1), first=5)
+    insert(database, rows([Stood("weir.nodes", 9, None, b"edge-3")]))
+    health = database.query("SELECT instance, state, expired FROM service_health")
+    assert health.rows == (("mlp.edge-1", "ready", 0), ("tree.edge-1", "expired", 1))
+    nodes = database.query("SELECT node, state, ready_instances, services FROM cluster_now")
+    assert nodes.rows == (("edge-1", "ready", 1, "mlp"), ("edge-2", "unknown", 0, ""))
+
+
+def test_dead_letter_summary_counts_a_message_once(database: Database) -> None:
+    letter = replace(example(d.DeadLetter), topic="weir.metrics", error="truncated", field="app")
+    other = replace(letter, event_id="other", offset=3)
+    store(database, letter, replace(letter, processor="sink"), other)
+    found = database.query("SELECT topic, error, field, count FROM dead_letter_summary")
+    assert found.rows == (("weir.metrics", "truncated", "app", 2),)
