@@ -97,6 +97,10 @@ class Registry:
             raise KeyError(schema_id)
         del self._unknown[schema_id]
 
+    def close(self) -> None:
+        """Close the connections to the registry."""
+        self._client.close()
+
     def codec(self) -> Codec:
         """Return a codec whose ids are looked up here when first needed."""
         return Codec(_Ids(self), self.schema_of)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 
 
@@ -42,6 +43,22 @@ def clickhouse_in(folder: Path) -> Server:
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = clickhouse_in(tmp_path_factory.mktemp("clickhouse"))
     server.start()
+    yield server
+    server.stop()
+    assert server.process.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker") / "broker.log") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def registry(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("registry") / "registry.log"
+    server = Server("streams.embedded.registry", (), log)
+    server.start(WEIR_KAFKA__BOOTSTRAP=broker.bootstrap)
     yield server
     server.stop()
     assert server.process.returncode == 0

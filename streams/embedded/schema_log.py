@@ -1,0 +1,79 @@
+"""The topic `_schemas`: where a registry's records stand, in Confluent's form."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from streams.embedded.subjects import RegistryRefused, Write
+from workers import kafka, kafka_reading
+from workers.settings import KafkaSettings
+
+WRITE_S = 10.0
+_NEEDED = {
+    "SCHEMA": (("subject", "version"), ("id", "schema")),
+    "CONFIG": ((), ("compatibilityLevel",)),
+    "MODE": ((), ("mode",)),
+}
+"""Fields that the keys and values of a kind of record must have."""
+
+
+class SchemaLog:
+    """Reads and writes the records; made with the topic."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._topic = kafka.REGISTRY_TOPIC.name
+        kafka.create_topics(settings, [kafka.REGISTRY_TOPIC])
+        self._producer = kafka.producer(settings, linger_ms=0)
+
+    def read(self) -> Iterator[Write]:
+        """Yield all records, oldest first; what is no record of a registry is passed over.
+
+        Raises KafkaUnavailable.
+        """
+        for message in kafka_reading.read_all(self._settings, [self._topic]):
+            write = record_of(message.key(), message.value())
+            if write is not None:
+                yield write
+
+    def append(self, writes: Sequence[Write]) -> None:
+        """Return when the broker has the records.
+
+        Raises RegistryRefused (50001) when it does not take them in time.
+        """
+        failures: list[str] = []
+
+        def delivered(error: Any, _: Any) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        for write in writes:
+            value = None if write.value is None else _bytes(write.value)
+            self._producer.produce(self._topic, value, _bytes(write.key), on_delivery=delivered)
+        left = self._producer.flush(WRITE_S)
+        if left or failures:
+            reason = failures[0] if failures else f"no answer within {WRITE_S:.0f} s"
+            raise RegistryRefused(50001, f"Error in the backend data store: {reason}")
+
+
+def record_of(key: bytes | None, value: bytes | None) -> Write | None:
+    """Return the record in a message; None when it is of a kind that is not kept here."""
+    try:
+        parsed = json.loads(key or b"null")
+        content = None if value is None else json.loads(value)
+    except ValueError:
+        return None
+    return Write(parsed, content) if _is_record(parsed, content) else None
+
+
+def _is_record(key: Any, value: Any) -> bool:
+    if not isinstance(key, dict) or not isinstance(value, dict | None):
+        return False
+    needed = _NEEDED.get(key.get("keytype", ""))
+    if needed is None or not all(name in key for name in needed[0]):
+        return False
+    return value is None or all(name in value for name in needed[1])
+
+
+def _bytes(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()

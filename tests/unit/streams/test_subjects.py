@@ -1,0 +1,114 @@
+"""The registry's decisions, and that its records alone bring them back."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.embedded.schema_log import record_of
+from streams.embedded.subjects import RegistryRefused, Subjects, Write
+
+FIELDS = ("a", "b", "c")
+schema = st.sets(st.sampled_from(FIELDS)).map(
+    lambda names: json.dumps(
+        {
+            "type": "record",
+            "name": "R",
+            "fields": [{"name": n, "type": "int", "default": 0} for n in sorted(names)],
+        }
+    )
+)
+subject = st.sampled_from(["s", "t"])
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("register"), subject, schema),
+        st.tuples(st.just("soft"), subject, st.just("")),
+        st.tuples(st.just("hard"), subject, st.just("")),
+        st.tuples(st.just("level"), subject, st.sampled_from(["FULL", "NONE"])),
+        st.tuples(st.just("mode"), subject, st.sampled_from(["READONLY", "READWRITE"])),
+    ),
+    max_size=25,
+)
+
+
+def decide(state: Subjects, step: tuple[str, str, str]) -> tuple[Write, ...]:
+    kind, name, text = step
+    actions: dict[str, Callable[[], tuple[Write, ...]]] = {
+        "register": lambda: state.register(name, text).writes,
+        "soft": lambda: state.delete(state.versions(name), permanent=False),
+        "hard": lambda: state.delete(state.versions(name, deleted=True), permanent=True),
+        "level": lambda: state.set_compatibility(name, text),
+        "mode": lambda: state.set_mode(name, text),
+    }
+    return actions[kind]()
+
+
+def told(state: Subjects) -> object:
+    names = state.subjects(deleted=True)
+    versions = [version for name in names for version in state.versions(name, deleted=True)]
+    return versions, [(state.compatibility(name), state.mode(name)) for name in ("s", "t", "")]
+
+
+@given(steps)
+def test_records_bring_everything_back(taken: list[tuple[str, str, str]]) -> None:
+    state, again = Subjects(), Subjects()
+    for step in taken:
+        try:
+            writes = decide(state, step)
+        except RegistryRefused:
+            continue
+        for write in writes:
+            state.apply(write)
+            value = None if write.value is None else json.dumps(write.value).encode()
+            record = record_of(json.dumps(write.key).encode(), value)
+            assert record is not None
+            again.apply(record)
+        assert told(again) == told(state)
+
+
+@given(steps)
+def test_an_id_names_one_schema_for_ever(taken: list[tuple[str, str, str]]) -> None:
+    state = Subjects()
+    seen: dict[int, str] = {}
+    for step in taken:
+        try:
+            writes = decide(state, step)
+        except RegistryRefused:
+            continue
+        for write in writes:
+            state.apply(write)
+            if write.value and "id" in write.value:
+                assert (
+                    seen.setdefault(write.value["id"], write.value["schema"])
+                    == (write.value["schema"])
+                )
+
+
+@given(st.lists(schema, min_size=1, max_size=6))
+def test_registering_again_writes_nothing(texts: list[str]) -> None:
+    state = Subjects()
+    for text in texts:
+        first = state.register("s", text)
+        for write in first.writes:
+            state.apply(write)
+        again = state.register("s", text)
+        assert (again.id, again.writes) == (first.id, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"{}"),
+        (b"not json", b"{}"),
+        (b'{"keytype": "NOOP", "magic": 0}', b"{}"),
+        (b"[]", b"{}"),
+        (b'{"keytype": "SCHEMA"}', b"\xff"),
+        (b'{"keytype": "SCHEMA", "subject": "s", "version": 1}', b'{"id": 1}'),
+        (b'{"keytype": "SCHEMA", "subject": "s"}', b'{"id": 1, "schema": "{}"}'),
+        (b'{"keytype": "MODE"}', b"[]"),
+    ],
+)
+def test_foreign_records_are_passed_over(key: bytes | None, value: bytes) -> None:
+    assert record_of(key, value) is None
