@@ -2,6 +2,7 @@
 
 StreamsError
 ├── SettingsError        a settings file or variable that cannot be used; names the key
+├── HostingError         a processor that this host cannot run; says which can
 ├── RegistrationError    a registration that cannot be accepted; says why
 └── StackError           a part of the embedded stack did not start, ended, or outgrew its bound
 """
@@ -13,6 +14,10 @@ class StreamsError(Exception):
 
 class SettingsError(StreamsError):
     """A settings file or variable that cannot be used; the message names the key."""
+
+
+class HostingError(StreamsError):
+    """A processor that this host cannot run; the message says which can."""
 
 
 class RegistrationError(StreamsError):

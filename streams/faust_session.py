@@ -1,0 +1,176 @@
+"""What a worker does between two rebalances: one processor's instances, fed with messages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from faust.types import TP, Message
+
+from schemas.codec import Codec
+from schemas.decisions import Snapshot
+from schemas.errors import DecodeError
+from schemas.processing import Batch, Directed, Output, Processor, Spec
+from schemas.topics import key_of, topic_of
+from streams.repeats import Once, Recent
+from streams.surroundings import World
+from workers import telemetry
+from workers.deadletters import BadShare
+from workers.host_state import Instance, Step
+
+SHORTEST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 1.0
+
+log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One of Faust's messages as `workers` wants to see it (workers.kafka.RawMessage)."""
+
+    message: Message
+
+    def topic(self) -> str | None:
+        """Return the topic."""
+        return self.message.topic
+
+    def partition(self) -> int | None:
+        """Return the partition."""
+        return self.message.partition
+
+    def offset(self) -> int | None:
+        """Return the offset."""
+        return self.message.offset
+
+    def key(self) -> bytes | None:
+        """Return the key."""
+        return self.message.key
+
+    def value(self) -> bytes | None:
+        """Return the value."""
+        return self.message.value
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return the kind of the timestamp and the timestamp, ms since the epoch."""
+        return self.message.timestamp_type, round((self.message.timestamp or 0.0) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send; partition None lets the key decide."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What follows from a batch: outputs, and the snapshots to keep once those are safe."""
+
+    outputs: tuple[Outgoing, ...]
+    kept: tuple[Outgoing, ...]
+
+
+def message_of(event: Output, codec: Codec) -> Outgoing:
+    """Return the message that carries an output, to the event's own topic unless directed."""
+    if isinstance(event, Directed):
+        value = codec.encode(event.event)
+        return Outgoing(event.topic, key_of(event.event).encode(), value, event.partition)
+    return Outgoing(topic_of(event), key_of(event).encode(), codec.encode(event))
+
+
+class Kept:
+    """An instance that knows what was last kept of it, and which events it has seen."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        partition: int,
+        world: World,
+        places: Iterable[TP],
+        snapshot: Snapshot | None,
+    ) -> None:
+        self._once: Once
+        self.instance = self._restored(spec, partition, world, places, snapshot)
+        self._last = snapshot
+
+    def _restored(
+        self,
+        spec: Spec,
+        partition: int,
+        world: World,
+        places: Iterable[TP],
+        snapshot: Snapshot | None,
+    ) -> Instance:
+        instance = Instance(self._wrapped(spec), partition, world.codec, world.cluster)
+        start = {(tp.topic, tp.partition): 0 for tp in places}
+        try:
+            instance.begin(snapshot, start)
+        except DecodeError as error:
+            log.warning("snapshot.refused", key=snapshot and snapshot.key, reason=str(error))
+            return self._restored(spec, partition, world, places, None)
+        if snapshot is not None:
+            self._once.recent = Recent(snapshot.seen)
+        return instance
+
+    def _wrapped(self, spec: Spec) -> Spec:
+        def build(partition: int) -> Once:
+            self._once = Once(cast(Processor[Batch], spec.build(partition)))
+            return self._once
+
+        return replace(spec, build=build)
+
+    def changed(self, now_ms: int) -> Snapshot | None:
+        """Return the snapshot to be kept, or None when the last one still says it all."""
+        made = replace(self.instance.snapshot(now_ms), seen=self._once.recent.pack())
+        if self._last is not None and replace(made, taken_at=self._last.taken_at) == self._last:
+            return None
+        self._last = made
+        return made
+
+
+class Session:
+    """The instances of one processor on the partitions that are assigned; sends nothing itself."""
+
+    def __init__(
+        self, world: World, spec: Spec, instances: Mapping[int, Kept], bad: BadShare
+    ) -> None:
+        self._world = world
+        self._spec = spec
+        self._instances = instances
+        self._bad = bad
+
+    def pause_s(self) -> float:
+        """Return how long nothing is due, in seconds, a second at most."""
+        wakes = [kept.instance.wake_at() for kept in self._instances.values()]
+        now_ms = self._world.clock()
+        pauses = [(wake - now_ms) / 1000 for wake in wakes if wake is not None]
+        return max(SHORTEST_PAUSE_S, min([*pauses, LONGEST_PAUSE_S]))
+
+    def decide(self, messages: Sequence[Message]) -> Decided:
+        """Apply messages to the instances that own them, and fire the timers that are due.
+
+        Raises TooManyBad, EncodeError, RegistryUnavailable, KafkaUnavailable.
+        """
+        outputs: list[Output] = []
+        snapshots_due: list[Snapshot] = []
+        for partition, kept in self._instances.items():
+            mine = [m for m in messages if self._spec.singleton or m.partition == partition]
+            now_ms = self._world.clock()
+            step = self._step(kept.instance, mine, now_ms)
+            outputs += step.outputs
+            snapshot = kept.changed(now_ms) if mine or step.outputs else None
+            snapshots_due += [snapshot] if snapshot is not None else []
+        codec = self._world.codec
+        return Decided(
+            tuple(message_of(output, codec) for output in outputs),
+            tuple(message_of(snapshot, codec) for snapshot in snapshots_due),
+        )
+
+    def _step(self, instance: Instance, messages: Sequence[Message], now_ms: int) -> Step:
+        catalogue = self._world.catalogue()
+        step = instance.apply([Received(message) for message in messages], now_ms, catalogue)
+        self._bad.count(step.messages, step.bad)
+        step.add(instance.wake(now_ms, catalogue))
+        return step

@@ -1,0 +1,60 @@
+"""What the processors of one process share: codec, catalogue, cluster, clock; opened when needed.
+
+Building an app must not wait for a broker, so everything is opened by the first that asks.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.codec import Codec
+from workers import kafka
+from workers.catalogue import CatalogueReader
+from workers.clock import Clock
+from workers.registry import Registry
+from workers.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is shared, once it is open; `catalogue` returns the catalogue as it stands."""
+
+    codec: Codec
+    cluster: str
+    catalogue: Callable[[], Catalogue]
+    clock: Clock
+
+
+class Surroundings:
+    """Opens a World once; safe to share between threads."""
+
+    def __init__(self, settings: Settings, kinds: Iterable[type[Event]], clock: Clock) -> None:
+        self._settings = settings
+        self._kinds = frozenset(kinds)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reader: CatalogueReader | None = None
+        self._world: World | None = None
+
+    def open(self) -> World:
+        """Return the world; the first call reads the catalogue to its end.
+
+        Raises KafkaUnavailable or RegistryUnavailable.
+        """
+        with self._lock:
+            if self._world is None:
+                codec = Registry(self._settings.registry).codec()
+                cluster = kafka.cluster_id(self._settings.kafka)
+                reader = CatalogueReader(self._settings.kafka, codec, self._kinds).start()
+                self._reader = reader
+                self._world = World(codec, cluster, reader.current, self._clock)
+            return self._world
+
+    def close(self) -> None:
+        """Stop following the catalogue."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.stop()
+            self._reader = self._world = None
