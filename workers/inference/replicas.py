@@ -1,0 +1,69 @@
+"""Which services a node is to host, and what a hosted one is. Pure."""
+
+from dataclasses import dataclass
+
+from schemas.catalogue import Catalogue
+from schemas.decisions import PlacementDecided
+from schemas.registrations import ServiceRegistered, Variant
+from workers.runtimes.base import Session
+
+CPU = Variant(name="cpu", precision="", device="cpu")
+"""The variant of a service that declares none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An instance that a placement assigns to this node; `service` None when not registered."""
+
+    instance: str
+    name: str
+    app: str
+    variant: Variant | None
+    service: ServiceRegistered | None
+
+    @property
+    def artifact(self) -> tuple[str, str, str, str]:
+        """Return what must be loaded again when it changes."""
+        if self.service is None or self.variant is None:
+            return ("", "", "", "")
+        uri = self.variant.artifact or self.service.artifact
+        return (uri, self.service.digest or "", self.service.format, self.variant.device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hosted:
+    """A loaded instance; `loaded_as` tells one loading from the next."""
+
+    instance: str
+    service: ServiceRegistered
+    variant: Variant
+    session: Session
+    runtime: str
+    digest: str
+    loaded_as: str
+
+
+def wanted(catalogue: Catalogue, node: str) -> dict[str, Wanted]:
+    """Return the instances assigned to a node, by id."""
+    services = catalogue.of(ServiceRegistered)
+    found: dict[str, Wanted] = {}
+    for placement in catalogue.of(PlacementDecided).values():
+        service = services.get(placement.service)
+        for assignment in placement.assignments:
+            if assignment.node == node:
+                found[assignment.instance] = Wanted(
+                    instance=assignment.instance,
+                    name=placement.service,
+                    app=placement.app,
+                    variant=variant_of(service, assignment.variant) if service else None,
+                    service=service,
+                )
+    return found
+
+
+def variant_of(service: ServiceRegistered, name: str) -> Variant:
+    """Return the variant that a placement names, else the first declared, else plain CPU."""
+    for variant in service.variants:
+        if variant.name == name:
+            return variant
+    return service.variants[0] if service.variants else CPU

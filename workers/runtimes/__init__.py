@@ -1,0 +1,1 @@
+"""What executes models: one Protocol, one module per runtime."""
