@@ -66,6 +66,22 @@ class Registry:
             return None
         return found.schema_id
 
+    def history(self, event: type[Event]) -> list[str]:
+        """Return the schemas under an event's subject, oldest first; none when there is no subject.
+
+        Raises RegistryUnavailable.
+        """
+        subject = topics.subject_of(event)
+        try:
+            numbers = self._ask(lambda: self._client.get_versions(subject), subject)
+        except KeyError:
+            return []
+        found = (
+            self._ask(partial(self._client.get_version, subject, number), subject)
+            for number in sorted(numbers)
+        )
+        return [str(version.schema.schema_str) for version in found if version.schema]
+
     def schema_of(self, schema_id: int) -> str:
         """Return the JSON of a schema by its id; answers are remembered, for 10 s also misses.
 
