@@ -7,6 +7,7 @@ WorkerError
 │   └── ClickHouseUnavailable
 ├── SchemaRefused            the registry refused a schema; the message says what is incompatible
 ├── ClickHouseRefused        ClickHouse refused a statement; the message is its own
+├── Aborted                  what was under way is void and must be done again
 └── HostStopped              a host had to stop; the message says why
     ├── TooManyBad           more dead letters than it may write
     └── Fenced               another process took over its transactional id
@@ -43,6 +44,10 @@ class ClickHouseRefused(WorkerError):
 
 class SchemaRefused(WorkerError):
     """The registry refused a schema; the message says what is incompatible."""
+
+
+class Aborted(WorkerError):
+    """A transaction is void: what it held must be processed again from the last snapshot."""
 
 
 class HostStopped(WorkerError):

@@ -1,0 +1,219 @@
+"""The batch host: runs one processor on a consumer group, exactly once into Kafka.
+
+Poll, decode, apply, then outputs, dead letters, snapshots and offsets in one transaction. When
+anything goes wrong in between, the instances are dropped and restored from what was committed.
+Processors that want speed instead of transactions have outputs sent at once, and the oldest
+offset that they still need committed when those are acknowledged.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from schemas import topics
+from schemas.codec import Codec
+from schemas.processing import Spec
+from workers import host_metrics as metrics
+from workers import kafka, kafka_reading, snapshots
+from workers.catalogue import CatalogueReader, OnBad, log_bad
+from workers.clock import Clock, wall_ms
+from workers.errors import Aborted, KafkaUnavailable, RegistryUnavailable, TooManyBad
+from workers.host_commit import Committer, committer
+from workers.host_work import Work
+from workers.kafka_member import Member
+from workers.registry import Registry
+from workers.settings import Settings
+from workers.telemetry import logger
+
+RETRY_S = 0.5
+SMALL_BATCH = 200
+"""Most messages a poll where outputs are not to wait for each other."""
+LAG_EVERY_MS = 2_000
+
+
+class BatchHost:
+    """Runs the processor of a specification until told to stop; one thread, one consumer."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        settings: Settings,
+        *,
+        codec: Codec | None = None,
+        clock: Clock = wall_ms,
+        on_bad_entry: OnBad = log_bad,
+    ) -> None:
+        self.spec = spec
+        self._settings = settings
+        self._clock = clock
+        self._codec = codec or Registry(settings.registry).codec()
+        self._catalogue = CatalogueReader(settings.kafka, self._codec, spec.catalogue, on_bad_entry)
+        self._log = logger(__name__, processor=spec.name)
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._must_restore = True
+        self._sending = False
+        self._paused = False
+        self._next_lag = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions were assigned and restored since the start."""
+        return self._ready.is_set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then commit and leave the group.
+
+        Raises HostStopped, KafkaUnavailable, RegistryUnavailable. Whatever a processor raises is
+        a bug: it ends the host without a commit, so that nothing is lost.
+        """
+        self._stop = stop
+        self._check_topics()
+        cluster = kafka.cluster_id(self._settings.kafka)
+        self._work = Work(self.spec, self._codec, cluster, self._settings.host.max_bad_share)
+        group = f"weir-{self.spec.name}"
+        self._member = Member(self._settings.kafka, group, self.spec.inputs, self)
+        try:
+            self._committer: Committer = committer(
+                self.spec, self._settings, self._codec, self._stalled
+            )
+            self._catalogue.start()
+            while not stop.is_set():
+                self._careful_turn()
+        except BaseException:
+            self._work.drop()
+            raise
+        finally:
+            self._member.close()
+            self._catalogue.stop()
+            self._log.info("host.stopped")
+
+    def _check_topics(self) -> None:
+        outputs = {topics.home_of(event).name for event in self.spec.outputs}
+        needed = {*self.spec.inputs, *outputs, "weir.deadletters", snapshots.TOPIC}
+        existing = kafka.partition_counts(self._settings.kafka)
+        missing = needed - existing.keys() - {topics.TASKS_PREFIX}
+        if missing:
+            raise KafkaUnavailable(
+                f"Kafka at {self._settings.kafka.bootstrap} has no topic "
+                f"{', '.join(sorted(missing))}; create it with `weir topics create`"
+            )
+
+    def _careful_turn(self) -> None:
+        try:
+            if self._must_restore and self._member.owned():
+                self._restore()
+            self._turn()
+        except (Aborted, RegistryUnavailable) as error:
+            self._log.warning("host.starts_over", reason=str(error))
+            metrics.ABORTS.labels(self.spec.name).inc()
+            self._work.drop()
+            self._must_restore = True
+            self._stop.wait(RETRY_S)
+
+    def _restore(self) -> None:
+        committed = self._member.committed(self._member.owned())
+        keys = {snapshots.key_of(self.spec.name, self._work.index_of(place)) for place in committed}
+        found = {}
+        if self.spec.transactional:
+            found = snapshots.read_latest(self._settings.kafka, self._codec, keys)
+        again = self._work.take_over(committed, found)
+        catalogue = self._catalogue.current()
+        for messages in kafka_reading.read_ranges(self._settings.kafka, again):
+            self._work.rebuild(messages, catalogue)
+        self._member.read_from(self._work.positions())
+        self._must_restore = False
+        self._ready.set()
+        self._log.info(
+            "host.restored",
+            partitions=len(committed),
+            snapshots=len(found),
+            read_again=sum(end - first for first, end in again.values()),
+        )
+
+    def _turn(self) -> None:
+        most = self._settings.host.batch
+        if not self.spec.transactional:
+            most = min(most, SMALL_BATCH)
+        messages = self._member.poll(most, self._wait_s(), whole=self.spec.transactional)
+        if self._must_restore:
+            return
+        now_ms = self._clock()
+        begun = time.perf_counter()
+        try:
+            step = self._work.apply(messages, now_ms, self._catalogue.current())
+        except TooManyBad:
+            self._commit(now_ms)
+            raise
+        if step.messages or step.outputs:
+            name = self.spec.name
+            metrics.BATCH_SECONDS.labels(name).observe(time.perf_counter() - begun)
+            metrics.MESSAGES.labels(name).inc(step.messages)
+            metrics.OUTPUTS.labels(name).inc(len(step.outputs))
+            metrics.BAD.labels(name).inc(step.bad)
+            self._guarded(lambda: self._committer.send(self._work))
+        self._commit_if_due(now_ms)
+        self._report_lag(now_ms)
+
+    def _wait_s(self) -> float:
+        longest = self._settings.host.poll_ms
+        due = self._work.next_wake()
+        if due is None:
+            return longest / 1000
+        return min(longest, max(1, due - self._clock())) / 1000
+
+    def _commit_if_due(self, now_ms: int) -> None:
+        due = self._work.commit_due()
+        if due is not None and due <= now_ms:
+            self._commit(now_ms)
+
+    def _commit(self, now_ms: int) -> None:
+        with metrics.COMMIT_SECONDS.labels(self.spec.name).time():
+            self._guarded(lambda: self._committer.commit(self._work, self._member, now_ms))
+        if self._paused:
+            self._paused = False
+            self._log.info("host.resumed")
+            self._member.read_from(self._work.positions())
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        self._sending = True
+        try:
+            call()
+        finally:
+            self._sending = False
+
+    def _stalled(self) -> bool:
+        """Stay in the group while Kafka takes nothing; False when work was lost or must end."""
+        if self._stop.is_set() or self._must_restore or not self._sending:
+            return False
+        if not self._paused:
+            self._paused = True
+            self._log.warning("host.paused", reason="Kafka takes no outputs")
+        self._member.keep_alive(0.2)
+        return not self._must_restore
+
+    def _report_lag(self, now_ms: int) -> None:
+        if now_ms < self._next_lag:
+            return
+        self._next_lag = now_ms + LAG_EVERY_MS
+        for (topic, partition), lag in self._member.lag(self._work.positions()).items():
+            metrics.LAG.labels(self.spec.name, topic, str(partition)).set(lag)
+
+    def assigned(self) -> None:
+        """Note that instances must be restored before the next batch."""
+        self._work.drop()
+        self._must_restore = True
+
+    def revoked(self) -> None:
+        """Commit what is under way, unless a commit is what is under way."""
+        if not self._sending and not self._must_restore and self._work.commit_due() is not None:
+            self._must_restore = True
+            try:
+                self._committer.commit(self._work, self._member, self._clock())
+            except Aborted as error:
+                self._log.warning("host.not_committed", reason=str(error))
+        self.assigned()
+
+    def lost(self) -> None:
+        """Forget what is under way: others have done it or will do it."""
+        self.assigned()

@@ -1,0 +1,76 @@
+"""The two ways in which a host makes its work safe."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from schemas.codec import Codec
+from schemas.processing import Spec
+from workers.host_output import encoded
+from workers.host_work import Work
+from workers.kafka_member import Member
+from workers.kafka_sending import Deliveries, Transactions
+from workers.settings import Settings
+
+Stalled = Callable[[], bool]
+
+
+class Committer(Protocol):
+    """Sends what a host's work holds, and commits."""
+
+    def send(self, work: Work) -> None:
+        """Send what need not wait for the commit."""
+        ...
+
+    def commit(self, work: Work, member: Member, now_ms: int) -> None:
+        """Make all work safe. Raises Aborted when it must be done again, and HostStopped."""
+        ...
+
+
+class AtOnce:
+    """Outputs, snapshots and offsets in one Kafka transaction."""
+
+    def __init__(self, spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> None:
+        transactional_id = f"weir-{spec.name}-{settings.host.slot}"
+        self._codec = codec
+        self._transactions = Transactions(settings.kafka, transactional_id, stalled)
+
+    def send(self, work: Work) -> None:
+        """Send nothing: everything waits for the commit."""
+
+    def commit(self, work: Work, member: Member, now_ms: int) -> None:
+        """Commit the transaction."""
+        outputs = encoded(work.held, self._codec)
+        states = encoded(work.snapshots(now_ms), self._codec)
+        self._transactions.commit(outputs, states, work.offsets(), member.consumer)
+        work.committed(sum(len(state.value) for state in states), now_ms)
+
+
+class AsTheyCome:
+    """Outputs at once; offsets of what is no longer needed when the outputs are acknowledged."""
+
+    def __init__(self, settings: Settings, codec: Codec, stalled: Stalled) -> None:
+        self._codec = codec
+        self._deliveries = Deliveries(settings.kafka, stalled)
+
+    def send(self, work: Work) -> None:
+        """Send all outputs."""
+        self._deliveries.send(encoded(work.held, self._codec))
+        work.held = []
+
+    def commit(self, work: Work, member: Member, now_ms: int) -> None:
+        """Wait for the acknowledgements, then commit the oldest offsets needed."""
+        self.send(work)
+        self._deliveries.settle()
+        if member.commit(work.offsets()):
+            work.committed(0, now_ms)
+
+
+def committer(spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> Committer:
+    """Return the way that a specification asks for.
+
+    `stalled` is called again and again while Kafka takes nothing; when it returns False, waiting
+    is given up. Raises KafkaUnavailable.
+    """
+    if spec.transactional:
+        return AtOnce(spec, settings, codec, stalled)
+    return AsTheyCome(settings, codec, stalled)

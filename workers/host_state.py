@@ -1,0 +1,202 @@
+"""One instance of a processor: its state, what it has applied, and what must be applied again.
+
+Every host runs processors through this, so that all treat bad messages, repeats, restored state
+and timers alike.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast, runtime_checkable
+
+from schemas.catalogue import Catalogue
+from schemas.codec import Codec
+from schemas.decisions import Snapshot
+from schemas.processing import Batch, Columns, Output, Partition, Rebuildable, Spec
+from workers import host_decode, snapshots
+from workers.deadletters import Refused, dead_letter
+from workers.kafka import RawMessage
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """A processor that still needs old messages: Rebuildable ones, and those without snapshots."""
+
+    def oldest_needed(self) -> Mapping[Partition, int]:
+        """Return the lowest offset per input partition that it needs; absent means none."""
+        ...
+
+
+@dataclass(slots=True)
+class Step:
+    """What followed from applying messages: outputs in order, dead letters among them."""
+
+    outputs: list[Output] = field(default_factory=list)
+    messages: int = 0
+    bad: int = 0
+
+    def add(self, other: "Step") -> None:
+        """Take in what followed next."""
+        self.outputs += other.outputs
+        self.messages += other.messages
+        self.bad += other.bad
+
+
+class Instance:
+    """The processor of one partition. `positions` are the next offsets to apply."""
+
+    def __init__(self, spec: Spec, partition: int, codec: Codec, cluster: str = "") -> None:
+        self.spec = spec
+        self.partition = partition
+        self.positions: dict[Partition, int] = {}
+        self._codec = codec
+        self._cluster = cluster
+        self._processor: Any = spec.build(partition)
+        self._restored_ms = 0
+
+    def begin(
+        self, snapshot: Snapshot | None, committed: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """Restore, and return from where to read what must be handed to `rebuild` first.
+
+        `committed` has every partition that it owns; the value is the committed offset, or 0
+        where none was. Reading goes on at `positions`. State of another format or other
+        parameters is not restored: a fresh instance then goes on where the old one stood.
+        """
+        self.positions = dict(committed)
+        if snapshot is None or not self.spec.transactional:
+            return {}
+        applied = snapshots.positions_of(snapshot)
+        self.positions |= {place: applied[place] for place in committed if place in applied}
+        if not snapshots.usable(snapshot, self.spec):
+            return {}
+        self._processor.restore(snapshot.state)
+        self._restored_ms = snapshot.taken_at
+        if not isinstance(self._processor, Rebuildable):
+            return {}
+        return {
+            place: offset for place, offset in committed.items() if offset < self.positions[place]
+        }
+
+    def rebuild(self, messages: Sequence[RawMessage], catalogue: Catalogue) -> None:
+        """Hand messages that were applied before the snapshot to the processor again.
+
+        What was bad then is skipped: it is a dead letter already.
+        """
+        for place, group in host_decode.by_partition(messages).items():
+            applied = [message for message in group if _offset(message) < self.positions[place]]
+            self._rebuild(place, applied, catalogue)
+
+    def _rebuild(self, place: Partition, group: list[RawMessage], catalogue: Catalogue) -> None:
+        then = self._restored_ms
+        if self.spec.columnar:
+            frame, _ = host_decode.frame(group, place[0], self._codec)
+            self._processor.rebuild(Columns(frame, *place, now_ms=then, catalogue=catalogue))
+        else:
+            records, _ = host_decode.rows(group, self._codec)
+            self._processor.rebuild(Batch(tuple(records), then, catalogue))
+
+    def apply(self, messages: Sequence[RawMessage], now_ms: int, catalogue: Catalogue) -> Step:
+        """Apply messages of its input partitions; those applied before are dropped."""
+        groups = host_decode.by_partition(messages)
+        fresh = {place: self._unapplied(place, group) for place, group in groups.items()}
+        if self.spec.columnar:
+            step = self._apply_columns(fresh, now_ms, catalogue)
+        else:
+            step = self._apply_rows(fresh, messages, now_ms, catalogue)
+        for place, group in fresh.items():
+            if group:
+                self.positions[place] = _offset(group[-1]) + 1
+        return step
+
+    def _unapplied(self, place: Partition, group: list[RawMessage]) -> list[RawMessage]:
+        position = self.positions.get(place, 0)
+        if _offset(group[0]) >= position:
+            return group
+        return [message for message in group if _offset(message) >= position]
+
+    def _apply_columns(
+        self, groups: Mapping[Partition, list[RawMessage]], now_ms: int, catalogue: Catalogue
+    ) -> Step:
+        step = Step()
+        for place, group in groups.items():
+            if not group:
+                continue
+            frame, bad = host_decode.frame(group, place[0], self._codec)
+            if frame.height:
+                batch = Columns(frame, *place, now_ms=now_ms, catalogue=catalogue)
+                step.outputs += self._processor.process(batch)
+            self._count(step, len(group), bad, now_ms)
+        return step
+
+    def _apply_rows(
+        self,
+        groups: Mapping[Partition, list[RawMessage]],
+        messages: Sequence[RawMessage],
+        now_ms: int,
+        catalogue: Catalogue,
+    ) -> Step:
+        step = Step()
+        total = sum(len(group) for group in groups.values())
+        if total == 0:
+            return step
+        if total < len(messages):
+            kept = {id(message) for group in groups.values() for message in group}
+            messages = [message for message in messages if id(message) in kept]
+        records, bad = host_decode.rows(messages, self._codec)
+        if records:
+            step.outputs += self._processor.process(Batch(tuple(records), now_ms, catalogue))
+        self._count(step, total, bad, now_ms)
+        return step
+
+    def _count(self, step: Step, total: int, bad: Iterable[host_decode.Bad], now_ms: int) -> None:
+        step.messages += total
+        for wrong in bad:
+            step.bad += 1
+            refused = Refused.of(wrong.message)
+            step.outputs.append(
+                dead_letter(
+                    refused,
+                    wrong.error,
+                    processor=self.spec.name,
+                    now_ms=now_ms,
+                    cluster=self._cluster,
+                )
+            )
+
+    def wake_at(self) -> int | None:
+        """Return when (ms) its timer is due; None while there is none."""
+        due: int | None = self._processor.wake_at()
+        return due
+
+    def wake(self, now_ms: int, catalogue: Catalogue) -> Step:
+        """Run the timer if it is due."""
+        due = self.wake_at()
+        if due is None or due > now_ms:
+            return Step()
+        return Step(outputs=list(self._processor.process(self._timer(now_ms, catalogue))))
+
+    def _timer(self, now_ms: int, catalogue: Catalogue) -> Batch | Columns:
+        if not self.spec.columnar:
+            return Batch((), now_ms, catalogue)
+        topic = self.spec.inputs[0]
+        frame, _ = host_decode.frame([], topic, self._codec)
+        return Columns(frame, topic, self.partition, now_ms, catalogue)
+
+    def offsets(self) -> dict[Partition, int]:
+        """Return what to commit: the oldest offset needed per partition, or else the position."""
+        needed: Mapping[Partition, int] = {}
+        if isinstance(self._processor, Needing):
+            needed = self._processor.oldest_needed()
+        return {
+            place: min(needed.get(place, position), position)
+            for place, position in self.positions.items()
+        }
+
+    def snapshot(self, now_ms: int) -> Snapshot:
+        """Return its state as the event that a host writes with the outputs."""
+        state = self._processor.snapshot()
+        return snapshots.make(self.spec, self.partition, self.positions, state, now_ms)
+
+
+def _offset(message: RawMessage) -> int:
+    return cast(int, message.offset())

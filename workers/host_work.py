@@ -1,0 +1,148 @@
+"""The instances of a processor that a host owns, and what of their work is not yet safe."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.catalogue import Catalogue
+from schemas.codec import Codec
+from schemas.decisions import Snapshot
+from schemas.processing import Output, Partition, Spec
+from workers import snapshots
+from workers.deadletters import BadShare
+from workers.host_state import Instance, Step
+from workers.kafka import RawMessage
+
+QUIET_MS = 1_000
+"""How long work without outputs may go uncommitted: it would only be done again."""
+LONGEST_WAIT_MS = 500
+SNAPSHOT_BYTES_PER_MS = 512
+"""Snapshots may take half a megabyte a second: a large state delays the next commit."""
+MOST_HELD = 20_000
+
+
+class Work:
+    """Applies messages to instances and holds what follows until it is committed.
+
+    Instance p owns partition p of every input; a singleton's one instance owns all.
+    """
+
+    def __init__(self, spec: Spec, codec: Codec, cluster: str, max_bad_share: float) -> None:
+        self._spec = spec
+        self._codec = codec
+        self._cluster = cluster
+        self._limit = BadShare(max_bad_share, spec.name)
+        self._instances: dict[int, Instance] = {}
+        self._touched: set[int] = set()
+        self._since: int | None = None
+        self._not_before = 0
+        self.held: list[Output] = []
+
+    def index_of(self, place: Partition) -> int:
+        """Return which instance owns a partition."""
+        return 0 if self._spec.singleton else place[1]
+
+    def take_over(
+        self, committed: Mapping[Partition, int], found: Mapping[str, Snapshot]
+    ) -> dict[Partition, tuple[int, int]]:
+        """Make and restore an instance for each group of partitions.
+
+        Returns what is to be read again and handed to `rebuild`: first offset and end.
+        """
+        self.drop()
+        again: dict[Partition, tuple[int, int]] = {}
+        for index in {self.index_of(place) for place in committed}:
+            own = {at: offset for at, offset in committed.items() if self.index_of(at) == index}
+            instance = Instance(self._spec, index, self._codec, self._cluster)
+            first = instance.begin(found.get(snapshots.key_of(self._spec.name, index)), own)
+            again |= {at: (offset, instance.positions[at]) for at, offset in first.items()}
+            self._instances[index] = instance
+        return again
+
+    def rebuild(self, messages: Sequence[RawMessage], catalogue: Catalogue) -> None:
+        """Hand messages that were applied before the snapshot to their instances again."""
+        for index, group in self._by_instance(messages).items():
+            self._instances[index].rebuild(group, catalogue)
+
+    def drop(self) -> None:
+        """Forget all instances and what they hold."""
+        self._instances = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Note that nothing is held any more."""
+        self._touched.clear()
+        self._since = None
+        self.held = []
+
+    def apply(self, messages: Sequence[RawMessage], now_ms: int, catalogue: Catalogue) -> Step:
+        """Apply messages and due timers.
+
+        Raises TooManyBad, when what followed is held already, and RegistryUnavailable.
+        """
+        step = Step()
+        for index, group in self._by_instance(messages).items():
+            self._take(index, self._instances[index].apply(group, now_ms, catalogue), step)
+        for index, instance in self._instances.items():
+            self._take(index, instance.wake(now_ms, catalogue), step)
+        if step.messages or step.outputs:
+            self._since = now_ms if self._since is None else self._since
+        self._limit.count(step.messages, step.bad)
+        return step
+
+    def _take(self, index: int, part: Step, step: Step) -> None:
+        if part.messages or part.outputs:
+            self._touched.add(index)
+        self.held += part.outputs
+        step.add(part)
+
+    def _by_instance(self, messages: Sequence[RawMessage]) -> dict[int, list[RawMessage]]:
+        if len(self._instances) == 1:
+            (index,) = self._instances
+            return {index: list(messages)} if messages else {}
+        groups: dict[int, list[RawMessage]] = {index: [] for index in self._instances}
+        for message in messages:
+            group = groups.get(message.partition() or 0)
+            if group is not None:
+                group.append(message)
+        return {index: group for index, group in groups.items() if group}
+
+    def commit_due(self) -> int | None:
+        """Return when (ms) what is held must become safe; None when nothing is."""
+        if self._since is None:
+            return None
+        if len(self.held) >= MOST_HELD:
+            return self._since
+        return self._not_before if self.held else self._since + QUIET_MS
+
+    def next_wake(self) -> int | None:
+        """Return when (ms) the next timer or commit is due; None when there is neither."""
+        times = [instance.wake_at() for instance in self._instances.values()]
+        return min((at for at in (*times, self.commit_due()) if at is not None), default=None)
+
+    def snapshots(self, now_ms: int) -> list[Snapshot]:
+        """Return the states of the instances that have worked since the last commit."""
+        return [self._instances[index].snapshot(now_ms) for index in sorted(self._touched)]
+
+    def offsets(self) -> dict[Partition, int]:
+        """Return what to commit for the instances that have worked since the last commit."""
+        offsets: dict[Partition, int] = {}
+        for index in self._touched:
+            offsets |= self._instances[index].offsets()
+        return offsets
+
+    def all_offsets(self) -> dict[Partition, int]:
+        """Return what to commit for all instances."""
+        self._touched = set(self._instances)
+        return self.offsets()
+
+    def positions(self) -> dict[Partition, int]:
+        """Return the next offset to apply of every partition."""
+        found: dict[Partition, int] = {}
+        for instance in self._instances.values():
+            found |= instance.positions
+        return found
+
+    def committed(self, snapshot_bytes: int, now_ms: int) -> None:
+        """Note that all that was held is safe, and how large the snapshots were."""
+        self.forget()
+        wait = min(LONGEST_WAIT_MS, snapshot_bytes // SNAPSHOT_BYTES_PER_MS)
+        self._not_before = now_ms + wait

@@ -1,0 +1,132 @@
+"""A member of a consumer group, behind the door to Kafka: who owns what, from where it is read.
+
+Its owner is told of assignments and revocations while it polls, and says from where to read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from workers import kafka
+from workers.errors import KafkaUnavailable
+from workers.settings import KafkaSettings
+from workers.telemetry import logger
+
+Partition = tuple[str, int]
+CALL_S = 15.0
+
+log = logger(__name__)
+
+
+class Owner(Protocol):
+    """What a member's owner does when partitions come and go, always within a poll."""
+
+    def assigned(self) -> None:
+        """Note that partitions came; `Member.read_from` must say where to read them."""
+        ...
+
+    def revoked(self) -> None:
+        """Finish what is under way and let all partitions go."""
+        ...
+
+    def lost(self) -> None:
+        """Forget all partitions: others own them already."""
+        ...
+
+
+class Member:
+    """A consumer of whole topics in a group; all partitions come and go together."""
+
+    def __init__(
+        self, settings: KafkaSettings, group: str, topics: Sequence[str], owner: Owner
+    ) -> None:
+        self._settings = settings
+        self._owner = owner
+        self.consumer = kafka.consumer(settings, group, enable_partition_eof=False)
+        self.consumer.subscribe(
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+        )
+
+    def poll(self, most: int, wait_s: float, *, whole: bool) -> list[Message]:
+        """Return messages; with `whole`, wait the full time for `most` of them.
+
+        Rebalances are served in here. Raises KafkaUnavailable for errors that do not pass.
+        """
+        if whole:
+            found = self.consumer.consume(most, wait_s)
+        else:
+            found = kafka.drain(self.consumer, most, wait_s)
+        return self._good(found)
+
+    def _good(self, found: list[Message]) -> list[Message]:
+        if all(message.error() is None for message in found):
+            return found
+        for message in found:
+            kafka.check_alive(self._settings, message)
+        return [message for message in found if message.error() is None]
+
+    def keep_alive(self, wait_s: float) -> None:
+        """Stay in the group while nothing can be taken: pause all partitions and poll.
+
+        The owner calls `read_from` before it polls again.
+        """
+        self.consumer.pause(self.consumer.assignment())
+        self.consumer.poll(wait_s)
+
+    def owned(self) -> set[Partition]:
+        """Return the partitions that are assigned now."""
+        return {(place.topic, place.partition) for place in self.consumer.assignment()}
+
+    def read_from(self, starts: Mapping[Partition, int]) -> None:
+        """Read the assigned partitions from these offsets; what was fetched is dropped."""
+        places = [TopicPartition(*place, at) for place, at in starts.items()]
+        self.consumer.assign(places)
+        self.consumer.resume(places)
+
+    def committed(self, places: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the committed offset per partition, 0 where there is none.
+
+        Raises KafkaUnavailable.
+        """
+        asked = [TopicPartition(*place) for place in places]
+        try:
+            found = self.consumer.committed(asked, timeout=CALL_S) if asked else []
+        except KafkaException as error:
+            raise kafka.unavailable(self._settings, error) from error
+        for place in found:
+            if place.error is not None:
+                raise KafkaUnavailable(f"Kafka at {self._settings.bootstrap}: {place.error}")
+        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit offsets outside of a transaction; False when it failed and must be repeated."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        try:
+            self.consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets.not_committed", reason=str(error))
+            return False
+        return True
+
+    def lag(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return how many offsets each partition is ahead, by the watermarks last fetched."""
+        ahead = {}
+        for place, position in positions.items():
+            marks = self.consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            ahead[place] = max(0, marks[1] - position)
+        return ahead
+
+    def close(self) -> None:
+        """Leave the group; the owner's `revoked` is called before."""
+        self.consumer.close()
+
+    def _assign(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self.consumer.assign(places)
+        self._owner.assigned()
+
+    def _revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._owner.revoked()
+
+    def _lose(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._owner.lost()

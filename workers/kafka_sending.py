@@ -1,0 +1,170 @@
+"""Sending with a guarantee, behind the door to Kafka: transactions, and settled deliveries.
+
+With a transaction outputs, snapshots and offsets become visible together. Snapshots are sent when
+every output is acknowledged: a broker that shows aborted records then never shows a state whose
+outputs are missing, so that the guarantee sinks to at least once, not below.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from workers import kafka
+from workers.errors import Aborted, Fenced, HostStopped
+from workers.settings import KafkaSettings
+
+CALL_S = 5.0
+"""Longest single wait for a transaction call; a retriable failure repeats it."""
+_FENCED = (
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+)
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An encoded output; partition -1 lets the key decide."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    partition: int = -1
+
+
+class Transactions:
+    """Commits outputs, snapshots and offsets in one Kafka transaction at a time.
+
+    `stalled` is called while Kafka does not take what we send; when it returns False, waiting is
+    given up and Aborted raised.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, transactional_id: str, stalled: Callable[[], bool]
+    ) -> None:
+        self._id = transactional_id
+        self._stalled = stalled
+        self._producer = kafka.transactional_producer(settings, transactional_id)
+
+    def commit(
+        self,
+        outputs: Sequence[Outgoing],
+        snapshots: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        consumer: Consumer,
+    ) -> None:
+        """Make everything visible together.
+
+        Raises Aborted when it must be done again, Fenced or HostStopped when it never can.
+        """
+        try:
+            self._producer.begin_transaction()
+            if outputs:
+                self._send(outputs)
+                self._insist(self._flush)
+            self._send(snapshots)
+            group = consumer.consumer_group_metadata()
+            places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+            self._insist(lambda: self._producer.send_offsets_to_transaction(places, group, CALL_S))
+            self._insist(lambda: self._producer.commit_transaction(CALL_S))
+        except KafkaException as error:
+            self._give_up(error)
+
+    def _send(self, records: Iterable[Outgoing]) -> None:
+        for record in records:
+            self._insist(lambda record=record: _produce(self._producer, record))  # type: ignore[misc]
+
+    def _flush(self) -> None:
+        if self._producer.flush(CALL_S) > 0:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, retriable=True))  # noqa: SLF001
+
+    def _insist(self, call: Callable[[], Any]) -> None:
+        while True:
+            try:
+                call()
+            except BufferError:
+                self._producer.poll(0.05)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+            else:
+                return
+            if not self._stalled():
+                self.abort()
+                raise Aborted("gave up while Kafka did not answer")
+
+    def _give_up(self, error: KafkaException) -> None:
+        cause = error.args[0]
+        if cause.code() in _FENCED:
+            raise Fenced(
+                f"another process took over {self._id!r}: give each its own WEIR_HOST__SLOT"
+            ) from error
+        if cause.txn_requires_abort():
+            self.abort()
+            raise Aborted(str(cause)) from error
+        raise HostStopped(f"transaction of {self._id!r} failed: {cause}") from error
+
+    def abort(self) -> None:
+        """Void an open transaction; the broker voids it by itself when it cannot be reached."""
+        try:
+            self._producer.abort_transaction(CALL_S)
+        except KafkaException as error:
+            if error.args[0].fatal():
+                self._give_up(error)
+
+
+def _produce(producer: Producer, record: Outgoing, on_delivery: Any = None) -> None:
+    producer.produce(
+        record.topic,
+        record.value,
+        key=record.key,
+        partition=record.partition,
+        on_delivery=on_delivery,
+    )
+
+
+class Deliveries:
+    """Sends outputs at once, without a transaction; offsets may be committed after `settle`."""
+
+    def __init__(self, settings: KafkaSettings, stalled: Callable[[], bool]) -> None:
+        self._stalled = stalled
+        self._producer = kafka.producer(settings, linger_ms=0)
+        self._failed: KafkaError | None = None
+
+    def send(self, records: Iterable[Outgoing]) -> None:
+        """Hand outputs to the producer, and wait where its queue is full.
+
+        Raises HostStopped when an earlier output was lost, Aborted when waiting is given up.
+        """
+        for record in records:
+            while not self._handed(record):
+                self._producer.poll(0.05)
+                if not self._stalled():
+                    raise Aborted("gave up while Kafka did not answer")
+        self._producer.poll(0)
+        self._check()
+
+    def _handed(self, record: Outgoing) -> bool:
+        try:
+            _produce(self._producer, record, self._delivered)
+        except BufferError:
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Return when all that was sent is acknowledged; raises as `send` does."""
+        while self._producer.flush(CALL_S) > 0:
+            if not self._stalled():
+                raise Aborted("gave up while Kafka did not answer")
+        self._check()
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = error
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise HostStopped(f"an output could not be delivered: {self._failed}")
