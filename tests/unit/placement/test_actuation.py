@@ -101,10 +101,10 @@ def test_a_worker_without_services_is_stopped_after_the_grace_and_its_end_is_rep
     machine.turn(T0 + 100 + PARAMS.idle_grace_ms - 1, gone)
     assert StopWorker("a", "a-1") not in machine.done
     machine.turn(T0 + 100 + PARAMS.idle_grace_ms, gone)
-    assert machine.done[-1] == StopWorker("a", "a-1")
+    assert machine.done[-1:] == [StopWorker("a", "a-1")]
     machine.ended("a-1", 0)
     machine.turn(T0 + 4000, gone)
-    assert machine.done[-1] == ForgetWorker("a", "a-1")
+    assert machine.done[-1:] == [ForgetWorker("a", "a-1")]
     assert machine.actions("worker.stopped")
     assert not machine.actions("node.failed")
     assert machine.nodes("a")[-1].status == "ready"
@@ -143,9 +143,9 @@ def test_a_crash_fails_the_node_for_its_cooldown_and_then_a_new_incarnation_star
     assert machine.actions("node.failed")
     machine.turn(T0 + 500 + PARAMS.cooldown_ms - 1, catalogue)
     assert machine.nodes("b")[-1].status == "ready"
-    assert machine.done[-1] == ForgetWorker("a", "a-1")
+    assert machine.done[-1:] == [ForgetWorker("a", "a-1")]
     machine.turn(T0 + 500 + PARAMS.cooldown_ms, catalogue)
-    assert machine.done[-1] == StartWorker("a", "a-2")
+    assert machine.done[-1:] == [StartWorker("a", "a-2")]
 
 
 def test_each_further_crash_doubles_the_rest() -> None:

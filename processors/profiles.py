@@ -1,0 +1,129 @@
+"""What was observed of a service lately: windows of one metric, and what they add up to.
+
+A profile holds the newest windows of a series, never two that overlap, so that no event counts
+twice. After a change of concept only windows that began afterwards tell anything.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from schemas.observing import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One window of one source (an instance, or empty for the service as a whole).
+
+    `start` and `end` in ms since the epoch, `mean` and `high` (95th percentile) in the metric's
+    unit.
+    """
+
+    source: str
+    start: int
+    end: int
+    revision: int
+    count: int
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The newest windows of a metric, oldest first, and the id of the newest observation.
+
+    All are of one window definition, `window`, `size` ms long.
+    """
+
+    spans: tuple[Span, ...] = ()
+    latest: str = ""
+    window: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What was observed of one service: `accuracy` as shares, `latency` in ms."""
+
+    service: str
+    accuracy: Series = field(default_factory=Series)
+    latency: Series = field(default_factory=Series)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What windows add up to; `error` is the standard error of a share with this mean."""
+
+    count: int
+    mean: float
+    high: float
+
+    @property
+    def error(self) -> float:
+        """Return sqrt(p (1 - p) / n), infinite without events."""
+        if not self.count:
+            return math.inf
+        return math.sqrt(max(0.0, self.mean * (1.0 - self.mean)) / self.count)
+
+
+NOTHING = Summary(0, 0.0, 0.0)
+
+
+def add(series: Series, seen: Observation, keep: int) -> Series:
+    """Return the series with an observation; at most `keep` windows stay, the newest.
+
+    Where several windows are defined, the shortest counts: the others tell the same again. A later
+    revision replaces its window. A window that overlaps another one of the same source is left
+    out: hopping windows would count events twice.
+    """
+    size = seen.window_end - seen.window_start
+    if not series.window or size < series.size:
+        series = Series(window=seen.window, size=size)
+    elif seen.window != series.window:
+        return series
+    span = Span(
+        source=seen.instance,
+        start=seen.window_start,
+        end=seen.window_end,
+        revision=seen.revision,
+        count=seen.count,
+        mean=seen.mean,
+        high=seen.p95,
+    )
+    rest = []
+    for other in series.spans:
+        if other.source == span.source and other.start < span.end and span.start < other.end:
+            same = (other.start, other.end) == (span.start, span.end)
+            if not same or other.revision >= span.revision:
+                return series
+        else:
+            rest.append(other)
+    rest.append(span)
+    rest.sort(key=lambda s: (s.start, s.source))
+    return replace(series, spans=tuple(rest[-keep:]), latest=seen.event_id)
+
+
+def after(series: Series, since: int) -> Series:
+    """Return the series without the windows that began before `since`, ms."""
+    spans = tuple(span for span in series.spans if span.start >= since)
+    return series if len(spans) == len(series.spans) else replace(series, spans=spans)
+
+
+def summary(series: Series, since: int = 0) -> Summary:
+    """Return count, mean and mean 95th percentile, weighted by count, of windows since then."""
+    spans = [span for span in series.spans if span.start >= since and span.count > 0]
+    count = sum(span.count for span in spans)
+    if not count:
+        return NOTHING
+    mean = sum(span.count * span.mean for span in spans) / count
+    high = sum(span.count * span.high for span in spans) / count
+    return Summary(count, mean, high)
+
+
+def first_start(series: Series, since: int) -> int | None:
+    """Return the start (ms) of the first window from `since` on, None when there is none."""
+    return min((span.start for span in series.spans if span.start >= since), default=None)
+
+
+def newest_end(series: Series) -> int:
+    """Return the end (ms) of the newest window, 0 when there is none."""
+    return max((span.end for span in series.spans), default=0)

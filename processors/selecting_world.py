@@ -1,0 +1,163 @@
+"""What the catalogue says about an application, as far as selection needs it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from processors.ensembles import Bound
+from schemas.catalogue import Catalogue
+from schemas.identity import stable_id
+from schemas.registrations import (
+    ApplicationRegistered,
+    Clause,
+    ContractRegistered,
+    InstanceReported,
+    PolicySelected,
+    ServiceRegistered,
+)
+
+DEFAULT_WEIGHTS = {"accuracy": 0.6, "latency": 0.2, "cost": 0.2}
+DEFAULT_MEMBERS = 3
+_MODES = ("observe", "recommend", "act")
+_HIGH = ("p90", "p95", "p99", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """An application with its services, its contracts that are valid now, and its mode.
+
+    `contract` is the name of the leading one (highest priority, then first by name), which gives
+    the weights and the size; bounds come from all of them. `signature` changes with whatever
+    bears on selection, and with nothing else; `identity` tells registrations apart.
+    """
+
+    app: str
+    services: tuple[ServiceRegistered, ...]
+    stages: tuple[str, ...]
+    contract: str
+    weights: tuple[tuple[str, float], ...]
+    bounds: tuple[Bound, ...]
+    max_members: int
+    mode: str
+    signature: str
+    identity: str
+    causes: tuple[str, ...]
+
+
+def view_of(app: str, catalogue: Catalogue, now_ms: int) -> AppView | None:
+    """Return how the catalogue describes an application; None when it is not registered."""
+    registered = catalogue.get(ApplicationRegistered, app)
+    if registered is None:
+        return None
+    services = _services(registered, catalogue.of(ServiceRegistered).values())
+    contracts = _valid(app, catalogue.of(ContractRegistered).values(), now_ms)
+    lead = contracts[0] if contracts else None
+    clauses = [clause for contract in contracts for clause in contract.clauses]
+    bounds = tuple(bound for bound in map(bound_of, clauses) if bound is not None)
+    weights = _weights(lead)
+    size = lead.max_members if lead else DEFAULT_MEMBERS
+    causes = [registered.event_id, *(lead.event_id for lead in contracts[:1])]
+    return AppView(
+        app=app,
+        services=services,
+        stages=tuple(sorted({service.stage for service in services})),
+        contract=lead.contract if lead else "",
+        weights=weights,
+        bounds=bounds,
+        max_members=max(1, size),
+        mode=_mode(app, catalogue),
+        signature=stable_id(
+            *(fingerprint(service) for service in services),
+            repr((weights, bounds, size, lead.contract if lead else "")),
+        ),
+        identity=f"{registered.app_id}/{registered.registered_at}",
+        causes=(*causes, *(service.event_id for service in services)),
+    )
+
+
+def fingerprint(service: ServiceRegistered) -> str:
+    """Return service@hash of what bears on its selection."""
+    facts = (
+        service.stage,
+        service.artifact,
+        service.digest,
+        service.accuracy,
+        service.latency_ms,
+        service.cost,
+    )
+    return f"{service.service}@{stable_id(repr(facts))[:8]}"
+
+
+def failed_services(
+    view: AppView, catalogue: Catalogue, now_ms: int
+) -> tuple[tuple[str, str], ...]:
+    """Return (fingerprint, message) of services whose every living instance says that it failed."""
+    health: dict[str, list[InstanceReported]] = {}
+    for instance in catalogue.of(InstanceReported).values():
+        alive = instance.expires_at > now_ms and instance.health != "stopped"
+        if instance.app == view.app and alive:
+            health.setdefault(instance.service, []).append(instance)
+    found = []
+    for service in view.services:
+        instances = health.get(service.service, [])
+        if instances and all(instance.health == "failed" for instance in instances):
+            found.append((fingerprint(service), instances[0].message or "it failed"))
+    return tuple(found)
+
+
+def bound_of(clause: Clause) -> Bound | None:
+    """Return the bound that a clause on the application as a whole sets for its ensemble.
+
+    Accuracy and error (its complement) bound from below, latency and response_latency from above;
+    other metrics cannot be predicted and bound nothing.
+    """
+    if clause.service or clause.stage:
+        return None
+    least, most = clause.operator in (">", ">="), clause.operator in ("<", "<=")
+    if clause.metric == "accuracy" and least:
+        return Bound("accuracy", clause.threshold)
+    if clause.metric == "error" and most:
+        return Bound("accuracy", 1.0 - clause.threshold)
+    if clause.metric in ("latency", "response_latency") and most:
+        high = clause.statistic in _HIGH
+        return Bound("latency_high" if high else "latency", clause.threshold)
+    return None
+
+
+def _services(
+    registered: ApplicationRegistered, services: Iterable[ServiceRegistered]
+) -> tuple[ServiceRegistered, ...]:
+    """Return the services that the stages name; all of the application when they name none."""
+    named = {service for stage in registered.stages for service in stage.services}
+    own = [s for s in services if s.app == registered.app and (not named or s.service in named)]
+    return tuple(sorted(own, key=lambda s: s.service))
+
+
+def _valid(
+    app: str, contracts: Iterable[ContractRegistered], now_ms: int
+) -> list[ContractRegistered]:
+    valid = [
+        contract
+        for contract in contracts
+        if contract.app == app
+        and (contract.valid_from is None or contract.valid_from <= now_ms)
+        and (contract.valid_until is None or now_ms < contract.valid_until)
+    ]
+    return sorted(valid, key=lambda c: (-c.priority, c.contract))
+
+
+def _weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ...]:
+    """Return the shares of accuracy, latency and cost; others cannot be predicted and are left."""
+    given = {w.objective: w.weight for w in contract.weights} if contract else {}
+    known = {name: max(0.0, given.get(name, 0.0)) for name in DEFAULT_WEIGHTS}
+    total = sum(known.values())
+    if total <= 0:
+        known, total = DEFAULT_WEIGHTS, 1.0
+    return tuple((name, weight / total) for name, weight in known.items())
+
+
+def _mode(app: str, catalogue: Catalogue) -> str:
+    for scope in (f"select/{app}", "select"):
+        policy = catalogue.get(PolicySelected, scope)
+        if policy is not None and policy.mode in _MODES:
+            return policy.mode
+    return "act"

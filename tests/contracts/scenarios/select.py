@@ -1,0 +1,74 @@
+"""Select: a first selection, drifts, violations, trials; a contract changes, the application goes."""
+# ruff: noqa: A005  (a scenario has the name of its processor)
+
+import random
+
+from processors.selecting_steps import SelectParams
+from processors.selection import spec
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.partitioning import partition_of
+from schemas.processing import Batch, Columns, Record
+from schemas.topics import PARTITIONS, key_of, topic_of
+from tests.unit.processors import selecting_cases as cases
+
+SPEC = spec(SelectParams(trial_min=30, trial_ms=4_000, cooldown_ms=5_000))
+APP = next(f"digits{n}" for n in range(100) if partition_of(f"digits{n}", PARTITIONS) == 0)
+START = cases.T0
+
+
+def batches(seed: int) -> list[Batch | Columns]:
+    dice = random.Random(seed)
+    made: list[Batch | Columns] = []
+    offsets: dict[str, int] = {}
+    catalogues = _catalogues()
+    now = START
+    for number in range(40):
+        now += dice.choice((200, 700, 1_000, 1_300))
+        events = _events(dice, number, now)
+        records = []
+        for event in events:
+            topic = topic_of(event)
+            offsets[topic] = offsets.get(topic, 50) + 1
+            records.append(Record(event, topic, 0, offsets[topic], now))
+        made.append(Batch(tuple(records), now, catalogues[(number >= 25) + (number >= 38)]))
+    return made
+
+
+def _events(dice: random.Random, number: int, now: int) -> list[Event]:
+    shares = cases.CLEAN if number < 12 else cases.BLURRED
+    start = now // 1000 * 1000 - 1000
+    events: list[Event] = [cases.observation("response_latency", start, dice.uniform(5, 20))]
+    for name in dice.sample(sorted(shares), dice.randint(2, 5)):
+        right = shares[name] - dice.random() / 10
+        events.append(cases.observation("accuracy", start, right, service=name))
+        where = f"{name}.a"
+        latency = dice.uniform(3, 30)
+        events.append(cases.observation("latency", start, latency, service=name, instance=where))
+    if 12 <= number <= 30 and dice.random() < 0.3:
+        events.append(cases.drift(dice.choice(["", *shares]), now - 1500))
+    if number > 14 and dice.random() < 0.2:
+        status = dice.choice(("violated", "violated", "cleared"))
+        events.append(cases.violation(now - 4_000, status))
+    return [_renamed(event) for event in events]
+
+
+def _catalogues() -> list[Catalogue]:
+    """Return the catalogue at first, with another contract, and without the application."""
+    services = [cases.service(name) for name in cases.DECLARED]
+    entries: dict[type[Event], dict[str, Event]] = {}
+    for event in (cases.application(), cases.contract(), *services):
+        moved = _renamed(event)
+        entries.setdefault(type(moved), {})[key_of(moved)] = moved
+    stricter = _renamed(cases.contract(threshold=0.6))
+    positions = {("weir.apps", 0): 3, ("weir.services", 0): 9}
+    first = Catalogue(entries, positions)
+    second = Catalogue(entries | {type(stricter): {"desk": stricter}}, positions)
+    third = Catalogue({}, positions)
+    return [first, second, third]
+
+
+def _renamed(event: Event) -> Event:
+    """Return the event for an application of partition 0."""
+    fields = {name: getattr(event, name) for name in event.__slots__}
+    return type(event)(**(fields | {"app": APP}))
