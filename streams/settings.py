@@ -19,6 +19,8 @@ from streams import errors
 from workers.settings import Settings
 
 PREFIX = "WEIR_"
+CONFIG_VARIABLE = "WEIR_CONFIG"
+"""Names the settings file when no other is given."""
 
 
 class _Shape(Settings, BaseSettings):
@@ -48,13 +50,16 @@ class _Environment(EnvSettingsSource):
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings in force: defaults, then the file, then the variables.
 
-    `environ` defaults to this process's environment. Raises SettingsError, naming the key, for
+    `environ` defaults to this process's environment, `config` to the file that its WEIR_CONFIG
+    names. Raises SettingsError, naming the key, for
     one that is unknown or has an unusable value, and for a file that cannot be read.
     """
     variables = os.environ if environ is None else environ
     _refuse_unknown(variables)
+    named = variables.get(CONFIG_VARIABLE)
+    file = config or (Path(named) if named else None)
     try:
-        values = _merged(_from_file(config) if config else {}, _Environment(variables)())
+        values = _merged(_from_file(file) if file else {}, _Environment(variables)())
         return Settings.model_validate(values)
     except ValidationError as error:
         raise errors.SettingsError(_why(error)) from error
@@ -70,7 +75,7 @@ def _from_file(config: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     for name in sorted(environ):
         if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in known:
             raise errors.SettingsError(

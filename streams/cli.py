@@ -1,0 +1,114 @@
+"""`weir`: nouns, then verbs. Commands are imported when they are called, so that help is quick."""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from streams.exits import explain
+from streams.settings import CONFIG_VARIABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is: a function, or a Typer application with verbs."""
+
+    target: str
+    help: str
+    panel: str
+
+
+RUN, REGISTER, LOOK = "Run", "Register and send", "Look"
+COMMANDS = {
+    "up": Entry("up:up", "Start everything on this machine and keep it running.", RUN),
+    "demo": Entry("demo:demo", "See the whole loop at work on real input.", RUN),
+    "run": Entry("run:run", "Run processors by name in this process.", RUN),
+    "worker": Entry("worker:worker", "Run an inference worker.", RUN),
+    "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
+    "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
+    "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
+    "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
+    "produce": Entry("produce:produce", "Check events and send them to a topic.", REGISTER),
+    "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
+    "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
+    "status": Entry("status:status", "What runs on this machine, and how it is.", LOOK),
+    "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
+    "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
+    "config": Entry("config:config", "Show the settings in force.", LOOK),
+}
+
+
+class _Lazy(TyperGroup):
+    """Lists commands from the table and imports the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {
+            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.panel)
+            for name, entry in COMMANDS.items()
+        }
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the arguments begin with, imported now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name else command, rest
+
+
+def load(name: str) -> Any:
+    """Import the command of a name and return it as the command line runs it."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    found = getattr(importlib.import_module(f"streams.commands.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        single = typer.Typer(add_completion=False)
+        single.command(name)(found)
+        found = single
+    command = typer.main.get_command(found)
+    command.name = name
+    command.help = command.help or COMMANDS[name].help
+    return command
+
+
+app = typer.Typer(cls=_Lazy, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"weir {metadata.version('weir')}")
+        raise typer.Exit
+
+
+@app.callback()
+def weir(
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with settings; WEIR_ variables win.")
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - acts by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Observe and steer machine-learning inference on edge clusters, over Kafka.
+
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 dependency unavailable, 4 bad data.
+    """
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in one line."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody shall meet a bare traceback
+        message, code = explain(error)
+        sys.stderr.write(f"weir: {message}\n")
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What to say, and how to end, when a command fails.
+
+Exit codes: 0 done, 1 internal error, 2 usage, 3 dependency unavailable, 4 bad data.
+"""
+
+import os
+import traceback
+
+from processors.errors import ProcessorError
+from schemas.errors import ContractError
+from streams.errors import HostingError, RegistrationError, SettingsError, StackError, StreamsError
+from workers.errors import SchemaRefused, Unavailable, WorkerError
+
+INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (SettingsError, USAGE),
+    (HostingError, USAGE),
+    (StackError, UNAVAILABLE),
+    (RegistrationError, BAD_DATA),
+    (StreamsError, BAD_DATA),
+    (Unavailable, UNAVAILABLE),
+    (SchemaRefused, BAD_DATA),
+    (WorkerError, INTERNAL),
+    (ContractError, BAD_DATA),
+    (ProcessorError, USAGE),
+    (ConnectionError, UNAVAILABLE),
+    (TimeoutError, UNAVAILABLE),
+    (OSError, USAGE),
+)
+DEBUG = "DEBUG"
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return one line about an error, and the exit code that goes with it.
+
+    Errors that nobody foresaw keep their traceback when WEIR_LOG_LEVEL is DEBUG.
+    """
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return _one_line(str(error) or type(error).__name__), code
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        extra = "demo" if error.name in ("sklearn", "skl2onnx", "matplotlib") else "embedded"
+        return f"{error.name} is not installed; `pip install weir[{extra}]`", UNAVAILABLE
+    if os.environ.get("WEIR_LOG_LEVEL", "").upper() == DEBUG:
+        return "".join(traceback.format_exception(error)), INTERNAL
+    where = traceback.extract_tb(error.__traceback__)
+    place = f"{where[-1].filename}:{where[-1].lineno}" if where else "nowhere"
+    told = f"{type(error).__name__}: {_one_line(str(error))}"
+    return f"internal error at {place}: {told} (WEIR_LOG_LEVEL=DEBUG shows more)", INTERNAL
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
