@@ -1,0 +1,35 @@
+"""Batches to columns against fastavro, message by message."""
+
+import io
+from collections.abc import Iterator
+
+import fastavro
+
+from schemas import codec, columns, files
+from schemas.observing import MetricReport
+from tests.bench.measure import Row, rate
+from tests.bench.metrics import framed
+from tests.examples import IDS
+from tests.examples import codec as make_codec
+
+BATCH = 5_000
+BATCHES = 20
+
+
+def rows() -> Iterator[Row]:
+    """Measure and yield the lines of the report."""
+    known = make_codec()
+    values = list(framed(BATCH, schema_id=IDS[MetricReport]))
+    schema = codec.parsed(files.text("MetricReport"))
+
+    def ours() -> int:
+        for _ in range(BATCHES):
+            assert columns.decode(values, MetricReport, known).frame.height == BATCH
+        return BATCH * BATCHES
+
+    def theirs() -> int:
+        for value in values:
+            fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+        return BATCH
+
+    yield Row("decode to columns", rate(ours), "fastavro, row by row", rate(theirs), 5.0)

@@ -1,0 +1,54 @@
+"""Metric events on Kafka to observations with exact quantiles, against reading them and no more."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from schemas.observing import MetricReport
+from schemas.topics import TOPICS
+from streams.embedded.broker import Broker
+from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+from tests.bench.measure import Row, child_rate
+from tests.bench.metrics import START_MS, framed
+from workers import kafka
+from workers.registry import Registry
+from workers.settings import KafkaSettings, RegistrySettings
+
+EVENTS = 400_000
+
+
+def rows() -> Iterator[Row]:
+    """Measure and yield the lines of the report."""
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "broker.log") as broker:
+        settings = KafkaSettings(bootstrap=broker.bootstrap)
+        kafka.create_topics(settings, TOPICS.values())
+        port, log = free_port(), Path(folder) / "registry.log"
+        command = [sys.executable, "-m", "streams.embedded.registry", "--port", str(port)]
+        registry = launch(command, log, {"WEIR_KAFKA__BOOTSTRAP": broker.bootstrap})
+        wait_until(lambda: listens(port), registry, "the registry", log, 30)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            ids = Registry(RegistrySettings(url=url)).register_all()
+            _fill(settings, ids[MetricReport])
+            count = str(EVENTS)
+            theirs = child_rate("tests.bench.raw_reader", broker.bootstrap, count, count=EVENTS)
+            ours = child_rate("tests.bench.observing", broker.bootstrap, url, count, count=EVENTS)
+        finally:
+            stop(registry, grace_s=10)
+    yield Row("observe, end to end", ours, "raw consumer", theirs, 0.5)
+
+
+def _fill(settings: KafkaSettings, schema_id: int) -> None:
+    """Put the events on weir.metrics, all series of an instance on one partition."""
+    producer = kafka.producer(settings, linger_ms=50)
+    for number, value in enumerate(framed(EVENTS, schema_id)):
+        partition = number % 1000 % TOPICS["weir.metrics"].partitions
+        while True:
+            try:
+                producer.produce("weir.metrics", value, partition=partition, timestamp=START_MS)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    if producer.flush(60):
+        raise RuntimeError("the broker did not take all events")
