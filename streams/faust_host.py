@@ -18,6 +18,7 @@ import mode
 from faust.types import TP, StreamT
 
 from schemas.base import Event
+from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.processing import Spec
 from streams import faust_transport
@@ -175,6 +176,7 @@ def build_app(
     specs: Sequence[Spec],
     clock: Clock = wall_ms,
     *,
+    codec: Codec | None = None,
     actuates: bool = False,
 ) -> faust.App:
     """Return a Faust app, consumer group `weir-<name>`, that hosts these processors.
@@ -184,7 +186,7 @@ def build_app(
     """
     app = new_app(name, settings, specs)
     kinds = {kind for spec in specs for kind in spec.catalogue}
-    around = Surroundings(settings, kinds | set(CATALOGUE if actuates else ()), clock)
+    around = Surroundings(settings, kinds | set(CATALOGUE if actuates else ()), clock, codec)
     host = Host(app, settings, specs, around)
     host.install(app)
     stop = _install(app, Actuating(settings, around), around) if actuates else None

@@ -30,8 +30,16 @@ class World:
 class Surroundings:
     """Opens a World once; safe to share between threads."""
 
-    def __init__(self, settings: Settings, kinds: Iterable[type[Event]], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kinds: Iterable[type[Event]],
+        clock: Clock,
+        codec: Codec | None = None,
+    ) -> None:
+        """Prepare to open; the codec is the registry's unless one is given."""
         self._settings = settings
+        self._codec = codec
         self._kinds = frozenset(kinds)
         self._clock = clock
         self._lock = threading.Lock()
@@ -45,7 +53,7 @@ class Surroundings:
         """
         with self._lock:
             if self._world is None:
-                codec = Registry(self._settings.registry).codec()
+                codec = self._codec or Registry(self._settings.registry).codec()
                 cluster = kafka.cluster_id(self._settings.kafka)
                 reader = CatalogueReader(self._settings.kafka, codec, self._kinds).start()
                 self._reader = reader
