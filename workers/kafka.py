@@ -297,11 +297,6 @@ def assign_more(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -
     client.incremental_assign([TopicPartition(*place, at) for place, at in starts.items()])
 
 
-def assign_less(client: ConsumerClient, places: Iterable[tuple[str, int]]) -> None:
-    """Take partitions from a consumer, because their topics are gone."""
-    client.incremental_unassign([TopicPartition(*place) for place in places])
-
-
 def places_seen(
     client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 10.0
 ) -> set[tuple[str, int]]:

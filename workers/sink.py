@@ -32,6 +32,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 NAME = "sink"
 _FETCH_KB = 16_384
+_FETCH_WAIT_MS = 50
 _REPORTED = 500
 _TAKEN = 5_000
 _DELIVERY_S = 15.0
@@ -108,9 +109,12 @@ class _Sink:
         self._params = params
         self._cluster = waiting(kafka.cluster_id, settings.kafka)
         self._starts = waiting(positions, database, self._cluster)
-        self._codec = Registry(settings.registry).codec()
+        self._registry = Registry(settings.registry)
+        self._codec = self._registry.codec()
         self._producer = kafka.producer(settings.kafka)
-        self._client = kafka.reader(settings.kafka, queued_max_messages_kbytes=_FETCH_KB)
+        self._client = kafka.reader(
+            settings.kafka, queued_max_messages_kbytes=_FETCH_KB, fetch_wait_max_ms=_FETCH_WAIT_MS
+        )
         self._assigned: set[Place] = set()
         self._look_at = 0.0
         self._begin()
@@ -132,6 +136,7 @@ class _Sink:
             self._store()
         finally:
             self._client.close()
+            self._registry.close()
             self._producer.flush(_DELIVERY_S)
 
     def _look(self) -> None:
@@ -145,15 +150,10 @@ class _Sink:
         except KafkaUnavailable as error:
             _log.warning("sink.waits", why=str(error))
             return
-        stored = {place for place in seen if is_stored(place[0])}
-        new, gone = stored - self._assigned, self._assigned - stored
-        if gone:
-            kafka.assign_less(self._client, gone)
-            for place in gone:
-                self._starts.pop(place, None)
+        new = {place for place in seen if is_stored(place[0])} - self._assigned
         if new:
             kafka.assign_more(self._client, {place: self._starts.get(place, 0) for place in new})
-        self._assigned = stored
+            self._assigned |= new
 
     def _take(self) -> None:
         left = min(_TAKEN, self._params.rows - len(self._batch))

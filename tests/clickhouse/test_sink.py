@@ -1,0 +1,211 @@
+"""The sink between a real broker, a registry and ClickHouse: all of it, once, whatever happens."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.base import Event
+from schemas.inference import InferenceTask
+from schemas.observing import MetricReport
+from schemas.registrations import ServiceRegistered
+from schemas.topics import TOPICS, key_of, topic_named, topic_of
+from streams.embedded.broker import Broker
+from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+from tests.examples import example
+from workers import kafka
+from workers.clickhouse import Database, connect
+from workers.errors import ClickHouseRefused
+from workers.registry import Registry
+from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
+from workers.sink import SinkParams, run
+
+QUICK = SinkParams(age_ms=50, look_ms=200, pause_ms=20, longest_pause_ms=50)
+
+
+@pytest.fixture(scope="module")
+def kafka_and_registry(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[KafkaSettings, RegistrySettings]]:
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    with Broker(folder / "broker.log") as broker:
+        bootstrap = KafkaSettings(bootstrap=broker.bootstrap)
+        port, log = free_port(), folder / "registry.log"
+        registry = RegistrySettings(url=f"http://127.0.0.1:{port}")
+        process = launch(
+            [sys.executable, "-m", "streams.embedded.registry", "--port", str(port)],
+            log,
+            Settings(kafka=bootstrap, registry=registry).environment(),
+        )
+        try:
+            wait_until(lambda: listens(port), process, "registry", log, 30)
+            kafka.create_topics(bootstrap, TOPICS.values())
+            with closing(Registry(registry)) as client:
+                client.register_all()
+            yield bootstrap, registry
+        finally:
+            stop(process, 5)
+
+
+@pytest.fixture
+def everything(
+    kafka_and_registry: tuple[KafkaSettings, RegistrySettings], settings: ClickHouseSettings
+) -> Settings:
+    bootstrap, registry = kafka_and_registry
+    return Settings(kafka=bootstrap, registry=registry, clickhouse=settings)
+
+
+@contextmanager
+def sinking(settings: Settings) -> Iterator[None]:
+    ended, failures = threading.Event(), []
+
+    def work() -> None:
+        try:
+            run(settings, ended, QUICK)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(30)
+    assert not failures
+    assert not thread.is_alive()
+
+
+def send(settings: Settings, *events: Event) -> None:
+    producer = kafka.producer(settings.kafka)
+    with closing(Registry(settings.registry)) as registry:
+        codec = registry.codec()
+        for event in events:
+            producer.produce(topic_of(event), codec.encode(event), key_of(event))
+    assert producer.flush(10) == 0
+
+
+def send_raw(settings: Settings, topic: str, *values: bytes | None, key: str = "k") -> None:
+    producer = kafka.producer(settings.kafka)
+    for value in values:
+        producer.produce(topic, value, key)
+    assert producer.flush(10) == 0
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.03)
+    return True
+
+
+def counted(database: Database, sql: str) -> int:
+    """Return the number that a query gives; -1 while its table is still to be made."""
+    try:
+        return int(database.query(sql).rows[0][0])
+    except ClickHouseRefused as error:
+        if error.code in (60, 81):
+            return -1
+        raise
+
+
+def metrics(app: str, count: int) -> list[MetricReport]:
+    return [
+        MetricReport(event_time=n, app=app, service=f"s{n}", metric="m", value=float(n))
+        for n in range(count)
+    ]
+
+
+@contextmanager
+def asking(settings: Settings) -> Iterator[Database]:
+    database = connect(settings.clickhouse)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def test_it_goes_on_where_it_stood_and_stores_nothing_twice(everything: Settings) -> None:
+    stored = "SELECT count() FROM metrics WHERE app = 'again'"
+    send(everything, *metrics("again", 500))
+    with asking(everything) as database:
+        with sinking(everything):
+            assert eventually(lambda: counted(database, stored) == 500)
+        send(everything, *metrics("again", 300))
+        with sinking(everything):
+            assert eventually(lambda: counted(database, stored) == 800)
+        assert counted(database, "SELECT uniqExact(_partition) FROM metrics") > 1
+        values = "SELECT sum(value) FROM metrics WHERE app = 'again'"
+        assert counted(database, values) == sum(range(500)) + sum(range(300))
+
+
+def test_bad_messages_become_dead_letters_and_disturb_nobody(everything: Settings) -> None:
+    topic = "weir.labels"
+    send_raw(everything, topic, b"no avro", b"\0\xff\xff\xff\xff at all", None, key="bad")
+    send(everything, *(event for event in metrics("good", 10)))
+    with sinking(everything), asking(everything) as database:
+        sql = "SELECT count() FROM dead_letters FINAL WHERE topic = 'weir.labels'"
+        assert eventually(lambda: counted(database, sql) == 3)
+        found = database.query("SELECT error, count, processors FROM dead_letter_summary")
+        assert set(found.rows) >= {("not-framed", 2, "sink"), ("unknown-schema", 1, "sink")}
+        good = "SELECT count() FROM metrics WHERE app = 'good'"
+        assert eventually(lambda: counted(database, good) == 10)
+    with sinking(everything), asking(everything) as database:
+        send(everything, *metrics("after", 10))
+        after = "SELECT count() FROM metrics WHERE app = 'after'"
+        assert eventually(lambda: counted(database, after) == 10)
+        assert counted(database, sql) == 3
+
+
+def test_task_topics_are_found_when_they_appear(everything: Settings) -> None:
+    task = replace(example(InferenceTask), worker="late-worker")
+    with sinking(everything), asking(everything) as database:
+        kafka.create_topics(everything.kafka, [topic_named(topic_of(task))])
+        send(everything, task)
+        sql = "SELECT count() FROM tasks WHERE _topic = 'weir.tasks.late-worker'"
+        assert eventually(lambda: counted(database, sql) == 1)
+
+
+def test_the_catalogue_keeps_its_history(everything: Settings) -> None:
+    service = example(ServiceRegistered)
+    send(everything, service, replace(service, replicas=7))
+    send_raw(everything, "weir.services", None, key=service.service)
+    with sinking(everything), asking(everything) as database:
+        sql = "SELECT replicas, _deleted FROM services FINAL ORDER BY _offset"
+        assert eventually(lambda: counted(database, "SELECT count() FROM services FINAL") == 3)
+        assert database.query(sql).rows == (
+            (service.replicas, False),
+            (7, False),
+            (1, True),
+        )
+
+
+def test_it_waits_while_clickhouse_is_away(
+    everything: Settings, tmp_path: Path, server: ClickHouseSettings
+) -> None:
+    port, log = free_port(), tmp_path / "server.log"
+    module = [sys.executable, "-m", "streams.embedded.clickhouse"]
+    argv = [*module, "--port", str(port), "--path", str(tmp_path / "data")]
+    away = everything.model_copy(
+        update={"clickhouse": server.model_copy(update={"port": port, "database": "away"})}
+    )
+    send(away, *metrics("away", 50))
+    stored = "SELECT count() FROM metrics WHERE app = 'away'"
+    with sinking(away):
+        for expected in (50, 60):
+            process = launch(argv, log)
+            try:
+                wait_until(lambda: listens(port), process, "clickhouse", log, 30)
+                with asking(away) as database:
+                    assert eventually(lambda: counted(database, stored) == expected)  # noqa: B023
+            finally:
+                stop(process, 5)
+            send(away, *metrics("away", 10))
