@@ -1,0 +1,222 @@
+"""The recent past of one series in blocks, and where in it a new concept begins.
+
+ADWIN tells that a mean has changed. Where it changed is estimated here: the place between two
+blocks at which the squared difference of the means before and after, weighted by n0 n1 / (n0 +
+n1), is greatest. That is the maximum-likelihood change point of a mean under equal variances
+(Hinkley, "Inference about the change-point in a sequence of random variables", Biometrika 57,
+1970). ADWIN's own window is no good guide: River drops one bucket at a time, and at the first
+detection hundreds of events of the old concept are still inside.
+
+Sums are taken in a fixed order, so that batches may be cut anywhere.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 8
+"""Events of a full block."""
+SLOPE = 12
+"""Blocks that a slope lasts at least; a shorter one cannot be told from a jump."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Count, sum and sum of squares of some events."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """The mean, 0 of none."""
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def std(self) -> float:
+        """The population standard deviation, 0 of none."""
+        if not self.count:
+            return 0.0
+        return math.sqrt(max(0.0, self.squares / self.count - self.mean**2))
+
+    def plus(self, other: "Moments") -> "Moments":
+        """Return the moments of both together."""
+        return Moments(
+            count=self.count + other.count,
+            total=self.total + other.total,
+            squares=self.squares + other.squares,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A change point: block number, event time and offset of the first event after it."""
+
+    block: int
+    since: int
+    first: int
+    before: Moments
+    after: Moments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastState:
+    """A past as state; arrays are little-endian."""
+
+    head: Moments
+    places: bytes
+    sums: bytes
+    tail: tuple[float, ...]
+    tail_time: int
+    tail_offset: int
+
+
+@dataclass(slots=True)
+class Past:
+    """Blocks of BLOCK events, oldest first; what came before them is summed up in `head`.
+
+    `tail` holds the values of the block that is not full yet.
+    """
+
+    keep: int
+    head: Moments = field(default_factory=Moments)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    sums: list[tuple[float, float]] = field(default_factory=list)
+    tail: list[float] = field(default_factory=list)
+    tail_place: tuple[int, int] = (0, 0)
+
+    def extend(self, times: Sequence[int], offsets: Sequence[int], values: Sequence[float]) -> None:
+        """Append events in their order."""
+        start = min(len(values), (BLOCK - len(self.tail)) % BLOCK)
+        if start:
+            self.tail.extend(values[:start])
+        if len(self.tail) == BLOCK:
+            self._append([self.tail_place], [self.tail])
+            self.tail = []
+        whole = (len(values) - start) // BLOCK * BLOCK
+        end = start + whole
+        if whole:
+            places = list(zip(times[start:end:BLOCK], offsets[start:end:BLOCK], strict=True))
+            self._append(places, [values[i : i + BLOCK] for i in range(start, end, BLOCK)])
+        if end < len(values):
+            self.tail = list(values[end:])
+            self.tail_place = (times[end], offsets[end])
+
+    def _append(self, places: list[tuple[int, int]], blocks: list[Sequence[float]]) -> None:
+        matrix = np.asarray(blocks, dtype=np.float64)
+        totals, squares = matrix[:, 0].copy(), matrix[:, 0] ** 2
+        for column in range(1, BLOCK):
+            totals += matrix[:, column]
+            squares += matrix[:, column] ** 2
+        self.places.extend(places)
+        self.sums.extend(zip(totals.tolist(), squares.tolist(), strict=True))
+        for total, square in self.sums[: -self.keep]:
+            self.head = self.head.plus(Moments(count=BLOCK, total=total, squares=square))
+        del self.places[: -self.keep], self.sums[: -self.keep]
+
+    def cut(self) -> Cut | None:
+        """Return the likeliest change point; None while there is no block to cut before."""
+        places, blocks = self._blocks()
+        if not blocks:
+            return None
+        counts = np.array([block.count for block in (self.head, *blocks)], dtype=np.float64)
+        totals = np.array([block.total for block in (self.head, *blocks)])
+        n0, s0 = np.cumsum(counts)[:-1], np.cumsum(totals)[:-1]
+        n1, s1 = counts.sum() - n0, totals.sum() - s0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gain = np.where(n0 > 0, (s0 / n0 - s1 / n1) ** 2 * n0 * n1 / (n0 + n1), -1.0)
+        block = int(np.argmax(gain))
+        since, first = places[block]
+        return Cut(block, since, first, _sum([self.head, *blocks[:block]]), _sum(blocks[block:]))
+
+    def slope_gain(self) -> float:
+        """Return by how much a mean that climbs fits the blocks better than one that jumps.
+
+        The difference of the best log-likelihoods under equal variances: of a constant that turns
+        into a slope at some block, SLOPE or more before the end, and of a constant that jumps at
+        some block. Minus infinity where there are too few blocks.
+        """
+        _, blocks = self._blocks()
+        if len(blocks) <= SLOPE:
+            return -math.inf
+        counts = np.array([block.count for block in blocks], dtype=np.float64)
+        means = np.array([block.mean for block in blocks])
+        place = np.arange(len(blocks))
+        since = place[:, None] - place[None, 1:]
+        jump = _residual(counts, means, (since >= 0).astype(np.float64))
+        slopes = np.maximum(since + 1, 0)[:, : len(blocks) - SLOPE]
+        climb = _residual(counts, means, slopes.astype(np.float64))
+        total = _sum(blocks)
+        within = total.squares - float(counts @ means**2)
+        variance = max((within + min(jump, climb)) / total.count, 1e-12)
+        return (jump - climb) / (2 * variance)
+
+    def forget(self, cut: Cut) -> None:
+        """Drop what came before a cut that was made of this past."""
+        self.head = Moments()
+        del self.places[: cut.block], self.sums[: cut.block]
+
+    def state(self) -> PastState:
+        """Return it as state."""
+        return PastState(
+            head=self.head,
+            places=np.asarray(self.places, dtype="<i8").tobytes(),
+            sums=np.asarray(self.sums, dtype="<f8").tobytes(),
+            tail=tuple(self.tail),
+            tail_time=self.tail_place[0],
+            tail_offset=self.tail_place[1],
+        )
+
+    def _blocks(self) -> tuple[list[tuple[int, int]], list[Moments]]:
+        blocks = [Moments(count=BLOCK, total=total, squares=sq) for total, sq in self.sums]
+        if not self.tail:
+            return self.places, blocks
+        rest = Moments(
+            count=len(self.tail),
+            total=math.fsum(self.tail),
+            squares=math.fsum(value**2 for value in self.tail),
+        )
+        return [*self.places, self.tail_place], [*blocks, rest]
+
+
+def past_of(state: PastState, keep: int) -> Past:
+    """Return the past that a state describes."""
+    places = np.frombuffer(state.places, dtype="<i8").reshape(-1, 2).tolist()
+    sums = np.frombuffer(state.sums, dtype="<f8").reshape(-1, 2).tolist()
+    return Past(
+        keep,
+        state.head,
+        [(time, offset) for time, offset in places],
+        [(total, square) for total, square in sums],
+        list(state.tail),
+        (state.tail_time, state.tail_offset),
+    )
+
+
+def _residual(counts: Floats, means: Floats, shapes: Floats) -> float:
+    """Return the least squared residual of means, weighted by counts, over shapes (columns).
+
+    Each shape gives a line fit: level + slope * shape.
+    """
+    weight = counts / counts.sum()
+    centre = weight @ means
+    shape = shapes - weight @ shapes
+    across = (weight * (means - centre)) @ shape
+    spread = weight @ shape**2
+    explained = np.where(spread > 0, across**2 / np.maximum(spread, 1e-300), 0.0)
+    whole = weight @ (means - centre) ** 2
+    return float((whole - explained.max()) * counts.sum())
+
+
+def _sum(parts: Sequence[Moments]) -> Moments:
+    return Moments(
+        count=sum(part.count for part in parts),
+        total=math.fsum(part.total for part in parts),
+        squares=math.fsum(part.squares for part in parts),
+    )

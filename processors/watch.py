@@ -1,0 +1,223 @@
+"""One series under watch: from a detector's alarm to a confirmed drift.
+
+    steady --alarm--> suspecting --the change persists--> steady, one Drift told
+                                 --it does not-->         steady, nothing told
+
+An alarm is believed when the events after it, which the detector had not seen, still lie at
+least a quarter of the way from the old mean to the new and beyond what chance explains. Cuts in
+the same direction soon after a drift, and smaller than it, are the rest of the same drift. A
+drift is gradual when a slope explains the past about as well as a jump, and it took long to tell.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from processors.concepts import BLOCK, SLOPE, Cut, Moments, Past, PastState, past_of
+
+SUDDEN, GRADUAL, RECURRING = "sudden", "gradual", "recurring"
+_REMEMBERED = 8
+_TINY = 1e-12
+
+
+class Window(Protocol):
+    """A change detector on one series."""
+
+    def update(self, value: float) -> bool:
+        """Take a value; return whether the mean has changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchParams:
+    """When an alarm is believed; all counts in events.
+
+    `min_before`: fewest events of the old concept. `confirm_events`: events after the alarm at
+    the first check, `confirm_every` to the next, `confirm_most` at most to the last; a change
+    that is small against the noise takes long. `confidence_z`: standard errors by which they must
+    lie off the old mean. `settle_events`: for so long after a drift are further cuts part of it.
+    `recurs_within`: how near a remembered mean must be, as a share of the change. `gradual_gain`:
+    by how much a slope must fit better than a jump, in log-likelihood; below 0 because a jump
+    that is looked for fits too well. `blocks`: how much of the past is kept, in blocks of 8.
+    """
+
+    min_before: int = 30
+    confirm_events: int = 20
+    confirm_every: int = 10
+    confirm_most: int = 1_000
+    confidence_z: float = 2.5
+    settle_events: int = 300
+    recurs_within: float = 0.2
+    gradual_gain: float = -1.0
+    blocks: int = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A confirmed change: kind, means, and where the new concept begins and was confirmed."""
+
+    kind: str
+    before: Moments
+    after: Moments
+    since: int
+    first: int
+    last: int
+    detected_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """The mean before and after an alarm's cut, and the values that came since the alarm."""
+
+    before: Moments
+    after: float
+    further: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchState:
+    """A watch as state, but for its detector."""
+
+    past: PastState
+    suspicion: Suspicion | None
+    change: float
+    since_change: int
+    remembered: tuple[float, ...]
+
+
+class Watch:
+    """Feeds a detector with a series and judges its alarms."""
+
+    def __init__(self, params: WatchParams, fresh: Callable[[], Window]) -> None:
+        self._params = params
+        self._fresh = fresh
+        self.window = fresh()
+        self._past = Past(params.blocks)
+        self._suspicion: Suspicion | None = None
+        self._change = 0.0
+        self._since_change = 0
+        self._remembered: tuple[float, ...] = ()
+
+    def feed(
+        self, times: Sequence[int], offsets: Sequence[int], values: Sequence[float]
+    ) -> list[Drift]:
+        """Take events (time in ms, offset, value) in their order; return the drifts confirmed."""
+        drifts = []
+        start, count = 0, len(values)
+        while start < count:
+            end, alarm = self._advance(values, start)
+            self._past.extend(times[start:end], offsets[start:end], values[start:end])
+            self._since_change += end - start
+            if self._suspicion is not None:
+                self._suspect(self._suspicion, values[start:end])
+                if self._suspicion is not None and self._persists(self._suspicion):
+                    drifts += self._confirm(offsets[end - 1], times[end - 1])
+            elif alarm:
+                self._alarmed()
+            start = end
+        return drifts
+
+    def _advance(self, values: Sequence[float], start: int) -> tuple[int, bool]:
+        """Update the detector up to its next alarm or the next check of a suspicion."""
+        stop = len(values)
+        if self._suspicion is not None:
+            stop = min(stop, start + self._to_check(len(self._suspicion.further)))
+        update = self.window.update
+        for index in range(start, stop):
+            if update(values[index]):
+                self.window = self._fresh()
+                if self._suspicion is None:
+                    return index + 1, True
+                update = self.window.update
+        return stop, False
+
+    def _to_check(self, seen: int) -> int:
+        first, every = self._params.confirm_events, self._params.confirm_every
+        return first - seen if seen < first else every - (seen - first) % every
+
+    def _alarmed(self) -> None:
+        cut = self._past.cut()
+        if cut is None or cut.before.count < self._params.min_before:
+            return
+        if self._same_drift(cut):
+            self._past.forget(cut)
+            self._since_change = 0
+            return
+        self._suspicion = Suspicion(before=cut.before, after=cut.after.mean)
+
+    def _same_drift(self, cut: Cut) -> bool:
+        change = cut.after.mean - cut.before.mean
+        recent = self._since_change <= self._params.settle_events
+        return recent and change * self._change > 0 and abs(change) < abs(self._change)
+
+    def _suspect(self, suspicion: Suspicion, values: Sequence[float]) -> None:
+        further = (*suspicion.further, *values)
+        self._suspicion = Suspicion(before=suspicion.before, after=suspicion.after, further=further)
+        if len(further) >= self._patience(suspicion) and not self._persists(self._suspicion):
+            self._suspicion = None
+
+    def _patience(self, suspicion: Suspicion) -> int:
+        """Return after how many events the alarm is dropped.
+
+        Four times what half the change needs to stand out of the noise, between five first
+        checks and the most.
+        """
+        half = abs(suspicion.after - suspicion.before.mean) / 2
+        noise = self._params.confidence_z * suspicion.before.std / max(half, _TINY)
+        least = 5 * self._params.confirm_events
+        return min(self._params.confirm_most, max(least, round(noise**2)))
+
+    def _persists(self, suspicion: Suspicion) -> bool:
+        count = len(suspicion.further)
+        at_check = count >= self._params.confirm_events and (
+            self._to_check(count) == self._params.confirm_every
+        )
+        if not at_check:
+            return False
+        before = suspicion.before
+        change = suspicion.after - before.mean
+        shift = math.fsum(suspicion.further) / count - before.mean
+        error = max(before.std, _TINY) * math.sqrt(1 / count + 1 / before.count)
+        return shift * change > 0 and (
+            abs(shift) >= abs(change) / 4 and abs(shift) >= self._params.confidence_z * error
+        )
+
+    def _confirm(self, last: int, detected_at: int) -> list[Drift]:
+        self._suspicion = None
+        cut = self._past.cut()
+        if cut is None or cut.before.count < self._params.min_before:
+            return []
+        kind = self._kind(cut)
+        self._past.forget(cut)
+        self._change = cut.after.mean - cut.before.mean
+        self._since_change = 0
+        self._remembered = (*self._remembered, cut.before.mean)[-_REMEMBERED:]
+        return [Drift(kind, cut.before, cut.after, cut.since, cut.first, last, detected_at)]
+
+    def _kind(self, cut: Cut) -> str:
+        change = cut.after.mean - cut.before.mean
+        near = self._params.recurs_within * abs(change)
+        if any(abs(cut.after.mean - mean) <= near for mean in self._remembered):
+            return RECURRING
+        long = cut.after.count >= SLOPE * BLOCK
+        climbs = long and self._past.slope_gain() > self._params.gradual_gain
+        return GRADUAL if climbs else SUDDEN
+
+    def state(self) -> WatchState:
+        """Return it as state, but for the detector."""
+        return WatchState(
+            past=self._past.state(),
+            suspicion=self._suspicion,
+            change=self._change,
+            since_change=self._since_change,
+            remembered=self._remembered,
+        )
+
+    def take_over(self, state: WatchState, window: Window) -> None:
+        """Take over a state and its detector."""
+        self.window = window
+        self._past = past_of(state.past, self._params.blocks)
+        self._suspicion = state.suspicion
+        self._change, self._since_change = state.change, state.since_change
+        self._remembered = state.remembered
