@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import decisions as d
+from schemas import observing as o
 from schemas import registrations as r
 from tests.clickhouse import world
 from tests.clickhouse.messages import Stood, insert, rows, store
@@ -70,6 +71,57 @@ def test_accuracy_by_ensemble(database: Database) -> None:
     assert found.rows == (
         (1, "forest", "tree", 3, 1, 2, 0.5, 20.0),
         (2, "forest, mlp", "tree", 0, 0, 0, None, None),
+    )
+
+
+def test_contract_compliance(database: Database) -> None:
+    clause = r.Clause(
+        name="right",
+        metric="accuracy",
+        statistic="mean",
+        operator=">=",
+        threshold=0.8,
+        window_ms=2000,
+        tolerance=0.05,
+        min_count=150,
+    )
+    slow = replace(
+        clause,
+        name="slow",
+        metric="latency",
+        statistic="p95",
+        operator="<",
+        threshold=10.0,
+        window_ms=1000,
+        tolerance=0.0,
+        min_count=1,
+        service="mlp",
+    )
+    windows = [
+        world.observation("w0", 0, 0.9),
+        world.observation("w1", 1000, 0.62),
+        world.observation("w2", 2000, 0.9),
+        world.observation("w3", 3000, 0.6),
+        world.observation("too few", 4000, 0.1),
+        world.observation("of a service", 0, 0.0, service="mlp", stage="classify"),
+    ]
+    latency = world.observation("l0", 0, 5.0, metric="latency", service="mlp", p95=9.0)
+    other = replace(latency, event_id="l1", instance="mlp.edge-2", p95=13.0, count=300)
+    later = replace(latency, event_id="l2", window_start=latency.window_end, p95=9.5)
+    violated = replace(example(o.ContractViolated), contract="gold", clause="slow")
+    events = [
+        replace(violated, event_id="v1", status="violated", evaluated_at=1),
+        replace(violated, event_id="v2", status="cleared", evaluated_at=2),
+    ]
+    store(database, world.contract(replace(clause, threshold=0.1)), world.contract(clause, slow))
+    store(database, *windows, latency, other, later, *events)
+    found = database.query(
+        "SELECT clause, windows_judged, windows_broken, compliance, round(last_value, 3), "
+        "violations, violated_now FROM contract_compliance"
+    )
+    assert found.rows == (
+        ("right", 2, 1, 0.5, 0.75, 0, 0),
+        ("slow", 2, 1, 0.5, 9.5, 1, 0),
     )
 
 

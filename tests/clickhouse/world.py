@@ -27,11 +27,11 @@ def metrics() -> list[Event]:
 
 def observation(name: str, start: int, mean: float, **changes: Any) -> o.Observation:
     """A window of the application's accuracy, of one second."""
-    base = example(o.Observation)
-    return replace(
-        base,
+    base = replace(
+        example(o.Observation),
         event_id=name,
         revision=0,
+        final=True,
         app="digits",
         stage="",
         service="",
@@ -43,8 +43,8 @@ def observation(name: str, start: int, mean: float, **changes: Any) -> o.Observa
         count=100,
         mean=mean,
         sources=(),
-        **changes,
     )
+    return replace(base, **changes)
 
 
 def lineage() -> list[Event]:
