@@ -1,0 +1,96 @@
+"""`weir up`: the whole stack on this machine, until Ctrl-C."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from streams.embedded.stack import Stack
+
+REPORT_S = 30.0
+WARN_SHARE = 0.8
+
+
+def up(
+    *,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data, logs and state are kept.")
+    ] = None,
+    nodes: Annotated[
+        Path | None, typer.Option(help="A TOML file with [[nodes]] that this machine plays.")
+    ] = None,
+    kafka_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
+    registry_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
+    clickhouse_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
+    broker_limit_mib: Annotated[
+        int, typer.Option(min=64, help="Memory of the broker at which everything stops, MiB.")
+    ] = 2048,
+) -> None:
+    """Start broker, schema registry, ClickHouse and all processors, and keep them running.
+
+    Other commands find what runs by the data directory. Ctrl-C stops everything.
+    """
+    from streams.embedded.nodes import read
+    from streams.embedded.stack import Ports, Stack
+    from streams.settings import load
+
+    settings = load()
+    if data_dir is not None:
+        settings = settings.model_copy(update={"data_dir": data_dir})
+    if nodes is not None:
+        local = settings.local.model_copy(update={"nodes": read(nodes)})
+        settings = settings.model_copy(update={"local": local})
+    ports = Ports(kafka=kafka_port, registry=registry_port, clickhouse=clickhouse_port)
+    ended = _ended_by_signal()
+    stack = Stack(settings, ports=ports, limit_mib=broker_limit_mib, say=typer.echo)
+    with stack:
+        _announce(stack)
+        _keep(stack, ended)
+        typer.echo("stopping")
+
+
+def _ended_by_signal() -> threading.Event:
+    """Return an event that the first SIGTERM, SIGHUP or Ctrl-C sets, once the stack is up.
+
+    Before that they end the command, which stops what has been started.
+    """
+    ended = threading.Event()
+
+    def end(*_: object) -> None:
+        if ended.is_set():
+            return
+        ended.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    return ended
+
+
+def _announce(stack: "Stack") -> None:
+    settings = stack.settings
+    house = settings.clickhouse
+    for name, value in (
+        ("kafka", settings.kafka.bootstrap),
+        ("schema registry", settings.registry.url),
+        ("clickhouse", f"http://{house.host}:{house.port}"),
+        ("nodes", ", ".join(node.name for node in settings.local.nodes)),
+        ("data and logs", str(settings.data_dir)),
+    ):
+        typer.echo(f"  {name:<16} {value}")
+    typer.echo("ready; Ctrl-C stops everything, `weir status` shows how it is")
+
+
+def _keep(stack: "Stack", ended: threading.Event) -> None:
+    """Wait for the end, and say now and then how the broker grows."""
+    try:
+        while not ended.is_set():
+            stack.wait(REPORT_S)
+            used, limit = stack.broker.memory_mib(), stack.broker.limit_mib
+            soon = "; it stops at the limit" if used > WARN_SHARE * limit else ""
+            typer.echo(f"the broker holds {used:.0f} of {limit} MiB{soon}")
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,302 @@
+"""Everything on one machine, started in order, supervised, and stopped in the reverse order.
+
+Broker, schema registry and ClickHouse are started side by side, then topics and schemas are
+made, then the application processes are started. Each writes its own log.
+"""
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from schemas.topics import TOPICS
+from streams import running
+from streams.embedded.broker import DEFAULT_LIMIT_MIB, Broker
+from streams.embedded.nodes import DEFAULT
+from streams.embedded.processes import LOOPBACK, POLL_S, free_port, refuse_taken
+from streams.embedded.supervised import Supervised
+from streams.errors import StackError
+from streams.running import Part, State
+from workers import kafka
+from workers.registry import Registry
+from workers.settings import Settings
+
+START_S = 90.0
+GRACE_S = 8.0
+WATCH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An application process: the arguments of `weir` that start it.
+
+    They are followed by `--health-port N`, where it serves /ready.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    module: str = "streams.cli"
+
+
+DATA = App("data", ("run", "derive", "observe", "drift", "quality", "contract"))
+ROUTE = App("route", ("run", "route"))
+SINK = App("sink", ("run", "sink"))
+CONTROL = App("control", ("run", "control"))
+APPS = (CONTROL, ROUTE, DATA, SINK)
+"""The last one, which reads what the others write, is stopped last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports that are asked for; None takes a free one."""
+
+    kafka: int | None = None
+    registry: int | None = None
+    clickhouse: int | None = None
+
+
+class Stack:
+    """The whole stack out of one data directory; a context manager, ready when entered.
+
+    Use it from a thread that lives as long as the stack: its processes end with that thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        apps: Sequence[App] = APPS,
+        ports: Ports | None = None,
+        limit_mib: int = DEFAULT_LIMIT_MIB,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        given, ports = settings or Settings(), ports or Ports()
+        self._say = say
+        self._logs = given.data_dir / "logs"
+        self.broker = Broker(self._logs / "broker.log", ports.kafka, limit_mib)
+        self.settings = _completed(given, self.broker.bootstrap, ports)
+        environment = self.settings.environment()
+        self._registry = self._server("registry", _port_of(self.settings.registry.url), "/")
+        self._clickhouse = self._server("clickhouse", self.settings.clickhouse.port, "/ping")
+        self._clickhouse.argv = [
+            *self._clickhouse.argv,
+            "--path",
+            str(given.data_dir / "clickhouse"),
+        ]
+        self._apps = [self._app(app) for app in apps]
+        for part in self._parts:
+            part.environment = environment
+        self._lock: IO[str] | None = None
+        self._ended = threading.Event()
+        self._failure: StackError | None = None
+        self._watcher: threading.Thread | None = None
+        self._is_ready = False
+
+    @property
+    def _parts(self) -> list[Supervised]:
+        return [self._registry, self._clickhouse, *self._apps]
+
+    def _server(self, name: str, port: int, path: str) -> Supervised:
+        argv = [sys.executable, "-m", f"streams.embedded.{name}", "--port", str(port)]
+        return Supervised(name, argv, self._logs / f"{name}.log", port, path)
+
+    def _app(self, app: App) -> Supervised:
+        port = free_port()
+        argv = [sys.executable, "-m", app.module, *app.arguments, "--health-port", str(port)]
+        return Supervised(app.name, argv, self._logs / f"{app.name}.log", port)
+
+    def start(self) -> None:
+        """Start everything and return when it is ready.
+
+        Raises StackError when something does not start; what was started is stopped again.
+        """
+        try:
+            self._lock = _locked(self.settings.data_dir)
+            self._clear_logs()
+            self._start_servers()
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._say("starting the processors")
+            for app in self._apps:
+                app.launch()
+            self._await(self._apps)
+            self._is_ready = True
+            running.write(self.state())
+            self._watcher.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_servers(self) -> None:
+        self._say("starting broker, schema registry and ClickHouse")
+        for server in (self._registry, self._clickhouse):
+            refuse_taken(server.port, server.name)
+        self.broker.launch()
+        self._clickhouse.launch()
+        self.broker.wait()
+        self._registry.launch()
+        self._say("creating topics, registering schemas")
+        kafka.create_topics(self.settings.kafka, TOPICS.values())
+        self._await([self._registry])
+        registry = Registry(self.settings.registry)
+        registry.register_all()
+        registry.close()
+        self._await([self._clickhouse])
+
+    def _await(self, parts: Sequence[Supervised]) -> None:
+        deadline = time.monotonic() + START_S
+        waiting = list(parts)
+        while waiting := [part for part in waiting if not part.ready()]:
+            self.broker.check()
+            for part in waiting:
+                part.revive()
+            if time.monotonic() > deadline:
+                names = ", ".join(f"{part.name} (log: {part.log})" for part in waiting)
+                raise StackError(f"not ready within {START_S:.0f} s: {names}")
+            time.sleep(POLL_S)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_S):
+            try:
+                self.broker.check()
+            except StackError as error:
+                self._failure = error
+                self._ended.set()
+                return
+            for part in self._parts:
+                part.revive()
+            self._is_ready = all(list(map(_is_ready, self._parts)))
+            running.write(self.state())
+
+    def ready(self) -> bool:
+        """Return whether every process was ready when last asked, at most a second ago."""
+        return self._is_ready and not self._ended.is_set()
+
+    def check(self) -> None:
+        """Raise StackError when the stack had to end: the broker is gone or outgrew its bound."""
+        if self._failure is not None:
+            raise self._failure
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait, at most so many seconds, for an end that nobody asked for; raises as `check`."""
+        self._ended.wait(timeout_s)
+        self.check()
+
+    def state(self) -> State:
+        """Return what runs, where it is, and how it is."""
+        own = os.getpid()
+        return State(
+            pid=own,
+            started=psutil.Process(own).create_time(),
+            ready=self._is_ready,
+            bootstrap=self.broker.bootstrap,
+            registry=self.settings.registry.url,
+            clickhouse_host=self.settings.clickhouse.host,
+            clickhouse_port=self.settings.clickhouse.port,
+            limit_mib=self.broker.limit_mib,
+            data_dir=str(self.settings.data_dir),
+            parts=(self._broker_part(), *(part.part() for part in self._parts)),
+        )
+
+    def _broker_part(self) -> Part:
+        return Part(
+            name="broker",
+            pid=self.broker.pid or 0,
+            alive=self.broker.alive,
+            ready=self.broker.alive,
+            restarts=0,
+            memory_mib=round(self.broker.memory_mib(), 1),
+            health="",
+            log=str(self.broker.log),
+        )
+
+    def stop(self) -> None:
+        """End every process, applications first, the broker last. Can be called again."""
+        self._ended.set()
+        self._is_ready = False
+        if self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join()
+        for group in (self._apps[:-1], self._apps[-1:], [self._registry, self._clickhouse]):
+            for part in group:
+                part.terminate()
+            for part in group:
+                part.stop(GRACE_S)
+        self.broker.stop()
+        if self._lock is not None:
+            running.remove(self.settings.data_dir)
+            self._lock.close()
+            self._lock = None
+
+    def _clear_logs(self) -> None:
+        for log in self._logs.glob("*.log"):
+            log.unlink()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _is_ready(part: Supervised) -> bool:
+    try:
+        return part.ready()
+    except StackError:
+        return False
+
+
+def _completed(given: Settings, bootstrap: str, ports: Ports) -> Settings:
+    """Return the settings with what the stack itself provides; nodes when none are given."""
+    registry = ports.registry or free_port()
+    clickhouse = ports.clickhouse or free_port()
+    nodes = given.local.nodes or DEFAULT
+    return given.model_copy(
+        update={
+            "data_dir": given.data_dir.absolute(),
+            "kafka": given.kafka.model_copy(update={"bootstrap": bootstrap}),
+            "registry": given.registry.model_copy(update={"url": f"http://{LOOPBACK}:{registry}"}),
+            "clickhouse": given.clickhouse.model_copy(
+                update={"host": LOOPBACK, "port": clickhouse}
+            ),
+            "local": given.local.model_copy(update={"nodes": nodes}),
+        }
+    )
+
+
+def _port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def _locked(data_dir: Path) -> IO[str]:
+    """Return an open file that says that this process uses the directory.
+
+    Raises StackError when another one does.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = (data_dir / "stack.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        raise StackError(
+            f"{data_dir} is used by another stack (process {owner}); stop it or use --data-dir"
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
