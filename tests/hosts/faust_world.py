@@ -1,0 +1,90 @@
+"""The third world in which scenarios are played: Faust on the embedded broker."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import faust
+
+from schemas.processing import Spec
+from streams import faust_host
+from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
+
+
+class Worker:
+    """A Faust app in a thread of its own."""
+
+    def __init__(self, build: Callable[[], faust.App]) -> None:
+        self._build = build
+        self._started: Future[faust.App] = Future()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
+
+    @property
+    def app(self) -> faust.App:
+        """The app, once it has started."""
+        return self._started.result(30)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What crashed it."""
+        reason: BaseException | None = self.app.crash_reason
+        return reason
+
+    def owned(self, topic: str = "weir.observations") -> set[int]:
+        """Return the partitions of a topic that it was given."""
+        return {tp.partition for tp in self.app.consumer.assignment() if tp.topic == topic}
+
+    async def _live(self) -> None:
+        try:
+            app = self._build()
+            app.finalize()
+            await app.start()
+        except BaseException as error:
+            self._started.set_exception(error)
+            raise
+        self._started.set_result(app)
+        await asyncio.to_thread(self._end.wait)
+        await app.stop()
+
+    def __enter__(self) -> "Worker":
+        self._thread.start()
+        assert self.app
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+class FaustWorld(KafkaWorld):
+    """The embedded broker, with Faust instead of the batch host."""
+
+    def worker(self, specs: Sequence[Spec]) -> Worker:
+        """Return a worker that is not yet started."""
+        return Worker(
+            lambda: faust_host.build_app(
+                "tally", self.settings, specs, codec=CODEC, clock=self.clock
+            )
+        )
+
+    def run(self, spec: Spec, until: Callable[[], bool]) -> None:
+        with self.worker([spec]) as worker:
+            wait_until(until)
+            assert worker.error is None
+
+    def crash(self, spec: Spec) -> None:
+        with self.worker([spec]) as worker:
+            wait_until(lambda: isinstance(worker.error, ZeroDivisionError))
+
+
+@contextlib.contextmanager
+def faust_world(folder: Path) -> Iterator[FaustWorld]:
+    """Start a broker with all topics."""
+    with kafka_world(folder) as world:
+        data = {"data_dir": folder}
+        yield FaustWorld(world.settings.model_copy(update=data), world.broker_pid)
