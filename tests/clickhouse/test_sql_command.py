@@ -1,0 +1,93 @@
+"""`weir sql` from the outside: what it prints, and how it ends."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from schemas.observing import MetricReport
+from streams import cli
+from tests.clickhouse.messages import store
+from workers.clickhouse import Database
+from workers.settings import ClickHouseSettings
+
+METRIC = MetricReport(event_time=1, app="digits", metric="latency", value=1.5)
+
+
+@pytest.fixture
+def ask(settings: ClickHouseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", str(settings.port))
+    monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", settings.database)
+    monkeypatch.setenv("WEIR_DATA_DIR", str(tmp_path))
+    return CliRunner()
+
+
+def run(runner: CliRunner, *arguments: str) -> Result:
+    return runner.invoke(cli.app, ["sql", *arguments])
+
+
+def test_rows_in_every_form(ask: CliRunner, database: Database) -> None:
+    store(database, METRIC)
+    query = "select app, value, request_id from metrics -- the first\n;"
+    assert run(ask, query).stdout == "app\tvalue\trequest_id\ndigits\t1.5\t\\N\n"
+    rows = json.loads(run(ask, query, "--json").stdout)
+    assert rows == [{"app": "digits", "value": 1.5, "request_id": None}]
+    assert run(ask, query, "--format", "CSV").stdout == '"digits",1.5,\\N\n'
+    assert run(ask, "select 1 as one format JSONEachRow").stdout == '{"one":1}\n'
+
+
+def test_no_rows_are_an_empty_answer(ask: CliRunner, database: Database) -> None:
+    assert database.name
+    found = run(ask, "select * from metrics", "--json")
+    assert (found.exit_code, found.stdout) == (0, "[]\n")
+
+
+def test_without_a_query_it_lists_what_there_is(ask: CliRunner, database: Database) -> None:
+    store(database, METRIC)
+    store(database, METRIC)
+    rows = {row["name"]: row for row in json.loads(run(ask, "--json").stdout)}
+    assert (rows["metrics"]["kind"], rows["metrics"]["rows"]) == ("table", 1)
+    assert rows["decision_lineage"]["kind"] == "view"
+    assert rows["decision_lineage"]["comment"]
+    assert run(ask).stdout.startswith("name\tkind\trows\tcomment\n")
+
+
+def test_a_statement_without_rows(ask: CliRunner, database: Database) -> None:
+    made = run(ask, "create table mine (a Int8) engine = Memory")
+    assert (made.exit_code, made.stdout) == (0, "")
+    assert database.query("select count() from mine").rows == ((0,),)
+    assert run(ask).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [("select nope from metrics", "`nope`"), ("selec 1", "Syntax error"), (" ; ", "empty")],
+)
+def test_sql_that_is_wrong_is_said(
+    ask: CliRunner, database: Database, query: str, why: str
+) -> None:
+    assert database.name
+    found = run(ask, query)
+    assert found.exit_code == 2
+    assert why in found.stderr
+    assert "Traceback" not in found.output
+
+
+def test_a_database_that_is_not_there_yet(ask: CliRunner) -> None:
+    found = run(ask, "select 1 from metrics")
+    assert found.exit_code == 2
+    assert "weir run sink" in found.stderr
+
+
+@pytest.mark.usefixtures("ask")
+def test_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", "1")
+    monkeypatch.setattr(sys, "argv", ["weir", "sql", "select 1"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 3
+    assert "127.0.0.1:1 does not answer" in capsys.readouterr().err
