@@ -1,0 +1,162 @@
+"""Two worlds in which the same scenario is played: a log in memory, and the embedded broker."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from schemas.base import Event
+from schemas.processing import Spec
+from schemas.topics import TOPICS, key_of, topic_named, topic_of
+from streams.embedded.broker import Broker
+from tests.hosts.samples import EPOCH
+from workers import kafka, kafka_reading
+from workers.clock import Clock
+from workers.host import BatchHost
+from workers.local import LocalHost, LocalLog, local_codec
+from workers.settings import HostSettings, KafkaSettings, Settings
+
+CODEC = local_codec()
+PATIENCE_S = 20.0
+
+
+class World(Protocol):
+    """What a scenario needs."""
+
+    def produce(self, events: Sequence[Event]) -> None: ...
+    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None: ...
+    def run(self, spec: Spec, until: Callable[[], bool]) -> None: ...
+    def crash(self, spec: Spec) -> None: ...
+    def events(self, topic: str) -> list[Event]: ...
+
+
+class LocalWorld:
+    """The log in memory; its clock goes on by 5 s with every run."""
+
+    def __init__(self, batch: int = 50) -> None:
+        self.log = LocalLog(now_ms=EPOCH)
+        self._batch = batch
+
+    def produce(self, events: Sequence[Event]) -> None:
+        self.log.produce(*events)
+
+    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None:
+        self.log.produce_raw(topic, value, key)
+
+    def run(self, spec: Spec, until: Callable[[], bool]) -> None:
+        host = LocalHost([spec], self.log, batch=self._batch)
+        for _ in range(10):
+            host.run_until_idle(self.log.now_ms + 5000)
+            if until():
+                return
+
+    def crash(self, spec: Spec) -> None:
+        host = LocalHost([spec], self.log, batch=self._batch)
+        with pytest.raises(ZeroDivisionError):
+            host.run_until_idle(self.log.now_ms + 5000)
+
+    def events(self, topic: str) -> list[Event]:
+        return self.log.events(topic)
+
+
+class KafkaWorld:
+    """The embedded broker; the host's clock starts at the epoch of the events."""
+
+    def __init__(self, settings: Settings, broker_pid: int) -> None:
+        self.settings = settings
+        self.broker_pid = broker_pid
+        self._producer = kafka.producer(settings.kafka)
+        self.clock = clock_from(EPOCH)
+
+    def produce(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._send(topic_of(event), CODEC.encode(event), key_of(event).encode())
+        assert self._producer.flush(10) == 0
+
+    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None:
+        self._send(topic, value, key)
+
+    def _send(self, topic: str, value: bytes, key: bytes) -> None:
+        self._producer.produce(topic, value, key=key or None, timestamp=EPOCH)
+
+    def run(self, spec: Spec, until: Callable[[], bool]) -> None:
+        with self.running(spec):
+            wait_until(until)
+
+    @contextlib.contextmanager
+    def running(self, spec: Spec, slot: str = "0") -> Iterator["Running"]:
+        """Run a host in a thread; whatever it raises is raised at the end."""
+        section = self.settings.host.model_copy(update={"slot": slot})
+        settings = self.settings.model_copy(update={"host": section})
+        assert self._producer.flush(10) == 0
+        running = Running(BatchHost(spec, settings, codec=CODEC, clock=self.clock))
+        with running:
+            yield running
+        if running.error is not None:
+            raise running.error
+
+    def crash(self, spec: Spec) -> None:
+        with pytest.raises(ZeroDivisionError), self.running(spec) as running:
+            wait_until(lambda: running.error is not None)
+
+    def events(self, topic: str) -> list[Event]:
+        found = kafka_reading.read_all(self.settings.kafka, [topic])
+        classes = topic_named(topic).events
+        return [CODEC.decode(message.value() or b"", *classes) for message in found]
+
+
+class Running:
+    """A host in a thread."""
+
+    def __init__(self, host: BatchHost) -> None:
+        self.host = host
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.host.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - the test that runs it looks at it
+            self.error = error
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Poll until it is done; fail after 20 s."""
+    patience = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < patience, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def clock_from(epoch: int) -> Clock:
+    """Return a clock that reads `epoch` now, in ms."""
+    begun = time.monotonic_ns()
+    return lambda: epoch + (time.monotonic_ns() - begun) // 1_000_000
+
+
+@contextlib.contextmanager
+def kafka_world(folder: Path) -> Iterator[KafkaWorld]:
+    """Start a broker with all topics."""
+    with Broker(folder / "broker.log") as broker:
+        section = KafkaSettings(bootstrap=broker.bootstrap, session_timeout_ms=1000)
+        kafka.create_topics(section, TOPICS.values())
+        yield KafkaWorld(
+            Settings(kafka=section, host=HostSettings(poll_ms=20, batch=50)), broker.pid or 0
+        )
+        os.kill(broker.pid or 0, signal.SIGKILL)
