@@ -142,10 +142,10 @@ class Surroundings:
             registry=RegistrySettings(url=self.registry),
             data_dir=self.logs,
         )
-        registry = Registry(self.settings.registry)
-        registry.register_all()
+        self._registry = Registry(self.settings.registry)
+        self._registry.register_all()
         kafka.create_topics(self.settings.kafka, TOPICS.values())
-        self.codec = registry.codec()
+        self.codec = self._registry.codec()
         self._producer = kafka.producer(self.settings.kafka, linger_ms=0)
         self._reader = kafka.reader(self.settings.kafka)
         kafka.assign_all(self._reader, self.settings.kafka, ["weir.results"])
@@ -160,6 +160,7 @@ class Surroundings:
                 process.wait()
         self._reader.close()
         self._catalogue.stop()
+        self._registry.close()
 
     def send(self, *events: Event) -> None:
         for event in events:

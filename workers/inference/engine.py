@@ -59,6 +59,7 @@ class Engine:
         self._backlog = Backlog(params.queue_tasks, params.queue_ms)
         self._estimates = Estimates()
         self._hosted: dict[str, Hosted] = {}
+        self._last: dict[str, float] = {}
         self._open: set[str] = set()
         self._done: OrderedDict[str, InferenceResult] = OrderedDict()
 
@@ -77,12 +78,17 @@ class Engine:
 
     def forget(self, instance: str) -> None:
         """Drop what was learned about an instance that is gone."""
+        self._last.pop(instance, None)
         self._estimates.forget(instance)
 
     def queued(self, instance: str) -> tuple[int, float]:
         """Return how many tasks wait for an instance, and their predicted work in ms."""
         waiting = [job.expected_ms for job in self._backlog if job.hosted.instance == instance]
         return len(waiting), sum(waiting)
+
+    def last_task(self, instance: str) -> float:
+        """Return when (ms) the last task came for an instance; 0 when none has."""
+        return self._last.get(instance, 0.0)
 
     @property
     def idle(self) -> bool:
@@ -112,6 +118,7 @@ class Engine:
         except UnusableInput as error:
             refused = unserved(task, hosted, self._home, now_ms)
             return [self._end(refused, str(error), offset)]
+        self._last[task.instance] = now_ms
         expected = self._estimates.predict(task.instance)
         self._open.add(task.task_id)
         gone = self._backlog.offer(Job(task, hosted, prepared, expected, now_ms, offset))

@@ -1,0 +1,72 @@
+"""`weir worker`: one inference worker, for a node of this machine or in a container."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import threading
+
+PARENT_EVERY_S = 0.5
+
+
+def worker(
+    *,
+    node: Annotated[str, typer.Option(help="The node whose placements it serves.")] = "",
+    worker: Annotated[
+        str, typer.Option(help="Its id, part of its task topic; node and process id by default.")
+    ] = "",
+    detached: Annotated[
+        bool, typer.Option("--detached", help="Go on when the process that started it ends.")
+    ] = False,
+) -> None:
+    """Serve the services that are placed on a node, until SIGTERM or Ctrl-C.
+
+    Finishes what waits before it ends. Node and worker can be set by WEIR_WORKER__NODE and
+    WEIR_WORKER__WORKER too.
+    """
+    import os
+    import threading
+
+    from streams import settings as reading
+    from streams.errors import SettingsError
+    from streams.health import serving
+    from workers import telemetry
+    from workers.inference.loop import Worker
+
+    settings = reading.load()
+    node = node or settings.worker.node
+    if not node:
+        raise SettingsError("name the node: --node, or WEIR_WORKER__NODE")
+    own = settings.worker.model_copy(
+        update={"node": node, "worker": worker or settings.worker.worker or f"{node}-{os.getpid()}"}
+    )
+    settings = settings.model_copy(update={"worker": own})
+    telemetry.configure(settings.log_level, json=settings.log_json)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    if not detached:
+        threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+    made = Worker(settings)
+    with serving(own.metrics_port, ready=lambda: made.ready):
+        made.run(stop)
+
+
+def _stop_on_signals(stop: "threading.Event") -> None:
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _end_with_parent(stop: "threading.Event") -> None:
+    """Set `stop` when the parent is gone.
+
+    The kernel's own death signal would also come when only the thread that started us ends.
+    """
+    import os
+
+    parent = os.getppid()
+    while not stop.wait(PARENT_EVERY_S):
+        if os.getppid() != parent:
+            stop.set()

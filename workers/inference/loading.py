@@ -1,0 +1,81 @@
+"""Loads models in a thread of their own, so that serving goes on meanwhile."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from workers.inference.replicas import Hosted, Wanted
+from workers.runtimes.artifacts import load
+from workers.runtimes.base import Port, Runtime, Session
+from workers.runtimes.errors import BrokenModel, ExecutionFailed
+
+WARM_UPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A loaded instance, and how long (ms) one trial execution took; None when none succeeded."""
+
+    hosted: Hosted
+    took_ms: float | None
+
+
+class Loader:
+    """Loads one model after the other; `runtimes` by artifact format."""
+
+    def __init__(self, runtimes: Mapping[str, Runtime]) -> None:
+        self._runtimes = dict(runtimes)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._numbers = count(1)
+
+    def load(self, wanted: Wanted) -> "Future[Loaded]":
+        """Begin to load; the future raises RuntimeFailure when the model cannot be used."""
+        return self._pool.submit(self._load, wanted)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self, wanted: Wanted) -> Loaded:
+        if wanted.service is None or wanted.variant is None:
+            raise BrokenModel(f"service {wanted.name} is not registered")
+        session, digest = load(self._runtimes, wanted.service, wanted.variant)
+        hosted = Hosted(
+            instance=wanted.instance,
+            service=wanted.service,
+            variant=wanted.variant,
+            session=session,
+            runtime=self._runtimes[wanted.service.format].name,
+            digest=digest,
+            loaded_as=f"{wanted.instance}#{next(self._numbers)}",
+        )
+        return Loaded(hosted, _warm_up(session))
+
+
+def _warm_up(session: Session) -> float | None:
+    """Execute on zeros, because first executions are slow, and return how long the last took.
+
+    Zeros of size 1 in every open dimension need not be valid input: a model that refuses them is
+    no broken model.
+    """
+    ports = session.signature.inputs
+    if any(port.dtype.kind not in "biuf" for port in ports):
+        return None
+    zeros = [_zeros(port) for port in ports]
+    took_ms = None
+    for _ in range(WARM_UPS):
+        started = time.perf_counter()
+        try:
+            session.run(zeros)
+        except ExecutionFailed:
+            return None
+        took_ms = (time.perf_counter() - started) * 1000
+    return took_ms
+
+
+def _zeros(port: Port) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    return np.zeros([1 if size is None else size for size in port.shape], port.dtype)

@@ -1,0 +1,215 @@
+"""The worker process: reads its own task topic, executes, sends results, reports its instances.
+
+One thread reads, decides and executes, so that a heartbeat that stays away means that serving
+stands still; models are loaded and the catalogue is followed in threads of their own. The task
+topic has one partition and belongs to this worker alone: it is assigned, never shared, and its
+position is the lowest task without an acknowledged result.
+"""
+
+import os
+import threading
+import time
+
+from schemas.codec import Codec
+from schemas.errors import DecodeError
+from schemas.inference import InferenceTask
+from schemas.topics import task_topic
+from workers import kafka
+from workers.catalogue import CatalogueReader
+from workers.deadletters import Refused, dead_letter
+from workers.errors import RegistryUnavailable
+from workers.inference.engine import Engine, EngineParams, Finished
+from workers.inference.executing import execute
+from workers.inference.hosting import KINDS, Hosting
+from workers.inference.loading import Loader
+from workers.inference.progress import Progress
+from workers.inference.reporting import Reporter, report
+from workers.inference.results import Home
+from workers.kafka import RawMessage
+from workers.kafka_outbox import Outbox
+from workers.kafka_tasks import TaskLog
+from workers.registry import Registry
+from workers.runtimes.onnx import OnnxRuntime
+from workers.settings import Settings
+from workers.telemetry import logger
+
+IDLE_S = 0.05
+"""Longest wait for tasks while nothing else is to do."""
+LOADING_S = 0.005
+DRAIN_S = 5.0
+COMMIT_EVERY_S = 1.0
+MOST_AT_ONCE = 200
+
+log = logger(__name__)
+
+
+def now_ms() -> float:
+    """Return the wall clock, ms since the epoch, with fractions."""
+    return time.time_ns() / 1e6
+
+
+class Worker:
+    """One inference worker; `settings.worker` says who it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        own = settings.worker
+        self._settings = settings
+        self._speed = node_speed(settings)
+        self._topic = task_topic(own.worker)
+        self._registry = Registry(settings.registry)
+        self._codec: Codec = self._registry.codec()
+        self._engine = Engine(
+            EngineParams(
+                node=own.node,
+                worker=own.worker,
+                queue_tasks=own.queue_tasks,
+                queue_ms=float(own.queue_ms),
+            )
+        )
+        self._loader = Loader({"onnx": OnnxRuntime()})
+        self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
+        self._reporter = Reporter(
+            Home(own.node, own.worker),
+            settings.identity.run,
+            settings.identity.user,
+            os.getpid(),
+            own.expiry_ms,
+        )
+        self._progress = Progress()
+        self._catalogue = CatalogueReader(settings.kafka, self._codec, KINDS)
+        self._next_report = 0.0
+        self._next_commit = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it knows its placements and takes tasks."""
+        return self._catalogue.ready
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set, then drain and leave.
+
+        Raises KafkaUnavailable, RegistryUnavailable.
+        """
+        self._outbox = Outbox(self._settings.kafka, self._codec, self._progress.done)
+        self._tasks = TaskLog(self._settings.kafka, self._topic)
+        try:
+            with self._catalogue:
+                log.info("worker.started", worker=self._settings.worker.worker, speed=self._speed)
+                self._await_models(stop)
+                while not stop.is_set():
+                    self._turn()
+                self._drain()
+        finally:
+            self._loader.close()
+            self._tasks.close()
+            self._registry.close()
+
+    def _await_models(self, stop: threading.Event) -> None:
+        """Let what is placed already be loaded before the first task, perhaps an old one."""
+        self._tend()
+        while self._hosting.loading and not stop.is_set():
+            time.sleep(LOADING_S)
+            self._tend()
+
+    def _turn(self) -> None:
+        self._receive(0.0 if not self._engine.idle else IDLE_S)
+        now = now_ms()
+        self._send(self._engine.expire(now))
+        batch = self._engine.next_batch(now)
+        if batch:
+            executed = execute(batch, now, self._speed, self._pause)
+            self._send(self._engine.finish(batch, executed, now_ms()))
+        self._tend()
+
+    def _tend(self) -> None:
+        """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
+        self._outbox.poll()
+        changed = self._hosting.follow(self._catalogue.current(), now_ms())
+        changed |= self._hosting.settle(now_ms())
+        now = time.monotonic()
+        if changed or now >= self._next_report:
+            self._report()
+            self._next_report = now + self._settings.worker.heartbeat_ms / 1000
+        if now >= self._next_commit:
+            self._tasks.commit(self._progress.position)
+            self._next_commit = now + COMMIT_EVERY_S
+
+    def _receive(self, wait_s: float) -> None:
+        for message in self._tasks.read(MOST_AT_ONCE, wait_s):
+            self._take(message)
+
+    def _take(self, message: RawMessage) -> None:
+        offset = int(message.offset() or 0)
+        self._progress.begin(offset)
+        try:
+            task = self._decode(message)
+        except DecodeError as error:
+            self._refuse(message, error, offset)
+            return
+        if self._engine.is_open(task.task_id):
+            self._progress.done(offset)
+            return
+        self._send(self._engine.receive(task, offset, now_ms()))
+
+    def _decode(self, message: RawMessage) -> InferenceTask:
+        while True:
+            try:
+                return self._codec.decode(message.value() or b"", InferenceTask)
+            except RegistryUnavailable as error:
+                log.warning("task.waits_for_registry", error=str(error))
+                time.sleep(0.2)
+
+    def _refuse(self, message: RawMessage, error: DecodeError, offset: int) -> None:
+        letter = dead_letter(
+            Refused.of(message),
+            error,
+            processor="worker",
+            now_ms=int(now_ms()),
+            cluster=kafka.cluster_id(self._settings.kafka),
+        )
+        self._outbox.send(letter, offset)
+
+    def _send(self, finished: list[Finished]) -> None:
+        for entry in finished:
+            self._outbox.send(entry.result, entry.offset)
+
+    def _pause(self, milliseconds: float) -> None:
+        """Let time pass as a slower device would, while tasks are taken and heartbeats sent."""
+        until = time.perf_counter() + milliseconds / 1000
+        while (left := until - time.perf_counter()) > 0:
+            if left < 0.002:
+                time.sleep(left)
+            else:
+                self._receive(min(left - 0.001, IDLE_S))
+                self._tend()
+
+    def _report(self) -> None:
+        now = int(now_ms())
+        for replica in self._hosting:
+            condition = self._hosting.condition(replica)
+            self._outbox.send(
+                report(self._reporter, replica.wanted, replica.hosted, condition, now)
+            )
+        self._hosting.forget_stopped()
+
+    def _drain(self) -> None:
+        """Say that no more is taken, finish what waits, then end."""
+        log.info("worker.draining")
+        until = time.monotonic() + DRAIN_S
+        self._hosting.drain(now_ms())
+        self._report()
+        while self._hosting.serving and time.monotonic() < until:
+            self._turn()
+        self._send(self._engine.drain(now_ms(), "the worker stops"))
+        self._hosting.end()
+        self._report()
+        if not self._outbox.flush(DRAIN_S):
+            log.warning("worker.undelivered", under_way=self._progress.under_way)
+        self._tasks.commit(self._progress.position)
+        log.info("worker.stopped")
+
+
+def node_speed(settings: Settings) -> float:
+    """Return the speed of the node that is played here, else the worker's own setting."""
+    played = {node.name: node.speed for node in settings.local.nodes}
+    return played.get(settings.worker.node, settings.worker.speed)
