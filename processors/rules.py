@@ -7,9 +7,9 @@ A rule is bad on a series after `for_windows` bad windows in a row, and good aga
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from processors.measures import combined, holds, objection
 from processors.params import identity, require
 from processors.recent import Recent
-from processors.measures import combined, holds, objection
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id

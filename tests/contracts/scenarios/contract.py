@@ -1,0 +1,93 @@
+"""Contract: clauses at three levels, a contract that goes, one that no one can keep."""
+
+import random
+
+from processors.contracts import ContractParams, spec
+from schemas.catalogue import Catalogue
+from schemas.observing import Observation
+from schemas.processing import Batch, Columns
+from schemas.registrations import Clause, ContractRegistered
+from tests.contracts.making import START, observation, records
+
+SPEC = spec(ContractParams(settle_ms=300, check_ms=700))
+APPS = ("digits", "gate")
+SERVICES = ("small", "large")
+
+
+def batches(seed: int) -> list[Batch | Columns]:
+    dice = random.Random(seed)
+    made: list[Batch | Columns] = []
+    offset = 3
+    for number in range(24):
+        events = _windows(dice, number)
+        for part in (events[:5], events[5:]):
+            now = START + 1_000 * (number + 1) + (0 if part is events else dice.randint(0, 400))
+            now = max([now, *(batch.now_ms for batch in made)])
+            made.append(Batch(records(part, offset), now, _catalogue(number)))
+            offset += len(part)
+    return made
+
+
+def _windows(dice: random.Random, number: int) -> list[Observation]:
+    bad = 8 <= number < 15
+    end = 1_000 * (number + 1 - dice.choice((0, 0, 0, 2)))
+    events = []
+    for app in APPS:
+        accuracy = (0.6 if bad else 0.9) + dice.uniform(-0.05, 0.05)
+        events.append(observation(accuracy, end, app=app))
+        for service in SERVICES:
+            worse = accuracy - (0.1 if service == "small" else -0.2)
+            place = {"app": app, "stage": "classify", "service": service}
+            events.append(observation(worse, end, **place))
+            latency = (80.0 if bad else 20.0) + dice.uniform(-5, 5)
+            events.append(observation(latency, end, metric="latency", **place))
+    events.append(observation(1.0, end, app="digits", metric="agreement"))
+    return [*events, *dice.sample(events, 2)]
+
+
+def _catalogue(number: int) -> Catalogue:
+    accuracy = _clause("right", "accuracy", ">=", 0.8, window_ms=3_000)
+    slow = _clause("quick", "latency", "<", 50.0, window_ms=2_000, statistic="p95")
+    small = _clause("small", "accuracy", ">=", 0.7, window_ms=1_000, service="small")
+    contracts = [
+        _contract("digits-1", "digits", accuracy, slow),
+        _contract("dream", "gate", _clause("joy", "happiness", ">", 1.0, window_ms=1_000)),
+    ]
+    if number < 12:
+        contracts.append(_contract("gate-1", "gate", accuracy, small))
+    return Catalogue({ContractRegistered: {one.contract: one for one in contracts}})
+
+
+def _clause(
+    name: str,
+    metric: str,
+    comparison: str,
+    threshold: float,
+    *,
+    window_ms: int,
+    statistic: str = "mean",
+    service: str = "",
+) -> Clause:
+    return Clause(
+        name=name,
+        metric=metric,
+        statistic=statistic,
+        operator=comparison,
+        threshold=threshold,
+        window_ms=window_ms,
+        tolerance=0.02,
+        min_count=10,
+        service=service,
+    )
+
+
+def _contract(name: str, app: str, *clauses: Clause) -> ContractRegistered:
+    return ContractRegistered(
+        contract=name,
+        consumer="someone",
+        app=app,
+        owner="tests",
+        clauses=clauses,
+        registered_at=START,
+        event_id=name,
+    )
