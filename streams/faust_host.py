@@ -7,10 +7,8 @@ worker: what started it starts it again, and it goes on from the last snapshots.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -21,9 +19,9 @@ from schemas.base import Event
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.processing import Spec
-from streams import faust_transport
 from streams.actuating import CATALOGUE, Actuating
 from streams.errors import HostingError
+from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
 from streams.faust_session import Kept, Session, message_of
 from streams.surroundings import Surroundings, World
@@ -31,8 +29,6 @@ from workers import snapshots, telemetry
 from workers.clock import Clock, wall_ms
 from workers.deadletters import BadShare
 from workers.settings import Settings
-
-MAX_REQUEST_BYTES = 16 * 1_048_576
 
 log = telemetry.logger(__name__)
 
@@ -59,6 +55,10 @@ class Host:
             app.task(hosted.work)
         app.on_partitions_revoked.connect(self.suspend)
         app.on_partitions_assigned.connect(self._on_assigned)
+
+    def ready(self) -> bool:
+        """Return whether every processor has its partitions and their state."""
+        return all(hosted.ready for hosted in self._hosted)
 
     async def suspend(self, *_: Any, **_named: Any) -> None:
         """Finish what is in hand and forget all state; the next assignment brings it back."""
@@ -113,63 +113,6 @@ def _hostable(spec: Spec) -> Spec:
     return spec
 
 
-def raw_topic(app: faust.App, *names: str) -> Any:
-    """Return topics whose keys and values stay bytes."""
-    return app.topic(
-        *names,
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-        allow_empty=True,
-    )
-
-
-class Boot(faust.app.BootStrategy):
-    """What an app starts: all but Faust's web server, whose port two workers would fight over."""
-
-    enable_web = False
-
-
-class App(faust.App):
-    """A Faust app as Weir runs it."""
-
-    BootStrategy = Boot
-    logger = logging.getLogger("faust.app")
-
-    async def on_first_start(self) -> None:
-        """Start; the directories above Faust's own are made here, which it expects to exist."""
-        await asyncio.to_thread(self.conf.datadir.parent.mkdir, parents=True, exist_ok=True)
-        await super().on_first_start()
-
-
-def new_app(name: str, settings: Settings, specs: Sequence[Spec] = ()) -> faust.App:
-    """Return a Faust app named `weir-<name>` without agents, reading as processors need it."""
-    session_s = settings.kafka.session_timeout_ms / 1000
-    app = App(
-        f"weir-{name}",
-        broker=faust_transport.broker(settings.kafka),
-        broker_client_id=f"weir-{name}",
-        broker_credentials=faust_transport.credentials(settings.kafka),
-        broker_session_timeout=session_s,
-        broker_heartbeat_interval=session_s / 6,
-        broker_commit_interval=1.0,
-        producer_acks=-1,
-        producer_max_request_size=MAX_REQUEST_BYTES,
-        consumer_max_fetch_size=MAX_REQUEST_BYTES,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        stream_wait_empty=False,
-        store="memory://",
-        datadir=str(Path(settings.data_dir) / "faust" / name),
-        worker_redirect_stdouts=False,
-        Worker=_worker(settings),
-    )
-    whole = frozenset(topic for spec in specs if spec.singleton for topic in spec.inputs)
-    app.transport = faust_transport.Transport(app, whole)
-    return app
-
-
 def build_app(
     name: str,
     settings: Settings,
@@ -178,7 +121,7 @@ def build_app(
     *,
     codec: Codec | None = None,
     actuates: bool = False,
-) -> faust.App:
+) -> App:
     """Return a Faust app, consumer group `weir-<name>`, that hosts these processors.
 
     With `actuates` it also carries out placements on the nodes of `settings.local`. Raises
@@ -198,6 +141,7 @@ def build_app(
         await asyncio.to_thread(around.close)
 
     app.on_before_shutdown.connect(finish)
+    app.is_ready = host.ready
     return app
 
 
@@ -219,38 +163,3 @@ def _install(
     app.agent(raw_topic(app, "weir.placements"), name="actuate")(placements)
     app.task(actuate)
     return partial(actuating.close, publish)
-
-
-def _worker(settings: Settings) -> type[faust.Worker]:
-    class Worker(faust.Worker):
-        """A Faust worker whose logs look like those of every other process."""
-
-        def _setup_logging(self) -> None:
-            telemetry.configure(settings.log_level, json=settings.log_json)
-            quieten(settings.log_level)
-            self.spinner = None
-
-    return Worker
-
-
-def quieten(level: str) -> None:
-    """Let Faust and its parts, which tell each step of each service, speak one level later."""
-    floor = logging.DEBUG if level.upper() == "DEBUG" else logging.WARNING
-    for name in ("faust", "mode", "aiokafka"):
-        logging.getLogger(name).setLevel(floor)
-    App.logger.addFilter(_missing_state)
-
-
-def _missing_state(record: logging.LogRecord) -> bool:
-    """Drop one warning: Faust ends each rebalance twice and misses its own sensors' state."""
-    return "Missing sensor state for rebalance" not in record.getMessage()
-
-
-def run(app: faust.App) -> None:
-    """Run an app as this process until it is told to stop by SIGTERM or SIGINT.
-
-    Raises SystemExit at the end, as Faust does.
-    """
-    app.finalize()
-    worker: faust.Worker = app.Worker(quiet=True)
-    worker.execute_from_commandline()

@@ -31,6 +31,11 @@ class Hosted:
         self._inbox: asyncio.Queue[EventT[bytes]] = asyncio.Queue(INBOX)
         self._working = asyncio.Lock()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has been given partitions, or told that there are none for it."""
+        return self._session is not None
+
     def owned(self, assigned: Iterable[TP]) -> list[int]:
         """Return which instances the assigned partitions make."""
         mine = {tp.partition for tp in assigned if tp.topic in self.spec.inputs}

@@ -72,13 +72,13 @@ class Slow(Tally):
 
 
 PROGRAM = """
-from streams import faust_host
+from streams import faust_app, faust_host
 from tests.hosts.samples import tally
 from tests.hosts.test_faust_host import Slow
 from tests.hosts.worlds import CODEC
 from workers.settings import Settings
 settings = Settings.model_validate_json({settings!r})
-faust_host.run(faust_host.build_app("tally", settings, [tally(Slow)], codec=CODEC))
+faust_app.run(faust_host.build_app("tally", settings, [tally(Slow)], codec=CODEC))
 """
 
 
