@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types imports yaml contracts test demo up bench notebooks fmt lock
+.PHONY: help setup check lint types imports yaml contracts test demo up bench notebooks wheel fmt lock
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: setup ## ratios measured side by side; see tests/bench/README.md
 
 notebooks: setup ## execute the notebooks
 	$(BIN)/jupyter-execute notebooks/*.ipynb
+
+wheel: setup ## build dist/weir-*.whl, which the images install
+	$(BIN)/hatchling build -t wheel
 
 fmt: setup ## format, and mend what can be mended
 	$(BIN)/ruff check --fix --exit-zero

@@ -1,0 +1,20 @@
+# The stream apps: data plane, router, sink, control plane and the command line.
+# Build with `make wheel`, then from the repository's root:
+#   docker build -f deploy/images/stream.Dockerfile -t weir-stream:0.1.0 .
+FROM python:3.11-slim-bookworm AS build
+RUN python -m venv /opt/weir
+COPY requirements/run.lock /build/run.lock
+RUN /opt/weir/bin/pip install --no-cache-dir --require-hashes -r /build/run.lock
+COPY dist/weir-*.whl /build/
+RUN /opt/weir/bin/pip install --no-cache-dir --no-deps --no-index /build/weir-*.whl
+
+FROM python:3.11-slim-bookworm
+COPY --from=build /opt/weir /opt/weir
+ENV PATH=/opt/weir/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    WEIR_DATA_DIR=/var/lib/weir WEIR_LOG_JSON=true
+RUN useradd --uid 10001 --user-group --no-create-home weir \
+    && install -d -o weir -g weir /var/lib/weir
+USER 10001:10001
+WORKDIR /var/lib/weir
+ENTRYPOINT ["weir"]
+CMD ["--help"]
