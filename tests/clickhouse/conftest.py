@@ -28,23 +28,42 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSetti
         stop(process, 5)
 
 
-@pytest.fixture
-def settings(server: ClickHouseSettings) -> ClickHouseSettings:
-    return server.model_copy(update={"database": f"weir_{next(_NUMBERS)}"})
+@pytest.fixture(scope="session")
+def shared(server: ClickHouseSettings) -> Iterator[Database]:
+    """A migrated database that tests fill, each a table of its own."""
+    yield from _migrated(server, "weir_shared")
 
 
 @pytest.fixture(scope="session")
-def shared(server: ClickHouseSettings) -> Iterator[Database]:
-    """A database for tests that look at tables which no other of them uses."""
-    opened = connect(server.model_copy(update={"database": "weir_shared"}))
-    migrate(opened)
-    yield opened
-    opened.close()
+def reused(server: ClickHouseSettings) -> Iterator[Database]:
+    """The database behind `database`."""
+    yield from _migrated(server, "weir_reused")
 
 
 @pytest.fixture
-def database(settings: ClickHouseSettings) -> Iterator[Database]:
-    opened = connect(settings)
+def database(reused: Database) -> Database:
+    """A migrated database without rows; what stands in it after the test is removed."""
+    filled = "SELECT name FROM system.tables WHERE database = {base:String} AND total_rows > 0"
+    for (name,) in reused.query(filled, {"base": reused.name}).rows:
+        if name != "migrations":
+            reused.execute(f"TRUNCATE TABLE `{name}`")
+    return reused
+
+
+@pytest.fixture
+def settings(server: ClickHouseSettings) -> ClickHouseSettings:
+    """Settings of a database that is not there yet."""
+    return server.model_copy(update={"database": f"weir_{next(_NUMBERS)}"})
+
+
+@pytest.fixture
+def own(settings: ClickHouseSettings) -> Iterator[Database]:
+    """A migrated database whose tables a test may change."""
+    yield from _migrated(settings, settings.database)
+
+
+def _migrated(server: ClickHouseSettings, name: str) -> Iterator[Database]:
+    opened = connect(server.model_copy(update={"database": name}))
     migrate(opened)
     yield opened
     opened.close()

@@ -51,31 +51,29 @@ def test_numbered_files_are_numbered_once() -> None:
     assert all(script.statements for script in scripts())
 
 
-def test_a_field_that_a_schema_gained_becomes_a_column(database: Database) -> None:
-    database.execute("ALTER TABLE nodes DROP COLUMN speed")
-    database.execute("INSERT INTO nodes (node) VALUES ('old')")
-    forget(database, "nodes")
-    assert migrate(database) == ["nodes"]
-    assert database.query("SELECT node, speed FROM nodes").rows == (("old", 1.0),)
+def test_a_field_that_a_schema_gained_becomes_a_column(own: Database) -> None:
+    own.execute("ALTER TABLE nodes DROP COLUMN speed")
+    own.execute("INSERT INTO nodes (node) VALUES ('old')")
+    forget(own, "nodes")
+    assert migrate(own) == ["nodes"]
+    assert own.query("SELECT node, speed FROM nodes").rows == (("old", 1.0),)
 
 
-def test_a_field_that_a_nested_record_gained_widens_its_column(database: Database) -> None:
+def test_a_field_that_a_nested_record_gained_widens_its_column(own: Database) -> None:
     narrow = "Array(Tuple(service String, weight Float64))"
-    database.execute("DROP TABLE ensembles")
+    own.execute("DROP TABLE ensembles")
     ddl = next(t for t in tables().values() if t.name == "ensembles").ddl()
-    database.execute(re.sub(r"Array\(Tuple\(`service` String, `weight`.*?\)\)", narrow, ddl))
-    database.execute("INSERT INTO ensembles (app, members) VALUES ('a', [('m', 0.5)])")
-    database.execute(
-        "ALTER TABLE migrations DELETE WHERE name = 'ensembles' SETTINGS mutations_sync=1"
-    )
-    assert migrate(database) == ["ensembles"]
-    found = database.query("SELECT members FROM ensembles").rows[0][0]
+    own.execute(re.sub(r"Array\(Tuple\(`service` String, `weight`.*?\)\)", narrow, ddl))
+    own.execute("INSERT INTO ensembles (app, members) VALUES ('a', [('m', 0.5)])")
+    own.execute("ALTER TABLE migrations DELETE WHERE name = 'ensembles' SETTINGS mutations_sync=1")
+    assert migrate(own) == ["ensembles"]
+    found = own.query("SELECT members FROM ensembles").rows[0][0]
     assert found == [{"service": "m", "weight": 0.5, "role": ""}]
 
 
-def test_a_table_that_somebody_dropped_is_made_again(database: Database) -> None:
-    database.execute("DROP TABLE metrics")
-    assert migrate(database) == ["metrics"]
+def test_a_table_that_somebody_dropped_is_made_again(own: Database) -> None:
+    own.execute("DROP TABLE metrics")
+    assert migrate(own) == ["metrics"]
 
 
 def test_what_has_no_column_type_is_said() -> None:
