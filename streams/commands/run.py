@@ -1,0 +1,98 @@
+"""`weir run`: processors, the sink and the control plane, in this process."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from streams.together import Loop
+    from workers.settings import Settings
+
+
+def run(
+    names: Annotated[list[str], typer.Argument(help="Processors, or sink, or one Faust app.")],
+    *,
+    health_port: Annotated[
+        int, typer.Option(min=0, help="Serve /live, /ready and /metrics here; 0 for none.")
+    ] = 0,
+) -> None:
+    """Run processors by name until SIGTERM or Ctrl-C.
+
+    Each has a thread and a consumer of its own; when one fails, all end, and whoever started
+    them starts them again. Known: derive, observe, drift, quality, contract, route, sink on the
+    batch host; select, place, actuate, or control for these three, on Faust.
+    """
+    import importlib
+
+    from streams import topology
+    from streams.running import settings_of_running
+    from workers import telemetry
+
+    _check_names(names)
+    settings = settings_of_running()
+    telemetry.configure(settings.log_level, json=settings.log_json)
+    if names[0] in topology.APPS:
+        importlib.import_module(topology.APPS[names[0]]).main(settings, health_port)
+    else:
+        _run_threads(names, settings, health_port)
+
+
+def _check_names(names: "Sequence[str]") -> None:
+    from streams import topology
+    from streams.errors import HostingError
+
+    unknown = [name for name in names if name not in topology.names()]
+    if unknown:
+        known = ", ".join(topology.names())
+        raise HostingError(f"cannot run {', '.join(unknown)}; known: {known}")
+    if len(names) > 1 and any(name in topology.APPS for name in names):
+        raise HostingError("a Faust app runs by itself: `weir run control`, or one process each")
+    if len(set(names)) < len(names):
+        raise HostingError(
+            "each name once: more processes of one are told apart by WEIR_HOST__SLOT"
+        )
+
+
+def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int) -> None:
+    import signal
+
+    from streams.health import serving
+    from streams.together import Together
+
+    checks: list[Callable[[], bool]] = []
+    with serving(health_port, ready=lambda: bool(checks) and all(check() for check in checks)):
+        together = Together(_loops(names, settings, checks))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: together.stop())
+        together.run()
+
+
+def _loops(
+    names: "Sequence[str]", settings: "Settings", checks: "list[Callable[[], bool]]"
+) -> "dict[str, Loop]":
+    from streams import topology
+    from workers.bad_entries import BadEntries
+    from workers.host import BatchHost
+    from workers.registry import Registry
+
+    codec = Registry(settings.registry).codec()
+    bad_entries = BadEntries(settings.kafka, codec)
+    loops: dict[str, Loop] = {}
+    ready: list[Callable[[], bool]] = []
+    for name in names:
+        if name == topology.SINK:
+            loops[name] = _sink(settings)
+            continue
+        host = BatchHost(topology.spec_named(name), settings, codec=codec, on_bad_entry=bad_entries)
+        loops[name] = host.run
+        ready.append(lambda host=host: host.ready)  # type: ignore[misc]
+    checks += ready or [lambda: True]
+    return loops
+
+
+def _sink(settings: "Settings") -> "Loop":
+    from workers import sink
+
+    return lambda stop: sink.run(settings, stop)

@@ -1,0 +1,64 @@
+"""What runs where: every processor by name, its module and its host. Nothing is imported early."""
+
+import importlib
+from dataclasses import dataclass
+from enum import Enum
+
+from schemas.processing import Spec
+from streams.errors import HostingError
+
+
+class Host(Enum):
+    """Which host runs something."""
+
+    BATCH = "batch"
+    FAUST = "faust"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a processor comes from: the module whose `spec()` describes it, and its host."""
+
+    module: str
+    host: Host
+
+
+PROCESSORS: dict[str, Place] = {
+    "derive": Place("processors.derive", Host.BATCH),
+    "observe": Place("processors.observe", Host.BATCH),
+    "drift": Place("processors.drift", Host.BATCH),
+    "quality": Place("processors.rules", Host.BATCH),
+    "contract": Place("processors.contracts", Host.BATCH),
+    "route": Place("processors.route", Host.BATCH),
+    "select": Place("processors.selection", Host.FAUST),
+    "place": Place("placement.controller", Host.FAUST),
+}
+"""Every processor by the name of its specification."""
+
+SINK = "sink"
+"""The process that stores every topic in ClickHouse; it has a loop of its own."""
+
+APPS: dict[str, str] = {
+    "select": "streams.apps.selection",
+    "place": "streams.apps.place",
+    "actuate": "streams.apps.actuate",
+    "control": "streams.apps.control",
+}
+"""Faust apps by name; control is the other three in one process."""
+
+
+def names() -> tuple[str, ...]:
+    """Return everything that `weir run` can run."""
+    return tuple(dict.fromkeys((*PROCESSORS, SINK, *APPS)))
+
+
+def spec_named(name: str) -> Spec:
+    """Return the specification of a processor with its default parameters.
+
+    Raises HostingError when there is no such processor.
+    """
+    place = PROCESSORS.get(name)
+    if place is None:
+        raise HostingError(f"no processor {name!r}; known: {', '.join(PROCESSORS)}")
+    spec: Spec = importlib.import_module(place.module).spec()
+    return spec
