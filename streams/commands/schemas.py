@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +45,12 @@ def _compared(names: "list[str] | tuple[str, ...]", url: str) -> dict[str, list[
     from streams.settings import load
     from workers.registry import Registry
 
-    registry = Registry(load().registry.model_copy(update={"url": url}))
     found = {}
-    for name in names:
-        held = registry.history(event_named(name))
-        newest = files.text(name)
-        wrong = evolution.incompatibilities(newest, held, review.MODE)
-        found[name] = [f"registry: {problem}" for problem in wrong]
+    with closing(Registry(load().registry.model_copy(update={"url": url}))) as registry:
+        for name in names:
+            held = registry.history(event_named(name))
+            wrong = evolution.incompatibilities(files.text(name), held, review.MODE)
+            found[name] = [f"registry: {problem}" for problem in wrong]
     return found
 
 
@@ -80,11 +80,11 @@ def register(
     from streams.running import settings_of_running
     from workers.registry import Registry
 
-    registry = Registry(settings_of_running().registry)
     ids = {}
-    for name in records or files.records():
-        event = event_named(name)
-        ids[topics.subject_of(event)] = registry.register(event)
+    with closing(Registry(settings_of_running().registry)) as registry:
+        for name in records or files.records():
+            event = event_named(name)
+            ids[topics.subject_of(event)] = registry.register(event)
     if as_json:
         print(json.dumps(ids, indent=2))
     else:

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from schemas.observing import MetricReport
@@ -29,8 +30,8 @@ def rows() -> Iterator[Row]:
         wait_until(lambda: listens(port), registry, "the registry", log, 30)
         url = f"http://127.0.0.1:{port}"
         try:
-            ids = Registry(RegistrySettings(url=url)).register_all()
-            _fill(settings, ids[MetricReport])
+            with closing(Registry(RegistrySettings(url=url))) as client:
+                _fill(settings, client.register_all()[MetricReport])
             count = str(EVENTS)
             theirs = child_rate("tests.bench.raw_reader", broker.bootstrap, count, count=EVENTS)
             ours = child_rate("tests.bench.observing", broker.bootstrap, url, count, count=EVENTS)
