@@ -10,7 +10,7 @@ from typing import Any
 import faust
 
 from schemas.processing import Spec
-from streams import faust_transport, health
+from streams import faust_transport
 from streams.settings import load
 from workers import telemetry
 from workers.settings import Settings
@@ -101,16 +101,14 @@ def _missing_state(record: logging.LogRecord) -> bool:
     return "Missing sensor state for rebalance" not in record.getMessage()
 
 
-def run(app: App, health_port: int = 0) -> None:
+def run(app: App) -> None:
     """Run an app as this process until it is told to stop by SIGTERM or SIGINT.
 
-    Serves /ready, /live and /metrics on `health_port`, nothing at 0. Raises SystemExit at the
-    end, as Faust does.
+    Raises SystemExit at the end, as Faust does, or what crashed the app.
     """
     app.finalize()
     worker: faust.Worker = app.Worker(quiet=True)
-    with health.serving(health_port, ready=app.is_ready, live=lambda: not app.crashed):
-        worker.execute_from_commandline()
+    worker.execute_from_commandline()
 
 
 def on_demand(build: Callable[[Settings], App]) -> Callable[[str], App]:

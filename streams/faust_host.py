@@ -23,11 +23,12 @@ from streams.actuating import CATALOGUE, Actuating
 from streams.errors import HostingError
 from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
-from streams.faust_session import Kept, Session, message_of
+from streams.faust_session import Kept, Session
 from streams.surroundings import Surroundings, World
 from workers import snapshots, telemetry
 from workers.clock import Clock, wall_ms
 from workers.deadletters import BadShare
+from workers.host_output import encoded
 from workers.settings import Settings
 
 log = telemetry.logger(__name__)
@@ -150,8 +151,7 @@ def _install(
 ) -> Callable[[], Awaitable[None]]:
     async def publish(events: Iterable[Event]) -> None:
         codec = (await asyncio.to_thread(around.open)).codec
-        encode = partial(message_of, codec=codec)
-        await send(app, await asyncio.to_thread(lambda: [encode(event) for event in events]))
+        await send(app, await asyncio.to_thread(encoded, events, codec))
 
     async def placements(stream: StreamT[Any]) -> None:
         async for _ in stream:

@@ -14,7 +14,8 @@ from faust import Stream
 from faust.types import TP, EventT, StreamT
 
 from schemas.processing import Spec
-from streams.faust_session import Outgoing, Session
+from streams.faust_session import Session
+from workers.kafka_sending import Outgoing
 
 MAX_BATCH = 500
 INBOX = 2000
@@ -91,10 +92,9 @@ class Hosted:
 
 async def send(app: faust.App, messages: Iterable[Outgoing]) -> None:
     """Send messages in their order and return when the broker has them all."""
-    sent = [
-        await app.producer.send(
-            message.topic, message.key, message.value, message.partition, None, None
-        )
-        for message in messages
-    ]
+    sent = []
+    for message in messages:
+        partition = message.partition if message.partition >= 0 else None
+        future = app.producer.send(message.topic, message.key, message.value, partition, None, None)
+        sent.append(await future)
     await asyncio.gather(*sent)

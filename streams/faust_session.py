@@ -6,16 +6,16 @@ from typing import cast
 
 from faust.types import TP, Message
 
-from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.errors import DecodeError
-from schemas.processing import Batch, Directed, Output, Processor, Spec
-from schemas.topics import key_of, topic_of
+from schemas.processing import Batch, Output, Processor, Spec
 from streams.repeats import Once, Recent
 from streams.surroundings import World
 from workers import telemetry
 from workers.deadletters import BadShare
+from workers.host_output import encoded
 from workers.host_state import Instance, Step
+from workers.kafka_sending import Outgoing
 
 SHORTEST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
@@ -55,29 +55,11 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to send; partition None lets the key decide."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    partition: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Decided:
     """What follows from a batch: outputs, and the snapshots to keep once those are safe."""
 
-    outputs: tuple[Outgoing, ...]
-    kept: tuple[Outgoing, ...]
-
-
-def message_of(event: Output, codec: Codec) -> Outgoing:
-    """Return the message that carries an output, to the event's own topic unless directed."""
-    if isinstance(event, Directed):
-        value = codec.encode(event.event)
-        return Outgoing(event.topic, key_of(event.event).encode(), value, event.partition)
-    return Outgoing(topic_of(event), key_of(event).encode(), codec.encode(event))
+    outputs: list[Outgoing]
+    kept: list[Outgoing]
 
 
 class Kept:
@@ -163,10 +145,7 @@ class Session:
             snapshot = kept.changed(now_ms) if mine or step.outputs else None
             snapshots_due += [snapshot] if snapshot is not None else []
         codec = self._world.codec
-        return Decided(
-            tuple(message_of(output, codec) for output in outputs),
-            tuple(message_of(snapshot, codec) for snapshot in snapshots_due),
-        )
+        return Decided(encoded(outputs, codec), encoded(snapshots_due, codec))
 
     def _step(self, instance: Instance, messages: Sequence[Message], now_ms: int) -> Step:
         catalogue = self._world.catalogue()

@@ -11,6 +11,7 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from workers import kafka
+from workers.bad_entries import BadEntries
 from workers.catalogue import CatalogueReader
 from workers.clock import Clock
 from workers.registry import Registry
@@ -55,7 +56,8 @@ class Surroundings:
             if self._world is None:
                 codec = self._codec or Registry(self._settings.registry).codec()
                 cluster = kafka.cluster_id(self._settings.kafka)
-                reader = CatalogueReader(self._settings.kafka, codec, self._kinds).start()
+                bad = BadEntries(self._settings.kafka, codec)
+                reader = CatalogueReader(self._settings.kafka, codec, self._kinds, bad).start()
                 self._reader = reader
                 self._world = World(codec, cluster, reader.current, self._clock)
             return self._world

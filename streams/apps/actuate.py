@@ -10,9 +10,9 @@ def build(settings: Settings) -> App:
     return build_app("actuate", settings, [], actuates=True)
 
 
-def main(settings: Settings, health_port: int = 0) -> None:
-    """Run it as this process until SIGTERM or SIGINT; raises SystemExit at the end."""
-    run(build(settings), health_port)
+def main(settings: Settings, app: App | None = None) -> None:
+    """Run the app, or one that was built already, until SIGTERM; raises SystemExit at the end."""
+    run(app or build(settings))
 
 
 __getattr__ = on_demand(build)

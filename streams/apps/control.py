@@ -1,7 +1,6 @@
 """control: select, place and actuate in one worker, for one machine."""
 
-from placement import controller
-from processors import selection
+from streams import topology
 from streams.faust_app import App, on_demand, run
 from streams.faust_host import build_app
 from workers.settings import Settings
@@ -9,12 +8,17 @@ from workers.settings import Settings
 
 def build(settings: Settings) -> App:
     """Return the app."""
-    return build_app("control", settings, [selection.spec(), controller.spec()], actuates=True)
+    return build_app(
+        "control",
+        settings,
+        [topology.spec_named("select"), topology.spec_named("place")],
+        actuates=True,
+    )
 
 
-def main(settings: Settings, health_port: int = 0) -> None:
-    """Run it as this process until SIGTERM or SIGINT; raises SystemExit at the end."""
-    run(build(settings), health_port)
+def main(settings: Settings, app: App | None = None) -> None:
+    """Run the app, or one that was built already, until SIGTERM; raises SystemExit at the end."""
+    run(app or build(settings))
 
 
 __getattr__ = on_demand(build)

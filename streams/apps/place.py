@@ -1,6 +1,6 @@
 """place: on which nodes services run. A singleton; a second worker is its standby."""
 
-from placement import controller
+from streams import topology
 from streams.faust_app import App, on_demand, run
 from streams.faust_host import build_app
 from workers.settings import Settings
@@ -8,12 +8,12 @@ from workers.settings import Settings
 
 def build(settings: Settings) -> App:
     """Return the app."""
-    return build_app("place", settings, [controller.spec()])
+    return build_app("place", settings, [topology.spec_named("place")])
 
 
-def main(settings: Settings, health_port: int = 0) -> None:
-    """Run it as this process until SIGTERM or SIGINT; raises SystemExit at the end."""
-    run(build(settings), health_port)
+def main(settings: Settings, app: App | None = None) -> None:
+    """Run the app, or one that was built already, until SIGTERM; raises SystemExit at the end."""
+    run(app or build(settings))
 
 
 __getattr__ = on_demand(build)

@@ -1,6 +1,6 @@
 """select: which services answer an application's requests. Scales with its partitions."""
 
-from processors import selection
+from streams import topology
 from streams.faust_app import App, on_demand, run
 from streams.faust_host import build_app
 from workers.settings import Settings
@@ -8,12 +8,12 @@ from workers.settings import Settings
 
 def build(settings: Settings) -> App:
     """Return the app."""
-    return build_app("select", settings, [selection.spec()])
+    return build_app("select", settings, [topology.spec_named("select")])
 
 
-def main(settings: Settings, health_port: int = 0) -> None:
-    """Run it as this process until SIGTERM or SIGINT; raises SystemExit at the end."""
-    run(build(settings), health_port)
+def main(settings: Settings, app: App | None = None) -> None:
+    """Run the app, or one that was built already, until SIGTERM; raises SystemExit at the end."""
+    run(app or build(settings))
 
 
 __getattr__ = on_demand(build)
