@@ -106,7 +106,8 @@ def test_contract_compliance(database: Database) -> None:
         world.observation("of a service", 0, 0.0, service="mlp", stage="classify"),
     ]
     latency = world.observation("l0", 0, 5.0, metric="latency", service="mlp", p95=9.0)
-    other = replace(latency, event_id="l1", instance="mlp.edge-2", p95=13.0, count=300)
+    other = replace(latency, event_id="l1", stage="", node="edge-2", p95=13.0, count=300)
+    finer = replace(latency, event_id="l3", instance="mlp.edge-2", p95=99.0, count=900)
     later = replace(latency, event_id="l2", window_start=latency.window_end, p95=9.5)
     violated = replace(example(o.ContractViolated), contract="gold", clause="slow")
     events = [
@@ -114,7 +115,7 @@ def test_contract_compliance(database: Database) -> None:
         replace(violated, event_id="v2", status="cleared", evaluated_at=2),
     ]
     store(database, world.contract(replace(clause, threshold=0.1)), world.contract(clause, slow))
-    store(database, *windows, latency, other, later, *events)
+    store(database, *windows, latency, other, later, finer, *events)
     found = database.query(
         "SELECT clause, windows_judged, windows_broken, compliance, round(last_value, 3), "
         "violations, violated_now FROM contract_compliance"

@@ -1,7 +1,8 @@
 -- How well each clause of each contract was kept: the newest version of every contract, judged on
--- spans of the clause's own length. A span is judged when it holds enough events. Where several
--- instances or services make up what a clause names, means are exact, quantiles are means weighted
--- by count, and extremes are extremes.
+-- spans of the clause's own length, one after the other. As in the processor a clause is judged at
+-- the coarsest level that reports its metric, and only where there are enough events. Where several
+-- windows make up a span, means, counts and extremes are exact, quantiles are means weighted by
+-- count.
 CREATE OR REPLACE VIEW contract_compliance AS
 WITH
     clauses AS
@@ -33,37 +34,58 @@ WITH
         ARRAY JOIN k.clauses AS c
         WHERE NOT k._deleted
     ),
-    spans AS
+    concerned AS
     (
         SELECT
             c.cluster AS cluster,
             c.contract AS contract,
             c.clause AS clause,
+            c.statistic AS statistic,
+            c.operator AS operator,
+            c.bound AS bound,
+            c.min_count AS min_count,
             intDiv(toUnixTimestamp64Milli(o.window_start), c.window_ms) AS span,
-            max(o.window_end) AS until,
-            sum(o.count) AS events,
+            o.window_end AS window_end,
+            o.count AS events,
             multiIf(
-                any(c.statistic) = 'count', sum(o.count),
-                any(c.statistic) = 'min', min(o.min),
-                any(c.statistic) = 'max', max(o.max),
-                sum(o.count * multiIf(
-                    c.statistic = 'p50', o.p50,
-                    c.statistic = 'p90', o.p90,
-                    c.statistic = 'p95', o.p95,
-                    c.statistic = 'p99', o.p99,
-                    o.mean)) / sum(o.count)) AS value,
-            any(c.operator) AS operator,
-            any(c.bound) AS bound,
-            any(c.min_count) AS min_count
+                c.statistic = 'min', o.min,
+                c.statistic = 'max', o.max,
+                c.statistic = 'p50', o.p50,
+                c.statistic = 'p90', o.p90,
+                c.statistic = 'p95', o.p95,
+                c.statistic = 'p99', o.p99,
+                o.mean) AS observed,
+            (o.stage != '') + (o.service != '') + (o.instance != '') AS level,
+            min(level) OVER (PARTITION BY cluster, contract, clause, span) AS coarsest
         FROM clauses AS c
         INNER JOIN observations AS o FINAL
             ON o._cluster = c.cluster AND o.app = c.app AND o.metric = c.metric
         WHERE o.final
-            AND if(c.service != '', o.service = c.service AND c.stage IN ('', o.stage), o.stage = c.stage)
-            AND (c.service != '' OR c.stage != '' OR o.service = '')
+            AND c.stage IN ('', o.stage)
+            AND c.service IN ('', o.service)
             AND (c.valid_from IS NULL OR o.window_start >= c.valid_from)
             AND (c.valid_until IS NULL OR o.window_end <= c.valid_until)
-        GROUP BY c.cluster, c.contract, c.clause, span
+    ),
+    spans AS
+    (
+        SELECT
+            cluster,
+            contract,
+            clause,
+            span,
+            any(operator) AS comparison,
+            any(bound) AS promised,
+            any(min_count) AS least,
+            max(window_end) AS until,
+            sum(events) AS total,
+            multiIf(
+                any(statistic) = 'count', total,
+                any(statistic) = 'min', min(observed),
+                any(statistic) = 'max', max(observed),
+                sum(events * observed) / total) AS value
+        FROM concerned
+        WHERE level = coarsest
+        GROUP BY cluster, contract, clause, span
     ),
     judged AS
     (
@@ -72,11 +94,11 @@ WITH
             contract,
             clause,
             count() AS judged,
-            countIf(NOT multiIf(operator = '<', value < bound, operator = '<=', value <= bound, operator = '>', value > bound, value >= bound)) AS broken,
+            countIf(NOT multiIf(comparison = '<', value < promised, comparison = '<=', value <= promised, comparison = '>', value > promised, value >= promised)) AS broken,
             argMax(value, until) AS last_value,
             max(until) AS last_at
         FROM spans
-        WHERE events >= min_count
+        WHERE total >= greatest(least, 1)
         GROUP BY cluster, contract, clause
     ),
     counted AS
