@@ -1,6 +1,7 @@
 """Modules that decide touch no file, clock, chance or log: what import-linter cannot see."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,27 @@ from tests.architecture.tree import module, parsed, sources
 DOORS = {"schemas.files", "placement.kube", "placement.local"}
 """Modules of pure packages that may reach outside: shipped schema files, Kubernetes, processes."""
 CALLS = {
-    "open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint", "id", "hash",
+    "open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint", "hash",
 }  # fmt: skip
 ATTRIBUTES = {
     "now", "utcnow", "today", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter",
     "perf_counter_ns", "sleep", "random", "default_rng", "getenv", "environ", "read_text",
     "write_text", "read_bytes", "write_bytes", "unlink", "mkdir", "getLogger",
 }  # fmt: skip
-PURE = [p for p in sources("schemas", "processors", "placement") if module(p) not in DOORS]
+IMPORTS = {
+    "asyncio", "confluent_kafka", "datetime", "faust", "logging", "os", "random", "requests",
+    "secrets", "socket", "structlog", "subprocess", "threading", "time", "urllib", "uuid",
+}  # fmt: skip
+
+
+def says_it_is_pure(path: Path) -> bool:
+    return bool(re.search(r"\b[Pp]ure\b|without clock", ast.get_docstring(parsed(path)) or ""))
+
+
+PURE = [p for p in sources("schemas", "processors", "placement") if module(p) not in DOORS] + [
+    p for p in sources("workers", "streams") if says_it_is_pure(p) and p.name != "__init__.py"
+]
+"""Three packages but for their doors, and every other module that says it is pure."""
 
 
 def impurities(tree: ast.AST) -> list[str]:
@@ -37,6 +51,18 @@ def impurities(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("path", PURE, ids=module)
 def test_a_deciding_module_is_pure(path: Path) -> None:
     assert impurities(parsed(path)) == []
+
+
+@pytest.mark.parametrize("path", PURE, ids=module)
+def test_a_deciding_module_imports_no_clock_chance_or_client(path: Path) -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+        + ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+    }
+    assert imported & IMPORTS <= ({"secrets"} if module(path) == "schemas.columns" else set())
 
 
 @pytest.mark.parametrize(
