@@ -1,0 +1,197 @@
+"""Derive: which metrics follow from which records, in whatever order they come."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import permutations
+
+from processors.derive import DeriveParams, spec
+from processors.vocabulary import CLASS_ACCURACY, DERIVED
+from schemas.base import Event
+from schemas.decisions import ActionTaken
+from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
+from schemas.observing import MetricReport
+from schemas.processing import Batch, Output, Record
+from schemas.topics import topic_of
+
+START = 1_700_000_000_000
+RESULT = InferenceResult(
+    event_id="r1-small",
+    task_id="t1",
+    request_id="r1",
+    app="digits",
+    stage="classify",
+    service="small",
+    instance="small.edge",
+    node="edge",
+    worker="edge-1",
+    attempt=1,
+    status="ok",
+    label="7",
+    confidence=0.8,
+    queue_ms=2.0,
+    execution_ms=5.0,
+    received_at=START,
+    finished_at=START + 10,
+    runtime="onnxruntime",
+    provider="CPUExecutionProvider",
+    variant="fp32",
+    batch_size=1,
+    model_version="1",
+    input_digest="",
+    deadline_missed=False,
+    generation=1,
+)
+OTHER = replace(RESULT, event_id="r1-large", service="large", instance="large.edge", label="1")
+RESPONSE = InferenceResponse(
+    event_id="r1",
+    request_id="r1",
+    app="digits",
+    consumer="",
+    contract="",
+    status="complete",
+    label="7",
+    confidence=0.6,
+    generation=1,
+    deadline_met=True,
+    created_at=START,
+    answered_at=START + 20,
+    latency_ms=20.0,
+)
+LABEL = GroundTruth(request_id="r1", app="digits", label="7", known_at=START + 500)
+
+
+class Feeder:
+    """Gives records the next offset of their topic."""
+
+    def __init__(self, params: DeriveParams) -> None:
+        self.processor = spec(params).build(0)
+        self._offsets: Counter[str] = Counter()
+
+    def feed(self, *events: Event, now: int = 0) -> list[Output]:
+        records = []
+        for event in events:
+            topic = topic_of(event)
+            records.append(Record(event, topic, 0, self._offsets[topic], START))
+            self._offsets[topic] += 1
+        return list(self.processor.process(Batch(tuple(records), START + now)))
+
+
+def derive(*events: Event) -> list[Output]:
+    return Feeder(DeriveParams()).feed(*events)
+
+
+def values(outputs: list[Output]) -> dict[tuple[str, str], float]:
+    """Return the value of each metric per service; every one at most once."""
+    found: dict[tuple[str, str], float] = {}
+    for event in outputs:
+        assert isinstance(event, MetricReport)
+        assert (event.service, event.metric) not in found
+        found[event.service, event.metric] = event.value
+    return found
+
+
+def test_a_result_tells_its_times_and_confidence() -> None:
+    outputs = derive(RESULT)
+
+    assert values(outputs) == {
+        ("small", "latency"): 7.0,
+        ("small", "queue"): 2.0,
+        ("small", "execution"): 5.0,
+        ("small", "confidence"): 0.8,
+        ("small", "failure"): 0.0,
+    }
+    first = outputs[0]
+    assert isinstance(first, MetricReport)
+    place = (first.app, first.stage, first.instance, first.node, first.unit, first.request_id)
+    assert place == ("digits", "classify", "small.edge", "edge", "ms", "r1")
+    assert first.event_time == RESULT.finished_at
+
+
+def test_a_failed_result_tells_only_that() -> None:
+    failed = replace(RESULT, status="failed", label=None, confidence=None)
+
+    assert values(derive(failed, RESPONSE, LABEL))["small", "failure"] == 1.0
+    assert {metric for service, metric in values(derive(failed)) if service} == {"failure"}
+
+
+def test_a_response_tells_of_the_whole() -> None:
+    partial = replace(RESPONSE, status="failed", label=None, confidence=None, deadline_met=False)
+
+    assert values(derive(partial)) == {
+        ("", "response_latency"): 20.0,
+        ("", "answered"): 0.0,
+        ("", "deadline_met"): 0.0,
+    }
+
+
+def test_the_order_of_arrival_plays_no_part() -> None:
+    def key(event: Output) -> str:
+        return repr(event)
+
+    expected = sorted(derive(RESULT, OTHER, RESPONSE, LABEL), key=key)
+    for order in permutations((RESULT, OTHER, RESPONSE, LABEL)):
+        assert sorted(derive(*order), key=key) == expected
+
+    found = values(expected)
+    assert found["small", "accuracy"] == 1.0
+    assert found["large", "accuracy"] == 0.0
+    assert found["large", "error"] == 1.0
+    assert found["large", "accuracy.class.7"] == 0.0
+    assert found["", "accuracy"] == 1.0
+    assert found["small", "agreement"] == 1.0
+    assert found["large", "agreement"] == 0.0
+
+
+def test_metrics_of_a_join_happen_when_the_later_is_known() -> None:
+    times = {
+        (e.service, e.metric): e.event_time
+        for e in derive(RESULT, RESPONSE, LABEL)
+        if isinstance(e, MetricReport)
+    }
+
+    assert times["small", "accuracy"] == LABEL.known_at
+    assert times["small", "agreement"] == RESPONSE.answered_at
+
+
+def test_repeats_count_once() -> None:
+    feeder = Feeder(DeriveParams())
+    feeder.feed(RESULT, RESPONSE, LABEL)
+
+    assert feeder.feed(RESULT, RESPONSE, LABEL, replace(LABEL, label="3")) == []
+
+
+def test_every_metric_is_in_the_vocabulary_at_a_level_it_names() -> None:
+    for event in derive(RESULT, OTHER, RESPONSE, LABEL):
+        assert isinstance(event, MetricReport)
+        if event.metric.startswith(CLASS_ACCURACY):
+            continue
+        level = "instance" if event.instance else "service" if event.service else "app"
+        assert level in DERIVED[event.metric].levels
+        assert event.unit == DERIVED[event.metric].unit
+
+
+def test_a_label_that_meets_nothing_is_told() -> None:
+    feeder = Feeder(DeriveParams(ttl_ms=1_000, mark_ms=100))
+    feeder.feed(LABEL, RESULT, replace(LABEL, request_id="r2"), now=0)
+    due = feeder.processor.wake_at()
+
+    assert due == START + 1_000
+    assert feeder.feed(now=999) == []
+    (action,) = feeder.feed(now=1_000)
+    assert isinstance(action, ActionTaken)
+    assert (action.kind, action.target) == ("label.unmatched", "digits")
+    assert action.reason.startswith("1 labels")
+    assert feeder.processor.wake_at() is None
+
+
+def test_what_is_forgotten_for_lack_of_room_is_told() -> None:
+    feeder = Feeder(DeriveParams(max_requests=3))
+
+    outputs = feeder.feed(*(replace(LABEL, request_id=f"r{n}") for n in range(4)))
+
+    (action,) = outputs
+    assert isinstance(action, ActionTaken)
+    assert action.kind == "join.evicted"
+    assert feeder.feed(replace(RESULT, request_id="r0"), now=1) != []
+    joined = feeder.feed(replace(RESULT, request_id="r3", event_id="r3"), now=1)
+    assert "accuracy" in {e.metric for e in joined if isinstance(e, MetricReport)}
