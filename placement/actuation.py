@@ -29,11 +29,24 @@ from placement.fleet import (
 )
 from schemas.base import Event
 from schemas.catalogue import Catalogue
-from schemas.decisions import ActionTaken, PlacementDecided
+from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided
 from schemas.identity import stable_id
 from schemas.records import KeyValue
-from schemas.registrations import InstanceReported, NodeReported
+from schemas.registrations import (
+    InstanceReported,
+    NodeReported,
+    PolicySelected,
+    ServiceRegistered,
+)
 
+CATALOGUE: tuple[type[Event], ...] = (
+    PlacementDecided,
+    InstanceReported,
+    ServiceRegistered,
+    PolicySelected,
+    DeploymentObserved,
+)
+"""The event classes that `Actuation.step` looks up."""
 _CRASHES_COUNTED = 4
 
 
@@ -89,7 +102,8 @@ class Actuation:
         self._params = params or ActuationParams()
         self._slots = {node.name: _Slot(node) for node in nodes}
         self._deployments = DeploymentWatch()
-        self._refused: set[tuple[str, int]] = set()
+        self._refused: set[str] = set()
+        self._newest: dict[str, PlacementDecided] = {}
 
     def step(self, now_ms: int, catalogue: Catalogue, processes: Iterable[ProcessView]) -> Step:
         """Compare what is wanted with what runs; heartbeats of the nodes are among the events."""
@@ -135,7 +149,8 @@ class Actuation:
     ) -> dict[str, list[PlacementDecided]]:
         """Return the placements per own node that may be carried out; refusals become events."""
         wanted: dict[str, list[PlacementDecided]] = {}
-        for service, decided in sorted(catalogue.of(PlacementDecided).items()):
+        for service, told in sorted(catalogue.of(PlacementDecided).items()):
+            decided = self._valid(now_ms, told, events)
             nodes = [a.node for a in decided.assignments if a.node in self._slots]
             if not nodes:
                 continue
@@ -143,10 +158,22 @@ class Actuation:
             if refused is None:
                 for node in nodes:
                     wanted.setdefault(node, []).append(decided)
-            elif (service, decided.generation) not in self._refused:
-                self._refused.add((service, decided.generation))
+            elif decided.event_id not in self._refused:
+                self._refused.add(decided.event_id)
                 events.append(_refused(now_ms, decided, *refused))
         return wanted
+
+    def _valid(self, now_ms: int, told: PlacementDecided, events: list[Event]) -> PlacementDecided:
+        """Return the placement to carry out: an older generation than before is refused."""
+        newest = self._newest.get(told.service)
+        if newest is None or told.generation >= newest.generation:
+            self._newest[told.service] = told
+            return told
+        if told.event_id not in self._refused:
+            self._refused.add(told.event_id)
+            reason = f"generation {newest.generation} is carried out already"
+            events.append(_refused(now_ms, told, "generations", reason))
+        return newest
 
     def _notice_end(
         self,

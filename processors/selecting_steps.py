@@ -91,9 +91,9 @@ class Steps:
             self.state.failed = tuple(sorted((*self.state.failed, *new)))
 
     def adopt(self) -> None:
-        """Go on from the newest selection that the catalogue holds, when the state has none."""
+        """Go on from the newest selection that the catalogue holds, when the state is older."""
         newest_known = self.catalogue.get(EnsembleSelected, self.state.app)
-        if self.state.generation or newest_known is None:
+        if newest_known is None or newest_known.generation <= self.state.generation:
             return
         state = self.state
         state.generation = newest_known.generation

@@ -1,6 +1,7 @@
-"""Select: a first selection, drifts, violations, trials; a contract changes, the application goes."""
+"""Select: a first selection, drifts, violations, trials; a contract changes, the app goes."""
 # ruff: noqa: A005  (a scenario has the name of its processor)
 
+import dataclasses
 import random
 
 from processors.selecting_steps import SelectParams
@@ -70,5 +71,5 @@ def _catalogues() -> list[Catalogue]:
 
 def _renamed(event: Event) -> Event:
     """Return the event for an application of partition 0."""
-    fields = {name: getattr(event, name) for name in event.__slots__}
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]  # every event is one
     return type(event)(**(fields | {"app": APP}))

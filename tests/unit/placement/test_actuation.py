@@ -114,9 +114,11 @@ def test_services_that_come_back_within_the_grace_keep_the_worker() -> None:
     machine = Machine(Actuation(NODES))
     machine.turn(T0, placed(("s", "a")))
     gone = world.catalogue_of([world.decided("s", (), 2)], placed(("s", "a")))
+    back = world.catalogue_of([world.decided("s", ["a"], 3)], gone)
+    again = world.catalogue_of([world.decided("s", (), 4)], back)
     machine.turn(T0 + 100, gone)
-    machine.turn(T0 + 200, placed(("s", "a")))
-    machine.turn(T0 + 100 + PARAMS.idle_grace_ms, gone)
+    machine.turn(T0 + 200, back)
+    machine.turn(T0 + 100 + PARAMS.idle_grace_ms, again)
     assert machine.done == [StartWorker("a", "a-1")]
 
 
@@ -194,6 +196,18 @@ def test_in_mode_recommend_nothing_is_started_and_nothing_is_stopped() -> None:
     for after in (10, 10_000, 20_000):
         machine.turn(T0 + after, gone)
     assert machine.done == [StartWorker("a", "a-1")]
+
+
+def test_an_older_generation_is_refused_once_and_the_newer_one_stays_in_force() -> None:
+    machine = Machine(Actuation(NODES))
+    old = placed(("s", "a"))
+    machine.turn(T0, world.catalogue_of([world.decided("s", ["b"], 5)], old))
+    for after in (1, 2, 60_000):
+        machine.turn(T0 + after, old)
+    assert machine.done == [StartWorker("b", "b-1")]
+    (refused,) = machine.actions("service.refused")
+    assert (refused.policy, refused.causes) == ("generations", ("placed-s-1",))
+    assert "generation 5" in refused.reason
 
 
 def test_heartbeats_come_at_their_interval_and_tell_the_capacity() -> None:

@@ -55,6 +55,7 @@ def service(name: str, cpu: int = 1000, memory: int = 512, **more: Any) -> Servi
         "app": "digits",
         "stage": "classify",
         "artifact": f"file:///models/{name}.onnx",
+        "registered_at": T0,
     }
     return ServiceRegistered(
         service=name,
@@ -64,7 +65,6 @@ def service(name: str, cpu: int = 1000, memory: int = 512, **more: Any) -> Servi
         format="onnx",
         cpu_milli=cpu,
         memory_mib=memory,
-        registered_at=T0,
         event_id=f"service-{name}",
         **(fields | more),
     )

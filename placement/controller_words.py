@@ -1,0 +1,98 @@
+"""Placements as events, with their reasons in plain words."""
+
+from collections.abc import Mapping
+
+from placement.controller_state import ServiceState
+from placement.model import READY, NodeView
+from placement.planner import Plan
+from schemas.catalogue import Catalogue
+from schemas.decisions import PlacementDecided
+from schemas.identity import stable_id
+from schemas.registrations import ServiceRegistered
+
+_WORDS = {"cpu": "milli CPU", "memory": "MiB of memory", "gpu": "milli GPU"}
+
+
+def decision(
+    state: ServiceState,
+    plan: Plan,
+    reason: str,
+    algorithm: str,
+    now_ms: int,
+    catalogue: Catalogue,
+) -> PlacementDecided:
+    """Return the event of the state's present generation."""
+    registered = catalogue.get(ServiceRegistered, state.service)
+    since = registered.registered_at if registered is not None else 0
+    return PlacementDecided(
+        event_id=stable_id("place", state.service, since, state.generation),
+        service=state.service,
+        app=state.app,
+        generation=state.generation,
+        status=plan.status,
+        replicas=plan.replicas,
+        assignments=plan.assignments,
+        score=plan.score,
+        algorithm=algorithm,
+        rejections=plan.rejections,
+        near_misses=plan.near_misses,
+        reason=reason,
+        decided_at=now_ms,
+        catalogue=catalogue.sources(),
+        causes=(state.request,) if state.request else (),
+    )
+
+
+def reason_of(
+    state: ServiceState, plan: Plan, nodes: Mapping[str, NodeView], registered: bool
+) -> str:
+    """Say what was decided and why: a request that is not answered yet, or the nodes."""
+    asked = not state.answered
+    if not plan.replicas:
+        return f"no copies are wanted: {state.reason}"
+    if not registered:
+        return f"{state.service} is not registered"
+    lost = "" if asked else _lost(state, plan, nodes)
+    before = {a.node for a in state.assignments}
+    new = [a.node for a in plan.assignments if a.node not in before]
+    parts = [state.reason if asked else lost or "the nodes changed"]
+    if new:
+        parts.append(
+            f"runs on {', '.join(new)} now, {plan.fitting} nodes fit (score {plan.score:.2f})"
+        )
+    if len(plan.assignments) < plan.replicas:
+        parts.append(_missing(plan, len(nodes)))
+    return "; ".join(part for part in parts if part)
+
+
+def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, NodeView]) -> str:
+    """Say what became of the nodes that the service has to leave."""
+    kept = {a.node for a in plan.assignments}
+    told = []
+    for name in (a.node for a in state.assignments if a.node not in kept):
+        node = nodes.get(name)
+        if node is None:
+            told.append(f"{name} is gone")
+        elif node.health == READY:
+            told.append(f"{name} has no room any more")
+        else:
+            told.append(f"{name} is {node.health}: {node.message or 'no message'}")
+    return ", ".join(told)
+
+
+def _missing(plan: Plan, nodes: int) -> str:
+    if not nodes:
+        return "there are no nodes"
+    short = plan.replicas - len(plan.assignments)
+    ruled = ", ".join(f"{r.constraint} {r.nodes}" for r in plan.rejections)
+    words = f"{short} of {plan.replicas} copies find no node (ruled out by {ruled})"
+    if plan.near_misses:
+        near = plan.near_misses[0]
+        unit = _WORDS.get(near.constraint)
+        lack = (
+            f"has {near.available:g} of {near.needed:g} {unit}"
+            if unit
+            else f"fails {near.constraint}"
+        )
+        words += f"; nearest: {near.node} {lack}"
+    return words

@@ -1,0 +1,59 @@
+"""Place: requests, repeated and contradicting ones, while nodes fail, expire, go and come back."""
+
+import random
+
+from placement.controller import PlaceParams, spec
+from schemas.catalogue import Catalogue
+from schemas.decisions import PlacementRequested, ServiceDemand
+from schemas.processing import Batch, Columns, Record
+from tests.unit.placement import world
+
+SPEC = spec(PlaceParams(look_ms=400))
+START = world.T0
+SERVICES = ("s", "t", "u", "v")
+
+
+def batches(seed: int) -> list[Batch | Columns]:
+    dice = random.Random(seed)
+    made: list[Batch | Columns] = []
+    asked: list[PlacementRequested] = []
+    now, offset = START, 40
+    for _ in range(30):
+        now += dice.choice((100, 300, 450, 1_200))
+        records = []
+        for _ in range(dice.choice((0, 0, 1, 1, 3))):
+            repeat = bool(asked) and dice.random() < 0.3
+            request = dice.choice(asked) if repeat else _request(dice, len(asked), now)
+            asked.append(request)
+            records.append(Record(request, "weir.control", 0, offset, now))
+            offset += 1
+        made.append(Batch(tuple(records), now, _catalogue(dice, now)))
+    return made
+
+
+def _request(dice: random.Random, number: int, now: int) -> PlacementRequested:
+    names = dice.sample(SERVICES, dice.randint(1, len(SERVICES)))
+    return PlacementRequested(
+        event_id=f"request-{number}",
+        kind="ensemble",
+        subject="digits",
+        app="digits",
+        demands=tuple(ServiceDemand(service=n, replicas=dice.choice((0, 1, 1, 2))) for n in names),
+        reason=f"selection {number}",
+        requested_at=now,
+    )
+
+
+def _catalogue(dice: random.Random, now: int) -> Catalogue:
+    nodes = [
+        world.node(
+            name,
+            cpu=dice.choice((1_000, 2_500)),
+            status=dice.choice(("ready", "ready", "ready", "failed", "draining")),
+            expires_at=now + dice.choice((-1, 300, 5_000, 5_000)),
+        )
+        for name in ("a", "b", "c")
+        if dice.random() < 0.9
+    ]
+    services = [world.service(name, priority=len(name)) for name in SERVICES[:3]]
+    return world.catalogue_of([*nodes, *services])
