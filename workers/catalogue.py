@@ -93,23 +93,34 @@ class CatalogueReader:
             raise self._error
         return self._current
 
-    def start(self, timeout_s: float = 60.0) -> Self:
-        """Begin to follow, and return when the ends have been reached.
+    def begin(self) -> None:
+        """Begin to follow in the background."""
+        if not self._topics:
+            self._ready.set()
+            return
+        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float = 60.0) -> None:
+        """Return when every partition has been read to its end once.
 
         Raises KafkaUnavailable or RegistryUnavailable when that does not happen in time.
         """
-        if not self._topics:
-            self._ready.set()
-            return self
-        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
-        self._thread.start()
         if not self._ready.wait(timeout_s):
-            self.stop()
             raise KafkaUnavailable(
                 f"Kafka at {self._settings.bootstrap}: "
                 f"the catalogue was not read to its end within {timeout_s:.0f} s"
             )
         self.current()
+
+    def start(self, timeout_s: float = 60.0) -> Self:
+        """Begin to follow, and return when the ends have been reached; raises as `wait`."""
+        self.begin()
+        try:
+            self.wait(timeout_s)
+        except WorkerError:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:

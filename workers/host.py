@@ -15,7 +15,7 @@ from schemas.codec import Codec
 from schemas.processing import Spec
 from workers import host_metrics as metrics
 from workers import kafka, kafka_reading, snapshots
-from workers.catalogue import CatalogueReader, OnBad, log_bad
+from workers.catalogue import CatalogueReader
 from workers.clock import Clock, wall_ms
 from workers.errors import Aborted, KafkaUnavailable, RegistryUnavailable, TooManyBad
 from workers.host_commit import Committer, committer
@@ -32,7 +32,10 @@ LAG_EVERY_MS = 2_000
 
 
 class BatchHost:
-    """Runs the processor of a specification until told to stop; one thread, one consumer."""
+    """Runs the processor of a specification until told to stop; one thread, one consumer.
+
+    A catalogue that is given is shared: somebody else begins and stops it.
+    """
 
     def __init__(
         self,
@@ -41,19 +44,21 @@ class BatchHost:
         *,
         codec: Codec | None = None,
         clock: Clock = wall_ms,
-        on_bad_entry: OnBad = log_bad,
+        catalogue: CatalogueReader | None = None,
     ) -> None:
         self.spec = spec
         self._settings = settings
         self._clock = clock
         self._codec = codec or Registry(settings.registry).codec()
-        self._catalogue = CatalogueReader(settings.kafka, self._codec, spec.catalogue, on_bad_entry)
+        self._own_catalogue = catalogue is None
+        self._catalogue = catalogue or CatalogueReader(settings.kafka, self._codec, spec.catalogue)
         self._log = logger(__name__, processor=spec.name)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._must_restore = True
         self._sending = False
         self._paused = False
+        self._finished = False
         self._next_lag = 0
 
     @property
@@ -74,19 +79,25 @@ class BatchHost:
         group = f"weir-{self.spec.name}"
         self._member = Member(self._settings.kafka, group, self.spec.inputs, self)
         try:
-            self._committer: Committer = committer(
-                self.spec, self._settings, self._codec, self._stalled
-            )
-            self._catalogue.start()
-            while not stop.is_set():
-                self._careful_turn()
-        except BaseException:
-            self._work.drop()
-            raise
+            self._work_on()
         finally:
+            if not self._finished:
+                self._work.drop()
             self._member.close()
-            self._catalogue.stop()
-            self._log.info("host.stopped")
+            if self._own_catalogue:
+                self._catalogue.stop()
+            self._log.info("host.stopped", clean=self._finished)
+
+    def _work_on(self) -> None:
+        if self._own_catalogue:
+            self._catalogue.begin()
+        self._committer: Committer = committer(
+            self.spec, self._settings, self._codec, self._stalled
+        )
+        self._catalogue.wait()
+        while not self._stop.is_set():
+            self._careful_turn()
+        self._finished = True
 
     def _check_topics(self) -> None:
         outputs = {topics.home_of(event).name for event in self.spec.outputs}

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from streams.together import Loop
+    from workers.host import BatchHost
     from workers.settings import Settings
 
 
@@ -24,8 +25,6 @@ def run(
     them starts them again. Known: derive, observe, drift, quality, contract, route, sink on the
     batch host; select, place, actuate, or control for these three, on Faust.
     """
-    import importlib
-
     from streams import topology
     from streams.running import settings_of_running
     from workers import telemetry
@@ -34,7 +33,7 @@ def run(
     settings = settings_of_running()
     telemetry.configure(settings.log_level, json=settings.log_json)
     if names[0] in topology.APPS:
-        importlib.import_module(topology.APPS[names[0]]).main(settings, health_port)
+        _run_app(topology.APPS[names[0]], settings, health_port)
     else:
         _run_threads(names, settings, health_port)
 
@@ -55,6 +54,17 @@ def _check_names(names: "Sequence[str]") -> None:
         )
 
 
+def _run_app(module: str, settings: "Settings", health_port: int) -> None:
+    import importlib
+
+    from streams.health import serving
+
+    faust = importlib.import_module(module)
+    app = faust.build(settings)
+    with serving(health_port, ready=lambda: bool(app.is_ready())):
+        faust.main(settings, app)
+
+
 def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int) -> None:
     import signal
 
@@ -73,23 +83,36 @@ def _loops(
     names: "Sequence[str]", settings: "Settings", checks: "list[Callable[[], bool]]"
 ) -> "dict[str, Loop]":
     from streams import topology
+
+    loops: dict[str, Loop] = {}
+    processors = [name for name in names if name != topology.SINK]
+    hosts = _hosts(processors, settings) if processors else {}
+    for name, host in hosts.items():
+        loops[name] = host.run
+        checks.append(lambda host=host: host.ready)  # type: ignore[misc]
+    if topology.SINK in names:
+        loops[topology.SINK] = _sink(settings)
+        checks.append(lambda: True)
+    return loops
+
+
+def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost]":
+    """Return a host per processor; all follow one catalogue, and bad entries are told once."""
+    from streams import topology
     from workers.bad_entries import BadEntries
+    from workers.catalogue import CatalogueReader
     from workers.host import BatchHost
     from workers.registry import Registry
 
     codec = Registry(settings.registry).codec()
-    bad_entries = BadEntries(settings.kafka, codec)
-    loops: dict[str, Loop] = {}
-    ready: list[Callable[[], bool]] = []
-    for name in names:
-        if name == topology.SINK:
-            loops[name] = _sink(settings)
-            continue
-        host = BatchHost(topology.spec_named(name), settings, codec=codec, on_bad_entry=bad_entries)
-        loops[name] = host.run
-        ready.append(lambda host=host: host.ready)  # type: ignore[misc]
-    checks += ready or [lambda: True]
-    return loops
+    specs = {name: topology.spec_named(name) for name in names}
+    kinds = {kind for spec in specs.values() for kind in spec.catalogue}
+    reader = CatalogueReader(settings.kafka, codec, kinds, BadEntries(settings.kafka, codec))
+    reader.begin()
+    return {
+        name: BatchHost(spec, settings, codec=codec, catalogue=reader)
+        for name, spec in specs.items()
+    }
 
 
 def _sink(settings: "Settings") -> "Loop":
