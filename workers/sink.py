@@ -37,6 +37,8 @@ _REPORTED = 500
 _TAKEN = 5_000
 _DELIVERY_S = 15.0
 _POLL_S = 0.1
+_REST_S = 3.0
+_QUIET_S = 0.3
 _log = telemetry.logger(NAME)
 
 
@@ -55,9 +57,16 @@ class SinkParams:
     longest_pause_ms: int = 5_000
 
 
-def run(settings: Settings, stop: threading.Event, params: SinkParams | None = None) -> None:
+def run(
+    settings: Settings,
+    stop: threading.Event,
+    params: SinkParams | None = None,
+    ready: threading.Event | None = None,
+) -> None:
     """Store events until `stop` is set; waits, without losing any, while a part is away.
 
+    `ready` is set when tables and views are there and partitions are followed. After `stop` what
+    still comes is stored for a moment, because an embedded broker ends with all that it holds.
     Raises ClickHouseRefused when ClickHouse refuses what is right here: after a restart, which
     brings the tables up to date, it goes on where it stood.
     """
@@ -68,7 +77,7 @@ def run(settings: Settings, stop: threading.Event, params: SinkParams | None = N
         try:
             changed = waiting(migrate, database)
             _log.info("sink.migrated", changed=len(changed))
-            _Sink(settings, database, waiting, params).run(stop)
+            _Sink(settings, database, waiting, params).run(stop, ready or threading.Event())
         finally:
             database.close()
     except HostStopped as stopped:
@@ -124,15 +133,18 @@ class _Sink:
         self._bytes = 0
         self._since = 0.0
 
-    def run(self, stop: threading.Event) -> None:
-        """Read and store until told to stop."""
+    def run(self, stop: threading.Event, ready: threading.Event) -> None:
+        """Read and store until told to stop, then what is still there."""
         _log.info("sink.started", cluster=self._cluster, known=len(self._starts))
         try:
             while not stop.is_set():
                 self._look()
+                if self._assigned:
+                    ready.set()
                 self._take()
                 if self._is_due():
                     self._store()
+            self._take_rest()
             self._store()
         finally:
             self._client.close()
@@ -155,7 +167,17 @@ class _Sink:
             kafka.assign_more(self._client, {place: self._starts.get(place, 0) for place in new})
             self._assigned |= new
 
-    def _take(self) -> None:
+    def _take_rest(self) -> None:
+        begun = heard = time.monotonic()
+        while (now := time.monotonic()) - begun < _REST_S and now - heard < _QUIET_S:
+            if self._take():
+                heard = time.monotonic()
+            if self._is_due():
+                self._store()
+
+    def _take(self) -> int:
+        """Take messages into the batch, and return how many."""
+        before = len(self._batch)
         left = min(_TAKEN, self._params.rows - len(self._batch))
         for message in kafka.drain(self._client, left, self._wait_s()):
             if message.error() is None:
@@ -164,6 +186,7 @@ class _Sink:
                 self._bytes += len(message.value() or b"")
             elif not kafka.is_eof(message):
                 kafka.check_alive(self._settings.kafka, message)
+        return len(self._batch) - before
 
     def _wait_s(self) -> float:
         if not self._batch:

@@ -1,5 +1,6 @@
 """`weir run`: processors, the sink and the control plane, in this process."""
 
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,8 +92,9 @@ def _loops(
         loops[name] = host.run
         checks.append(lambda host=host: host.ready)  # type: ignore[misc]
     if topology.SINK in names:
-        loops[topology.SINK] = _sink(settings)
-        checks.append(lambda: True)
+        followed = threading.Event()
+        loops[topology.SINK] = _sink(settings, followed)
+        checks.append(followed.is_set)
     return loops
 
 
@@ -115,7 +117,7 @@ def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost
     }
 
 
-def _sink(settings: "Settings") -> "Loop":
+def _sink(settings: "Settings", followed: threading.Event) -> "Loop":
     from workers import sink
 
-    return lambda stop: sink.run(settings, stop)
+    return lambda stop: sink.run(settings, stop, ready=followed)

@@ -61,12 +61,13 @@ def everything(
 
 
 @contextmanager
-def sinking(settings: Settings) -> Iterator[None]:
-    ended, failures = threading.Event(), []
+def sinking(settings: Settings) -> Iterator[threading.Event]:
+    """Run a sink; what is yielded tells when it is ready."""
+    ended, ready, failures = threading.Event(), threading.Event(), []
 
     def work() -> None:
         try:
-            run(settings, ended, QUICK)
+            run(settings, ended, QUICK, ready)
         except BaseException as error:
             failures.append(error)
             raise
@@ -74,7 +75,7 @@ def sinking(settings: Settings) -> Iterator[None]:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield
+        yield ready
     finally:
         ended.set()
         thread.join(30)
@@ -163,6 +164,16 @@ def test_bad_messages_become_dead_letters_and_disturb_nobody(everything: Setting
         after = "SELECT count() FROM metrics WHERE app = 'after'"
         assert eventually(lambda: counted(database, after) == 10)
         assert counted(database, sql) == 3
+
+
+def test_what_was_sent_before_the_stop_is_stored_though_it_came_late(everything: Settings) -> None:
+    with sinking(everything) as ready:
+        assert ready.wait(20)
+        send(everything, *metrics("last words", 200))
+    with asking(everything) as database:
+        assert database.query("SELECT count() FROM latency_by_service").rows == ((0,),)
+        stored = "SELECT count() FROM metrics WHERE app = 'last words'"
+        assert counted(database, stored) == 200
 
 
 def test_task_topics_are_found_when_they_appear(everything: Settings) -> None:
