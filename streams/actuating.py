@@ -62,7 +62,8 @@ def node_of(section: NodeSection) -> LocalNode:
 
 def command(node: str, worker: str) -> list[str]:
     """Return the command line of a worker process."""
-    return [sys.executable, "-m", "streams.cli", "worker", "--node", node, "--worker", worker]
+    named = ["--node", node, "--worker", worker, "--parent", str(os.getpid())]
+    return [sys.executable, "-m", "streams.cli", "worker", *named]
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Surroundings:
         """Prepare to open; the codec is the registry's unless one is given."""
         self._settings = settings
         self._codec = codec
+        self._registry = Registry(settings.registry)
         self._kinds = frozenset(kinds)
         self._clock = clock
         self._lock = threading.Lock()
@@ -54,7 +55,7 @@ class Surroundings:
         """
         with self._lock:
             if self._world is None:
-                codec = self._codec or Registry(self._settings.registry).codec()
+                codec = self._codec or self._registry.codec()
                 cluster = kafka.cluster_id(self._settings.kafka)
                 bad = BadEntries(self._settings.kafka, codec)
                 reader = CatalogueReader(self._settings.kafka, codec, self._kinds, bad).start()
@@ -68,3 +69,4 @@ class Surroundings:
             if self._reader is not None:
                 self._reader.stop()
             self._reader = self._world = None
+            self._registry.close()

@@ -16,6 +16,9 @@ def worker(
     worker: Annotated[
         str, typer.Option(help="Its id, part of its task topic; node and process id by default.")
     ] = "",
+    parent: Annotated[
+        int, typer.Option(help="The process that started it; the actual parent by default.")
+    ] = 0,
     detached: Annotated[
         bool, typer.Option("--detached", help="Go on when the process that started it ends.")
     ] = False,
@@ -46,7 +49,8 @@ def worker(
     stop = threading.Event()
     _stop_on_signals(stop)
     if not detached:
-        threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+        expected = parent or os.getppid()
+        threading.Thread(target=_end_with_parent, args=(stop, expected), daemon=True).start()
     made = Worker(settings)
     with serving(own.metrics_port, ready=lambda: made.ready):
         made.run(stop)
@@ -59,14 +63,13 @@ def _stop_on_signals(stop: "threading.Event") -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-def _end_with_parent(stop: "threading.Event") -> None:
-    """Set `stop` when the parent is gone.
+def _end_with_parent(stop: "threading.Event", parent: int) -> None:
+    """Set `stop` when the parent is gone, be it before this process could look.
 
     The kernel's own death signal would also come when only the thread that started us ends.
     """
     import os
 
-    parent = os.getppid()
     while not stop.wait(PARENT_EVERY_S):
         if os.getppid() != parent:
             stop.set()

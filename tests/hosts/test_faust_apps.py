@@ -1,0 +1,167 @@
+"""The apps of the control plane as processes: started by Faust, and stopped by a signal."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from schemas.base import Event
+from schemas.codec import Codec
+from schemas.decisions import ActionTaken, Assignment, PlacementDecided
+from schemas.registrations import NodeReported, ServiceRegistered
+from schemas.topics import home_of, key_of, topic_of
+from streams.actuating import environment
+from streams.embedded.processes import free_port, listens
+from tests.examples import example
+from tests.hosts.worlds import KafkaWorld, kafka_world, wait_until
+from workers import kafka, kafka_reading
+from workers.registry import Registry
+from workers.settings import KafkaSettings, LocalSettings, NodeSection, RegistrySettings
+
+E = TypeVar("E", bound=Event)
+NODES = (
+    NodeSection(name="left", cpu_milli=2000, memory_mib=1024, labels={"site": "lab"}),
+    NodeSection(name="right", cpu_milli=1000, memory_mib=512, speed=0.5),
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[KafkaWorld]:
+    with kafka_world(tmp_path) as made:
+        port = free_port()
+        settings = made.settings.model_copy(
+            update={
+                "data_dir": tmp_path,
+                "registry": RegistrySettings(url=f"http://127.0.0.1:{port}"),
+                "local": LocalSettings(nodes=NODES, heartbeat_ms=200, expiry_ms=1000),
+            }
+        )
+        made.settings = settings
+        with process(made, "registry", "-m", "streams.embedded.registry", "--port", str(port)):
+            wait_until(lambda: listens(port))
+            yield made
+
+
+@pytest.fixture
+def topics(world: KafkaWorld) -> Iterator["Topics"]:
+    registry = Registry(world.settings.registry)
+    registry.register_all()
+    yield Topics(world.settings.kafka, registry.codec())
+    registry.close()
+
+
+@contextmanager
+def process(world: KafkaWorld, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python in a process; end it, and show its log when it did not end well."""
+    log = world.settings.data_dir / f"{name}.log"
+    with log.open("ab") as output:
+        command = [sys.executable, *arguments]
+        started = subprocess.Popen(
+            command, env=environment(world.settings), stdout=output, stderr=output
+        )
+    try:
+        yield started
+    finally:
+        started.terminate()
+        code = started.wait(30)
+    assert code == 0, log.read_text("utf-8")
+
+
+class Topics:
+    """Events on the topics, by the registry's ids."""
+
+    def __init__(self, settings: KafkaSettings, codec: Codec) -> None:
+        self._kafka = settings
+        self._codec = codec
+
+    def read(self, kind: type[E]) -> list[E]:
+        """Return all events of a class."""
+        messages = kafka_reading.read_all(self._kafka, [home_of(kind).name])
+        return [self._codec.decode(message.value() or b"", kind) for message in messages]
+
+    def status(self) -> dict[str, str]:
+        """Return what was last said of each node."""
+        return {event.node: event.status for event in self.read(NodeReported)}
+
+    def done(self, kind: str) -> list[ActionTaken]:
+        """Return the deeds of a kind that were done."""
+        actions = self.read(ActionTaken)
+        return [action for action in actions if (action.kind, action.status) == (kind, "done")]
+
+    def send(self, *events: Event) -> None:
+        """Send events, and wait for the broker."""
+        producer = kafka.producer(self._kafka)
+        for event in events:
+            key = key_of(event).encode()
+            producer.produce(topic_of(event), self._codec.encode(event), key=key)
+        assert producer.flush(10) == 0
+
+
+def placed(node: str) -> tuple[ServiceRegistered, PlacementDecided]:
+    """Return a service and its placement on a node."""
+    service = replace(
+        example(ServiceRegistered), service="digits", app="app", artifact="file:///nowhere.onnx"
+    )
+    assignment = replace(example(Assignment), node=node, instance=f"digits.{node}")
+    decided = replace(
+        example(PlacementDecided),
+        service="digits",
+        app="app",
+        status="placed",
+        replicas=1,
+        generation=1,
+        assignments=(assignment,),
+    )
+    return service, decided
+
+
+def workers_of(parent: int) -> list[psutil.Process]:
+    """Return the worker processes that a process has started."""
+    return [p for p in psutil.Process(parent).children() if "--worker" in p.cmdline()]
+
+
+def ended(process: psutil.Process) -> bool:
+    """Return whether a process is no more, or is kept as a zombie by whoever inherited it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_placements_start_workers_and_a_signal_ends_everything(
+    world: KafkaWorld, topics: Topics
+) -> None:
+    arguments = ("-m", "faust", "-A", "streams.apps.control", "worker")
+    with process(world, "control", *arguments) as control:
+        wait_until(lambda: topics.status() == {"left": "ready", "right": "ready"})
+        topics.send(*placed("left"))
+        wait_until(lambda: len(topics.done("worker.start")) == 1)
+        (worker,) = workers_of(control.pid)
+        assert "left-1" in worker.cmdline()
+    assert topics.status() == {"left": "unknown", "right": "unknown"}
+    assert ended(worker)
+    log = (world.settings.data_dir / "control.log").read_text("utf-8")
+    assert "actuate.worker.start" in log
+    assert "Traceback" not in log
+    assert (world.settings.data_dir / "logs" / "left-1.log").exists()
+
+
+def test_a_killed_actuator_takes_its_workers_along(world: KafkaWorld, topics: Topics) -> None:
+    log = (world.settings.data_dir / "actuate.log").open("ab")
+    command = [sys.executable, "-m", "streams.cli", "run", "actuate"]
+    with log:
+        control = subprocess.Popen(command, env=environment(world.settings), stdout=log, stderr=log)
+    try:
+        topics.send(*placed("right"))
+        wait_until(lambda: len(topics.done("worker.start")) == 1)
+        (worker,) = workers_of(control.pid)
+    finally:
+        control.kill()
+        control.wait()
+    wait_until(lambda: ended(worker))
