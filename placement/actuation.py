@@ -149,7 +149,9 @@ class Actuation:
     ) -> dict[str, list[PlacementDecided]]:
         """Return the placements per own node that may be carried out; refusals become events."""
         wanted: dict[str, list[PlacementDecided]] = {}
-        for service, told in sorted(catalogue.of(PlacementDecided).items()):
+        placements = catalogue.of(PlacementDecided)
+        self._newest = {s: decided for s, decided in self._newest.items() if s in placements}
+        for service, told in sorted(placements.items()):
             decided = self._valid(now_ms, told, events)
             nodes = [a.node for a in decided.assignments if a.node in self._slots]
             if not nodes:

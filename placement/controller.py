@@ -6,8 +6,8 @@ instance for all. Decisions of a service have rising generations; nothing is sai
 changes. The algorithm is that of the policy for `place` (placement.scores.ALGORITHMS), and in
 mode `observe` nothing is decided.
 
-Bounds: one entry per service that was ever asked for and is registered or still runs; the ids of
-the last 256 requests.
+Bounds: one entry per service that is registered and was ever asked for, or that is asked for; the
+ids of the last 256 requests.
 """
 
 from collections.abc import Collection, Sequence
@@ -82,20 +82,19 @@ class Place:
 
     def _adopt(self, catalogue: Catalogue) -> None:
         """Go on from newer decisions of the catalogue; let go of what is retired and removed."""
-        registered = catalogue.of(ServiceRegistered)
         for service, decided in catalogue.of(PlacementDecided).items():
             known = self._services.get(service)
-            over = decided.status == "retired" and service not in registered
             if known is None:
-                if not over:
-                    self._services[service] = state_of(decided)
+                self._services[service] = state_of(decided)
             elif known.generation < decided.generation:
                 newer = state_of(decided)
                 if not known.answered:
                     newer.replicas, newer.reason = known.replicas, known.reason
                     newer.request, newer.answered = known.request, False
                 self._services[service] = newer
-            elif over and not known.replicas and known.generation == decided.generation:
+        registered = catalogue.of(ServiceRegistered)
+        for service, state in list(self._services.items()):
+            if service not in registered and not state.replicas and state.answered:
                 del self._services[service]
 
     def _apply(self, request: PlacementRequested, catalogue: Catalogue) -> set[str]:

@@ -125,11 +125,18 @@ class Steps:
             self._announce(choice.best, choice, first_words(choice), self.view.causes)
 
     def _lost(self) -> tuple[str, ...]:
+        """Return members that failed, and those that were removed once the catalogue is quiet."""
         there = {service.service for service in usable(self.state, self.view)}
-        return tuple(service for service in self.state.services if service not in there)
+        registered = {service.service for service in self.view.services}
+        settled = self._settled()
+        return tuple(
+            service
+            for service in self.state.services
+            if service not in there and (settled or service in registered)
+        )
 
     def _replace(self) -> None:
-        """Select at once when a member is gone or cannot run: there is no time for a trial."""
+        """Select without a trial when a member is gone or cannot run: there is no time for one."""
         lost = ", ".join(self._lost())
         reason = f"{lost} can no longer serve: removed, or failed on every node"
         choice = choose(self.state, self.view, self.state.since, self.params.known)

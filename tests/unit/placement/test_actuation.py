@@ -210,6 +210,17 @@ def test_an_older_generation_is_refused_once_and_the_newer_one_stays_in_force() 
     assert "generation 5" in refused.reason
 
 
+def test_after_a_removal_generations_may_begin_anew() -> None:
+    machine = Machine(Actuation(NODES))
+    newer = world.decided("s", ["b"], 5)
+    catalogue = world.catalogue_of([newer], placed(("s", "a")))
+    machine.turn(T0, catalogue)
+    gone = world.without(catalogue, newer)
+    machine.turn(T0 + 1, gone)
+    machine.turn(T0 + 2, world.catalogue_of([world.decided("s", ["a"], 1)], gone))
+    assert machine.done == [StartWorker("b", "b-1"), StartWorker("a", "a-1")]
+
+
 def test_heartbeats_come_at_their_interval_and_tell_the_capacity() -> None:
     machine = Machine(Actuation(NODES))
     for after in range(0, 3000, 100):

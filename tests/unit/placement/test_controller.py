@@ -182,6 +182,20 @@ def test_generations_go_on_after_a_service_was_retired_removed_and_registered_ag
     assert again.generation == 3
 
 
+def test_what_is_removed_is_retired_and_forgotten() -> None:
+    control = pair()
+    placed = control.ask(request(s=1))
+    control.look(*placed)
+    control.catalogue = world.without(control.catalogue, world.service("s"))
+    (retired,) = control.ask(request(2, s=0))
+    assert retired.status == "retired"
+    control.catalogue = world.without(control.catalogue, placed[0])
+    control.look()
+    control.look(world.service("s"))
+    (again,) = control.ask(request(3, s=1))
+    assert again.generation == 1
+
+
 def test_in_mode_observe_nothing_is_decided_until_it_is_left() -> None:
     control = pair()
     control.look(world.policy("place", "observe"))

@@ -202,12 +202,15 @@ def test_a_violation_that_is_cleared_in_the_cool_down_begins_nothing() -> None:
     assert len(world.ensembles) == generations
 
 
-def test_a_member_that_is_removed_is_replaced_at_once() -> None:
+def test_a_member_that_is_removed_is_replaced_without_a_trial() -> None:
     world = started()
     gone = world.members[0]
     world.remove(c.service(gone))
     world.register(c.application([name for name in c.DECLARED if name != gone]))
     world.second()
+    assert len(world.ensembles) == 1
+    world.second()
+    assert world.shadows == ()
     assert gone not in world.members
     assert world.members
     assert world.demands[gone] == 0
