@@ -1,0 +1,40 @@
+"""Model files: where they are, and that they are what a registration says."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from streams.errors import RegistrationError
+
+_BLOCK = 1 << 20
+
+
+def located(artifact: str, digest: str | None) -> tuple[str, str]:
+    """Return the URI and the SHA-256 of a model file.
+
+    A path or file:// URI must be a file that is not empty; elsewhere the digest must be given.
+    Raises RegistrationError.
+    """
+    split = urlsplit(artifact)
+    if split.scheme not in ("", "file"):
+        if not digest:
+            raise RegistrationError(f"artifact {artifact}: give its SHA-256 with --digest")
+        return artifact, digest
+    path = Path(unquote(split.path) if split.scheme else artifact)
+    if not path.is_file():
+        raise RegistrationError(f"artifact {artifact}: there is no such file")
+    found = sha256(path)
+    if digest and digest.lower() != found:
+        raise RegistrationError(f"artifact {artifact}: its SHA-256 is {found}, not {digest}")
+    if path.stat().st_size == 0:
+        raise RegistrationError(f"artifact {artifact}: the file is empty")
+    return path.resolve().as_uri(), found
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

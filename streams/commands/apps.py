@@ -1,0 +1,192 @@
+"""`weir apps`: applications, from their registration to their end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.commands.nouns import (
+    AsJson,
+    add_looking,
+    given,
+    opened,
+    quiet_settings,
+    send_changed,
+    table_of,
+)
+
+if TYPE_CHECKING:
+    from schemas.registrations import ApplicationRegistered
+    from workers.settings import Identity, Settings
+
+app = typer.Typer(no_args_is_help=True)
+COLUMNS = ("app", "run", "owner", "stages", "services", "id")
+RETIRE_S = 8.0
+
+
+@app.command()
+def register(
+    name: Annotated[str | None, typer.Argument(help="The application's name.")] = None,
+    *,
+    run: Annotated[str | None, typer.Option(help="Run or experiment.")] = None,
+    user: Annotated[str | None, typer.Option(help="On whose behalf it runs.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="stage=service,service in order; repeat.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="key=value; repeat.")] = None,
+    instances: Annotated[int, typer.Option(min=1, help="Identities a service.")] = 1,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Write the configuration of each probe there.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="The same as TOML; options win.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register an application and give it, its stages, services and instances their ids.
+
+    The ids depend on application and run alone: registering again changes nothing. The file may
+    hold [[stages]] and, to register them at once, [[services]], [[contracts]] and [[consumers]].
+    """
+    from streams import registration
+
+    settings = quiet_settings()
+    plain = table_of(file)
+    others = {kind: plain.pop(kind, []) for kind in ("services", "contracts", "consumers")}
+    stages = [
+        {"stage": key, "services": [each for each in value.split(",") if each]}
+        for key, value in registration.pairs(stage or (), "stage").items()
+    ]
+    told = given(app=name, run=run, user=user, owner=owner, stages=stages)
+    if tag:
+        told["tags"] = registration.pairs(tag, "tag")
+    event, changed = _send(_identified(settings) | plain | told, others, settings)
+    identities = registration.identities(event, instances)
+    _show(event, changed, identities, _files(output_dir, identities, settings), as_json=as_json)
+
+
+def _identified(settings: "Settings") -> dict[str, Any]:
+    """Return what the settings, and so WEIR_IDENTITY__ variables, say of the application."""
+    identity = settings.identity
+    return {
+        key: value
+        for key, value in (("app", identity.app), ("run", identity.run), ("user", identity.user))
+        if value
+    }
+
+
+def _send(
+    plain: dict[str, Any], others: dict[str, list[dict[str, Any]]], settings: "Settings"
+) -> tuple["ApplicationRegistered", list[str]]:
+    """Check everything, then send what is new: services first, the application last."""
+    from schemas.registrations import MetricDefined
+    from schemas.topics import key_of
+    from streams import registration
+    from streams.commands.services import built
+    from streams.entries import Entries
+    from workers.clock import wall_ms
+
+    now_ms = wall_ms()
+    event = registration.application(plain, now_ms)
+    own = {"app": event.app}
+    with Entries(settings) as entries:
+        defined = registration.metrics_defined(entries.catalogue(MetricDefined))
+        events = [
+            *(registration.consumer(each, now_ms) for each in others["consumers"]),
+            *(built(own | each, event.run) for each in others["services"]),
+            *(registration.contract(own | each, defined, now_ms) for each in others["contracts"]),
+            event,
+        ]
+        sent = [each for each in events if send_changed(entries, each, key_of(each))]
+    return event, [key_of(each) for each in sent]
+
+
+def _files(folder: Path | None, identities: list["Identity"], settings: "Settings") -> list[str]:
+    from streams import probe_files
+
+    return [str(p) for p in probe_files.write(folder, identities, settings)] if folder else []
+
+
+def _show(
+    event: "ApplicationRegistered",
+    changed: list[str],
+    identities: list["Identity"],
+    files: list[str],
+    *,
+    as_json: bool,
+) -> None:
+    from streams.commands.output import show_outcome
+
+    instances = [identity.model_dump() for identity in identities]
+    outcome = {
+        "app": event.app,
+        "app_id": event.app_id,
+        "run": event.run,
+        "stages": {stage.stage: stage.stage_id for stage in event.stages},
+        "instances": instances,
+        "changed": changed,
+        "files": files,
+    }
+    done = "registered" if changed else "already registered"
+    told = [
+        f"{done}: application {event.app} {event.app_id}",
+        *(f"  stage {stage.stage} {stage.stage_id}" for stage in event.stages),
+        *(f"  instance {each.instance}" for each in identities if each.instance),
+        *(f"  wrote {file}" for file in files),
+    ]
+    show_outcome(outcome, "\n".join(told), as_json=as_json)
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="The application's name.")]) -> None:
+    """End an application and what belongs to it: services, contracts, ensemble, placements.
+
+    Its workers are retired first; its history stays in SQL.
+    """
+    from schemas.decisions import EnsembleSelected, PlacementDecided
+    from schemas.registrations import (
+        ApplicationRegistered,
+        ContractRegistered,
+        ServiceRegistered,
+    )
+    from streams import registration
+    from workers.clock import wall_ms
+
+    kinds = (
+        ApplicationRegistered,
+        ServiceRegistered,
+        ContractRegistered,
+        EnsembleSelected,
+        PlacementDecided,
+    )
+    with opened() as entries, entries.follow(*kinds) as reader:
+        ending = registration.removal(name, reader.current(), wall_ms())
+        entries.send([ending.request])
+        _await_retired(reader, ending.services)
+        for kind, key in ending.tombstones:
+            entries.remove(kind, key)
+        entries.flush()
+    typer.echo(f"removed application {name} and {len(ending.tombstones) - 1} entries of it")
+
+
+def _await_retired(reader: Any, services: tuple[str, ...]) -> None:
+    """Wait until every placement is retired; without a planner there is nothing to wait for."""
+    import time
+
+    from schemas.decisions import PlacementDecided
+
+    patience = time.monotonic() + RETIRE_S
+    while time.monotonic() < patience:
+        placed = reader.current().of(PlacementDecided)
+        if all(placed[name].replicas == 0 for name in services if name in placed):
+            return
+        time.sleep(0.05)
+    typer.echo("weir: placement did not answer; its decisions are removed as they are", err=True)
+
+
+def _row(entry: Any, _: int) -> tuple[Any, ...]:
+    services = [name for stage in entry.stages for name in stage.services]
+    stages = [stage.stage for stage in entry.stages]
+    return (entry.app, entry.run, entry.owner, stages, services, entry.app_id)
+
+
+add_looking(app, "ApplicationRegistered", "application", COLUMNS, _row)

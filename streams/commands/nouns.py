@@ -1,0 +1,120 @@
+"""The verbs that every noun of the catalogue has: list and get, and remove where one may."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from schemas.base import Event
+    from streams.entries import Entries
+    from workers.settings import Settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Row = Callable[[Any, int], Sequence[Any]]
+"""From an entry and the time, ms since the epoch, to the cells of its row."""
+
+
+def add_looking(app: typer.Typer, record: str, noun: str, columns: Sequence[str], row: Row) -> None:
+    """Give a noun the verbs list and get; `record` names the event class of its entries."""
+
+    def list_(*, as_json: AsJson = False) -> None:
+        from streams.commands.output import show_rows
+        from workers.clock import wall_ms
+
+        now_ms = wall_ms()
+        found = _entries(record)
+        show_rows(columns, (row(found[key], now_ms) for key in sorted(found)), as_json=as_json)
+
+    def get(name: str, *, as_json: AsJson = False) -> None:  # noqa: ARG001 - always JSON
+        from streams.commands.output import show_event
+        from streams.registration import unknown
+
+        found = _entries(record)
+        if name not in found:
+            raise unknown(noun, name, found)
+        show_event(found[name])
+
+    app.command("list", help=f"List every {noun}.")(list_)
+    app.command("get", help=f"Show all that is known of one {noun}, as JSON.")(get)
+
+
+def add_removing(app: typer.Typer, record: str, noun: str) -> None:
+    """Give a noun the verb remove, a tombstone."""
+
+    def remove(name: str) -> None:
+        from schemas.events import event_named
+        from streams.registration import unknown
+
+        kind = event_named(record)
+        with opened() as entries:
+            found = entries.of(kind)
+            if name not in found:
+                raise unknown(noun, name, found)
+            entries.remove(kind, name)
+            entries.flush()
+        typer.echo(f"removed {noun} {name}")
+
+    app.command("remove", help=f"Remove a {noun}; its history stays in SQL.")(remove)
+
+
+def _entries(record: str) -> Any:
+    from schemas.events import event_named
+
+    with opened() as entries:
+        return entries.of(event_named(record))
+
+
+def opened() -> "Entries":
+    """Return the catalogue of the stack that runs, or of the one that is configured."""
+    from streams.entries import Entries
+
+    return Entries(quiet_settings())
+
+
+def quiet_settings() -> "Settings":
+    """Return the settings in force; libraries log nothing, because errors are told in one line.
+
+    At log level DEBUG they do.
+    """
+    from streams.running import settings_of_running
+    from workers import telemetry
+
+    settings = settings_of_running()
+    telemetry.configure("DEBUG" if settings.log_level.upper() == "DEBUG" else "CRITICAL")
+    return settings
+
+
+def table_of(file: Path | None) -> dict[str, Any]:
+    """Return what a TOML file says; nothing when there is no file.
+
+    Raises RegistrationError when it cannot be read.
+    """
+    import tomllib
+
+    from streams.errors import RegistrationError
+
+    if file is None:
+        return {}
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise RegistrationError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise RegistrationError(f"{file} is no TOML: {error}") from error
+    return content
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Return the options that were given: neither None nor an empty list."""
+    return {key: value for key, value in values.items() if value is not None and value != []}
+
+
+def send_changed(entries: "Entries", event: "Event", key: str) -> bool:
+    """Send a registration unless the same one stands already; return whether it was sent."""
+    known = entries.of(type(event)).get(key)
+    if known is not None and getattr(known, "event_id", "") == getattr(event, "event_id", None):
+        return False
+    entries.send([event])
+    return True

@@ -1,0 +1,105 @@
+"""Reading and writing catalogue entries from commands: one connection each, acknowledged."""
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from schemas import topics
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from workers import kafka
+from workers.catalogue import CatalogueReader
+from workers.errors import KafkaUnavailable
+from workers.registry import Registry
+from workers.settings import Settings
+
+E = TypeVar("E", bound=Event)
+CONNECT_S = 5.0
+SEND_S = 30.0
+
+
+class Entries:
+    """The catalogue and the topics, as commands use them; a context manager.
+
+    Making it raises KafkaUnavailable when no broker answers within 5 s.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        kafka.cluster_id(settings.kafka, CONNECT_S)
+        self._registry = Registry(settings.registry)
+        self._codec = self._registry.codec()
+        self._producer = kafka.producer(settings.kafka)
+        self._lost: list[str] = []
+
+    def catalogue(self, *kinds: type[Event]) -> Catalogue:
+        """Return the entries of some classes, read to the end now.
+
+        Raises KafkaUnavailable or RegistryUnavailable.
+        """
+        with CatalogueReader(self._settings.kafka, self._codec, kinds) as reader:
+            return reader.current()
+
+    def of(self, kind: type[E]) -> Mapping[str, E]:
+        """Return all entries of one class by key."""
+        return self.catalogue(kind).of(kind)
+
+    def follow(self, *kinds: type[Event]) -> CatalogueReader:
+        """Return a reader that keeps up with the entries of some classes; not started yet."""
+        return CatalogueReader(self._settings.kafka, self._codec, kinds)
+
+    def add(self, event: Event, topic: str | None = None) -> None:
+        """Hand an event to the producer; `flush` makes it safe.
+
+        Raises EncodeError when a value does not fit, KafkaUnavailable when an earlier one is lost.
+        """
+        value = self._codec.encode(event)
+        self._produce(topic or topics.topic_of(event), topics.key_of(event), value)
+
+    def remove(self, kind: type[Event], key: str) -> None:
+        """Hand a tombstone to the producer."""
+        self._produce(topics.home_of(kind).name, key, None)
+
+    def send(self, events: Iterable[Event]) -> None:
+        """Return when the broker has all events. Raises as `add` and `flush`."""
+        for event in events:
+            self.add(event)
+        self.flush()
+
+    def flush(self) -> None:
+        """Return when the broker has everything. Raises KafkaUnavailable when it has not."""
+        left = self._producer.flush(SEND_S)
+        if left:
+            self._lost.append(f"no answer within {SEND_S:.0f} s")
+        self._check()
+
+    def _produce(self, topic: str, key: str, value: bytes | None) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key.encode(), on_delivery=self._delivered)
+            except BufferError:
+                self._producer.poll(0.1)
+                self._check()
+            else:
+                self._producer.poll(0)
+                return
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self._lost.append(str(error))
+
+    def _check(self) -> None:
+        if self._lost:
+            where = self._settings.kafka.bootstrap
+            raise KafkaUnavailable(f"Kafka at {where} did not take an event: {self._lost[0]}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._registry.close()

@@ -1,0 +1,274 @@
+"""What a registration becomes: events with stable ids, checked before they are sent. Pure.
+
+Ids depend on application, run and names alone, so that registering again changes nothing: an
+event whose content is the same has the same `event_id`.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from processors import vocabulary
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.decisions import (
+    EnsembleSelected,
+    PlacementDecided,
+    PlacementRequested,
+    ServiceDemand,
+)
+from schemas.errors import InvalidEvent
+from schemas.identity import stable_id
+from schemas.registrations import (
+    ApplicationRegistered,
+    Clause,
+    ConsumerRegistered,
+    ContractRegistered,
+    MetricDefined,
+    ServiceRegistered,
+)
+from streams.errors import RegistrationError
+from streams.plain_events import build
+from workers.settings import Identity
+
+E = TypeVar("E", bound=Event)
+Plain = Mapping[str, Any]
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+STATISTICS = ("mean", "min", "max", "p50", "p90", "p95", "p99", "count")
+OPERATORS = ("<", "<=", ">", ">=")
+OBJECTIVES = ("accuracy", "latency", "cost", "energy", "confidence")
+_CLAUSE = re.compile(
+    rf"(?:(?P<name>[\w-]+)\s*:\s*)?(?P<metric>[\w.]+?)(?:\.(?P<statistic>{'|'.join(STATISTICS)}))?"
+    r"\s*(?P<operator><=|>=|<|>)\s*(?P<threshold>[-+0-9.eE]+)\s+over\s+(?P<size>\d+)\s*"
+    r"(?P<unit>ms|s|m|h)"
+)
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What ends an application: the demand that its services stop, then tombstones."""
+
+    request: PlacementRequested
+    services: tuple[str, ...]
+    tombstones: tuple[tuple[type[Event], str], ...]
+
+
+def application(plain: Plain, now_ms: int) -> ApplicationRegistered:
+    """Return the registration of an application; stages need no ids, they get them.
+
+    Raises RegistrationError for names that cannot be used and stages that make no graph.
+    """
+    app, run = _name(plain, "app"), str(plain.get("run") or "default")
+    stages = [
+        {**stage, "stage_id": stable_id("stage", app, run, str(stage.get("stage")))}
+        for stage in plain.get("stages", ())
+    ]
+    owner = plain.get("owner") or plain.get("user") or ""
+    made = _built(
+        ApplicationRegistered,
+        {"user": "", **plain, "owner": owner, "run": run, "stages": stages},
+        now_ms,
+        app_id=stable_id("app", app, run),
+    )
+    _check_stages(made)
+    return made
+
+
+def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
+    """Return the registration of a service of an application and run."""
+    name, app = _name(plain, "service"), _name(plain, "app")
+    defaults = {"image": "", "model": name, "format": "onnx", "cpu_milli": 100, "memory_mib": 64}
+    identity = stable_id("service", app, run, name)
+    made = _built(ServiceRegistered, {**defaults, **plain}, now_ms, service_id=identity)
+    for field in ("cpu_milli", "memory_mib", "replicas"):
+        if getattr(made, field) < 1:
+            raise RegistrationError(f"service {name}: {field} must be at least 1")
+    if made.accuracy is not None and not 0 <= made.accuracy <= 1:
+        raise RegistrationError(f"service {name}: accuracy must be between 0 and 1")
+    return made
+
+
+def consumer(plain: Plain, now_ms: int) -> ConsumerRegistered:
+    """Return the registration of a consumer."""
+    _name(plain, "consumer")
+    return _built(ConsumerRegistered, plain, now_ms)
+
+
+def contract(plain: Plain, defined: Collection[str], now_ms: int) -> ContractRegistered:
+    """Return the registration of a contract; `defined` are the metrics of MetricDefined.
+
+    Raises RegistrationError for a clause that nothing could ever answer.
+    """
+    name = _name(plain, "contract")
+    made = _built(
+        ContractRegistered, {"owner": plain.get("consumer", ""), "consumer": "", **plain}, now_ms
+    )
+    if not made.clauses:
+        raise RegistrationError(f"contract {name}: it needs at least one clause")
+    for clause in made.clauses:
+        _check_clause(name, clause, defined)
+    for weight in made.weights:
+        _one_of(f"contract {name}: objective", weight.objective, OBJECTIVES)
+    return made
+
+
+def clause(text: str) -> dict[str, Any]:
+    """Return a clause written as `[name:] metric[.statistic] >= 0.9 over 10s`.
+
+    Raises RegistrationError when it is written otherwise.
+    """
+    found = _CLAUSE.fullmatch(text.strip())
+    try:
+        threshold = float(found["threshold"]) if found else 0.0
+    except ValueError:
+        found = None
+    if found is None:
+        raise RegistrationError(
+            f"clause {text!r}: write [name:] metric[.statistic] < | <= | > | >= number over 10s"
+        )
+    return {
+        "name": found["name"] or found["metric"],
+        "metric": found["metric"],
+        "statistic": found["statistic"] or "mean",
+        "operator": found["operator"],
+        "threshold": threshold,
+        "window_ms": int(found["size"]) * _MILLISECONDS[found["unit"]],
+    }
+
+
+def pairs(texts: Iterable[str], what: str) -> dict[str, str]:
+    """Return `key=value` texts as a table. Raises RegistrationError for one without '='."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise RegistrationError(f"{what} {text!r}: write name=value")
+        found[key] = value
+    return found
+
+
+def number(text: str, what: str) -> float:
+    """Return a number. Raises RegistrationError when the text is none."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise RegistrationError(f"{what}: {text!r} is no number") from error
+
+
+def metrics_defined(catalogue: Catalogue) -> frozenset[str]:
+    """Return the metrics that applications have declared."""
+    return frozenset(entry.metric for entry in catalogue.of(MetricDefined).values())
+
+
+def identities(app: ApplicationRegistered, instances: int) -> list[Identity]:
+    """Return who may report for an application: each instance of each service of its stages.
+
+    Stages without services, and applications without stages, have one identity themselves.
+    """
+    whole = Identity(app=app.app, run=app.run, user=app.user)
+    found = []
+    for stage in app.stages:
+        part = whole.model_copy(update={"stage": stage.stage})
+        if not stage.services:
+            found.append(part)
+        for name in stage.services:
+            for number in range(instances):
+                unique = stable_id("instance", app.app, app.run, stage.stage, name, number)
+                instance = f"{name}.{unique[:12]}"
+                found.append(part.model_copy(update={"service": name, "instance": instance}))
+    return found or [whole]
+
+
+def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
+    """Return what ends an application and all that belongs to it.
+
+    Raises RegistrationError when there is no such application.
+    """
+    registered = catalogue.get(ApplicationRegistered, app)
+    if registered is None:
+        raise unknown("application", app, catalogue.of(ApplicationRegistered))
+    services = sorted(k for k, v in catalogue.of(ServiceRegistered).items() if v.app == app)
+    placed = sorted(k for k, v in catalogue.of(PlacementDecided).items() if v.app == app)
+    promised = sorted(k for k, v in catalogue.of(ContractRegistered).items() if v.app == app)
+    chosen = [app] if catalogue.get(EnsembleSelected, app) else []
+    stopping = tuple(sorted({*services, *placed}))
+    request = PlacementRequested(
+        event_id=stable_id("removal", registered.event_id, now_ms),
+        kind="removal",
+        subject=app,
+        app=app,
+        demands=tuple(ServiceDemand(service=name, replicas=0) for name in stopping),
+        reason=f"application {app} was removed",
+        requested_at=now_ms,
+        causes=(registered.event_id,),
+    )
+    kinds: tuple[tuple[type[Event], Sequence[str]], ...] = (
+        (EnsembleSelected, chosen),
+        (ContractRegistered, promised),
+        (PlacementDecided, placed),
+        (ServiceRegistered, services),
+        (ApplicationRegistered, [app]),
+    )
+    tombstones = tuple((kind, name) for kind, names in kinds for name in names)
+    return Removal(request, stopping, tombstones)
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> RegistrationError:
+    """Return the error for a name that nobody has, with the names that there are."""
+    listed = ", ".join(sorted(known)) or "none"
+    return RegistrationError(f"no {what} {name!r}; registered: {listed}")
+
+
+def _built(kind: type[E], plain: Plain, now_ms: int, **ids: str) -> E:
+    """Return the event with its ids; its `event_id` tells its content, not its time."""
+    given = dict(plain) | ids | {"registered_at": 0, "event_id": ""}
+    try:
+        made = build(kind, given)
+    except InvalidEvent as error:
+        raise RegistrationError(str(error)) from error
+    identity = stable_id("registered", kind.__name__, repr(made))
+    return replace(made, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]
+
+
+def _name(plain: Plain, field: str) -> str:
+    name = plain.get(field)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise RegistrationError(
+            f"{field} {name!r}: use up to 63 letters, digits, '.', '_' and '-', "
+            "with a letter or digit at both ends"
+        )
+    return name
+
+
+def _check_stages(app: ApplicationRegistered) -> None:
+    names = [_name({"stage": stage.stage}, "stage") for stage in app.stages]
+    if len(set(names)) != len(names):
+        raise RegistrationError(f"application {app.app}: stage names must differ: {names}")
+    for position, stage in enumerate(app.stages):
+        for source in stage.inputs:
+            _one_of(f"stage {stage.stage}: input from an earlier stage", source, names[:position])
+        for name in stage.services:
+            _name({"service": name}, "service")
+
+
+def _check_clause(contract_name: str, clause: Clause, defined: Collection[str]) -> None:
+    where = f"contract {contract_name}, clause {clause.name!r}"
+    if not vocabulary.known(clause.metric, defined):
+        raise RegistrationError(
+            f"{where}: unknown metric {clause.metric!r}; known: {vocabulary.listing(defined)}; "
+            "declare others by a MetricDefined on weir.definitions"
+        )
+    _one_of(f"{where}: statistic", clause.statistic, STATISTICS)
+    _one_of(f"{where}: operator", clause.operator, OPERATORS)
+    if clause.window_ms < 1 or clause.min_count < 1 or clause.tolerance < 0:
+        raise RegistrationError(
+            f"{where}: window_ms and min_count must be at least 1, tolerance at least 0"
+        )
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    listed = tuple(known)
+    if value not in listed:
+        raise RegistrationError(f"{what}: {value!r} is none of {', '.join(listed) or 'none'}")
