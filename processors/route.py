@@ -42,6 +42,7 @@ from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
     InstanceReported,
+    NodeReported,
     ServiceRegistered,
 )
 from schemas.topics import PARTITIONS
@@ -86,6 +87,7 @@ def spec(params: RouteParams = RouteParams()) -> Spec:
             ApplicationRegistered,
             ServiceRegistered,
             InstanceReported,
+            NodeReported,
             ConsumerRegistered,
             EnsembleSelected,
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from processors.routing_state import Estimate
 from schemas.catalogue import Catalogue
-from schemas.registrations import InstanceReported, ServiceRegistered
+from schemas.registrations import InstanceReported, NodeReported, ServiceRegistered
 
 _NONE: tuple[InstanceReported, ...] = ()
 
@@ -37,12 +37,15 @@ class Instances:
         self._services: Mapping[str, ServiceRegistered] = {}
         self._by_service: dict[str, tuple[InstanceReported, ...]] = {}
         self._reported: dict[str, tuple[int, float]] = {}
+        self._failed: frozenset[str] = frozenset()
         self._sent: dict[str, dict[str, _Sent]] = {}
         self._estimates: dict[str, float] = {}
 
     def refresh(self, catalogue: Catalogue) -> None:
         """Take over the catalogue, when its instances changed."""
         self._services = catalogue.of(ServiceRegistered)
+        nodes = catalogue.of(NodeReported).values()
+        self._failed = frozenset(node.node for node in nodes if node.status == "failed")
         found = catalogue.of(InstanceReported)
         if found is self._seen:
             return
@@ -60,7 +63,7 @@ class Instances:
     def is_live(self, place: str, service: str, now_ms: int) -> bool:
         """Tell whether this incarnation of an instance takes tasks now."""
         return any(
-            place_of(instance) == place and _ready(instance, now_ms)
+            place_of(instance) == place and self._ready(instance, now_ms)
             for instance in self._by_service.get(service, _NONE)
         )
 
@@ -74,7 +77,7 @@ class Instances:
         candidates = [
             instance
             for instance in self._by_service.get(service, _NONE)
-            if _ready(instance, now_ms) and place_of(instance) not in tried
+            if self._ready(instance, now_ms) and place_of(instance) not in tried
         ]
         if len(candidates) < 2:
             return candidates[0] if candidates else None
@@ -123,6 +126,10 @@ class Instances:
         known = self._estimates.get(instance, execution_ms)
         self._estimates[instance] = known + self._smoothing * (execution_ms - known)
 
+    def _ready(self, instance: InstanceReported, now_ms: int) -> bool:
+        alive = instance.health == "ready" and instance.expires_at > now_ms
+        return alive and instance.node not in self._failed
+
     def forget_removed(self) -> None:
         """Drop the estimates of instances that left the catalogue."""
         seen = self._seen or {}
@@ -139,7 +146,3 @@ class Instances:
         self._estimates = {entry.instance: entry.execution_ms for entry in estimates}
         self._sent = {}
         self._seen = None
-
-
-def _ready(instance: InstanceReported, now_ms: int) -> bool:
-    return instance.health == "ready" and instance.expires_at > now_ms

@@ -18,6 +18,7 @@ from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
     InstanceReported,
+    NodeReported,
     ServiceRegistered,
     Stage,
 )
@@ -87,6 +88,19 @@ def instance(
         queue_ms=queue_ms,
         heartbeat=heartbeat,
         expires_at=heartbeat + lives_ms,
+    )
+
+
+def node(name: str, status: str) -> Event:
+    return NodeReported(
+        node=name,
+        cpu_milli=1000,
+        memory_mib=1000,
+        architecture="amd64",
+        operating_system="linux",
+        status=status,
+        heartbeat=T0,
+        expires_at=T0 + 5_000,
     )
 
 

@@ -144,6 +144,13 @@ def test_an_instance_that_drains_is_left() -> None:
     assert [t.instance for t in tasks(world.step(60))] == ["c.n5"]
 
 
+def test_the_instances_of_a_failed_node_are_left() -> None:
+    world = World(w.usual())
+    world.step(0, w.request())
+    world.learn(w.node("n2", "failed"), w.node("n1", "unknown"), w.instance("c", "n5"))
+    assert [t.instance for t in tasks(world.step(60))] == ["c.n5"]
+
+
 def test_a_restarted_worker_under_the_same_instance_is_asked_again() -> None:
     world = World(w.usual())
     world.step(0, w.request())

@@ -1,0 +1,203 @@
+"""From a request to its answer: client, route on the batch host, worker processes, probe."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from processors import route
+from schemas.decisions import EnsembleMember, EnsembleSelected
+from schemas.errors import InvalidEvent
+from schemas.inference import GroundTruth, InferenceRequest
+from schemas.observing import MetricReport
+from schemas.registrations import ApplicationRegistered, Stage
+from streams.embedded.broker import Broker
+from tests.embedded.conftest import Server
+from tests.embedded.worker_world import Surroundings, classifier, now, placement, service, until
+from workers.client import Client, NoAnswer, tensors
+from workers.host import BatchHost
+from workers.kafka_reading import read_all
+from workers.probe import NoIdentity, Probe
+from workers.settings import Identity, RegistrySettings, Settings
+
+SERVICES = ("sharp", "soft")
+IMAGE = tensors({"x": np.array([0, 5, 0], np.float32)})
+
+
+@pytest.fixture(scope="module")
+def world(
+    broker: Broker, registry: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Surroundings]:
+    made = Surroundings(
+        broker.bootstrap,
+        f"http://127.0.0.1:{registry.port}",
+        tmp_path_factory.mktemp("answers"),
+    )
+    folder = tmp_path_factory.mktemp("models")
+    made.send(*(service(name, classifier(folder / f"{name}.onnx")) for name in SERVICES))
+    made.send(*(placement(name, "one", "two", generation=9) for name in SERVICES))
+    made.send(_application(), _ensemble())
+    for node in ("one", "two"):
+        made.worker(node, f"{node}-1")
+    for node in ("one", "two"):
+        for name in SERVICES:
+            until(_ready(made, f"{name}.{node}", f"{node}-1"))
+    yield made
+    made.close()
+
+
+def _ready(world: Surroundings, instance: str, worker: str) -> Callable[[], bool]:
+    return lambda: world.health(instance, worker) == "ready"
+
+
+def _application() -> ApplicationRegistered:
+    stage = Stage(stage="classify", stage_id="s", services=SERVICES)
+    return ApplicationRegistered(
+        app="shapes",
+        app_id="shapes",
+        run="r",
+        user="u",
+        owner="o",
+        stages=(stage,),
+        registered_at=now(),
+        event_id="shapes",
+    )
+
+
+def _ensemble() -> EnsembleSelected:
+    return EnsembleSelected(
+        event_id="e1",
+        app="shapes",
+        contract="",
+        generation=1,
+        algorithm="test",
+        combine="weighted_vote",
+        members=tuple(EnsembleMember(service=n, weight=1.0, role="member") for n in SERVICES),
+        predicted_latency_ms=1.0,
+        predicted_accuracy=1.0,
+        predicted_cost=0.0,
+        score=1.0,
+        gap=0.0,
+        reason="test",
+        selected_at=now(),
+    )
+
+
+@pytest.fixture(scope="module")
+def router(world: Surroundings) -> Iterator[BatchHost]:
+    host = BatchHost(route.spec(), world.settings, codec=world.codec)
+    stop = threading.Event()
+    thread = threading.Thread(target=host.run, args=(stop,))
+    thread.start()
+    until(lambda: host.ready)
+    yield host
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def _request(number: int, deadline_ms: int = 5_000) -> InferenceRequest:
+    return InferenceRequest(
+        request_id=f"q{number}",
+        app="shapes",
+        created_at=now(),
+        deadline=now() + deadline_ms,
+        inputs=IMAGE,
+    )
+
+
+@pytest.mark.usefixtures("router")
+def test_a_request_is_answered_by_the_ensemble(world: Surroundings) -> None:
+    with Client(world.settings) as client:
+        answer = client.ask("shapes", IMAGE, deadline_ms=5_000)
+        assert (answer.label, answer.status, answer.confidence) == ("1", "complete", 1.0)
+        assert [member.status for member in answer.members] == ["ok", "ok"]
+        assert all(client.ask("shapes", IMAGE).deadline_met for _ in range(20))
+        unknown = client.ask("nobody", IMAGE)
+        assert unknown.status == "rejected"
+        with pytest.raises(InvalidEvent, match="at least one input"):
+            client.ask("shapes", ())
+        client.label("shapes", answer.request_id, "1")
+        assert client.flush()
+        assert client.acknowledged == 23
+    labels = [world.codec.decode(m.value() or b"", GroundTruth) for m in _all(world, "weir.labels")]
+    assert [label.label for label in labels] == ["1"]
+
+
+@pytest.mark.usefixtures("router")
+def test_a_killed_worker_costs_no_answer(world: Surroundings) -> None:
+    with Client(world.settings) as client:
+        futures = []
+        for number in range(150):
+            futures.append(client.submit(_request(number)))
+            if number == 60:
+                world.processes[0].kill()
+                world.processes[0].wait()
+            time.sleep(0.005)
+        again = client.submit(_request(3))
+        answers = [future.result(20) for future in futures]
+    assert [answer.status for answer in answers].count("complete") == 150
+    assert again.result().event_id == answers[3].event_id
+
+
+def test_a_client_says_when_nobody_answers(world: Surroundings) -> None:
+    with Client(world.settings) as client:
+        future = client.submit(_request(1_000, deadline_ms=100))
+    with pytest.raises(NoAnswer):
+        future.result(1)
+
+
+def test_a_probe_reports_metrics_and_itself(world: Surroundings) -> None:
+    identity = Identity(app="shapes", service="camera", instance="camera-1", run="r7")
+    settings = world.settings.model_copy(update={"identity": identity})
+    with Probe(settings, tags=("dark",), metadata={"lens": "wide"}) as probe:
+        probe.report("brightness", 0.5, unit="1")
+        probe.report("brightness", float("nan"))
+        probe.report("brightness", "very")  # type: ignore[arg-type]  # a mistake of the caller
+        probe.report("bri\udcffghtness", 1.0, event_time=now())
+
+        @probe.timer("capture")
+        def capture() -> None:
+            time.sleep(0.01)
+
+        capture()
+        until(lambda: "camera-1" in world.instances())
+    assert (probe.sent, probe.dropped, probe.refused) == (3, 0, 2)
+    metrics = [world.codec.decode(m.value() or b"", MetricReport) for m in _all(world)]
+    found = {m.metric: m for m in metrics if m.service == "camera"}
+    assert set(found) == {"brightness", "bri?ghtness", "capture"}
+    assert found["capture"].value >= 10
+    assert (found["capture"].unit, found["capture"].instance) == ("ms", "camera-1")
+    until(lambda: world.instances()["camera-1"].health == "stopped")
+    reported = world.instances()["camera-1"]
+    assert (reported.role, reported.tags, reported.run) == ("probe", ("dark",), "r7")
+    assert reported.metadata[0].value == "wide"
+
+
+def test_a_probe_never_blocks_its_caller(world: Surroundings) -> None:
+    with pytest.raises(NoIdentity):
+        Probe(world.settings)
+    nowhere = world.settings.model_copy(
+        update={
+            "identity": Identity(app="shapes"),
+            "registry": RegistrySettings(url="http://127.0.0.1:9"),
+        }
+    )
+    probe = _started(nowhere)
+    began = time.monotonic()
+    for _ in range(10_500):
+        probe.report("x", 1.0)
+    assert time.monotonic() - began < 2
+    assert probe.dropped >= 499
+    assert probe.sent == 0
+    probe.close(timeout_s=0.1)
+
+
+def _started(settings: Settings) -> Probe:
+    return Probe(settings)
+
+
+def _all(world: Surroundings, topic: str = "weir.metrics") -> Iterator[object]:
+    yield from read_all(world.settings.kafka, [topic])
