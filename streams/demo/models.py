@@ -68,7 +68,7 @@ PLAIN: dict[str, Builder] = {
     "naive-bayes": lambda _: GaussianNB(var_smoothing=1e-2),
     "discriminant": lambda _: LinearDiscriminantAnalysis(),
     "logistic": lambda _: make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)),
-    "perceptron": lambda seed: MLPClassifier((64,), max_iter=200, random_state=seed),
+    "perceptron": lambda seed: MLPClassifier((64,), max_iter=500, random_state=seed),
     "forest": lambda seed: RandomForestClassifier(50, random_state=seed),
 }
 AUGMENTED: dict[str, Builder] = {

@@ -31,7 +31,7 @@ WHERE r._cluster = {cluster:String} AND r.app = {app:String} ORDER BY at""")
 ENSEMBLES = _query("""
 SELECT toUnixTimestamp64Milli(selected_at) AS at, generation, reason,
        arraySort(arrayMap(m -> tupleElement(m, 'service'),
-                 arrayFilter(m -> tupleElement(m, 'role') = 'member', members))) AS members,
+                 arrayFilter(m -> tupleElement(m, 'role') = 'member', members))) AS voters,
        arraySort(arrayMap(m -> tupleElement(m, 'service'),
                  arrayFilter(m -> tupleElement(m, 'role') = 'shadow', members))) AS shadows
 FROM weir.ensembles FINAL WHERE $mine ORDER BY generation""")
@@ -117,7 +117,7 @@ def selections(ask: Ask, app: str) -> list[Selection]:
         Selection(
             at=row["at"],
             generation=row["generation"],
-            members=tuple(row["members"]),
+            members=tuple(row["voters"]),
             shadows=tuple(row["shadows"]),
             reason=row["reason"],
         )

@@ -2,32 +2,19 @@
 
 import html
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from streams.demo.queries import Rows
+from streams.demo.scenario import Outcome
 
 mpl.use("agg")
 COLOURS = {"drift": "#c0392b", "contract": "#e67e22", "ensemble": "#2471a3"}
 BIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What the report tells; instants in ms since the epoch."""
-
-    summary: dict[str, Any]
-    answers: Rows
-    decisions: Rows
-    services: Rows
-    started_at: int
-    corrupted_at: int | None
-
-
-def write(story: Story) -> str:
+def write(story: Outcome) -> str:
     """Return the report as self-contained HTML."""
     figures = [
         ("Accuracy over time", _accuracy(story)),
@@ -70,11 +57,11 @@ def _facts(summary: dict[str, Any]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _seconds(story: Story, at: int) -> float:
+def _seconds(story: Outcome, at: int) -> float:
     return (at - story.started_at) / 1000
 
 
-def _accuracy(story: Story) -> Figure:
+def _accuracy(story: Outcome) -> Figure:
     bins: dict[int, list[bool]] = {}
     for row in story.answers:
         if row["labelled"]:
@@ -98,7 +85,7 @@ def _accuracy(story: Story) -> Figure:
     return figure
 
 
-def _latency(story: Story) -> Figure:
+def _latency(story: Outcome) -> Figure:
     figure, axes = _figure(0.5 + 0.35 * max(3, len(story.services)))
     names = [f"{row['service']} on {row['node']}" for row in story.services]
     for share, colour in (("p99", "#d5d8dc"), ("p95", "#85929e"), ("p50", "#2e4053")):
@@ -109,7 +96,7 @@ def _latency(story: Story) -> Figure:
     return figure
 
 
-def _places(story: Story) -> Figure:
+def _places(story: Outcome) -> Figure:
     nodes = sorted({row["node"] for row in story.services})
     names = sorted({row["service"] for row in story.services})
     figure, axes = _figure(0.8 + 0.4 * max(2, len(nodes)))

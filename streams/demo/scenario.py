@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from schemas.catalogue import Catalogue
@@ -15,12 +14,11 @@ from streams.demo import application, models, queries, summary
 from streams.demo.live import Screen
 from streams.demo.traffic import Plan, Traffic
 from streams.embedded.stack import Stack
+from streams.entries import Entries
 from streams.errors import StreamsError
-from workers.catalogue import CatalogueReader
 from workers.clickhouse import connect
 from workers.client import Client
 from workers.kafka import cluster_id
-from workers.registry import Registry
 from workers.settings import Settings
 
 CORRUPT_SHARE = 0.36
@@ -58,29 +56,43 @@ class Outcome:
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The models of a seed, and the images that are asked about."""
+
+    models: list[models.Model]
+    pool: models.Pool
+
+
+def build(options: Options, settings: Settings, say: Say) -> Built:
+    """Train and export the models of the seed, unless the data directory holds them."""
+    folder = settings.data_dir.absolute() / "models"
+    return Built(*models.build(options.seed, folder, lambda name: say(f"training {name}")))
+
+
 def run(
-    stack: Stack, options: Options, say: Say, screen: Callable[[queries.Ask], Screen] | None
+    stack: Stack,
+    options: Options,
+    built: Built,
+    say: Say,
+    screen: Callable[[queries.Ask, str], Screen] | None,
 ) -> Outcome:
     """Carry the demonstration through on a stack that is ready.
 
     Raises DemoFailed when no ensemble serves in time.
     """
     started = time.monotonic()
-    built, pool = models.build(
-        options.seed, Path(stack.settings.data_dir) / "models", lambda name: say(f"training {name}")
-    )
     with ExitStack() as open_things:
         client = open_things.enter_context(Client(stack.settings))
         ask = _asker(stack.settings, open_things)
         run_id = f"seed-{options.seed}-{_now_ms()}"
-        for event in application.registrations(built, run_id, "demo", _now_ms()):
-            client.publish(event)
-        client.flush()
+        entries = open_things.enter_context(Entries(stack.settings))
+        entries.send(application.registrations(built.models, run_id, "demo", _now_ms()))
         say("waiting for the first ensemble to serve")
-        await_serving(stack.settings)
-        traffic = _send(options, pool, client, ask, screen)
+        await_serving(entries, stack)
+        traffic = _send(options, built.pool, client, ask, screen)
         say("waiting for the last answers to reach SQL")
-        _settle(ask, client.acknowledged)
+        _settle(ask, traffic.sent)
         return _outcome(ask, options, traffic, time.monotonic() - started)
 
 
@@ -89,7 +101,7 @@ def _send(
     pool: models.Pool,
     client: Client,
     ask: queries.Ask,
-    screen: Callable[[queries.Ask], Screen] | None,
+    screen: Callable[[queries.Ask, str], Screen] | None,
 ) -> Traffic:
     plan = Plan(
         app=application.APP,
@@ -106,26 +118,26 @@ def _send(
     if screen is None:
         traffic.run(stop, lambda _: None)
     else:
-        with screen(ask) as shown:
+        with screen(ask, application.APP) as shown:
             traffic.run(stop, shown.tick)
-    client.flush()
+    if not client.flush() or client.undelivered:
+        raise DemoFailed(f"the broker did not take {client.undelivered} messages")
     return traffic
 
 
-def await_serving(settings: Settings) -> None:
+def await_serving(entries: Entries, stack: Stack) -> None:
     """Wait until every member of the application's ensemble has a ready instance.
 
     Raises DemoFailed, saying what is missing, when that takes more than 90 s.
     """
-    registry = Registry(settings.registry)
-    kinds = (EnsembleSelected, InstanceReported)
     patience = time.monotonic() + START_TIMEOUT_S
-    with CatalogueReader(settings.kafka, registry.codec(), kinds) as reader:
+    with entries.follow(EnsembleSelected, InstanceReported) as reader:
         while missing := _missing(reader.current()):
+            stack.check()
             if time.monotonic() > patience:
                 raise DemoFailed(
                     f"after {START_TIMEOUT_S:.0f} s still waiting for {missing}; "
-                    f"the logs in {settings.data_dir}/logs say more"
+                    f"the logs in {stack.settings.data_dir}/logs say more"
                 )
             time.sleep(0.1)
 
@@ -138,11 +150,11 @@ def _missing(catalogue: Catalogue) -> str:
     return ", ".join(sorted({member.service for member in ensemble.members} - ready))
 
 
-def _settle(ask: queries.Ask, acknowledged: int) -> None:
+def _settle(ask: queries.Ask, sent: int) -> None:
     patience = time.monotonic() + SETTLE_TIMEOUT_S
     while time.monotonic() < patience:
         counts = ask(queries.COUNTS, {"app": application.APP})[0]
-        if counts["responses"] >= acknowledged and counts["requests"] >= acknowledged:
+        if counts["responses"] >= sent and counts["requests"] >= sent:
             return
         time.sleep(0.25)
 
