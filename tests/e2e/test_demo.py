@@ -67,7 +67,9 @@ def sql(folder: Path, query: str) -> list[dict[str, Any]]:
     """Return the rows that `weir sql` prints for the stack that runs in the folder."""
     environment = os.environ | {"WEIR_DATA_DIR": str(folder)}
     asked = [*WEIR, "sql", "--json", query]
-    done = subprocess.run(asked, capture_output=True, text=True, env=environment, timeout=30)
+    done = subprocess.run(
+        asked, check=False, capture_output=True, text=True, env=environment, timeout=30
+    )
     assert done.returncode == 0, done.stderr
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
@@ -128,7 +130,7 @@ def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
 @pytest.mark.timeout(150)
 def test_a_killed_worker_costs_no_acknowledged_request_its_response(tmp_path: Path) -> None:
     with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "16", "--keep") as process:
-        worker = _serving_worker(process.pid)
+        worker = _serving_worker(process, tmp_path)
         node = worker.cmdline()[worker.cmdline().index("--node") + 1]
         worker.kill()
         summary = summary_of(process)
@@ -146,13 +148,15 @@ def test_a_killed_worker_costs_no_acknowledged_request_its_response(tmp_path: Pa
     assert node not in moved[0]["places"]
 
 
-def _serving_worker(parent: int) -> psutil.Process:
-    """Return a worker process a few seconds after the traffic has begun to reach it."""
+def _serving_worker(process: "subprocess.Popen[str]", folder: Path) -> psutil.Process:
+    """Return the worker process that serves, once results have come from it."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        for child in psutil.Process(parent).children(recursive=True):
-            line = child.cmdline()
-            if "worker" in line and "--node" in line and child.cpu_times().user > 2.5:
-                return child
+        assert process.poll() is None
+        if (folder / "stack.json").exists():
+            break
         time.sleep(0.2)
-    raise AssertionError("no worker process was started")
+    while not sql(folder, "SELECT 1 FROM results LIMIT 1"):
+        assert time.monotonic() < deadline, "no results came"
+    children = psutil.Process(process.pid).children(recursive=True)
+    return next(c for c in children if "worker" in c.cmdline() and "--node" in c.cmdline())
