@@ -15,7 +15,8 @@ from schemas.observing import MetricReport
 from schemas.registrations import ApplicationRegistered, Stage
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
-from tests.embedded.worker_world import Surroundings, classifier, now, placement, service, until
+from tests.embedded.worker_world import Surroundings, now, placement, service, until
+from tests.unit.workers.tiny_models import classifier
 from workers.client import Client, NoAnswer, tensors
 from workers.host import BatchHost
 from workers.kafka_reading import read_all

@@ -16,7 +16,8 @@ from schemas.records import Tensor
 from schemas.topics import task_topic
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
-from tests.embedded.worker_world import Surroundings, classifier, placement, service, task, until
+from tests.embedded.worker_world import Surroundings, placement, service, task, until
+from tests.unit.workers.tiny_models import classifier
 from workers import kafka
 from workers.kafka_reading import read_all
 

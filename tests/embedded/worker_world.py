@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
 
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -24,30 +22,6 @@ from workers import kafka
 from workers.catalogue import CatalogueReader
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
-
-CLASSES = '["0", "1", "2"]'
-
-
-def classifier(path: Path, scale: float = 1.0) -> Path:
-    """Write a model that picks the largest of three numbers, after scaling them."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("Mul", ["x", "scale"], ["scaled"]),
-            helper.make_node("Softmax", ["scaled"], ["probabilities"], axis=1),
-            helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
-        ],
-        "classifier",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
-        [
-            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 3]),
-        ],
-        [helper.make_tensor("scale", TensorProto.FLOAT, [1], [scale])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(model, {"classes": CLASSES})
-    onnx.save(model, str(path))
-    return path
 
 
 def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
