@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import faust
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from streams.faust_transport import CopartitionedAssignor, broker, credentials, spread
 from workers.settings import KafkaSettings
@@ -11,8 +13,11 @@ from workers.settings import KafkaSettings
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 12), min_size=1)
 
 
+Group = tuple[dict[str, int], dict[str, list[str]], frozenset[str]]
+
+
 @st.composite
-def groups(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, list[str]], frozenset[str]]:
+def groups(draw: st.DrawFn) -> Group:
     counts = draw(COUNTS)
     names = draw(st.lists(st.text("xyz", min_size=1), min_size=1, max_size=5, unique=True))
     members = {name: draw(st.lists(st.sampled_from(sorted(counts)), unique=True)) for name in names}
@@ -20,7 +25,7 @@ def groups(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, list[str]], froze
 
 
 @given(groups())
-def test_every_partition_that_someone_reads_goes_to_exactly_one(group):
+def test_every_partition_that_someone_reads_goes_to_exactly_one(group: Group) -> None:
     counts, members, whole = group
     dealt = Counter(
         (topic, partition)
@@ -33,7 +38,7 @@ def test_every_partition_that_someone_reads_goes_to_exactly_one(group):
 
 
 @given(st.integers(1, 12), st.lists(st.text("xyz", min_size=1), min_size=1, unique=True))
-def test_topics_with_equal_counts_are_cut_alike_and_evenly(count, names):
+def test_topics_with_equal_counts_are_cut_alike_and_evenly(count: int, names: list[str]) -> None:
     members = {name: ["left", "right"] for name in names}
     dealt = spread({"left": count, "right": count}, members, frozenset())
     assert all(topics["left"] == topics["right"] for topics in dealt.values())
@@ -42,7 +47,7 @@ def test_topics_with_equal_counts_are_cut_alike_and_evenly(count, names):
 
 
 @given(groups())
-def test_nobody_shares_a_whole_topic_or_gets_one_that_it_does_not_read(group):
+def test_nobody_shares_a_whole_topic_or_gets_one_that_it_does_not_read(group: Group) -> None:
     counts, members, whole = group
     dealt = spread(counts, members, whole)
     for member, topics in dealt.items():
@@ -58,7 +63,7 @@ class _Cluster:
         return {"observations": {0, 1, 2, 3}, "drifts": {0, 1, 2, 3}}.get(topic)
 
 
-def test_the_assignor_speaks_the_group_protocol():
+def test_the_assignor_speaks_the_group_protocol() -> None:
     assignor = CopartitionedAssignor(frozenset())
     members = {name: assignor.metadata(["observations", "drifts", "absent"]) for name in "ab"}
     dealt = assignor.assign(_Cluster(), members)
@@ -66,12 +71,16 @@ def test_the_assignor_speaks_the_group_protocol():
     assert dealt["b"].assignment == [("absent", []), ("drifts", [2, 3]), ("observations", [2, 3])]
 
 
-def test_servers_and_logins_are_written_as_faust_reads_them():
+def test_servers_and_logins_are_written_as_faust_reads_them() -> None:
     kafka = KafkaSettings(bootstrap="one:9092, two:9093")
     assert broker(kafka) == "kafka://one:9092;kafka://two:9093"
     assert credentials(kafka) is None
     login = KafkaSettings(
-        security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u", sasl_password="p"
+        security_protocol="SASL_SSL",
+        sasl_mechanism="PLAIN",
+        sasl_username="u",
+        sasl_password=SecretStr("p"),
     )
     made = credentials(login)
+    assert isinstance(made, faust.SASLCredentials)
     assert (made.protocol.value, made.username, made.password) == ("SASL_SSL", "u", "p")
