@@ -73,9 +73,10 @@ class BatchHost:
         a bug: it ends the host without a commit, so that nothing is lost.
         """
         self._stop = stop
-        self._check_topics()
+        partitions = self._check_topics()
         cluster = kafka.cluster_id(self._settings.kafka)
-        self._work = Work(self.spec, self._codec, cluster, self._settings.host.max_bad_share)
+        limit = self._settings.host.max_bad_share
+        self._work = Work(self.spec, self._codec, cluster, limit, partitions)
         group = f"weir-{self.spec.name}"
         self._member = Member(self._settings.kafka, group, self.spec.inputs, self)
         try:
@@ -99,7 +100,7 @@ class BatchHost:
             self._careful_turn()
         self._finished = True
 
-    def _check_topics(self) -> None:
+    def _check_topics(self) -> dict[str, int]:
         outputs = {topics.home_of(event).name for event in self.spec.outputs}
         needed = {*self.spec.inputs, *outputs, "weir.deadletters", snapshots.TOPIC}
         existing = kafka.partition_counts(self._settings.kafka)
@@ -109,6 +110,7 @@ class BatchHost:
                 f"Kafka at {self._settings.kafka.bootstrap} has no topic "
                 f"{', '.join(sorted(missing))}; create it with `weir topics create`"
             )
+        return existing
 
     def _careful_turn(self) -> None:
         try:
@@ -162,6 +164,7 @@ class BatchHost:
             metrics.MESSAGES.labels(name).inc(step.messages)
             metrics.OUTPUTS.labels(name).inc(len(step.outputs))
             metrics.BAD.labels(name).inc(step.bad)
+            metrics.MOVED.labels(name).inc(len(step.moved))
             self._guarded(lambda: self._committer.send(self._work))
         self._commit_if_due(now_ms)
         self._report_lag(now_ms)

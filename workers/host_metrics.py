@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 MESSAGES = Counter("weir_host_messages", "Messages applied or refused", ["processor"])
 OUTPUTS = Counter("weir_host_outputs", "Events sent, dead letters included", ["processor"])
 BAD = Counter("weir_host_dead_letters", "Messages refused", ["processor"])
+MOVED = Counter("weir_host_moved", "Messages sent to the partition of their key", ["processor"])
 ABORTS = Counter("weir_host_aborts", "Times that work was done again", ["processor"])
 LAG = Gauge("weir_host_lag", "Offsets not yet applied", ["processor", "topic", "partition"])
 BATCH_SECONDS = Histogram(

@@ -20,6 +20,8 @@ def outgoing(output: Output, codec: Codec) -> Outgoing:
     return Outgoing(topics.topic_of(output), topics.key_of(output).encode(), codec.encode(output))
 
 
-def encoded(outputs: Iterable[Output], codec: Codec) -> list[Outgoing]:
-    """Encode outputs in their order. Raises EncodeError."""
-    return [outgoing(output, codec) for output in outputs]
+def encoded(outputs: Iterable[Output | Outgoing], codec: Codec) -> list[Outgoing]:
+    """Encode outputs in their order; what is encoded already stays. Raises EncodeError."""
+    return [
+        output if isinstance(output, Outgoing) else outgoing(output, codec) for output in outputs
+    ]

@@ -11,10 +11,13 @@ from typing import Any, Protocol, cast, runtime_checkable
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
+from schemas.errors import ContractError
 from schemas.processing import Batch, Columns, Output, Partition, Rebuildable, Spec
 from workers import host_decode, snapshots
 from workers.deadletters import Refused, dead_letter
+from workers.host_homes import Homes
 from workers.kafka import RawMessage
+from workers.kafka_sending import Outgoing
 
 
 @runtime_checkable
@@ -28,28 +31,44 @@ class Needing(Protocol):
 
 @dataclass(slots=True)
 class Step:
-    """What followed from applying messages: outputs in order, dead letters among them."""
+    """What followed from applying messages: outputs in order, dead letters among them.
+
+    `moved` are messages that stood in a wrong partition, to be sent again.
+    """
 
     outputs: list[Output] = field(default_factory=list)
     messages: int = 0
     bad: int = 0
+    moved: list[Outgoing] = field(default_factory=list)
 
     def add(self, other: "Step") -> None:
         """Take in what followed next."""
         self.outputs += other.outputs
         self.messages += other.messages
         self.bad += other.bad
+        self.moved += other.moved
 
 
 class Instance:
-    """The processor of one partition. `positions` are the next offsets to apply."""
+    """The processor of one partition. `positions` are the next offsets to apply.
 
-    def __init__(self, spec: Spec, partition: int, codec: Codec, cluster: str = "") -> None:
+    Without `homes` messages are taken wherever they stand, as singletons must.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        partition: int,
+        codec: Codec,
+        cluster: str = "",
+        homes: Homes | None = None,
+    ) -> None:
         self.spec = spec
         self.partition = partition
         self.positions: dict[Partition, int] = {}
         self._codec = codec
         self._cluster = cluster
+        self._homes = homes or Homes({})
         self._processor: Any = spec.build(partition)
         self._restored_ms = 0
 
@@ -67,15 +86,23 @@ class Instance:
             return {}
         applied = snapshots.positions_of(snapshot)
         self.positions |= {place: applied[place] for place in committed if place in applied}
-        if not snapshots.usable(snapshot, self.spec):
+        if not snapshots.usable(snapshot, self.spec) or not self._restore(snapshot):
             return {}
-        self._processor.restore(snapshot.state)
-        self._restored_ms = snapshot.taken_at
         if not isinstance(self._processor, Rebuildable):
             return {}
         return {
             place: offset for place, offset in committed.items() if offset < self.positions[place]
         }
+
+    def _restore(self, snapshot: Snapshot) -> bool:
+        try:
+            self._processor.restore(snapshot.state)
+        except ContractError as error:
+            snapshots.log_refusal(snapshot.key, str(error))
+            self._processor = self.spec.build(self.partition)
+            return False
+        self._restored_ms = snapshot.taken_at
+        return True
 
     def rebuild(self, messages: Sequence[RawMessage], catalogue: Catalogue) -> None:
         """Hand messages that were applied before the snapshot to the processor again.
@@ -90,9 +117,11 @@ class Instance:
         then = self._restored_ms
         if self.spec.columnar:
             frame, _ = host_decode.frame(group, place[0], self._codec)
+            frame, _ = self._homes.rows(frame, group, place)
             self._processor.rebuild(Columns(frame, *place, now_ms=then, catalogue=catalogue))
         else:
             records, _ = host_decode.rows(group, self._codec)
+            records, _ = self._homes.records(records, group)
             self._processor.rebuild(Batch(tuple(records), then, catalogue))
 
     def apply(self, messages: Sequence[RawMessage], now_ms: int, catalogue: Catalogue) -> Step:
@@ -122,10 +151,12 @@ class Instance:
             if not group:
                 continue
             frame, bad = host_decode.frame(group, place[0], self._codec)
+            frame, moved = self._homes.rows(frame, group, place)
             if frame.height:
                 batch = Columns(frame, *place, now_ms=now_ms, catalogue=catalogue)
                 step.outputs += self._processor.process(batch)
             self._count(step, len(group), bad, now_ms)
+            step.moved += moved
         return step
 
     def _apply_rows(
@@ -143,9 +174,11 @@ class Instance:
             kept = {id(message) for group in groups.values() for message in group}
             messages = [message for message in messages if id(message) in kept]
         records, bad = host_decode.rows(messages, self._codec)
+        records, moved = self._homes.records(records, messages)
         if records:
             step.outputs += self._processor.process(Batch(tuple(records), now_ms, catalogue))
         self._count(step, total, bad, now_ms)
+        step.moved += moved
         return step
 
     def _count(self, step: Step, total: int, bad: Iterable[host_decode.Bad], now_ms: int) -> None:

@@ -8,8 +8,10 @@ from schemas.decisions import Snapshot
 from schemas.processing import Output, Partition, Spec
 from workers import snapshots
 from workers.deadletters import BadShare
+from workers.host_homes import Homes
 from workers.host_state import Instance, Step
 from workers.kafka import RawMessage
+from workers.kafka_sending import Outgoing
 
 QUIET_MS = 1_000
 """How long work without outputs may go uncommitted: it would only be done again."""
@@ -22,19 +24,28 @@ MOST_HELD = 20_000
 class Work:
     """Applies messages to instances and holds what follows until it is committed.
 
-    Instance p owns partition p of every input; a singleton's one instance owns all.
+    Instance p owns partition p of every input; a singleton's one instance owns all. `partitions`
+    has their number per topic.
     """
 
-    def __init__(self, spec: Spec, codec: Codec, cluster: str, max_bad_share: float) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        codec: Codec,
+        cluster: str,
+        max_bad_share: float,
+        partitions: Mapping[str, int],
+    ) -> None:
         self._spec = spec
         self._codec = codec
         self._cluster = cluster
+        self._homes = Homes({} if spec.singleton else partitions)
         self._limit = BadShare(max_bad_share, spec.name)
         self._instances: dict[int, Instance] = {}
         self._touched: set[int] = set()
         self._since: int | None = None
         self._not_before = 0
-        self.held: list[Output] = []
+        self.held: list[Output | Outgoing] = []
 
     def index_of(self, place: Partition) -> int:
         """Return which instance owns a partition."""
@@ -51,7 +62,7 @@ class Work:
         again: dict[Partition, tuple[int, int]] = {}
         for index in {self.index_of(place) for place in committed}:
             own = {at: offset for at, offset in committed.items() if self.index_of(at) == index}
-            instance = Instance(self._spec, index, self._codec, self._cluster)
+            instance = Instance(self._spec, index, self._codec, self._cluster, self._homes)
             first = instance.begin(found.get(snapshots.key_of(self._spec.name, index)), own)
             again |= {at: (offset, instance.positions[at]) for at, offset in first.items()}
             self._instances[index] = instance
@@ -91,7 +102,7 @@ class Work:
     def _take(self, index: int, part: Step, step: Step) -> None:
         if part.messages or part.outputs:
             self._touched.add(index)
-        self.held += part.outputs
+        self.held += [*part.outputs, *part.moved]
         step.add(part)
 
     def _by_instance(self, messages: Sequence[RawMessage]) -> dict[int, list[RawMessage]]:

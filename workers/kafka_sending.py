@@ -33,6 +33,7 @@ class Outgoing:
     key: bytes
     value: bytes
     partition: int = -1
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Transactions:
@@ -122,6 +123,7 @@ def _produce(producer: Producer, record: Outgoing, on_delivery: Any = None) -> N
         record.value,
         key=record.key,
         partition=record.partition,
+        headers=list(record.headers),
         on_delivery=on_delivery,
     )
 

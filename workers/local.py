@@ -202,7 +202,8 @@ class LocalHost:
             self._reading.pop(name, None)
 
     def _take_over(self, spec: Spec) -> Work:
-        work = Work(spec, self._log.codec, "local", self._max_bad_share)
+        counts = {name: topics.topic_named(name).partitions for name in spec.inputs}
+        work = Work(spec, self._log.codec, "local", self._max_bad_share, counts)
         known = self._log.committed.get(spec.name, {})
         committed = {place: known.get(place, 0) for place in self._log.places(spec.inputs)}
         found = self._log.newest_snapshots() if spec.transactional else {}

@@ -53,11 +53,16 @@ def refusal(snapshot: Snapshot, spec: Spec) -> str | None:
     return None
 
 
+def log_refusal(key: str, reason: str) -> None:
+    """Say in the log that a snapshot is not restored, so that its instance starts fresh."""
+    log.warning("snapshot.refused", key=key, reason=reason)
+
+
 def usable(snapshot: Snapshot, spec: Spec) -> bool:
     """Tell whether a snapshot may be restored, and say in the log why not."""
     why = refusal(snapshot, spec)
     if why is not None:
-        log.warning("snapshot.refused", key=snapshot.key, reason=why)
+        log_refusal(snapshot.key, why)
     return why is None
 
 
@@ -90,5 +95,5 @@ def decode_all(values: Mapping[str, bytes], codec: Codec) -> dict[str, Snapshot]
         try:
             found[key] = codec.decode(value, Snapshot)
         except ContractError as error:
-            log.warning("snapshot.refused", key=key, reason=str(error))
+            log_refusal(key, str(error))
     return found

@@ -64,6 +64,13 @@ class Tally:
         self._due = state.due
 
 
+class Unreadable(Tally):
+    """Takes snapshots that no tally can restore."""
+
+    def snapshot(self) -> bytes:
+        return b"\xff\xff"
+
+
 def verdict(app: str, rule: str, number: int, known: int) -> QualityEvaluated:
     """Return an output that carries a number."""
     return replace(

@@ -14,7 +14,7 @@ from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Spec
 from schemas.registrations import RuleDefined
 from tests.examples import example
-from tests.hosts.samples import EPOCH, crashing_after, metrics, observations, tally
+from tests.hosts.samples import EPOCH, Unreadable, crashing_after, metrics, observations, tally
 from tests.hosts.worlds import CODEC, LocalWorld, World, kafka_world
 
 LETTERS = "weir.deadletters"
@@ -163,3 +163,36 @@ def test_in_columns_exactly_the_bad_messages_are_refused(world: World) -> None:
     letters = dead_letters(world)
     assert [letter.length for letter in letters] == [len(value) for value in bad]
     assert [letter.error for letter in letters][-2:] == ["time-ahead", "not-finite"]
+
+
+def test_what_stands_in_a_wrong_partition_is_sent_home(world: World) -> None:
+    events = observations(40)
+    for event in events:
+        world.produce_raw("weir.observations", CODEC.encode(event), b"any key, always the same")
+    world.run(tally(), counted(world, 8))
+    assert {app: sorted(told) for app, told in numbers(world).items()} == {
+        f"app {n}": list(range(1, 9)) for n in range(5)
+    }
+
+
+def test_in_columns_what_has_no_key_is_sent_home(world: World) -> None:
+    events = metrics(60, series=3)
+    for event in events:
+        world.produce_raw("weir.metrics", CODEC.encode(event))
+    wanted = expected(events)
+    world.run(watching(), lambda: len(world.events("weir.observations")) >= len(wanted))
+    assert [told(event) for event in statistics(world)] == [told(event) for event in wanted]
+
+
+def told(event: Event) -> tuple[str, int, int, float, float]:
+    """Return what does not depend on the order in which values came."""
+    assert isinstance(event, Observation)
+    return event.app, event.window_start, event.count, event.min, event.max
+
+
+def test_a_state_that_cannot_be_read_starts_fresh(world: World) -> None:
+    world.produce(observations(50))
+    world.run(tally(Unreadable), counted(world, 10))
+    world.produce(observations(25, first=50))
+    world.run(tally(), counted(world, 5))
+    assert numbers(world)["app 3"] == [*range(1, 11), *range(1, 6)]
