@@ -14,7 +14,9 @@ errors spread evenly over the wrong classes (Littlestone & Warmuth 1994; SAMME, 
 **cost** is the sum.
 
 **Score** = w_a * A + w_l * L + w_c * C in 0 to 1, each part clipped to 0 to 1:
-A = (accuracy - floor) / (1 - floor), L = 1 - latency / latency_scale, C = 1 - cost / cost_scale.
+A = (accuracy - floor) / (1 - floor), L = 1 - latency / latency_scale,
+C = 1 - log(cost / cost_floor) / log(cost_scale / cost_floor): costs range over orders of magnitude,
+and twice the cost counts the same wherever it starts.
 **Value** = the score where every clause is met, else score - 1 - 2 * shortfall, the shortfall
 being the sum over clauses of the relative distance from the threshold: whatever meets the
 contract beats whatever does not.
@@ -74,7 +76,8 @@ class Objective:
     max_members: int = 3
     accuracy_floor: float = 0.5
     latency_scale_ms: float = 1.0
-    cost_scale: float = 1.0
+    cost_floor: float = 1.0
+    cost_scale: float = 10.0
     correlation: float = 0.5
     classes: int = 2
     overhead_ms: float = 0.0
@@ -196,7 +199,7 @@ def evaluate(members: Iterable[Candidate], objective: Objective) -> Scored:
     score = (
         objective.accuracy * _clip((accuracy - floor) / (1.0 - floor))
         + objective.latency * _clip(1.0 - high / objective.latency_scale_ms)
-        + objective.cost * _clip(1.0 - cost / objective.cost_scale)
+        + objective.cost * _thrift(cost, objective)
     )
     missing = len(set(objective.stages) - {member.stage for member in chosen})
     return Scored(
@@ -265,7 +268,7 @@ def _upper_bound(candidates: Sequence[Candidate], objective: Objective) -> float
     return (
         objective.accuracy * _clip((accuracy - floor) / (1.0 - floor))
         + objective.latency * _clip(1.0 - latency / objective.latency_scale_ms)
-        + objective.cost * _clip(1.0 - cost / objective.cost_scale)
+        + objective.cost * _thrift(cost, objective)
     )
 
 
@@ -274,6 +277,13 @@ def _short(bound: Bound, found: dict[str, float]) -> float:
     if bound.what == "accuracy":
         distance = -distance
     return max(0.0, distance) / max(abs(bound.threshold), _EPSILON)
+
+
+def _thrift(cost: float, objective: Objective) -> float:
+    if cost <= objective.cost_floor:
+        return 1.0
+    span = math.log(max(objective.cost_scale / objective.cost_floor, 1.0 + _EPSILON))
+    return _clip(1.0 - math.log(cost / objective.cost_floor) / span)
 
 
 def _clip(value: float) -> float:

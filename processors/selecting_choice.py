@@ -18,7 +18,7 @@ from processors.selecting_world import AppView, fingerprint
 from schemas.registrations import ServiceRegistered
 
 _DECLARED_COUNTS = 30
-_POOLED_COUNTS = 10
+_POOLED_COUNTS = 5
 _LEAST_RESULTS = 5
 _CORRELATION_COUNTS = 50.0
 _RUNNERS_UP = 6
@@ -135,7 +135,7 @@ def _candidates(
     """Return what is known of services: observed values, drawn towards what else is known.
 
     Accuracy is (n * observed + k * prior) / (n + k): the prior is the declared accuracy with
-    k = 30, after a change of concept the mean of all that was observed since, with k = 10.
+    k = 30, after a change of concept the mean of all that was observed since, with k = 5.
     """
     labels = {e.service: e.labels for e in evidence}
     total = sum(labels[s.service].count for s in services)
@@ -169,8 +169,8 @@ def _objective(state: AppState, view: AppView, candidates: list[Candidate]) -> O
     """Return what is wanted; the scales make each part of the score range over 0 to 1.
 
     Latency is measured against the strictest latency clause, else against the slowest candidate;
-    cost against the dearest ensemble; accuracy from one half on, or from the least accurate
-    candidate when that is worse.
+    cost between the cheapest candidate and the dearest ensemble; accuracy from one half on, or from
+    the least accurate candidate when that is worse.
     """
     shares = dict(view.weights)
     members = [c for c in candidates if c.service in state.services]
@@ -188,6 +188,7 @@ def _objective(state: AppState, view: AppView, candidates: list[Candidate]) -> O
         max_members=view.max_members,
         accuracy_floor=max(0.0, min(0.5, *(c.accuracy for c in candidates))),
         latency_scale_ms=min(limits, default=slow) or 1.0,
+        cost_floor=min((c.cost for c in candidates if c.cost > 0), default=1.0),
         cost_scale=sum(costs) or 1.0,
         correlation=state.correlation,
         classes=_classes(state),

@@ -11,11 +11,9 @@ CLASSES = 64
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """Candidates run as shadows to be judged on live requests; times in ms of the host's clock."""
+    """Candidates run as shadows to be judged on live requests; since when, host's clock, ms."""
 
     started: int
-    until: int
-    extended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,8 @@ _CAUSES_SEEN = 16
 class SelectParams:
     """Times in ms. See DESIGN: a trial ends when every candidate has `trial_min` judged results.
 
-    It ends after `trial_ms` at the latest, twice as long while no shadow has answered enough;
-    candidates with a third of `trial_min` are known well enough to be chosen. A selection that
+    After `trial_ms` a third of that is enough (such candidates count as known), and after twice
+    that time it ends with what there is. A selection that
     gains less than `min_gain` in score changes nothing. After a trial, the next one waits
     `cooldown_ms`, twice as long after each that changed nothing. The catalogue is looked at every
     `look_ms` and must have been quiet for `settle_ms`; `windows` bounds what is kept per series.
@@ -104,7 +104,7 @@ class Steps:
         state.signature = state.settled = self.view.signature
         if state.shadows:
             state.since = newest_known.selected_at
-            state.trial = Trial(started=self.now, until=self.now + self.params.trial_ms)
+            state.trial = Trial(started=self.now)
 
     def _sign(self) -> None:
         if self.state.signature != self.view.signature:
@@ -193,7 +193,7 @@ class Steps:
         if choice is None:
             return
         state.shadows = others
-        state.trial = Trial(started=self.now, until=self.now + self.params.trial_ms)
+        state.trial = Trial(started=self.now)
         words = trial_words(trigger.reason, others, least, self.params.trial_ms)
         self._announce(choice.present, choice, words, trigger.causes)
 
@@ -204,13 +204,13 @@ class Steps:
         since = fair_since(state)
         counts = {s: evidence_of(state, s, since).count for s in there}
         tried = (*state.services, *state.shadows)
-        if not all(counts[service] >= self.params.trial_min for service in tried):
-            if self.now < trial.until:
-                return
-            known = [s for s in state.shadows if counts[s] >= self.params.known]
-            if not known and not trial.extended:
-                trial.extended, trial.until = True, self.now + self.params.trial_ms
-                return
+        least = min(counts[service] for service in tried)
+        waited = self.now - trial.started
+        enough = least >= self.params.trial_min or (
+            least >= self.params.known and waited >= self.params.trial_ms
+        )
+        if not enough and waited < 2 * self.params.trial_ms:
+            return
         default = Trigger(kind="violation", reason="a trial was under way", since=since)
         self._decide(state.trigger or default, since)
 

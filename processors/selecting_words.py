@@ -96,7 +96,7 @@ def trial_words(reason: str, shadows: tuple[str, ...], least: int, wait_ms: int)
     """Say that candidates are being tried."""
     return (
         f"{reason}; trial: {', '.join(shadows)} shadow the ensemble until each has {least} "
-        f"judged results, for {wait_ms / 1000:g} s at most"
+        f"judged results, for {2 * wait_ms / 1000:g} s at most"
     )
 
 

@@ -104,6 +104,13 @@ def test_a_latency_clause_rules_slow_services_out() -> None:
     assert e.search(options, objective(bounds=bounds), 1).ranked[0].services == ("fast",)
 
 
+def test_twice_the_cost_counts_the_same_wherever_it_starts() -> None:
+    wanted = objective(cost=1.0, accuracy=0.0, latency=0.0, cost_floor=1.0, cost_scale=64.0)
+    scores = [e.evaluate([candidate("a", 0.9, cost)], wanted).score for cost in (1, 2, 4, 8, 128)]
+    assert scores[:4] == pytest.approx([1.0, 5 / 6, 4 / 6, 3 / 6])
+    assert scores[4] == 0.0
+
+
 def test_every_stage_is_represented_where_the_contract_leaves_room() -> None:
     options = [
         replace(candidate("a", 0.9), stage="one"),

@@ -143,6 +143,21 @@ def test_a_service_that_was_never_seen_in_the_new_concept_is_not_chosen() -> Non
     assert "mlp" in world.members
 
 
+def test_a_trial_waits_for_a_candidate_whose_worker_starts_late() -> None:
+    world = blurred()
+    for second in range(2 * PARAMS.trial_ms // 1000):
+        start = world.now
+        world.now += 1000
+        late = {"svm"} if second < PARAMS.trial_ms // 1000 + 2 else set()
+        seen = [
+            c.observation("accuracy", start, c.BLURRED[name], service=name)
+            for name in sorted({*world.members, *world.shadows} - late)
+        ]
+        world.feed(*seen)
+    assert world.shadows == ()
+    assert "svm" in world.members
+
+
 def test_a_drift_of_the_same_change_after_the_trial_begins_no_other() -> None:
     world = blurred()
     since = world.now - 2000
