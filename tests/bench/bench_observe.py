@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from schemas import codec
 from schemas.observing import MetricReport
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, key_of
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from tests.bench.measure import Row, child_rate
-from tests.bench.metrics import START_MS, framed
+from tests.bench.metrics import START_MS, reports
 from workers import kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings
@@ -41,13 +42,13 @@ def rows() -> Iterator[Row]:
 
 
 def _fill(settings: KafkaSettings, schema_id: int) -> None:
-    """Put the events on weir.metrics, all series of an instance on one partition."""
+    """Put the events on weir.metrics, under the key of their series."""
     producer = kafka.producer(settings, linger_ms=50)
-    for number, value in enumerate(framed(EVENTS, schema_id)):
-        partition = number % 1000 % TOPICS["weir.metrics"].partitions
+    for report in reports(EVENTS):
+        key, value = key_of(report), codec.frame(schema_id, codec.pack(report))
         while True:
             try:
-                producer.produce("weir.metrics", value, partition=partition, timestamp=START_MS)
+                producer.produce("weir.metrics", value, key=key, timestamp=START_MS)
                 break
             except BufferError:
                 producer.poll(0.1)
