@@ -16,14 +16,9 @@ from placement.actuation import Actuation, ActuationParams
 from placement.fleet import LocalNode
 from placement.local import LocalActuator
 from schemas.base import Event
-from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided
+from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
-from schemas.registrations import (
-    InstanceReported,
-    NodeReported,
-    PolicySelected,
-    ServiceRegistered,
-)
+from schemas.registrations import NodeReported
 from streams.surroundings import Surroundings
 from workers import telemetry
 from workers.settings import NodeSection, Settings
@@ -31,13 +26,6 @@ from workers.settings import NodeSection, Settings
 Send = Callable[[Iterable[Event]], Awaitable[None]]
 """Sends events and returns when the broker has them."""
 
-CATALOGUE: tuple[type[Event], ...] = (
-    PlacementDecided,
-    InstanceReported,
-    ServiceRegistered,
-    PolicySelected,
-    DeploymentObserved,
-)
 PERIOD_S = 0.2
 DRAIN_S = 5.0
 

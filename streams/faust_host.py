@@ -15,11 +15,12 @@ import faust
 import mode
 from faust.types import TP, StreamT
 
+from placement.actuation import CATALOGUE
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.processing import Spec
-from streams.actuating import CATALOGUE, Actuating
+from streams.actuating import Actuating
 from streams.errors import HostingError
 from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send

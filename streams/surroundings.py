@@ -46,6 +46,7 @@ class Surroundings:
         self._clock = clock
         self._lock = threading.Lock()
         self._reader: CatalogueReader | None = None
+        self._bad: BadEntries | None = None
         self._world: World | None = None
 
     def open(self) -> World:
@@ -57,9 +58,9 @@ class Surroundings:
             if self._world is None:
                 codec = self._codec or self._registry.codec()
                 cluster = kafka.cluster_id(self._settings.kafka)
-                bad = BadEntries(self._settings.kafka, codec)
-                reader = CatalogueReader(self._settings.kafka, codec, self._kinds, bad).start()
-                self._reader = reader
+                self._bad = BadEntries(self._settings.kafka, codec)
+                reader = CatalogueReader(self._settings.kafka, codec, self._kinds, self._bad)
+                self._reader = reader.start()
                 self._world = World(codec, cluster, reader.current, self._clock)
             return self._world
 
@@ -68,5 +69,7 @@ class Surroundings:
         with self._lock:
             if self._reader is not None:
                 self._reader.stop()
+            if self._bad is not None:
+                self._bad.close()
             self._reader = self._world = None
             self._registry.close()
