@@ -55,9 +55,11 @@ def announce(
         catalogue=catalogue.sources(),
         causes=selection.causes[:CAUSES],
     )
-    return ensemble, demand(
-        state, view, now_ms, selection.reason, (ensemble.event_id,), view.identity
-    )
+    serving = "+".join(state.services) or "nothing"
+    short = f"selection {state.generation} of {state.app}: {serving} serves"
+    if state.shadows:
+        short += f", {', '.join(state.shadows)} on trial"
+    return ensemble, demand(state, view, now_ms, short, (ensemble.event_id,), view.identity)
 
 
 def demand(
