@@ -99,11 +99,13 @@ def _placed(decoded: pl.DataFrame, messages: Sequence[RawMessage]) -> pl.DataFra
 
 
 def _oversize(values: Sequence[bytes], topic: Topic) -> list[tuple[int, DecodeError]]:
-    found = []
-    for row, value in enumerate(values):
-        if len(value) > topic.max_bytes:
-            found.append((row, _too_large(len(value), topic)))
-    return found
+    if max(map(len, values), default=0) <= topic.max_bytes:
+        return []
+    return [
+        (row, _too_large(len(value), topic))
+        for row, value in enumerate(values)
+        if len(value) > topic.max_bytes
+    ]
 
 
 def _check_size(value: bytes | None, topic: Topic) -> None:

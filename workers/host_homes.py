@@ -66,15 +66,19 @@ class Homes:
         known = self._known.setdefault(place, set())
         if count == 1:
             return frame, []
-        doubtful = {m.offset(): m for m in messages if m.key() not in known}
-        if not doubtful:
+        strange = [message for message in messages if message.key() not in known]
+        if not strange:
             return frame, []
+        doubtful = {message.offset(): message for message in strange}
+        homes: dict[str, int] = {}
         moved: dict[int, Outgoing] = {}
         columns = [*topics.topic_named(place[0]).key, "_offset"]
         rows = frame.select(columns).filter(pl.col("_offset").is_in(list(doubtful)))
         for *parts, offset in rows.iter_rows():
             key = "/".join(str(part) for part in parts)
-            home = partition_of(key, count)
+            home = homes.get(key)
+            if home is None:
+                home = homes[key] = partition_of(key, count)
             if home != place[1]:
                 moved[offset] = _sent_again(doubtful[offset], key, home)
             elif doubtful[offset].key() == key.encode() and len(known) < MOST_KNOWN:

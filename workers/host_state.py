@@ -126,7 +126,7 @@ class Instance:
 
     def apply(self, messages: Sequence[RawMessage], now_ms: int, catalogue: Catalogue) -> Step:
         """Apply messages of its input partitions; those applied before are dropped."""
-        groups = host_decode.by_partition(messages)
+        groups = self._groups(messages)
         fresh = {place: self._unapplied(place, group) for place, group in groups.items()}
         if self.spec.columnar:
             step = self._apply_columns(fresh, now_ms, catalogue)
@@ -137,14 +137,19 @@ class Instance:
                 self.positions[place] = _offset(group[-1]) + 1
         return step
 
-    def _unapplied(self, place: Partition, group: list[RawMessage]) -> list[RawMessage]:
+    def _groups(self, messages: Sequence[RawMessage]) -> Mapping[Partition, Sequence[RawMessage]]:
+        if len(self.spec.inputs) > 1 or self.spec.singleton:
+            return host_decode.by_partition(messages)
+        return {(self.spec.inputs[0], self.partition): messages} if messages else {}
+
+    def _unapplied(self, place: Partition, group: Sequence[RawMessage]) -> Sequence[RawMessage]:
         position = self.positions.get(place, 0)
         if _offset(group[0]) >= position:
             return group
         return [message for message in group if _offset(message) >= position]
 
     def _apply_columns(
-        self, groups: Mapping[Partition, list[RawMessage]], now_ms: int, catalogue: Catalogue
+        self, groups: Mapping[Partition, Sequence[RawMessage]], now_ms: int, catalogue: Catalogue
     ) -> Step:
         step = Step()
         for place, group in groups.items():
@@ -161,7 +166,7 @@ class Instance:
 
     def _apply_rows(
         self,
-        groups: Mapping[Partition, list[RawMessage]],
+        groups: Mapping[Partition, Sequence[RawMessage]],
         messages: Sequence[RawMessage],
         now_ms: int,
         catalogue: Catalogue,

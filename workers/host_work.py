@@ -111,9 +111,9 @@ class Work:
             return {index: list(messages)} if messages else {}
         groups: dict[int, list[RawMessage]] = {index: [] for index in self._instances}
         for message in messages:
-            group = groups.get(message.partition() or 0)
-            if group is not None:
-                group.append(message)
+            partition = message.partition()
+            if partition in groups:
+                groups[partition].append(message)
         return {index: group for index, group in groups.items() if group}
 
     def commit_due(self) -> int | None:

@@ -60,11 +60,10 @@ class Member:
         return self._good(found)
 
     def _good(self, found: list[Message]) -> list[Message]:
-        if all(message.error() is None for message in found):
-            return found
-        for message in found:
+        failed = [message for message in found if message.error() is not None]
+        for message in failed:
             kafka.check_alive(self._settings, message)
-        return [message for message in found if message.error() is None]
+        return [message for message in found if message.error() is None] if failed else found
 
     def keep_alive(self, wait_s: float) -> None:
         """Stay in the group while nothing can be taken: pause all partitions and poll.
