@@ -52,7 +52,7 @@ class Derive:
     def __init__(self, params: DeriveParams, partition: int) -> None:
         self._params = params
         self._partition = partition
-        self._joins = Joins(params.ttl_ms, params.mark_ms)
+        self._joins = Joins(params.ttl_ms, params.mark_ms, params.max_requests, fill)
 
     def process(self, batch: Batch) -> Sequence[Output]:
         """Return the metrics that each record makes possible, in the records' order."""
@@ -62,8 +62,8 @@ class Derive:
         for record in batch.records:
             entry = self._joins.entry(record, _request_of(record.event))
             outputs.extend(apply(entry, record.event))
-            if len(self._joins) > self._params.max_requests:
-                outputs.append(self._evict(batch.now_ms))
+            if gone := self._joins.evict():
+                outputs.append(self._evicted(gone, batch.now_ms))
         return outputs
 
     def wake_at(self) -> int | None:
@@ -87,10 +87,7 @@ class Derive:
     def rebuild(self, batch: Batch) -> None:
         """Remember the requests of records that had been applied."""
         for record in batch.records:
-            entry = self._joins.again(record, _request_of(record.event))
-            if entry is not None:
-                for _ in apply(entry, record.event):
-                    pass
+            self._joins.again(record, _request_of(record.event))
 
     def _expire(self, now_ms: int) -> Iterator[ActionTaken]:
         orphans = Counter((mark, truth.app) for mark, truth in self._joins.expire(now_ms))
@@ -107,8 +104,7 @@ class Derive:
                 taken_at=now_ms,
             )
 
-    def _evict(self, now_ms: int) -> ActionTaken:
-        gone = self._joins.evict(max(1, self._params.max_requests // 10))
+    def _evicted(self, gone: Sequence[str], now_ms: int) -> ActionTaken:
         return ActionTaken(
             event_id=stable_id("derive", "evicted", gone[0], gone[-1], len(gone)),
             target="derive",
@@ -130,6 +126,12 @@ def apply(entry: Entry, event: Event) -> Iterator[MetricReport]:
         yield from _response(entry, event)
     elif isinstance(event, GroundTruth):
         yield from _label(entry, event)
+
+
+def fill(entry: Entry, event: Event) -> None:
+    """Add an event, whose metrics have been told, to what is known of its request."""
+    for _ in apply(entry, event):
+        pass
 
 
 def _request_of(event: Event) -> str:

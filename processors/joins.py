@@ -7,13 +7,15 @@ that has expired is held while records that joined its entries lie in marks that
 again without their beginning, they would look like news.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from schemas.base import Event
 from schemas.processing import Partition, Record
 from schemas.records import SourceRange
 
 _NEVER = -1
+_BEYOND = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +86,27 @@ class Entry:
 class Joins:
     """Entries by request id, in the order in which they expire."""
 
-    def __init__(self, ttl_ms: int, mark_ms: int) -> None:
+    def __init__(
+        self, ttl_ms: int, mark_ms: int, most: int, fill: Callable[[Entry, Event], None]
+    ) -> None:
         self._ttl_ms = ttl_ms
         self._mark_ms = mark_ms
+        self._most = most
+        self._fill = fill
         self._entries: dict[str, Entry] = {}
         self._marks: list[Mark] = []
         self._next: dict[Partition, int] = {}
-        self._rebuilt = False
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        self._again: list[tuple[Mark, str, Event]] = []
 
     def advance(self, now_ms: int) -> None:
-        """Begin a mark when the last is old; for a batch that holds something."""
-        if not self._marks or now_ms >= self._marks[-1].at_ms + self._mark_ms:
+        """Begin a mark when the last is old; for a batch that holds something.
+
+        One also begins when an earlier one that is held has expired since the last: so all
+        records of a mark found the same entries alive.
+        """
+        last = self._marks[-1].at_ms if self._marks else -self._mark_ms
+        turned = any(m.expired and m.at_ms + self._ttl_ms > last for m in self._marks)
+        if turned or now_ms >= last + self._mark_ms:
             self._marks.append(Mark(now_ms, dict(self._next)))
 
     def entry(self, record: Record, request_id: str) -> Entry:
@@ -114,20 +123,13 @@ class Joins:
         entry.touched = mark
         return entry
 
-    def again(self, record: Record, request_id: str) -> Entry | None:
-        """Return the entry for a record read again; None when no mark remembers its place."""
-        mark = self._mark_of(record)
-        if mark is None:
-            return None
-        self._rebuilt = True
-        entry = self._entries.get(request_id)
-        if entry is None or mark.at_ms >= entry.mark.at_ms + self._ttl_ms:
-            entry = self._entries[request_id] = Entry(mark, mark)
-        if mark.at_ms < entry.mark.at_ms:
-            entry.mark = mark
-        if mark.at_ms > entry.touched.at_ms:
-            entry.touched = mark
-        return entry
+    def again(self, record: Record, request_id: str) -> None:
+        """Note a record that is read again; it takes effect with the next `expire`."""
+        place = (record.topic, record.partition)
+        for mark in reversed(self._marks):
+            if mark.starts.get(place, _BEYOND) <= record.offset:
+                self._again.append((mark, request_id, record.event))
+                return
 
     def expire(self, now_ms: int) -> list[tuple[int, Truth]]:
         """Drop what has outlived its time; return truths that nothing was joined to, by mark."""
@@ -148,10 +150,11 @@ class Joins:
         self._marks = [m for m in self._marks if not m.expired or m.due(self._ttl_ms) > now_ms]
         return orphans
 
-    def evict(self, count: int) -> list[str]:
-        """Drop the oldest entries, for lack of room; return their request ids."""
-        self._settle()
-        oldest = list(self._entries)[:count]
+    def evict(self) -> list[str]:
+        """Drop the oldest tenth when there are too many entries; return their request ids."""
+        if len(self._entries) <= self._most:
+            return []
+        oldest = list(self._entries)[: max(1, self._most // 10)]
         for request_id in oldest:
             del self._entries[request_id]
         return oldest
@@ -182,26 +185,26 @@ class Joins:
 
     def take_over(self, marks: Iterable[MarkState], following: Iterable[SourceRange]) -> None:
         """Take over what `state` returned."""
-        self._entries = {}
+        self._entries, self._again = {}, []
         self._marks = [
             Mark(mark.at_ms, _places(mark.starts), mark.held_ms, mark.expired) for mark in marks
         ]
         self._next = _places(following)
 
-    def _mark_of(self, record: Record) -> Mark | None:
-        place = (record.topic, record.partition)
-        fitting = (
-            m for m in reversed(self._marks) if m.starts.get(place, 1 << 62) <= record.offset
-        )
-        return next(fitting, None)
-
     def _settle(self) -> None:
-        """Order entries that were read again as they would have come, without the expired."""
-        if not self._rebuilt:
-            return
-        self._rebuilt = False
-        alive = [(key, entry) for key, entry in self._entries.items() if not entry.mark.expired]
-        self._entries = dict(sorted(alive, key=lambda item: item[1].mark.at_ms))
+        """Apply what was read again, mark by mark; the order within a mark plays no part."""
+        again, self._again = sorted(self._again, key=lambda item: item[0].at_ms), []
+        for mark, request_id, event in again:
+            entry = self._entries.get(request_id)
+            if entry is None or mark.at_ms >= entry.mark.at_ms + self._ttl_ms:
+                self._entries.pop(request_id, None)
+                entry = self._entries[request_id] = Entry(mark, mark)
+            entry.touched = mark
+            self._fill(entry, event)
+        if again:
+            alive = {key: one for key, one in self._entries.items() if not one.mark.expired}
+            evicted = len(alive) - self._most
+            self._entries = dict(list(alive.items())[max(0, evicted) :])
 
 
 def _ranges(places: Mapping[Partition, int]) -> tuple[SourceRange, ...]:

@@ -22,11 +22,12 @@ from typing import Any
 
 import polars as pl
 
-from schemas.processing import Batch, Columns, Output, Rebuildable, Spec
+from schemas.processing import Batch, Columns, Output, Rebuildable, Record, Spec
 
 AnyBatch = Batch | Columns
 FOLDER = Path(__file__).parent / "scenarios"
 MOST_TIMERS = 10_000
+NOTHING = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,19 @@ class Driver:
 
 
 def _replayed(fed: Sequence[AnyBatch], needed: dict[tuple[str, int], int]) -> Iterator[AnyBatch]:
+    """Yield what is read again, one partition after the other as a log gives it."""
+    records: dict[tuple[str, int], list[Record]] = {}
     for batch in fed:
         if isinstance(batch, Columns):
-            oldest = needed.get((batch.topic, batch.partition))
-            if oldest is not None:
-                yield replace(batch, frame=batch.frame.filter(pl.col("_offset") >= oldest))
+            oldest = needed.get((batch.topic, batch.partition), NOTHING)
+            yield replace(batch, frame=batch.frame.filter(pl.col("_offset") >= oldest))
             continue
-        kept = tuple(
-            record
-            for record in batch.records
-            if record.offset >= needed.get((record.topic, record.partition), 1 << 62)
-        )
-        yield replace(batch, records=kept)
+        for record in batch.records:
+            place = (record.topic, record.partition)
+            if record.offset >= needed.get(place, NOTHING):
+                records.setdefault(place, []).append(record)
+    for group in records.values():
+        yield Batch(tuple(group), fed[-1].now_ms, fed[-1].catalogue)
 
 
 def timer(like: AnyBatch, now_ms: int) -> AnyBatch:

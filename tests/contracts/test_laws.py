@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from schemas.base import Event
 from schemas.codec import pack
 from schemas.decisions import Snapshot
 from schemas.processing import Columns, Directed, Output, Rebuildable
@@ -136,7 +137,7 @@ def _ends(batch: AnyBatch) -> dict[tuple[str, int], int]:
     return {(record.topic, record.partition): record.offset + 1 for record in batch.records}
 
 
-def _event(output: Output) -> object:
+def _event(output: Output) -> Event:
     return output.event if isinstance(output, Directed) else output
 
 

@@ -37,10 +37,13 @@ def _windows(dice: random.Random, number: int) -> list[Observation]:
         events.append(observation(accuracy, end, app=app))
         for service in SERVICES:
             worse = accuracy - (0.1 if service == "small" else -0.2)
-            place = {"app": app, "stage": "classify", "service": service}
-            events.append(observation(worse, end, **place))
             latency = (80.0 if bad else 20.0) + dice.uniform(-5, 5)
-            events.append(observation(latency, end, metric="latency", **place))
+            for metric, value in (("accuracy", worse), ("latency", latency)):
+                events.append(
+                    observation(
+                        value, end, app=app, stage="classify", service=service, metric=metric
+                    )
+                )
     events.append(observation(1.0, end, app="digits", metric="agreement"))
     return [*events, *dice.sample(events, 2)]
 
@@ -53,6 +56,9 @@ def _catalogue(number: int) -> Catalogue:
         _contract("digits-1", "digits", accuracy, slow),
         _contract("dream", "gate", _clause("joy", "happiness", ">", 1.0, window_ms=1_000)),
     ]
+    if number >= 10:
+        agreed = _clause("agreed", "agreement", ">", 1.5, window_ms=9_000)
+        contracts.append(_contract("digits-2", "digits", agreed))
     if number < 12:
         contracts.append(_contract("gate-1", "gate", accuracy, small))
     return Catalogue({ContractRegistered: {one.contract: one for one in contracts}})

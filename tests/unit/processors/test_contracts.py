@@ -225,6 +225,15 @@ def test_the_violation_of_a_contract_that_goes_is_cleared() -> None:
     assert [one.status for one in feeder.verdicts()] == ["violated", "cleared"]
 
 
+def test_only_what_spans_can_reach_is_needed_from_the_log() -> None:
+    feeder = Feeder(world(CONTRACT))
+    for second in range(1, 21):
+        feeder.feed(observation(0.9, 1_000 * second), at=1_000 * second)
+    feeder.wait(30_000)
+
+    assert feeder.processor.oldest_needed() == {("weir.observations", 0): 18}
+
+
 def test_a_contract_holds_only_while_it_is_valid() -> None:
     later = replace(CONTRACT, valid_from=START + 60_000)
     feeder = Feeder(world(later))

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 
-from processors.derive import DeriveParams, spec
+from processors.derive import Derive, DeriveParams, spec
 from processors.vocabulary import CLASS_ACCURACY, DERIVED
 from schemas.base import Event
 from schemas.decisions import ActionTaken
@@ -64,7 +64,9 @@ class Feeder:
     """Gives records the next offset of their topic."""
 
     def __init__(self, params: DeriveParams) -> None:
-        self.processor = spec(params).build(0)
+        built = spec(params).build(0)
+        assert isinstance(built, Derive)
+        self.processor = built
         self._offsets: Counter[str] = Counter()
 
     def feed(self, *events: Event, now: int = 0) -> list[Output]:

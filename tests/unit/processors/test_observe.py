@@ -13,7 +13,7 @@ from processors.observe import Observe, ObserveParams, spec
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
 from schemas.observing import Observation
-from schemas.processing import Columns
+from schemas.processing import Columns, Output
 from schemas.registrations import WindowDefined
 
 START = 1_700_000_000_000
@@ -103,6 +103,22 @@ def test_late_rows_count_in_the_next_observation_of_their_series() -> None:
     assert windows(outputs) == [(0, 1, 0), (1_000, 1, 2), (1_000, 1, 0)]
 
 
+def test_a_row_that_comes_as_its_window_closes_counts_in_the_one_after() -> None:
+    #  1200 closes [0, 1000) and 400 comes next: late at the very instant of the closing
+    outputs = observe().process(batch([(500, 1.0), (1200, 2.0), (400, 3.0), (2300, 4.0)], 3_000))
+
+    assert windows(outputs) == [(0, 1, 0), (1_000, 1, 1)]
+
+
+def test_late_rows_of_a_series_that_comes_back_after_the_deadline_are_told() -> None:
+    rows: list[Row] = [(500, 1.0), (1300, 2.0, "b"), (400, 3.0), (40_000, 1.0), (42_000, 1.0)]
+
+    outputs = observe().process(batch(rows, 3_000))
+
+    assert windows(outputs) == [(0, 1, 0), (1_000, 1, 0), (40_000, 1, 0)]
+    assert [action.kind for action in told(outputs)] == ["metrics.late"]
+
+
 def test_late_rows_of_a_series_that_falls_silent_are_told() -> None:
     processor = observe()
     rows: list[Row] = [(500, 1.0, "a"), (1300, 2.0, "b"), (400, 3.0, "a")]
@@ -170,7 +186,8 @@ def test_every_row_is_counted_once_wherever_batches_are_cut(
     whole = observe().process(batch(rows, 1_000))
 
     edges = sorted({0, *(cut for cut in cuts if cut < len(rows)), len(rows)})
-    processor, parts = observe(), []
+    processor = observe()
+    parts: list[Output] = []
     for first, last in itertools.pairwise(edges):
         parts += processor.process(batch(rows[first:last], 1_000, first=first))
 
