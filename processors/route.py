@@ -36,7 +36,6 @@ from schemas.inference import (
     InferenceResult,
     InferenceTask,
 )
-from schemas.partitioning import partition_of
 from schemas.processing import Batch, Directed, Output, Partition, Record, Spec
 from schemas.registrations import (
     ApplicationRegistered,
@@ -79,7 +78,7 @@ def spec(params: RouteParams = RouteParams()) -> Spec:
     return Spec(
         name=replies.PROCESSOR,
         inputs=(REQUESTS, RESULTS, RESPONSES),
-        outputs=(InferenceTask, InferenceResponse, InferenceRequest, DeadLetter),
+        outputs=(InferenceTask, InferenceResponse, DeadLetter),
         build=lambda partition: Router(params, partition),
         parameters=stable_id("route", repr(params)),
         transactional=False,
@@ -181,10 +180,6 @@ class Router:
             self._take_response(event, record.offset)
 
     def _take_request(self, request: InferenceRequest, record: Record) -> None:
-        home = partition_of(request.request_id, self._params.partitions)
-        if home != self._partition:
-            self._out.append(Directed(request, REQUESTS, home))
-            return
         if request.request_id in self._waiting:
             return
         given = self._answers.get(request.request_id, self._now)

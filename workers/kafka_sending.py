@@ -11,9 +11,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from schemas.topics import TASKS_PREFIX, TOPICS
 from workers import kafka
 from workers.errors import Aborted, Fenced, HostStopped
 from workers.settings import KafkaSettings
+from workers.telemetry import logger
 
 CALL_S = 5.0
 """Longest single wait for a transaction call; a retriable failure repeats it."""
@@ -22,7 +24,14 @@ _FENCED = (
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 )
+_GONE = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+)
 Partition = tuple[str, int]
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +138,18 @@ def _produce(producer: Producer, record: Outgoing, on_delivery: Any = None) -> N
 
 
 class Deliveries:
-    """Sends outputs at once, without a transaction; offsets may be committed after `settle`."""
+    """Sends outputs at once, without a transaction; offsets may be committed after `settle`.
+
+    What goes to topics that others named (reply topics) is sent by a producer of its own, once,
+    and waited for by nobody. A task topic may be gone with its worker; whoever sent the task
+    notices that no result comes.
+    """
 
     def __init__(self, settings: KafkaSettings, stalled: Callable[[], bool]) -> None:
         self._stalled = stalled
+        self._settings = settings
         self._producer = kafka.producer(settings, linger_ms=0)
+        self._outside: Producer | None = None
         self._failed: KafkaError | None = None
 
     def send(self, records: Iterable[Outgoing]) -> None:
@@ -142,12 +158,25 @@ class Deliveries:
         Raises HostStopped when an earlier output was lost, Aborted when waiting is given up.
         """
         for record in records:
+            if record.topic not in TOPICS and not record.topic.startswith(TASKS_PREFIX):
+                self._send_outside(record)
+                continue
             while not self._handed(record):
                 self._producer.poll(0.05)
                 if not self._stalled():
                     raise Aborted("gave up while Kafka did not answer")
         self._producer.poll(0)
+        if self._outside is not None:
+            self._outside.poll(0)
         self._check()
+
+    def _send_outside(self, record: Outgoing) -> None:
+        if self._outside is None:
+            self._outside = kafka.producer(self._settings, linger_ms=0)
+        try:
+            _produce(self._outside, record, _note_undelivered)
+        except (BufferError, KafkaException) as error:
+            log.warning("output.undelivered", topic=record.topic, error=str(error))
 
     def _handed(self, record: Outgoing) -> bool:
         try:
@@ -163,10 +192,19 @@ class Deliveries:
                 raise Aborted("gave up while Kafka did not answer")
         self._check()
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            return
+        if error.code() in _GONE and str(message.topic()).startswith(TASKS_PREFIX):
+            _note_undelivered(error, message)
+        else:
             self._failed = error
 
     def _check(self) -> None:
         if self._failed is not None:
             raise HostStopped(f"an output could not be delivered: {self._failed}")
+
+
+def _note_undelivered(error: KafkaError | None, message: Message) -> None:
+    if error is not None:
+        log.warning("output.undelivered", topic=message.topic(), error=str(error))

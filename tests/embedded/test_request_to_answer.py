@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,18 +11,20 @@ import pytest
 from processors import route
 from schemas.decisions import EnsembleMember, EnsembleSelected
 from schemas.errors import InvalidEvent
-from schemas.inference import GroundTruth, InferenceRequest
+from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
 from schemas.registrations import ApplicationRegistered, Stage
+from schemas.topics import Topic
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, placement, service, until
 from tests.unit.workers.tiny_models import classifier
+from workers import kafka
 from workers.client import Client, NoAnswer, tensors
 from workers.host import BatchHost
 from workers.kafka_reading import read_all
 from workers.probe import NoIdentity, Probe
-from workers.settings import Identity, RegistrySettings, Settings
+from workers.settings import Identity, RegistrySettings
 
 SERVICES = ("sharp", "soft")
 IMAGE = tensors({"x": np.array([0, 5, 0], np.float32)})
@@ -186,7 +189,7 @@ def test_a_probe_never_blocks_its_caller(world: Surroundings) -> None:
             "registry": RegistrySettings(url="http://127.0.0.1:9"),
         }
     )
-    probe = _started(nowhere)
+    probe = Probe(nowhere)
     began = time.monotonic()
     for _ in range(10_500):
         probe.report("x", 1.0)
@@ -196,9 +199,24 @@ def test_a_probe_never_blocks_its_caller(world: Surroundings) -> None:
     probe.close(timeout_s=0.1)
 
 
-def _started(settings: Settings) -> Probe:
-    return Probe(settings)
-
-
-def _all(world: Surroundings, topic: str = "weir.metrics") -> Iterator[object]:
+def _all(world: Surroundings, topic: str = "weir.metrics") -> Iterator[kafka.RawMessage]:
     yield from read_all(world.settings.kafka, [topic])
+
+
+@pytest.mark.usefixtures("router")
+def test_a_reply_topic_that_does_not_exist_costs_nobody(world: Surroundings) -> None:
+    replies = Topic("replies-of-mine", (InferenceResponse,), ("request_id",))
+    kafka.create_topics(world.settings.kafka, [replies])
+    wishes = [
+        {"reply_to_topic": "nobody-made-this"},
+        {"reply_to_topic": replies.name, "reply_to_partition": 99},
+        {"reply_to_topic": replies.name, "reply_to_partition": 0},
+    ]
+    with Client(world.settings) as client:
+        for number, wish in enumerate(wishes, 2_000):
+            asked = replace(_request(number), **wish)  # type: ignore[arg-type]
+            assert client.submit(asked).result(10).status == "complete"
+        until(lambda: [m.key() for m in _all(world, replies.name)] == [b"q2002"])
+        enough = time.monotonic() + 2
+        while time.monotonic() < enough:
+            assert client.ask("shapes", IMAGE, deadline_ms=5_000).status == "complete"

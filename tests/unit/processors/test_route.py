@@ -6,7 +6,6 @@ import pytest
 
 from schemas.decisions import DeadLetter
 from schemas.inference import InferenceRequest
-from schemas.partitioning import partition_of
 from schemas.processing import Directed
 from schemas.records import Tensor
 from tests.unit.processors import routing_world as w
@@ -281,17 +280,6 @@ def test_overload_is_refused_by_number_and_by_bytes() -> None:
     big = Tensor(name="x", dtype="uint8", shape=(12,), data=b"\0" * 12)
     (answer,) = responses(world.step(0, w.request(0, inputs=(big,)), w.request(1)))
     assert answer.reason == "overloaded: requests with 12 bytes of input are pending"
-
-
-def test_a_request_in_the_wrong_partition_is_sent_home() -> None:
-    world = World(w.usual())
-    world.params = replace(world.params, partitions=4)
-    world.restart()
-    strays = [w.request(n) for n in range(20) if partition_of(f"r{n}", 4) != 0]
-    outputs = world.step(0, *strays)
-    assert outputs == [
-        Directed(stray, "weir.requests", partition_of(stray.request_id, 4)) for stray in strays
-    ]
 
 
 def test_what_must_be_read_again_is_told() -> None:
