@@ -23,8 +23,8 @@ PROBE_S = 1.0
 class Supervised:
     """A process that is kept running; `port` and `path` are where it says that it is ready.
 
-    It is started again after a pause that doubles up to 10 s, and is short again once it has run
-    for 30 s.
+    It is started again after a pause that doubles up to 10 s, and is short again after 30 s of
+    work.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Supervised:
             return
         now = time.monotonic()
         if self._due is None:
-            steady = now - self._began > STEADY_S
-            self._pause_s = FIRST_PAUSE_S if steady else min(self._pause_s * 2, LONGEST_PAUSE_S)
+            fresh = not self._was_ready or now - self._began > STEADY_S
+            self._pause_s = FIRST_PAUSE_S if fresh else min(self._pause_s * 2, LONGEST_PAUSE_S)
             self._due = now + self._pause_s
             self._ready = False
         elif now >= self._due:

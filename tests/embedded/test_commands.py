@@ -1,0 +1,173 @@
+"""Registration and sending as a user does it, against the servers of a stack without apps."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.observing import MetricReport
+from schemas.registrations import ServiceRegistered
+from streams.embedded.stack import Stack
+from streams.entries import Entries
+from workers.kafka_reading import read_all
+from workers.registry import Registry
+from workers.settings import Settings
+
+Weir = Callable[..., "subprocess.CompletedProcess[str]"]
+FILE = """
+owner = "team"
+tags = {zone = "hall"}
+
+[[stages]]
+stage = "classify"
+services = ["mlp"]
+
+[[services]]
+service = "mlp"
+stage = "classify"
+artifact = "%s"
+variants = [{name = "cpu-fp32", precision = "fp32", device = "cpu"}]
+
+[[contracts]]
+contract = "desk"
+[[contracts.clauses]]
+name = "right"
+metric = "accuracy"
+statistic = "mean"
+operator = ">="
+threshold = 0.9
+window_ms = 1000
+
+[[consumers]]
+consumer = "desk"
+apps = ["digits"]
+"""
+METRIC = {"event_time": "2026-01-01T00:00:00Z", "app": "a", "metric": "m", "value": 1.5}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(Settings(data_dir=tmp_path_factory.mktemp("stack")), apps=()) as started:
+        yield started
+
+
+@pytest.fixture
+def weir(stack: Stack) -> Weir:
+    environ = {"WEIR_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEIR_")}
+
+    def call(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        return subprocess.run(
+            command,
+            env=kept | environ,
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return call
+
+
+def told(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_application_comes_and_goes(stack: Stack, weir: Weir, tmp_path: Path) -> None:
+    model = tmp_path / "mlp.onnx"
+    model.write_bytes(b"model")
+    file = tmp_path / "app.toml"
+    file.write_text(FILE % model)
+    probes = tmp_path / "probes"
+    register = ("apps", "register", "digits", "--run", "r1", "--file", str(file), "--json")
+    first = told(weir(*register, "--output-dir", str(probes)))
+    assert sorted(first["changed"]) == ["desk", "desk", "digits", "mlp"]
+    assert len(list(probes.iterdir())) == 2
+    again = told(weir(*register))
+    assert again["changed"] == []
+    assert again["instances"] == first["instances"]
+    assert told(weir("apps", "get", "digits"))["tags"] == [{"key": "zone", "value": "hall"}]
+    assert told(weir("apps", "list", "--json"))[0]["app"] == "digits"
+    with Entries(stack.settings) as entries:
+        service = entries.of(ServiceRegistered)["mlp"]
+    assert (service.artifact, len(service.digest or "")) == (model.as_uri(), 64)
+    assert "accuracy.mean >= 0.9" in weir("contracts", "list").stdout
+    removed = weir("apps", "remove", "digits")
+    assert removed.returncode == 0, removed.stderr
+    for noun in ("apps", "services", "contracts"):
+        assert told(weir(noun, "list", "--json")) == []
+    assert [entry["consumer"] for entry in told(weir("consumers", "list", "--json"))] == ["desk"]
+    gone = weir("apps", "remove", "digits")
+    assert (gone.returncode, "no application 'digits'" in gone.stderr) == (4, True)
+
+
+def test_nothing_of_a_bad_file_is_registered(weir: Weir, tmp_path: Path) -> None:
+    file = tmp_path / "app.toml"
+    file.write_text(FILE % "/none.onnx")
+    refused = weir("apps", "register", "half", "--file", str(file))
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert refused.stderr == "weir: artifact /none.onnx: there is no such file\n"
+    assert "half" not in weir("apps", "list").stdout
+
+
+def test_a_contract_on_an_unknown_metric_needs_its_definition(weir: Weir) -> None:
+    promise = ("contracts", "register", "fps", "--app", "a", "--clause", "fps >= 9 over 1s")
+    refused = weir(*promise)
+    assert refused.returncode == 4
+    assert "unknown metric 'fps'; known: latency" in refused.stderr
+    definition = {
+        "name": "fps",
+        "metric": "fps",
+        "unit": "1/s",
+        "description": "frames",
+        "registered_at": 1,
+        "event_id": "e",
+    }
+    sent = weir(
+        *("produce", "weir.definitions", "--record", "MetricDefined"), lines=json.dumps(definition)
+    )
+    assert sent.returncode == 0, sent.stderr
+    assert weir(*promise).returncode == 0
+
+
+def test_only_good_events_are_sent(stack: Stack, weir: Weir) -> None:
+    lines = [
+        METRIC,
+        {"app": "a", "metric": "m", "value": 1},
+        METRIC | {"value": float("nan")},
+        METRIC | {"event_time": "2100-01-01T00:00:00Z"},
+        METRIC | {"valeu": 1},
+        METRIC | {"app": ""},
+        METRIC | {"metric": "x" * 2_000_000},
+        METRIC | {"metric": "second"},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + "\n\nno json\n"
+    assert weir("produce", "weir.metrics", "--dry-run", lines=text).returncode == 4
+    done = weir("produce", "weir.metrics", lines=text)
+    assert done.returncode == 4
+    bad = [line.split(":")[0] for line in done.stderr.splitlines()[:-1]]
+    assert bad == [f"line {number}" for number in (2, 3, 4, 5, 6, 7, 10)]
+    for word in ("event_time", "nan", "clock", "valeu", "app is empty", "2000"):
+        assert word in done.stderr
+    registry = Registry(stack.settings.registry)
+    codec = registry.codec()
+    values = [message.value() for message in read_all(stack.settings.kafka, ["weir.metrics"])]
+    found = {codec.decode(value, MetricReport).metric for value in values if value is not None}
+    assert (len(values), found) == (2, {"m", "second"})
+    registry.close()
+
+
+def test_topics_are_listed_and_there(weir: Weir) -> None:
+    found = {row["topic"]: row for row in told(weir("topics", "list", "--json"))}
+    assert found["weir.metrics"]["partitions"] == 4
+    assert {row["exists"] for row in found.values()} == {"yes"}
+    assert weir("topics", "create").stdout == "every topic exists\n"
+    assert told(weir("nodes", "list", "--json")) == []

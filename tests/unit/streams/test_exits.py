@@ -1,0 +1,112 @@
+"""What a failing command says, and with which code it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from processors.errors import InvalidParameters
+from schemas.errors import DecodeError, UnknownContract
+from streams.errors import HostingError, RegistrationError, SettingsError, StackError
+from streams.exits import explain
+from workers.errors import KafkaUnavailable, RegistryUnavailable, SchemaRefused
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("why"), 2),
+        (HostingError("why"), 2),
+        (InvalidParameters("why"), 2),
+        (FileNotFoundError(2, "No such file", "why"), 2),
+        (KafkaUnavailable("why"), 3),
+        (RegistryUnavailable("why"), 3),
+        (StackError("why"), 3),
+        (ConnectionRefusedError("why"), 3),
+        (TimeoutError("why"), 3),
+        (RegistrationError("why"), 4),
+        (SchemaRefused("why"), 4),
+        (UnknownContract("why"), 4),
+        (DecodeError("malformed", "why"), 4),
+    ],
+)
+def test_known_errors_are_one_line(error: Exception, code: int) -> None:
+    message, found = explain(error)
+    assert "why" in message
+    assert (found, "\n" in message) == (code, False)
+
+
+def test_several_lines_become_one() -> None:
+    assert explain(StackError("a\n  b\nc"))[0] == "a b c"
+
+
+def test_missing_extras_are_named() -> None:
+    told, code = explain(ModuleNotFoundError("no", name="sklearn"))
+    assert ("weir[demo]" in told, code) == (True, 3)
+    told, code = explain(ModuleNotFoundError("no", name="chdb"))
+    assert ("weir[embedded]" in told, code) == (True, 3)
+
+
+def test_what_nobody_foresaw_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    def caught() -> Exception:
+        with pytest.raises(KeyError) as raised:
+            {}["odd"]
+        return raised.value
+
+    monkeypatch.delenv("WEIR_LOG_LEVEL", raising=False)
+    told, code = explain(caught())
+    assert (code, "\n" in told) == (1, False)
+    assert "test_exits.py" in told
+    assert "KeyError: 'odd'" in told
+    monkeypatch.setenv("WEIR_LOG_LEVEL", "debug")
+    assert "Traceback" in explain(caught())[0]
+
+
+def weir(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "streams.cli", *arguments]
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_config_prints_a_file_that_can_be_read_back(tmp_path: Path) -> None:
+    node = {"name": "n", "cpu_milli": 1, "memory_mib": 2, "labels": {"a.b": "c"}}
+    variables = {
+        "WEIR_KAFKA__BOOTSTRAP": 'a"b\\:1',
+        "WEIR_KAFKA__SASL_PASSWORD": "hidden",
+        "WEIR_LOCAL__NODES": json.dumps([node]),
+    }
+    first = weir("config", **variables)
+    assert first.returncode == 0, first.stderr
+    assert "hidden" not in first.stdout
+    file = tmp_path / "weir.toml"
+    file.write_text(first.stdout)
+    again = weir("--config", str(file), "config")
+    assert again.stdout == first.stdout
+    assert weir("config", "--json", WEIR_CONFIG=str(file)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("nonsense",), 2, "No such command"),
+        (("confg",), 2, "Did you mean 'config'"),
+        (("--config", "/none", "config"), 2, "weir: settings file /none"),
+        (("status", "--data-dir", "/none"), 3, "nothing runs out of /none"),
+        (("produce", "weir.nothing"), 4, "no topic 'weir.nothing'"),
+    ],
+)
+def test_commands_end_with_their_codes(arguments: tuple[str, ...], code: int, told: str) -> None:
+    done = weir(*arguments, COLUMNS="200")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_kafka_commands_say_so(tmp_path: Path) -> None:
+    done = weir("apps", "list", WEIR_KAFKA__BOOTSTRAP="127.0.0.1:9", WEIR_DATA_DIR=str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr.startswith("weir: Kafka at 127.0.0.1:9")
+    assert done.stderr.count("\n") == 1
