@@ -8,6 +8,9 @@ from schemas.identity import stable_id
 from schemas.inference import InferenceResult, InferenceTask
 from schemas.registrations import ServiceRegistered
 
+SHADOW_STEP = 1_000_000
+"""By so much a shadow's task is less important than a member's: it delays no answer."""
+
 
 def adopt_ensemble(pending: Pending, catalogue: Catalogue) -> None:
     """Give a request the members of the ensemble that is selected for its app, if one is."""
@@ -59,7 +62,7 @@ def dispatch(
         instance=chosen.instance,
         worker=chosen.worker,
         attempt=attempt,
-        priority=pending.priority,
+        priority=pending.priority - (SHADOW_STEP if member.shadow else 0),
         created_at=now_ms,
         deadline=pending.answer_at,
         shadow=member.shadow,

@@ -182,6 +182,9 @@ def test_shadows_get_tasks_and_are_not_waited_for() -> None:
         ("c", True),
         ("d", True),
     ]
+    assert max(t.priority for t in asked if t.shadow) < min(
+        t.priority for t in asked if not t.shadow
+    )
     outputs = world.step(5, result(asked[2], "9"), result(asked[0], "1"), result(asked[1], "1"))
     (answer,) = responses(outputs)
     assert [m.service for m in answer.members] == ["a", "b"]
