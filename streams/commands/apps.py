@@ -79,7 +79,6 @@ def _send(
 ) -> tuple["ApplicationRegistered", list[str]]:
     """Check everything, then send what is new: services first, the application last."""
     from schemas.registrations import MetricDefined
-    from schemas.topics import key_of
     from streams import registration
     from streams.commands.services import built
     from streams.entries import Entries
@@ -96,8 +95,7 @@ def _send(
             *(registration.contract(own | each, defined, now_ms) for each in others["contracts"]),
             event,
         ]
-        sent = [each for each in events if send_changed(entries, each, key_of(each))]
-    return event, [key_of(each) for each in sent]
+        return event, send_changed(entries, events)
 
 
 def _files(folder: Path | None, identities: list["Identity"], settings: "Settings") -> list[str]:

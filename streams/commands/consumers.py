@@ -46,7 +46,7 @@ def register(
     )
     event = registration.consumer(table_of(file) | options, wall_ms())
     with opened() as entries:
-        changed = send_changed(entries, event, event.consumer)
+        changed = bool(send_changed(entries, [event]))
     outcome = {"consumer": event.consumer, "event_id": event.event_id, "changed": changed}
     told = "registered" if changed else "already registered"
     show_outcome(outcome, f"{told}: consumer {event.consumer}", as_json=as_json)

@@ -64,7 +64,7 @@ def register(
     with opened() as entries:
         defined = registration.metrics_defined(entries.catalogue(MetricDefined))
         event = registration.contract(table_of(file) | options, defined, wall_ms())
-        changed = send_changed(entries, event, event.contract)
+        changed = bool(send_changed(entries, [event]))
     outcome = {"contract": event.contract, "event_id": event.event_id, "changed": changed}
     told = "registered" if changed else "already registered"
     clauses = len(event.clauses)

@@ -111,10 +111,17 @@ def given(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None and value != []}
 
 
-def send_changed(entries: "Entries", event: "Event", key: str) -> bool:
-    """Send a registration unless the same one stands already; return whether it was sent."""
-    known = entries.of(type(event)).get(key)
-    if known is not None and getattr(known, "event_id", "") == getattr(event, "event_id", None):
-        return False
-    entries.send([event])
-    return True
+def send_changed(entries: "Entries", events: "Sequence[Event]") -> list[str]:
+    """Send the registrations that do not stand already, in order, and return their keys."""
+    from schemas.topics import key_of
+
+    known = entries.catalogue(*{type(event) for event in events})
+    changed = [
+        event for event in events if not _stands(known.get(type(event), key_of(event)), event)
+    ]
+    entries.send(changed)
+    return [key_of(event) for event in changed]
+
+
+def _stands(known: "Event | None", event: "Event") -> bool:
+    return known is not None and getattr(known, "event_id", "") == getattr(event, "event_id", None)

@@ -58,7 +58,7 @@ def register(
     )
     event = built(table_of(file) | options, run)
     with opened() as entries:
-        changed = send_changed(entries, event, event.service)
+        changed = bool(send_changed(entries, [event]))
     outcome = {
         "service": event.service,
         "service_id": event.service_id,
