@@ -78,9 +78,10 @@ def _answer(database: "Database", query: str, *, as_json: bool, output: str | No
 
 
 def _overview(database: "Database") -> dict[str, Any]:
-    """Return tables and views with their row counts, in the shape of the format JSONCompact.
+    """Return tables with their row counts, and views, in the shape of the format JSONCompact.
 
-    Every row is counted once, whatever ClickHouse has yet to merge.
+    Every row of a table is counted once, whatever ClickHouse has yet to merge. Views are not
+    counted: to count one is to run it.
     """
     from workers.errors import ClickHouseRefused
 
@@ -91,13 +92,19 @@ def _overview(database: "Database") -> dict[str, Any]:
         )
     counts = (
         f"SELECT '{name}', count() FROM `{name}`{' FINAL' if merges else ''}"  # noqa: S608 - names that the catalogue gave
-        for name, _, merges, _ in kept
+        for name, kind, merges, _ in kept
+        if kind == "table"
     )
     rows = dict(database.query(" UNION ALL ".join(counts)).rows)
-    names = (("name", "String"), ("kind", "String"), ("rows", "UInt64"), ("comment", "String"))
+    names = (
+        ("name", "String"),
+        ("kind", "String"),
+        ("rows", "Nullable(UInt64)"),
+        ("comment", "String"),
+    )
     return {
         "meta": [{"name": name, "type": kind} for name, kind in names],
-        "data": [[name, kind, rows[name], comment] for name, kind, _, comment in kept],
+        "data": [[name, kind, rows.get(name), comment] for name, kind, _, comment in kept],
     }
 
 
@@ -109,7 +116,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         return
     if not sys.stdout.isatty():
         for row in (names, *found["data"]):
-            typer.echo("\t".join(str(value) for value in row))
+            typer.echo("\t".join("-" if value is None else str(value) for value in row))
         return
     _draw(found["meta"], [[_cell(value) for value in row] for row in found["data"]])
 

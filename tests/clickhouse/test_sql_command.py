@@ -50,7 +50,8 @@ def test_without_a_query_it_lists_what_there_is(ask: CliRunner, database: Databa
     store(database, METRIC)
     rows = {row["name"]: row for row in json.loads(run(ask, "--json").stdout)}
     assert (rows["metrics"]["kind"], rows["metrics"]["rows"]) == ("table", 1)
-    assert rows["decision_lineage"]["kind"] == "view"
+    lineage = rows["decision_lineage"]
+    assert (lineage["kind"], lineage["rows"]) == ("view", None)
     assert rows["decision_lineage"]["comment"]
     assert run(ask).stdout.startswith("name\tkind\trows\tcomment\n")
 

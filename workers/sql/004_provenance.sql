@@ -8,7 +8,7 @@ SELECT
     toString(app) AS app,
     arrayStringConcat(arrayFilter(p -> p != '', [stage, service, instance, node]), '/') AS subject,
     window_end AS time,
-    format('{} over {} events: mean {}, p95 {}', metric, toString(count), toString(round(mean, 4)), toString(round(p95, 4))) AS summary,
+    format('{} of {} over {} events: mean {}, p95 {}', metric, if(subject = '', app, subject), toString(count), toString(round(mean, 4)), toString(round(p95, 4))) AS summary,
     CAST([], 'Array(String)') AS causes,
     sources
 FROM observations FINAL
@@ -20,7 +20,7 @@ SELECT
     app,
     arrayStringConcat(arrayFilter(p -> p != '', [stage, service, instance, node]), '/'),
     detected_at,
-    format('{} drift of {} {} by {}: {} to {} since {}', kind, metric, status, detector, toString(round(before, 4)), toString(round(after, 4)), toString(since)),
+    format('{} drift of {} of {} {} by {}: {} to {} since {}', kind, metric, coalesce(nullIf(arrayStringConcat(arrayFilter(p -> p != '', [stage, service, instance, node]), '/'), ''), app), status, detector, toString(round(before, 4)), toString(round(after, 4)), toString(since)),
     [],
     sources
 FROM drifts FINAL

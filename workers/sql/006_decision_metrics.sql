@@ -1,34 +1,37 @@
 -- The metric events behind each decision: the runs of decision_lineage that lie in weir.metrics,
 -- joined with the metrics that stand there. A run that names a series holds that series alone.
+-- Runs are cut at every 1,024th offset, so that the join meets only what is near.
 CREATE OR REPLACE VIEW decision_metrics AS
 WITH
-    runs AS
-    (
-        SELECT DISTINCT cluster, decision_id, decision, subject, decided_at, kind, event_id, topic, partition, first_offset, last_offset, series
-        FROM decision_lineage
-        WHERE topic = 'weir.metrics'
-    ),
     measured AS
     (
         SELECT
-            *,
-            arrayStringConcat([toString(app), stage, service, instance, node, metric], '/') AS full_series
+            _cluster,
+            _topic,
+            _partition,
+            _offset,
+            event_time,
+            value,
+            arrayStringConcat([toString(app), stage, service, instance, node, metric], '/') AS full_series,
+            arrayJoin([full_series, '']) AS named_as,
+            intDiv(_offset, 1024) AS piece
         FROM metrics FINAL
-        WHERE _offset >= (SELECT min(first_offset) FROM runs) AND _offset <= (SELECT max(last_offset) FROM runs)
+    ),
+    runs AS
+    (
+        SELECT DISTINCT
+            cluster, decision_id, decision, subject, decided_at, kind, event_id, topic, partition, first_offset, last_offset, series,
+            arrayJoin(range(toUInt64(intDiv(first_offset, 1024)), toUInt64(intDiv(last_offset, 1024) + 1))) AS piece
+        FROM decision_lineage
+        WHERE topic = 'weir.metrics'
     ),
     reached AS
     (
         SELECT r.*, m.full_series AS full_series, m.value AS value, m.event_time AS event_time, m._offset AS metric_offset
-        FROM runs AS r
-        INNER JOIN measured AS m
-            ON m._cluster = r.cluster AND m._topic = r.topic AND m._partition = r.partition AND m.full_series = r.series
-        WHERE m._offset BETWEEN r.first_offset AND r.last_offset AND r.series != ''
-        UNION ALL
-        SELECT r.*, m.full_series, m.value, m.event_time, m._offset
-        FROM runs AS r
-        INNER JOIN measured AS m
-            ON m._cluster = r.cluster AND m._topic = r.topic AND m._partition = r.partition
-        WHERE m._offset BETWEEN r.first_offset AND r.last_offset AND r.series = ''
+        FROM measured AS m
+        INNER JOIN runs AS r
+            ON m._cluster = r.cluster AND m._topic = r.topic AND m._partition = r.partition AND m.named_as = r.series AND m.piece = r.piece
+        WHERE m._offset BETWEEN r.first_offset AND r.last_offset
     )
 SELECT
     decision_id,
