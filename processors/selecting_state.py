@@ -36,7 +36,8 @@ class AppState:
 
     `since` (event time, ms) begins the present concept, `judged` is the newest event time that
     the last trial had seen. `quiet_until` (host clock, ms) ends the cool-down, `futile` counts the
-    trials in a row that changed nothing. `failed` holds services as name@registration.
+    trials in a row that changed nothing. Since `down_since` (host clock, ms; 0 for never) a member
+    has had no ready instance. `failed` holds services as name@registration.
     """
 
     app: str
@@ -54,6 +55,7 @@ class AppState:
     trigger: Trigger | None = None
     quiet_until: int = 0
     futile: int = 0
+    down_since: int = 0
     violated: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     labelled: bool = False

@@ -23,7 +23,7 @@ from processors.selecting_words import (
     switched_words,
     trial_words,
 )
-from processors.selecting_world import AppView, failed_services
+from processors.selecting_world import AppView, down, failed_services
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleMember, EnsembleSelected
@@ -40,7 +40,9 @@ class SelectParams:
     that time it ends with what there is. A selection that
     gains less than `min_gain` in score changes nothing. After a trial, the next one waits
     `cooldown_ms`, twice as long after each that changed nothing. The catalogue is looked at every
-    `look_ms` and must have been quiet for `settle_ms`; `windows` bounds what is kept per series.
+    `look_ms` and must have been quiet for `settle_ms`. While a member has no ready instance, which
+    placement mends, nothing is tried for `patience_ms`, nor for `recovery_ms` after it is back.
+    `windows` bounds what is kept per series.
     """
 
     trial_min: int = 60
@@ -49,6 +51,8 @@ class SelectParams:
     cooldown_ms: int = 20_000
     settle_ms: int = 1000
     look_ms: int = 500
+    recovery_ms: int = 5000
+    patience_ms: int = 30_000
     windows: int = 30
 
     @property
@@ -89,6 +93,12 @@ class Steps:
         new = tuple(mark for mark in failed if mark not in self.state.failed)
         if new:
             self.state.failed = tuple(sorted((*self.state.failed, *new)))
+        state = self.state
+        if down(state.services, self.view, self.catalogue, self.now):
+            state.down_since = state.down_since or self.now
+        elif state.down_since:
+            state.down_since = 0
+            state.quiet_until = max(state.quiet_until, self.now + self.params.recovery_ms)
 
     def adopt(self) -> None:
         """Go on from the newest selection that the catalogue holds, when the state is older."""
@@ -156,7 +166,8 @@ class Steps:
 
     def _react(self) -> None:
         state = self.state
-        waiting = self.now < state.quiet_until
+        outage = state.down_since and self.now - state.down_since < self.params.patience_ms
+        waiting = bool(outage) or self.now < state.quiet_until
         if state.trigger is None and state.violated and not waiting:
             clauses = ", ".join(state.violated)
             again = Trigger(

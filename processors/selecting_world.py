@@ -91,17 +91,38 @@ def failed_services(
     view: AppView, catalogue: Catalogue, now_ms: int
 ) -> tuple[tuple[str, str], ...]:
     """Return (fingerprint, message) of services whose every living instance says that it failed."""
-    health: dict[str, list[InstanceReported]] = {}
-    for instance in catalogue.of(InstanceReported).values():
-        alive = instance.expires_at > now_ms and instance.health != "stopped"
-        if instance.app == view.app and alive:
-            health.setdefault(instance.service, []).append(instance)
+    reported = _instances(view, catalogue)
     found = []
     for service in view.services:
-        instances = health.get(service.service, [])
-        if instances and all(instance.health == "failed" for instance in instances):
-            found.append((fingerprint(service), instances[0].message or "it failed"))
+        living = [
+            instance
+            for instance in reported.get(service.service, [])
+            if instance.expires_at > now_ms and instance.health != "stopped"
+        ]
+        if living and all(instance.health == "failed" for instance in living):
+            found.append((fingerprint(service), living[0].message or "it failed"))
     return tuple(found)
+
+
+def down(
+    services: tuple[str, ...], view: AppView, catalogue: Catalogue, now_ms: int
+) -> tuple[str, ...]:
+    """Return services that once had an instance and have no ready one now."""
+    reported = _instances(view, catalogue)
+    return tuple(
+        service
+        for service in services
+        if service in reported
+        and not any(i.health == "ready" and i.expires_at > now_ms for i in reported[service])
+    )
+
+
+def _instances(view: AppView, catalogue: Catalogue) -> dict[str, list[InstanceReported]]:
+    found: dict[str, list[InstanceReported]] = {}
+    for instance in catalogue.of(InstanceReported).values():
+        if instance.app == view.app:
+            found.setdefault(instance.service, []).append(instance)
+    return found
 
 
 def bound_of(clause: Clause) -> Bound | None:

@@ -181,7 +181,7 @@ def policy(mode: str, scope: str = "select") -> PolicySelected:
     )
 
 
-def broken(name: str, health: str = "failed") -> InstanceReported:
+def broken(name: str, health: str = "failed", until: int = T0 + 10_000_000) -> InstanceReported:
     return InstanceReported(
         instance=f"{name}.a",
         service=name,
@@ -198,7 +198,7 @@ def broken(name: str, health: str = "failed") -> InstanceReported:
         health=health,
         message="no valid ONNX",
         heartbeat=T0,
-        expires_at=T0 + 10_000_000,
+        expires_at=until,
     )
 
 

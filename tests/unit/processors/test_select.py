@@ -30,6 +30,11 @@ def blurred() -> World:
     return world
 
 
+def trials(world: World) -> list[int]:
+    """Return when trials began."""
+    return [e.selected_at for e in world.ensembles if any(m.role == "shadow" for m in e.members)]
+
+
 def test_a_new_application_gets_an_ensemble_by_declared_profiles() -> None:
     world = started()
     (ensemble,) = world.ensembles
@@ -199,9 +204,8 @@ def test_a_violation_begins_a_trial_and_is_tried_again_ever_more_rarely() -> Non
     world.feed(c.violation(world.now - 3000))
     assert world.shadows
     world.seconds(300)
-    trials = [e.selected_at for e in world.ensembles if any(m.role == "shadow" for m in e.members)]
-    pauses = [b - a for a, b in pairwise(trials)]
-    assert len(trials) >= 3
+    pauses = [b - a for a, b in pairwise(trials(world))]
+    assert len(pauses) >= 2
     assert pauses == sorted(pauses)
     assert pauses[-1] > pauses[0]
 
@@ -245,6 +249,44 @@ def test_a_member_whose_model_is_broken_is_replaced_until_it_is_registered_anew(
     world.register(c.service(bad, digest="mended"))
     world.seconds(5)
     assert bad in world.members
+
+
+def outage() -> World:
+    """Return a world whose member lost its only instance, and whose contract is violated."""
+    world = started()
+    world.register(c.broken(world.members[0], "ready", until=world.now + 10))
+    world.second()
+    world.feed(c.violation(world.now - 500))
+    return world
+
+
+def test_an_outage_of_a_member_is_left_to_placement() -> None:
+    world = outage()
+    world.seconds(10)
+    assert len(world.ensembles) == 1
+    world.register(c.broken(world.members[0], "ready"))
+    world.seconds(3)
+    world.feed(c.violation(world.now - 500, "cleared"))
+    world.seconds(30)
+    assert len(world.ensembles) == 1
+
+
+def test_an_outage_that_lasts_is_answered_by_a_trial() -> None:
+    world = outage()
+    world.seconds(PARAMS.patience_ms // 1000 - 2)
+    assert len(world.ensembles) == 1
+    world.seconds(4)
+    assert trials(world)
+
+
+def test_what_is_violated_after_an_outage_is_answered_when_it_had_time_to_recover() -> None:
+    world = outage()
+    world.seconds(5)
+    world.register(c.broken(world.members[0], "ready"))
+    world.seconds(PARAMS.recovery_ms // 1000)
+    assert len(world.ensembles) == 1
+    world.seconds(2)
+    assert trials(world)
 
 
 def test_when_no_service_is_left_the_ensemble_is_empty_and_says_so() -> None:
