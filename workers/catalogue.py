@@ -119,7 +119,7 @@ class CatalogueReader:
         try:
             self.wait(timeout_s)
         except WorkerError:
-            self.stop()
+            self._stopping.set()
             raise
         return self
 

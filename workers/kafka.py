@@ -77,6 +77,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
         "security.protocol": settings.security_protocol,
         "logger": plain_logger("librdkafka"),
         "log.connection.close": False,
+        "reconnect.backoff.ms": 200,
         "reconnect.backoff.max.ms": 1000,
         "retry.backoff.ms": 50,
         "topic.metadata.refresh.interval.ms": 10_000,
@@ -171,7 +172,7 @@ def unavailable(settings: KafkaSettings, error: KafkaException) -> KafkaUnavaila
     )
 
 
-def cluster_id(settings: KafkaSettings, timeout_s: float = 10.0) -> str:
+def cluster_id(settings: KafkaSettings, timeout_s: float = 5.0) -> str:
     """Return the configured cluster id, or else the broker's.
 
     Raises KafkaUnavailable.
@@ -184,7 +185,7 @@ def cluster_id(settings: KafkaSettings, timeout_s: float = 10.0) -> str:
         raise unavailable(settings, error) from error
 
 
-def partition_counts(settings: KafkaSettings, timeout_s: float = 10.0) -> dict[str, int]:
+def partition_counts(settings: KafkaSettings, timeout_s: float = 5.0) -> dict[str, int]:
     """Return the number of partitions of every topic.
 
     Raises KafkaUnavailable.
@@ -298,7 +299,7 @@ def assign_more(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -
 
 
 def places_seen(
-    client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 10.0
+    client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 5.0
 ) -> set[tuple[str, int]]:
     """Return every topic and partition there is, asked over a consumer's own connection.
 

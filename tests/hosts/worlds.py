@@ -30,7 +30,7 @@ class World(Protocol):
     """What a scenario needs."""
 
     def produce(self, events: Sequence[Event]) -> None: ...
-    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None: ...
+    def produce_raw(self, topic: str, value: bytes | None, key: bytes = b"") -> None: ...
     def run(self, spec: Spec, until: Callable[[], bool]) -> None: ...
     def crash(self, spec: Spec) -> None: ...
     def events(self, topic: str) -> list[Event]: ...
@@ -46,7 +46,7 @@ class LocalWorld:
     def produce(self, events: Sequence[Event]) -> None:
         self.log.produce(*events)
 
-    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None:
+    def produce_raw(self, topic: str, value: bytes | None, key: bytes = b"") -> None:
         self.log.produce_raw(topic, value, key)
 
     def run(self, spec: Spec, until: Callable[[], bool]) -> None:
@@ -79,10 +79,10 @@ class KafkaWorld:
             self._send(topic_of(event), CODEC.encode(event), key_of(event).encode())
         assert self._producer.flush(10) == 0
 
-    def produce_raw(self, topic: str, value: bytes, key: bytes = b"") -> None:
+    def produce_raw(self, topic: str, value: bytes | None, key: bytes = b"") -> None:
         self._send(topic, value, key)
 
-    def _send(self, topic: str, value: bytes, key: bytes) -> None:
+    def _send(self, topic: str, value: bytes | None, key: bytes) -> None:
         self._producer.produce(topic, value, key=key or None, timestamp=EPOCH)
 
     def run(self, spec: Spec, until: Callable[[], bool]) -> None:
