@@ -197,3 +197,23 @@ def test_what_is_forgotten_for_lack_of_room_is_told() -> None:
     assert feeder.feed(replace(RESULT, request_id="r0"), now=1) != []
     joined = feeder.feed(replace(RESULT, request_id="r3", event_id="r3"), now=1)
     assert "accuracy" in {e.metric for e in joined if isinstance(e, MetricReport)}
+
+
+def test_a_restart_knows_which_request_was_forgotten_in_between() -> None:
+    # r1: result at 0, response at 700; forgotten at 1000; a label of the same request at 1050
+    feeder = Feeder(DeriveParams(ttl_ms=1_000, mark_ms=500))
+    feeder.feed(RESULT, now=0)
+    feeder.feed(RESPONSE, now=700)
+    assert feeder.feed(LABEL, now=1_050) == []
+    needed = feeder.processor.oldest_needed()
+    restarted = Derive(DeriveParams(ttl_ms=1_000, mark_ms=500), 0)
+    restarted.restore(feeder.processor.snapshot())
+    for event in (RESULT, RESPONSE, LABEL):
+        place = (topic_of(event), 0)
+        assert needed[place] == 0
+        restarted.rebuild(Batch((Record(event, *place, 0, START),), START))
+
+    (action,) = restarted.process(Batch((), START + 2_050))
+    assert isinstance(action, ActionTaken)
+    assert action.kind == "label.unmatched"
+    assert feeder.feed(now=2_050) == [action]
