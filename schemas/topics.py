@@ -26,7 +26,10 @@ class Topic:
     """One row of the table.
 
     `key` names the fields that make the message key, joined by '/'; `time` the field that says
-    when the event happened; `retention_ms` is ignored for compacted topics.
+    when the event happened; `retention_ms` is ignored for compacted topics. `mover` is the
+    processor that sends messages home which stand in another partition than their key says; all
+    others pass over such messages, which come to them again. Topics without a mover are written
+    by Weir alone, and what stands there is at home.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Topic:
     retention_ms: int = 7 * DAY_MS
     max_bytes: int = 1_048_576
     time: str | None = None
+    mover: str = ""
 
     def config(self) -> dict[str, str]:
         """Return the broker's topic configuration."""
@@ -67,11 +71,34 @@ _TABLE = (
         compacted=True,
     ),
     Topic("weir.policies", (r.PolicySelected,), ("scope",), compacted=True),
-    Topic("weir.metrics", (o.MetricReport,), SERIES, PARTITIONS, time="event_time"),
-    Topic("weir.requests", (i.InferenceRequest,), ("request_id",), PARTITIONS, time="created_at"),
-    Topic("weir.results", (i.InferenceResult,), ("request_id",), PARTITIONS, time="finished_at"),
+    Topic(
+        "weir.metrics", (o.MetricReport,), SERIES, PARTITIONS, time="event_time", mover="observe"
+    ),
+    Topic(
+        "weir.requests",
+        (i.InferenceRequest,),
+        ("request_id",),
+        PARTITIONS,
+        time="created_at",
+        mover="route",
+    ),
+    Topic(
+        "weir.results",
+        (i.InferenceResult,),
+        ("request_id",),
+        PARTITIONS,
+        time="finished_at",
+        mover="route",
+    ),
     Topic("weir.responses", (i.InferenceResponse,), ("request_id",), PARTITIONS),
-    Topic("weir.labels", (i.GroundTruth,), ("request_id",), PARTITIONS, time="known_at"),
+    Topic(
+        "weir.labels",
+        (i.GroundTruth,),
+        ("request_id",),
+        PARTITIONS,
+        time="known_at",
+        mover="derive",
+    ),
     Topic("weir.observations", (o.Observation,), ("app",), PARTITIONS),
     Topic("weir.drifts", (o.DriftDetected,), ("app",), PARTITIONS),
     Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),

@@ -2,7 +2,8 @@
 
 What comes from outside is not trusted to use our partitioner, or any key at all. An instance that
 joined or counted such messages would see half of a thing, so they are sent again to where they
-belong, as they are, with a header that says where they stood.
+belong, as they are, with a header that says where they stood. One processor does so for each
+topic, its mover in the topic table; everybody else passes over them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,14 +22,21 @@ MOST_KNOWN = 100_000
 
 
 class Homes:
-    """Knows where keys belong; `counts` has the number of partitions per topic.
+    """Knows where keys belong, and what `processor` is to move.
+
+    `counts` has the number of partitions per topic; without one everything is at home.
 
     In columns a message key is trusted once it was seen to be right: to check each row would cost
     as much as all the rest.
     """
 
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        self._counts = counts
+    def __init__(self, counts: Mapping[str, int], processor: str) -> None:
+        self._counts = {
+            topic.name: counts[topic.name]
+            for topic in topics.TOPICS.values()
+            if topic.mover and counts.get(topic.name, 1) > 1
+        }
+        self._processor = processor
         self._known: dict[Partition, set[bytes]] = {}
 
     def records(
@@ -46,9 +54,12 @@ class Homes:
         moved = []
         for message in messages:
             home = astray.get((str(message.topic()), message.partition(), message.offset()))  # type: ignore[arg-type]
-            if home is not None:
+            if home is not None and self._moves(str(message.topic())):
                 moved.append(_sent_again(message, *home))
         return good, moved
+
+    def _moves(self, topic: str) -> bool:
+        return topics.topic_named(topic).mover == self._processor
 
     def _home_of(self, record: Record) -> tuple[str, int] | None:
         count = self._counts.get(record.topic, 1)
@@ -85,7 +96,8 @@ class Homes:
                 known.add(key.encode())
         if not moved:
             return frame, []
-        return frame.filter(~pl.col("_offset").is_in(list(moved))), list(moved.values())
+        good = frame.filter(~pl.col("_offset").is_in(list(moved)))
+        return good, list(moved.values()) if self._moves(place[0]) else []
 
 
 def _sent_again(message: RawMessage, key: str, partition: int) -> Outgoing:

@@ -68,7 +68,7 @@ class Instance:
         self.positions: dict[Partition, int] = {}
         self._codec = codec
         self._cluster = cluster
-        self._homes = homes or Homes({})
+        self._homes = homes or Homes({}, spec.name)
         self._processor: Any = spec.build(partition)
         self._restored_ms = 0
 

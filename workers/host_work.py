@@ -1,6 +1,6 @@
 """The instances of a processor that a host owns, and what of their work is not yet safe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
@@ -39,10 +39,11 @@ class Work:
         self._spec = spec
         self._codec = codec
         self._cluster = cluster
-        self._homes = Homes({} if spec.singleton else partitions)
+        self._homes = Homes({} if spec.singleton else partitions, spec.name)
         self._limit = BadShare(max_bad_share, spec.name)
         self._instances: dict[int, Instance] = {}
         self._touched: set[int] = set()
+        self._at_end: Set[Partition] = frozenset()
         self._since: int | None = None
         self._not_before = 0
         self.held: list[Output | Outgoing] = []
@@ -76,6 +77,7 @@ class Work:
     def drop(self) -> None:
         """Forget all instances and what they hold."""
         self._instances = {}
+        self._at_end = frozenset()
         self.forget()
 
     def forget(self) -> None:
@@ -84,20 +86,33 @@ class Work:
         self._since = None
         self.held = []
 
-    def apply(self, messages: Sequence[RawMessage], now_ms: int, catalogue: Catalogue) -> Step:
-        """Apply messages and due timers.
+    def apply(
+        self,
+        messages: Sequence[RawMessage],
+        now_ms: int,
+        catalogue: Catalogue,
+        at_end: Set[Partition],
+    ) -> Step:
+        """Apply messages, and the due timers of instances that have read all that waited.
 
+        A timer that fired before what waits is read would take the host's absence for silence.
         Raises TooManyBad, when what followed is held already, and RegistryUnavailable.
         """
         step = Step()
         for index, group in self._by_instance(messages).items():
             self._take(index, self._instances[index].apply(group, now_ms, catalogue), step)
-        for index, instance in self._instances.items():
+        self._at_end = at_end
+        for index, instance in self._awake():
             self._take(index, instance.wake(now_ms, catalogue), step)
         if step.messages or step.outputs:
             self._since = now_ms if self._since is None else self._since
         self._limit.count(step.messages, step.bad)
         return step
+
+    def _awake(self) -> Iterator[tuple[int, Instance]]:
+        for index, instance in self._instances.items():
+            if self._at_end >= instance.positions.keys():
+                yield index, instance
 
     def _take(self, index: int, part: Step, step: Step) -> None:
         if part.messages or part.outputs:
@@ -126,7 +141,7 @@ class Work:
 
     def next_wake(self) -> int | None:
         """Return when (ms) the next timer or commit is due; None when there is neither."""
-        times = [instance.wake_at() for instance in self._instances.values()]
+        times = [instance.wake_at() for _, instance in self._awake()]
         return min((at for at in (*times, self.commit_due()) if at is not None), default=None)
 
     def snapshots(self, now_ms: int) -> list[Snapshot]:

@@ -205,7 +205,8 @@ class _Sink:
         frames: dict[Table, list[pl.DataFrame]] = {}
         for name, messages in _by_topic(self._batch).items():
             topic = topic_named(name)
-            rows = self._waiting(rows_of, topic, messages, self._codec, self._cluster)
+            partitions = sum(1 for place in self._assigned if place[0] == name)
+            rows = self._waiting(rows_of, topic, messages, self._codec, self._cluster, partitions)
             for first in range(0, len(rows.unusable), _REPORTED):
                 self._waiting(self._report, rows.unusable[first : first + _REPORTED])
             for table, frame in rows.frames:

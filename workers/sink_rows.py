@@ -18,6 +18,7 @@ from schemas.checks import check_frame
 from schemas.codec import Codec, record_name, schema_id_of
 from schemas.errors import DecodeError, InvalidEvent
 from schemas.identity import stable_id
+from schemas.partitioning import partition_of
 from schemas.topics import Topic
 from workers.kafka import RawMessage
 from workers.sink_tables import Table, tables
@@ -42,9 +43,12 @@ class Rows:
     unusable: tuple[Unusable, ...]
 
 
-def rows_of(topic: Topic, messages: Sequence[RawMessage], codec: Codec, cluster: str) -> Rows:
-    """Turn messages of one topic, in any number of partitions, into rows.
+def rows_of(
+    topic: Topic, messages: Sequence[RawMessage], codec: Codec, cluster: str, partitions: int = 1
+) -> Rows:
+    """Turn messages of one topic, of `partitions` partitions, into rows.
 
+    What stands in a wrong partition gives none where the topic has a mover: it comes again.
     Raises what the codec's registry raises when it cannot be reached.
     """
     unusable: list[Unusable] = []
@@ -60,6 +64,8 @@ def rows_of(topic: Topic, messages: Sequence[RawMessage], codec: Codec, cluster:
     frames: dict[type[Event], list[pl.DataFrame]] = {}
     for event, part in groups.items():
         frame, wrong = _decoded(event, part, codec)
+        if topic.mover and partitions > 1:
+            frame = _at_home(frame, topic, partitions)
         frames[event] = [_finished(event, frame, topic, cluster)] if frame.height else []
         unusable += wrong
     for event in topic.events if ended else ():
@@ -99,6 +105,15 @@ def _decoded(
     good, refused = check_frame(frame.hstack(placed), event)
     unusable += [Unusable(messages[wrong.row], wrong.error) for wrong in refused]
     return good.drop(_ROW), unusable
+
+
+def _at_home(frame: pl.DataFrame, topic: Topic, partitions: int) -> pl.DataFrame:
+    """Return the rows that stand where their key says."""
+    key = pl.concat_str(topic.key, separator="/")
+    keys = frame.select(key.alias("key")).to_series().unique()
+    homes = [partition_of(key, partitions) for key in keys]
+    home = key.replace_strict(keys, homes, return_dtype=pl.Int32)
+    return frame.filter(home == pl.col("_partition"))
 
 
 def _placed(messages: Iterable[RawMessage]) -> pl.DataFrame:

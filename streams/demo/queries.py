@@ -21,7 +21,7 @@ def _query(text: str) -> str:
 
 ANSWERS = _query("""
 SELECT toUnixTimestamp64Milli(r.created_at) AS at, r.generation AS generation, r.status AS status,
-       r.latency_ms AS latency_ms, l.request_id != '' AS labelled, r.label = l.label AS right
+       r.latency_ms AS latency_ms, l.request_id != '' AS labelled, ifNull(r.label, '') = l.label AS right
 FROM weir.responses AS r FINAL
 LEFT JOIN (
     SELECT request_id, label FROM weir.labels FINAL WHERE _cluster = {cluster:String}

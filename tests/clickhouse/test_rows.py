@@ -10,6 +10,7 @@ import pytest
 from schemas.base import Event, Timestamp
 from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
+from schemas.partitioning import partition_of
 from schemas.records import Tensor
 from schemas.registrations import MetricDefined, RuleDefined, ServiceRegistered, WindowDefined
 from schemas.topics import home_of, key_of, topic_named, topic_of
@@ -183,3 +184,10 @@ def test_no_registry_is_not_a_bad_message() -> None:
     message = stood(MetricReport(event_time=1, app="a", metric="m", value=1.5), 0)
     with pytest.raises(Away):
         rows_of(topic_named("weir.metrics"), [message], unreachable, CLUSTER)
+
+
+def test_a_row_counts_only_where_its_key_says() -> None:
+    event = example(MetricReport)
+    messages = [stood(event, 3, partition) for partition in range(4)]
+    ((_, frame),) = rows_of(topic_named("weir.metrics"), messages, codec(), CLUSTER, 4).frames
+    assert frame["_partition"].to_list() == [partition_of(key_of(event), 4)]

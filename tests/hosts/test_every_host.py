@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from processors import derive
 from processors.observe import ObserveParams
 from processors.observe import spec as observe
 from schemas.base import Event
 from schemas.decisions import DeadLetter
+from schemas.inference import GroundTruth, InferenceResult
 from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Spec
 from schemas.registrations import RuleDefined
@@ -166,13 +168,21 @@ def test_in_columns_exactly_the_bad_messages_are_refused(world: World) -> None:
 
 
 def test_what_stands_in_a_wrong_partition_is_sent_home(world: World) -> None:
-    events = observations(40)
-    for event in events:
-        world.produce_raw("weir.observations", CODEC.encode(event), b"any key, always the same")
-    world.run(tally(), counted(world, 8))
-    assert {app: sorted(told) for app, told in numbers(world).items()} == {
-        f"app {n}": list(range(1, 9)) for n in range(5)
-    }
+    for number in range(20):
+        request = f"request {number}"
+        result = replace(example(InferenceResult), request_id=request, event_id=request)
+        result = replace(result, status="ok", label="7", finished_at=EPOCH)
+        truth = replace(example(GroundTruth), request_id=request, label="7", known_at=EPOCH)
+        world.produce([replace(result, app=truth.app)])
+        world.produce_raw("weir.labels", CODEC.encode(truth), b"any key, always the same")
+    world.run(derive.spec(), lambda: len(accuracies(world)) >= 20)
+    assert accuracies(world) == [1.0] * 20
+
+
+def accuracies(world: World) -> list[float]:
+    """Return what was derived by joining results with labels."""
+    found = [event for event in world.events("weir.metrics") if isinstance(event, MetricReport)]
+    return [event.value for event in found if event.metric == "accuracy"]
 
 
 def test_in_columns_what_has_no_key_is_sent_home(world: World) -> None:
