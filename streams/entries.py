@@ -93,6 +93,10 @@ class Entries:
             where = self._settings.kafka.bootstrap
             raise KafkaUnavailable(f"Kafka at {where} did not take an event: {self._lost[0]}")
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._registry.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -102,4 +106,4 @@ class Entries:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._registry.close()
+        self.close()

@@ -45,7 +45,7 @@ def up(
         settings = settings.model_copy(update={"local": local})
     ports = Ports(kafka=kafka_port, registry=registry_port, clickhouse=clickhouse_port)
     ended = _ended_by_signal()
-    stack = Stack(settings, ports=ports, limit_mib=broker_limit_mib, say=typer.echo)
+    stack = Stack(settings, ports=ports, limit_mib=broker_limit_mib, keep=True, say=typer.echo)
     with stack:
         _announce(stack)
         _keep(stack, ended)

@@ -20,6 +20,7 @@ import psutil
 from schemas.topics import TOPICS
 from streams import running
 from streams.embedded.broker import DEFAULT_LIMIT_MIB, Broker
+from streams.embedded.keepsake import Keepsake
 from streams.embedded.nodes import DEFAULT
 from streams.embedded.processes import LOOPBACK, POLL_S, free_port, refuse_taken
 from streams.embedded.supervised import Supervised
@@ -66,7 +67,8 @@ class Ports:
 class Stack:
     """The whole stack out of one data directory; a context manager, ready when entered.
 
-    Use it from a thread that lives as long as the stack: its processes end with that thread.
+    With `keep`, what is registered is kept in the data directory and registered again by the next
+    start. Use it from a thread that lives as long as the stack: its processes end with that thread.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Stack:
         apps: Sequence[App] = APPS,
         ports: Ports | None = None,
         limit_mib: int = DEFAULT_LIMIT_MIB,
+        keep: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         given, ports = settings or Settings(), ports or Ports()
@@ -83,6 +86,7 @@ class Stack:
         self._logs = given.data_dir / "logs"
         self.broker = Broker(self._logs / "broker.log", ports.kafka, limit_mib)
         self.settings = _completed(given, self.broker.bootstrap, ports)
+        self._keepsake = Keepsake(self.settings) if keep else None
         environment = self.settings.environment()
         self._registry = self._server("registry", _port_of(self.settings.registry.url), "/")
         self._clickhouse = self._server("clickhouse", self.settings.clickhouse.port, "/ping")
@@ -149,6 +153,8 @@ class Stack:
         registry.register_all()
         registry.close()
         self._await([self._clickhouse])
+        if self._keepsake is not None and (again := self._keepsake.begin()):
+            self._say(f"registered {again} entries of the last run again")
 
     def _await(self, parts: Sequence[Supervised]) -> None:
         deadline = time.monotonic() + START_S
@@ -174,6 +180,8 @@ class Stack:
                 part.revive()
             self._is_ready = all(list(map(_is_ready, self._parts)))
             running.write(self.state())
+            if self._keepsake is not None:
+                self._keepsake.poll()
 
     def ready(self) -> bool:
         """Return whether every process was ready when last asked, at most a second ago."""
@@ -223,6 +231,9 @@ class Stack:
         self._is_ready = False
         if self._watcher is not None and self._watcher.is_alive():
             self._watcher.join()
+        if self._keepsake is not None:
+            leave = self._keepsake.end if self.broker.alive else self._keepsake.leave
+            leave()
         for group in (self._apps[:-1], self._apps[-1:], [self._registry, self._clickhouse]):
             for part in group:
                 part.terminate()

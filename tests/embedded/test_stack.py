@@ -14,11 +14,14 @@ import psutil
 import pytest
 
 from schemas.observing import MetricReport
+from schemas.registrations import ConsumerRegistered
 from schemas.topics import TOPICS
 from streams import running
 from streams.embedded import stack as stacks
 from streams.embedded.stack import App, Stack
+from streams.entries import Entries
 from streams.errors import StackError
+from streams.registration import consumer
 from streams.running import settings_of_running
 from workers.kafka import partition_counts
 from workers.registry import Registry
@@ -108,6 +111,23 @@ def test_it_stops_early_when_the_broker_outgrows_its_bound(tmp_path: Path) -> No
         with pytest.raises(StackError, match="limit of 1 MiB"):
             stack.wait(10)
         assert not stack.ready()
+
+
+def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    events = [consumer({"consumer": name, "apps": ["a"]}, 5) for name in ("one", "two")]
+    with Stack(settings, apps=(), keep=True) as stack, Entries(stack.settings) as entries:
+        entries.send(events)
+    with Stack(settings, apps=(), keep=True) as stack, Entries(stack.settings) as entries:
+        assert list(entries.of(ConsumerRegistered).values()) == events
+        entries.remove(ConsumerRegistered, "one")
+        entries.flush()
+        assert eventually(lambda: "one" not in (tmp_path / "catalogue.jsonl").read_text())
+    with Stack(settings, apps=()) as stack, Entries(stack.settings) as entries:
+        assert entries.of(ConsumerRegistered) == {}
+    (tmp_path / "catalogue.jsonl").write_text("{}")
+    with pytest.raises(StackError, match=r"catalogue\.jsonl, line 1"):
+        Stack(settings, apps=(), keep=True).start()
 
 
 UP = (
