@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streams import topology
 from tests.contracts.laws import scenarios
 
 ROOT = Path(__file__).parents[2]
@@ -36,3 +37,7 @@ def test_every_scenario_uses_the_inputs_of_its_processor() -> None:
         for batch in scenario.batches(1):
             topics = {batch.topic} if hasattr(batch, "topic") else {r.topic for r in batch.records}
             assert topics <= set(scenario.spec.inputs)
+
+
+def test_every_processor_of_the_topology_has_a_scenario() -> None:
+    assert set(topology.PROCESSORS) <= scenarios().keys()
