@@ -62,8 +62,8 @@ up: setup ## start the embedded stack until Ctrl-C
 bench: setup ## ratios measured side by side; see tests/bench/README.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-notebooks: setup ## execute the notebooks
-	$(BIN)/jupyter-execute notebooks/*.ipynb
+notebooks: setup ## execute the notebooks, as the tests do
+	$(BIN)/pytest tests/notebooks
 
 wheel: setup ## build dist/weir-*.whl, which the images install
 	$(BIN)/hatchling build -t wheel
