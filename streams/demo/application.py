@@ -116,9 +116,9 @@ def _contract(now_ms: int) -> ContractRegistered:
             ),
         ),
         weights=(
-            Weight(objective="accuracy", weight=0.5),
-            Weight(objective="latency", weight=0.1),
-            Weight(objective="cost", weight=0.4),
+            Weight(objective="accuracy", weight=0.9),
+            Weight(objective="latency", weight=0.08),
+            Weight(objective="cost", weight=0.02),
         ),
         max_members=3,
         registered_at=now_ms,

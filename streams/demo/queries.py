@@ -21,7 +21,8 @@ def _query(text: str) -> str:
 
 ANSWERS = _query("""
 SELECT toUnixTimestamp64Milli(r.created_at) AS at, r.generation AS generation, r.status AS status,
-       r.latency_ms AS latency_ms, l.request_id != '' AS labelled, ifNull(r.label, '') = l.label AS right
+       r.latency_ms AS latency_ms, l.request_id != '' AS labelled,
+       ifNull(r.label, '') = l.label AS right
 FROM weir.responses AS r FINAL
 LEFT JOIN (
     SELECT request_id, label FROM weir.labels FINAL WHERE _cluster = {cluster:String}
@@ -41,8 +42,8 @@ SELECT toUnixTimestamp64Milli(at) AS at, kind, text FROM (
     SELECT detected_at AS at, 'drift' AS kind,
            concat(metric, ' of ', if(service = '', app, service), ' went from ',
                   toString(round(before, 2)), ' to ', toString(round(after, 2)),
-                  ' (', kind, ')') AS text
-    FROM weir.drifts FINAL WHERE $mine AND status = 'confirmed'
+                  ' (', d.kind, ')') AS text
+    FROM weir.drifts AS d FINAL WHERE $mine AND status = 'confirmed'
     UNION ALL
     SELECT evaluated_at AS at, 'contract' AS kind,
            concat(clause, ' ', status, ': ', toString(round(observed, 3)), ', wanted ', operator,
@@ -62,8 +63,8 @@ SELECT toUnixTimestamp64Milli(at) AS at, kind, text FROM (
                   ': ', reason) AS text
     FROM weir.placements FINAL WHERE $mine
     UNION ALL
-    SELECT taken_at AS at, 'action' AS kind, concat(kind, ' ', target, ': ', reason) AS text
-    FROM weir.actions FINAL WHERE _cluster = {cluster:String}
+    SELECT taken_at AS at, 'action' AS kind, concat(a.kind, ' ', target, ': ', reason) AS text
+    FROM weir.actions AS a FINAL WHERE _cluster = {cluster:String}
 ) ORDER BY at""")
 
 SERVICES = _query("""

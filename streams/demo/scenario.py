@@ -12,6 +12,7 @@ from schemas.decisions import EnsembleSelected
 from schemas.registrations import InstanceReported
 from streams.demo import application, models, queries, summary
 from streams.demo.live import Screen
+from streams.demo.models import Model, Pool
 from streams.demo.traffic import Plan, Traffic
 from streams.embedded.stack import Stack
 from streams.entries import Entries
@@ -60,8 +61,8 @@ Say = Callable[[str], None]
 class Built:
     """The models of a seed, and the images that are asked about."""
 
-    models: list[models.Model]
-    pool: models.Pool
+    models: list[Model]
+    pool: Pool
 
 
 def build(options: Options, settings: Settings, say: Say) -> Built:
@@ -98,7 +99,7 @@ def run(
 
 def _send(
     options: Options,
-    pool: models.Pool,
+    pool: Pool,
     client: Client,
     ask: queries.Ask,
     screen: Callable[[queries.Ask, str], Screen] | None,
