@@ -154,7 +154,9 @@ class BatchHost:
         now_ms = self._clock()
         begun = time.perf_counter()
         try:
-            step = self._work.apply(messages, now_ms, self._catalogue.current())
+            step = self._work.apply(
+                messages, now_ms, self._catalogue.current(), self._member.at_end
+            )
         except TooManyBad:
             self._commit(now_ms)
             raise

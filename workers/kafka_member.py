@@ -43,7 +43,9 @@ class Member:
     ) -> None:
         self._settings = settings
         self._owner = owner
-        self.consumer = kafka.consumer(settings, group, enable_partition_eof=False)
+        self.at_end: set[Partition] = set()
+        """Partitions that were read to their ends at least once since `read_from`."""
+        self.consumer = kafka.consumer(settings, group, enable_partition_eof=True)
         self.consumer.subscribe(
             list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
@@ -60,10 +62,12 @@ class Member:
         return self._good(found)
 
     def _good(self, found: list[Message]) -> list[Message]:
-        failed = [message for message in found if message.error() is not None]
-        for message in failed:
+        others = [message for message in found if message.error() is not None]
+        for message in others:
             kafka.check_alive(self._settings, message)
-        return [message for message in found if message.error() is None] if failed else found
+            if kafka.is_eof(message):
+                self.at_end.add(kafka.place_of(message))
+        return [message for message in found if message.error() is None] if others else found
 
     def keep_alive(self, wait_s: float) -> None:
         """Stay in the group while nothing can be taken: pause all partitions and poll.
@@ -80,6 +84,7 @@ class Member:
     def read_from(self, starts: Mapping[Partition, int]) -> None:
         """Read the assigned partitions from these offsets; what was fetched is dropped."""
         places = [TopicPartition(*place, at) for place, at in starts.items()]
+        self.at_end.clear()
         self.consumer.assign(places)
         self.consumer.resume(places)
 

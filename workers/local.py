@@ -190,7 +190,7 @@ class LocalHost:
         spec = self._specs[name]
         work = self._work.get(name) or self._take_over(spec)
         messages = self._poll(name)
-        step = work.apply(messages, self._log.now_ms, self._log.catalogue())
+        step = work.apply(messages, self._log.now_ms, self._log.catalogue(), self._at_end(name))
         if commit:
             self._commit(spec, work)
         return bool(messages or step.outputs)
@@ -224,6 +224,9 @@ class LocalHost:
         for message in found:
             reading[message.place] = message.offset() + 1
         return found
+
+    def _at_end(self, name: str) -> set[Partition]:
+        return {place for place, at in self._reading[name].items() if not self._log.read(place, at)}
 
     def _commit(self, spec: Spec, work: Work) -> None:
         if work.commit_due() is None:
