@@ -18,6 +18,7 @@ from schemas.registrations import RuleDefined
 from tests.examples import example
 from tests.hosts.samples import EPOCH, Unreadable, crashing_after, metrics, observations, tally
 from tests.hosts.worlds import CODEC, LocalWorld, World, kafka_world
+from workers.local import LocalHost
 
 LETTERS = "weir.deadletters"
 
@@ -144,6 +145,20 @@ def test_open_windows_are_built_again_after_a_crash(world: World) -> None:
     world.produce(events[:330])
     world.run(watching(), lambda: len(world.events("weir.observations")) > 0)
     world.produce(events[330:])
+    world.run(watching(), lambda: len(world.events("weir.observations")) >= len(wanted))
+    assert statistics(world) == wanted
+
+
+def test_absence_is_not_taken_for_silence() -> None:
+    events = metrics(600)
+    wanted = expected(events)
+    world = LocalWorld(batch=10)
+    world.produce(events[:330])
+    host = LocalHost([watching()], world.log, batch=10)
+    while host.turn("observe"):
+        pass
+    world.produce(events[330:])
+    LocalHost([watching()], world.log, batch=10).run_until_idle(EPOCH + 3_000)
     world.run(watching(), lambda: len(world.events("weir.observations")) >= len(wanted))
     assert statistics(world) == wanted
 
