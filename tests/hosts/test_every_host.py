@@ -158,7 +158,7 @@ def test_absence_is_not_taken_for_silence() -> None:
     while host.turn("observe"):
         pass
     world.produce(events[330:])
-    LocalHost([watching()], world.log, batch=10).run_until_idle(EPOCH + 3_000)
+    LocalHost([watching()], world.log, batch=1).run_until_idle(EPOCH + 3_000)
     world.run(watching(), lambda: len(world.events("weir.observations")) >= len(wanted))
     assert statistics(world) == wanted
 
