@@ -38,7 +38,8 @@ def write(story: Outcome) -> str:
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .7rem;text-align:left;
-border-bottom:1px solid #ddd;vertical-align:top}svg{max-width:100%;height:auto}
+border-bottom:1px solid #ddd;vertical-align:top}td:first-child{white-space:nowrap}
+svg{max-width:100%;height:auto}
 """
 
 
@@ -99,7 +100,7 @@ def _latency(story: Outcome) -> Figure:
 def _places(story: Outcome) -> Figure:
     nodes = sorted({row["node"] for row in story.services})
     names = sorted({row["service"] for row in story.services})
-    figure, axes = _figure(0.8 + 0.4 * max(2, len(nodes)))
+    figure, axes = _figure(1.0 + 0.9 * max(1, len(nodes)))
     height = 0.8 / max(1, len(names))
     for row in story.services:
         place = nodes.index(row["node"]) - 0.4 + height * names.index(row["service"])
