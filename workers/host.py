@@ -26,6 +26,8 @@ from workers.settings import Settings
 from workers.telemetry import logger
 
 RETRY_S = 0.5
+BATCH_FETCH_WAIT_MS = 20
+"""Longest wait of a transactional host's fetch: a broker that answers empty fetches is busy."""
 SMALL_BATCH = 200
 """Most messages a poll where outputs are not to wait for each other."""
 LAG_EVERY_MS = 2_000
@@ -78,7 +80,8 @@ class BatchHost:
         limit = self._settings.host.max_bad_share
         self._work = Work(self.spec, self._codec, cluster, limit, partitions)
         group = f"weir-{self.spec.name}"
-        self._member = Member(self._settings.kafka, group, self.spec.inputs, self)
+        wait = BATCH_FETCH_WAIT_MS if self.spec.transactional else 0
+        self._member = Member(self._settings.kafka, group, self.spec.inputs, self, wait)
         try:
             self._work_on()
         finally:

@@ -36,16 +36,27 @@ class Owner(Protocol):
 
 
 class Member:
-    """A consumer of whole topics in a group; all partitions come and go together."""
+    """A consumer of whole topics in a group; all partitions come and go together.
+
+    `fetch_wait_ms` is the longest wait of a fetch for more data; the settings' when that is more.
+    """
 
     def __init__(
-        self, settings: KafkaSettings, group: str, topics: Sequence[str], owner: Owner
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        owner: Owner,
+        fetch_wait_ms: int = 0,
     ) -> None:
         self._settings = settings
         self._owner = owner
         self.at_end: set[Partition] = set()
         """Partitions that were read to their ends at least once since `read_from`."""
-        self.consumer = kafka.consumer(settings, group, enable_partition_eof=True)
+        wait = max(settings.fetch_wait_ms, fetch_wait_ms)
+        self.consumer = kafka.consumer(
+            settings, group, enable_partition_eof=True, fetch_wait_max_ms=wait
+        )
         self.consumer.subscribe(
             list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )

@@ -35,18 +35,19 @@ WEIR = [sys.executable, "-m", "streams.cli"]
 def demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     """Run the demonstration in a folder of its own; afterwards nothing of it may be left."""
     command = [*WEIR, "demo", "--json", "--data-dir", str(folder), *arguments]
-    log = (folder / "stderr.log").open("w+")
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    log = folder / "stderr.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     family: set[psutil.Process] = set()
     try:
         yield process
-        family = set(psutil.Process(process.pid).children(recursive=True))
-    finally:
         if process.poll() is None:
+            family = set(psutil.Process(process.pid).children(recursive=True))
+    finally:
+        if process.poll() is None and "--keep" in arguments:
             process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=40)
-        log.seek(0)
-        print(rest, log.read(), file=sys.stderr)
+        process.communicate(timeout=60)
+        print(log.read_text(), file=sys.stderr)
     assert process.returncode == 0
     assert [child for child in family if child.is_running()] == []
 
@@ -81,9 +82,9 @@ def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
         summary = summary_of(process)
         lineage = sql(
             tmp_path,
-            "SELECT kind, count() AS n FROM decision_lineage WHERE decision_id = ("
+            "SELECT kind, series, metric_events FROM decision_metrics WHERE decision_id = ("
             " SELECT event_id FROM placements FINAL WHERE app = 'digits'"
-            " ORDER BY decided_at DESC LIMIT 1) GROUP BY kind",
+            " ORDER BY decided_at DESC LIMIT 1)",
         )
         views = {
             view: sql(tmp_path, f"SELECT * FROM {view} LIMIT 3")
@@ -108,7 +109,9 @@ def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
     assert accuracy["recovered"] > accuracy["corrupted"] + 0.15
     assert 0 < summary["detection_delay_s"] < 15
     assert all(views.values()), f"empty views: {[name for name, rows in views.items() if not rows]}"
-    assert {row["kind"] for row in lineage} >= {"metrics"}, lineage
+    assert {row["kind"] for row in lineage} == {"DriftDetected", "Observation"}
+    assert all(row["metric_events"] > 0 for row in lineage)
+    assert any(row["series"].endswith("/error") for row in lineage)
     report = (tmp_path / "demo-seed-1.html").read_text()
     assert report.count("<svg") == 3
     assert "<script" not in report
