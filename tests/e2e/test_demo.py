@@ -120,7 +120,7 @@ def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(150)
 def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "20") as process:
+    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "14") as process:
         summary = summary_of(process)
     assert summary["responses"] == summary["requests"] > 0
     assert summary["drifts"] == 0
@@ -132,7 +132,7 @@ def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(150)
 def test_a_killed_worker_costs_no_acknowledged_request_its_response(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "16", "--keep") as process:
+    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "12", "--keep") as process:
         worker = _serving_worker(process, tmp_path)
         node = worker.cmdline()[worker.cmdline().index("--node") + 1]
         worker.kill()

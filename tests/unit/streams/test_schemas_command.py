@@ -46,8 +46,11 @@ def test_diff_shows_what_a_file_would_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no schema"])
-def test_diff_refuses_a_file_that_is_no_schema(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "x.avsc"
+def test_diff_refuses_a_file_that_is_no_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("x.avsc")
     if content is not None:
         path.write_text(content, "utf-8")
     result = RUN.invoke(app, ["diff", "GroundTruth", str(path)])
