@@ -64,7 +64,7 @@ def rows_of(
     frames: dict[type[Event], list[pl.DataFrame]] = {}
     for event, part in groups.items():
         frame, wrong = _decoded(event, part, codec)
-        if topic.mover and partitions > 1:
+        if frame.height and topic.mover and partitions > 1:
             frame = _at_home(frame, topic, partitions)
         frames[event] = [_finished(event, frame, topic, cluster)] if frame.height else []
         unusable += wrong
