@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 BLOCK = 8
 """Events of a full block."""
+MANY = 16
+"""Full blocks from which on numpy is quicker than plain Python."""
 SLOPE = 12
 """Blocks that a slope lasts at least; a shorter one cannot be told from a jump."""
 
@@ -109,16 +111,12 @@ class Past:
             self.tail_place = (times[end], offsets[end])
 
     def _append(self, places: list[tuple[int, int]], blocks: list[Sequence[float]]) -> None:
-        matrix = np.asarray(blocks, dtype=np.float64)
-        totals, squares = matrix[:, 0].copy(), matrix[:, 0] ** 2
-        for column in range(1, BLOCK):
-            totals += matrix[:, column]
-            squares += matrix[:, column] ** 2
         self.places.extend(places)
-        self.sums.extend(zip(totals.tolist(), squares.tolist(), strict=True))
-        for total, square in self.sums[: -self.keep]:
-            self.head = self.head.plus(Moments(count=BLOCK, total=total, squares=square))
-        del self.places[: -self.keep], self.sums[: -self.keep]
+        self.sums.extend(_sums(blocks) if len(blocks) < MANY else _many_sums(blocks))
+        if len(self.sums) > self.keep:
+            for total, square in self.sums[: -self.keep]:
+                self.head = self.head.plus(Moments(count=BLOCK, total=total, squares=square))
+            del self.places[: -self.keep], self.sums[: -self.keep]
 
     def cut(self) -> Cut | None:
         """Return the likeliest change point; None while there is no block to cut before."""
@@ -197,6 +195,28 @@ def past_of(state: PastState, keep: int) -> Past:
         list(state.tail),
         (state.tail_time, state.tail_offset),
     )
+
+
+def _sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the sum and the sum of squares of each block, added up from its first value on."""
+    found = []
+    for block in blocks:
+        total = square = 0.0
+        for value in block:
+            total += value
+            square += value * value
+        found.append((total, square))
+    return found
+
+
+def _many_sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the same, to the last bit, in columns."""
+    matrix = np.asarray(blocks, dtype=np.float64)
+    totals, squares = np.zeros(len(blocks)), np.zeros(len(blocks))
+    for column in range(BLOCK):
+        totals += matrix[:, column]
+        squares += matrix[:, column] * matrix[:, column]
+    return list(zip(totals.tolist(), squares.tolist(), strict=True))
 
 
 def _residual(counts: Floats, means: Floats, shapes: Floats) -> float:
