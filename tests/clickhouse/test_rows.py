@@ -191,3 +191,10 @@ def test_a_row_counts_only_where_its_key_says() -> None:
     messages = [stood(event, 3, partition) for partition in range(4)]
     ((_, frame),) = rows_of(topic_named("weir.metrics"), messages, codec(), CLUSTER, 4).frames
     assert frame["_partition"].to_list() == [partition_of(key_of(event), 4)]
+
+
+def test_a_batch_without_a_good_row_stores_nothing_where_keys_decide() -> None:
+    messages = [Stood("weir.requests", offset, b"rubbish") for offset in range(2)]
+    found = rows_of(topic_named("weir.requests"), messages, codec(), CLUSTER, 4)
+    assert found.frames == ()
+    assert [wrong.message for wrong in found.unusable] == messages
