@@ -6,6 +6,7 @@ made, then the application processes are started. Each writes its own log.
 
 import fcntl
 import os
+import signal
 import sys
 import threading
 import time
@@ -113,9 +114,11 @@ class Stack:
         return Supervised(name, argv, self._logs / f"{name}.log", port, path)
 
     def _app(self, app: App) -> Supervised:
+        """Return its process; without stack and broker there is nothing that it could finish."""
         port = free_port()
         argv = [sys.executable, "-m", app.module, *app.arguments, "--health-port", str(port)]
-        return Supervised(app.name, argv, self._logs / f"{app.name}.log", port)
+        log = self._logs / f"{app.name}.log"
+        return Supervised(app.name, argv, log, port, on_parent_death=signal.SIGKILL)
 
     def start(self) -> None:
         """Start everything and return when it is ready.

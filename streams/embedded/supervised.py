@@ -1,6 +1,7 @@
 """One process of the stack: launched, asked for its readiness, started again when it ends."""
 
 import http.client
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class Supervised:
     port: int
     path: str = "/ready"
     environment: Mapping[str, str] = field(default_factory=dict)
+    on_parent_death: signal.Signals = signal.SIGTERM
     restarts: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _began: float = 0.0
@@ -48,7 +50,9 @@ class Supervised:
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
-        self._process = launch(self.argv, self.log, self.environment)
+        self._process = launch(
+            self.argv, self.log, self.environment, on_parent_death=self.on_parent_death
+        )
         self._began = time.monotonic()
         self._ready = False
         self._due = None

@@ -131,8 +131,9 @@ def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 UP = (
-    "import sys; from streams.embedded import stack; stack.APPS = ();"
-    "stack.Stack.__init__.__kwdefaults__['apps'] = ();"
+    "import sys; from streams.embedded import stack; stack.GRACE_S = 0.3;"
+    "deaf = stack.App('deaf', ('deaf',), module='tests.embedded.fake_app');"
+    "stack.Stack.__init__.__kwdefaults__['apps'] = (deaf,);"
     "from streams.cli import main; sys.argv[0] = 'weir'; main()"
 )
 
