@@ -1,11 +1,13 @@
 """Model files: where they are, and that they are what a registration says."""
 
 import hashlib
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from streams.errors import RegistrationError
 
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _BLOCK = 1 << 20
 
 
@@ -15,11 +17,16 @@ def located(artifact: str, digest: str | None) -> tuple[str, str]:
     A path or file:// URI must be a file that is not empty; elsewhere the digest must be given.
     Raises RegistrationError.
     """
-    split = urlsplit(artifact)
+    try:
+        split = urlsplit(artifact)
+    except ValueError as error:
+        raise RegistrationError(f"artifact {artifact}: {error}") from error
     if split.scheme not in ("", "file"):
-        if not digest:
-            raise RegistrationError(f"artifact {artifact}: give its SHA-256 with --digest")
-        return artifact, digest
+        if not digest or not _SHA256.fullmatch(digest):
+            raise RegistrationError(
+                f"artifact {artifact}: give its SHA-256, 64 hexadecimal digits, with --digest"
+            )
+        return artifact, digest.lower()
     path = Path(unquote(split.path) if split.scheme else artifact)
     if not path.is_file():
         raise RegistrationError(f"artifact {artifact}: there is no such file")

@@ -16,6 +16,8 @@ from schemas.errors import InvalidEvent
 from schemas.records import KeyValue
 
 T = TypeVar("T")
+_LONG = 1 << 63
+"""Avro's long takes numbers from minus this to below this."""
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -70,10 +72,17 @@ def _value(hint: Any, plain: Any, path: str) -> Any:
 
 def _primitive(hint: Any, plain: Any, path: str) -> Any:
     if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
+        return _float(plain, path)
     if not isinstance(plain, hint) or (hint is not bool and isinstance(plain, bool)):
         raise _wrong(path, _NAMES[hint], plain)
     return plain
+
+
+def _float(plain: int, path: str) -> float:
+    try:
+        return float(plain)
+    except OverflowError as error:
+        raise _wrong(path, "a number of 64 bits", plain) from error
 
 
 def _sequence(item: Any, plain: Any, path: str) -> tuple[Any, ...]:
@@ -96,6 +105,8 @@ def _bytes(plain: Any, path: str) -> bytes:
 def _instant(plain: Any, path: str) -> int:
     wanted = "milliseconds since the epoch, or ISO 8601 text with an offset"
     if isinstance(plain, int) and not isinstance(plain, bool):
+        if not -_LONG <= plain < _LONG:
+            raise _wrong(path, wanted, plain)
         return plain
     try:
         when = plain if isinstance(plain, datetime) else datetime.fromisoformat(plain)

@@ -4,6 +4,7 @@ Ids depend on application, run and names alone, so that registering again change
 event whose content is the same has the same `event_id`.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ def application(plain: Plain, now_ms: int) -> ApplicationRegistered:
     app, run = _name(plain, "app"), str(plain.get("run") or "default")
     stages = [
         {**stage, "stage_id": stable_id("stage", app, run, str(stage.get("stage")))}
-        for stage in plain.get("stages", ())
+        for stage in tables(plain.get("stages", []), "stages")
     ]
     owner = plain.get("owner") or plain.get("user") or ""
     made = _built(
@@ -85,6 +86,8 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
     for field in ("cpu_milli", "memory_mib", "replicas"):
         if getattr(made, field) < 1:
             raise RegistrationError(f"service {name}: {field} must be at least 1")
+    for field in ("latency_ms", "cost"):
+        _check_amount(f"service {name}: {field}", getattr(made, field))
     if made.accuracy is not None and not 0 <= made.accuracy <= 1:
         raise RegistrationError(f"service {name}: accuracy must be between 0 and 1")
     return made
@@ -111,6 +114,9 @@ def contract(plain: Plain, defined: Collection[str], now_ms: int) -> ContractReg
         _check_clause(name, clause, defined)
     for weight in made.weights:
         _one_of(f"contract {name}: objective", weight.objective, OBJECTIVES)
+        _check_amount(f"contract {name}: weight of {weight.objective}", weight.weight)
+    if made.max_members < 1 or made.version < 1:
+        raise RegistrationError(f"contract {name}: max_members and version must be at least 1")
     return made
 
 
@@ -136,6 +142,13 @@ def clause(text: str) -> dict[str, Any]:
         "threshold": threshold,
         "window_ms": int(found["size"]) * _MILLISECONDS[found["unit"]],
     }
+
+
+def tables(value: Any, name: str) -> list[dict[str, Any]]:
+    """Return a list of tables as it is. Raises RegistrationError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise RegistrationError(f"{name} must be a list of tables, each headed [[{name}]]")
+    return value
 
 
 def pairs(texts: Iterable[str], what: str) -> dict[str, str]:
@@ -234,6 +247,8 @@ def _built(kind: type[E], plain: Plain, now_ms: int, **ids: str) -> E:
 
 def _name(plain: Plain, field: str) -> str:
     name = plain.get(field)
+    if name is None:
+        raise RegistrationError(f"{field} is needed: give its name")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise RegistrationError(
             f"{field} {name!r}: use up to 63 letters, digits, '.', '_' and '-', "
@@ -262,10 +277,17 @@ def _check_clause(contract_name: str, clause: Clause, defined: Collection[str]) 
         )
     _one_of(f"{where}: statistic", clause.statistic, STATISTICS)
     _one_of(f"{where}: operator", clause.operator, OPERATORS)
+    if not math.isfinite(clause.threshold):
+        raise RegistrationError(f"{where}: the threshold must be a finite number")
     if clause.window_ms < 1 or clause.min_count < 1 or clause.tolerance < 0:
         raise RegistrationError(
             f"{where}: window_ms and min_count must be at least 1, tolerance at least 0"
         )
+
+
+def _check_amount(what: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise RegistrationError(f"{what}: {value} is no finite number of at least 0")
 
 
 def _one_of(what: str, value: str, known: Iterable[str]) -> None:

@@ -97,5 +97,6 @@ def _why(error: ValidationError) -> str:
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         variable = f"{PREFIX}{'__'.join(str(part) for part in problem['loc'])}".upper()
-        problems.append(f"setting {key} ({variable}): {problem['msg']}")
+        told = "there is no such key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        problems.append(f"setting {key} ({variable}): {told}")
     return "; ".join(problems)

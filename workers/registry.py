@@ -31,7 +31,10 @@ class Registry:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
-        self._client = SchemaRegistryClient(_config(settings))
+        try:
+            self._client = SchemaRegistryClient(_config(settings))
+        except ValueError as error:
+            raise self._unavailable(error) from error
         self._schemas: dict[int, str] = {}
         self._unknown: dict[int, float] = {}
 

@@ -54,7 +54,7 @@ class ClickHouseSettings(Section):
     """How to reach ClickHouse."""
 
     host: str = "127.0.0.1"
-    port: int = 8123
+    port: int = Field(default=8123, ge=1, le=65535)
     username: str = "default"
     password: SecretStr = SecretStr("")
     database: str = "weir"
@@ -110,7 +110,7 @@ class WorkerSettings(Section):
     queue_ms: int = Field(default=2000, ge=1, description="most predicted work in the queue, ms")
     queue_tasks: int = Field(default=1000, ge=1, description="most tasks in the queue")
     metrics_port: int = Field(
-        default=0, ge=0, description="port of /metrics, /live, /ready; 0 for none"
+        default=0, ge=0, le=65535, description="port of /metrics, /live, /ready; 0 for none"
     )
 
 
@@ -137,7 +137,11 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     identity: Identity = Identity()
     data_dir: Path = Path("weir-data")
-    log_level: str = "INFO"
+    log_level: str = Field(
+        default="INFO",
+        pattern="(?i)^(debug|info|warning|error|critical)$",
+        description="least told",
+    )
     log_json: bool = False
 
     def environment(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from schemas.registrations import ApplicationRegistered
     from workers.settings import Identity, Settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("app", "run", "owner", "stages", "services", "id")
 RETIRE_S = 8.0
 
@@ -45,13 +45,14 @@ def register(
     """Register an application and give it, its stages, services and instances their ids.
 
     The ids depend on application and run alone: registering again changes nothing. The file may
-    hold [[stages]] and, to register them at once, [[services]], [[contracts]] and [[consumers]].
+    hold arrays of tables: stages and, to register them at once, services, contracts and consumers.
     """
     from streams import registration
 
     settings = quiet_settings()
     plain = table_of(file)
-    others = {kind: plain.pop(kind, []) for kind in ("services", "contracts", "consumers")}
+    kinds = ("services", "contracts", "consumers")
+    others = {kind: registration.tables(plain.pop(kind, []), kind) for kind in kinds}
     stages = [
         {"stage": key, "services": [each for each in value.split(",") if each]}
         for key, value in registration.pairs(stage or (), "stage").items()

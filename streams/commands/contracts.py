@@ -15,7 +15,7 @@ from streams.commands.nouns import (
     table_of,
 )
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("contract", "app", "consumer", "clauses", "members", "version")
 
 
@@ -28,7 +28,9 @@ def register(
     owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
     clause: Annotated[
         list[str] | None,
-        typer.Option(help="'[name:] metric[.statistic] >= 0.9 over 10s'; repeat."),
+        typer.Option(
+            help="'name: metric.statistic >= 0.9 over 10s', name and statistic if need be; repeat."
+        ),
     ] = None,
     weight: Annotated[
         list[str] | None, typer.Option(help="objective=share for the selection; repeat.")

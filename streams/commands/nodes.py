@@ -6,7 +6,7 @@ import typer
 
 from streams.commands.nouns import add_looking
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("node", "status", "zone", "cpu m", "used", "memory MiB", "gpus", "speed", "heard of")
 
 

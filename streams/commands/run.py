@@ -17,7 +17,8 @@ def run(
     names: Annotated[list[str], typer.Argument(help="Processors, or sink, or one Faust app.")],
     *,
     health_port: Annotated[
-        int, typer.Option(min=0, help="Serve /live, /ready and /metrics here; 0 for none.")
+        int,
+        typer.Option(min=0, max=65535, help="Serve /live, /ready and /metrics here; 0 for none."),
     ] = 0,
 ) -> None:
     """Run processors by name until SIGTERM or Ctrl-C.

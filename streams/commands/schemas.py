@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Check, register and compare the Avro contracts.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Check, register and compare the Avro contracts.",
+)
 Json = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
 BAD_DATA = 4
 

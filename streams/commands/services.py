@@ -15,7 +15,7 @@ from streams.commands.nouns import (
     table_of,
 )
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("service", "app", "stage", "cpu m", "memory MiB", "accuracy", "latency ms", "artifact")
 
 

@@ -6,7 +6,7 @@ import typer
 
 from streams.commands.nouns import AsJson, quiet_settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("topic", "events", "key", "partitions", "cleanup", "exists")
 
 

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from streams.embedded.stack import Stack
 
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Free unless told.")]
 REPORT_S = 30.0
 WARN_SHARE = 0.8
 
@@ -20,11 +21,12 @@ def up(
         Path | None, typer.Option(help="Where data, logs and state are kept.")
     ] = None,
     nodes: Annotated[
-        Path | None, typer.Option(help="A TOML file with [[nodes]] that this machine plays.")
+        Path | None,
+        typer.Option(help="A TOML file with the array of tables nodes, which this machine plays."),
     ] = None,
-    kafka_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
-    registry_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
-    clickhouse_port: Annotated[int | None, typer.Option(help="Free unless told.")] = None,
+    kafka_port: Port = None,
+    registry_port: Port = None,
+    clickhouse_port: Port = None,
     broker_limit_mib: Annotated[
         int, typer.Option(min=64, help="Memory of the broker at which everything stops, MiB.")
     ] = 2048,

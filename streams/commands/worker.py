@@ -1,5 +1,6 @@
 """`weir worker`: one inference worker, for a node of this machine or in a container."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
     import threading
 
 PARENT_EVERY_S = 0.5
+_IN_TOPIC = re.compile("[A-Za-z0-9._-]{1,200}")
+"""The worker's id ends the name of its task topic."""
 
 
 def worker(
@@ -31,19 +34,21 @@ def worker(
     import os
     import threading
 
-    from streams import settings as reading
     from streams.errors import SettingsError
     from streams.health import serving
+    from streams.running import settings_of_running
     from workers import telemetry
     from workers.inference.loop import Worker
 
-    settings = reading.load()
+    settings = settings_of_running()
     node = node or settings.worker.node
     if not node:
         raise SettingsError("name the node: --node, or WEIR_WORKER__NODE")
     own = settings.worker.model_copy(
         update={"node": node, "worker": worker or settings.worker.worker or f"{node}-{os.getpid()}"}
     )
+    if not _IN_TOPIC.fullmatch(own.worker):
+        raise SettingsError(f"worker {own.worker!r}: use letters, digits, '.', '_', '-' (--worker)")
     settings = settings.model_copy(update={"worker": own})
     telemetry.configure(settings.log_level, json=settings.log_json)
     stop = threading.Event()

@@ -96,6 +96,10 @@ def test_config_prints_a_file_that_can_be_read_back(tmp_path: Path) -> None:
         (("--config", "/none", "config"), 2, "weir: settings file /none"),
         (("status", "--data-dir", "/none"), 3, "nothing runs out of /none"),
         (("produce", "weir.nothing"), 4, "no topic 'weir.nothing'"),
+        (("worker", "--node", "a b"), 2, "worker 'a b-"),
+        (("up", "--kafka-port", "99999"), 2, "--kafka-port"),
+        (("run", "derive", "--health-port", "99999"), 2, "--health-port"),
+        (("schemas", "check", "--against", "nonsense"), 3, "registry at nonsense"),
     ],
 )
 def test_commands_end_with_their_codes(arguments: tuple[str, ...], code: int, told: str) -> None:
@@ -103,6 +107,14 @@ def test_commands_end_with_their_codes(arguments: tuple[str, ...], code: int, to
     assert (done.returncode, done.stdout) == (code, "")
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_keeps_its_words() -> None:
+    """Rich takes words in brackets for markup and drops them."""
+    for arguments in (("up",), ("apps", "register"), ("contracts", "register")):
+        shown = weir(*arguments, "--help", COLUMNS="200", NO_COLOR="1").stdout
+        assert "[]" not in shown
+    assert "name: metric.statistic >= 0.9" in shown
 
 
 def test_without_kafka_commands_say_so(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def test_a_missing_field_is_named(name: str, data: st.DataObject) -> None:
         ({"value": "1"}, "type", "value"),
         ({"value": True}, "type", "value"),
         ({"value": None}, "type", "value"),
+        ({"value": 10**400}, "type", "value"),
+        ({"event_time": 10**400}, "type", "event_time"),
         ({"app": 3}, "type", "app"),
         ({"event_time": 1.5}, "type", "event_time"),
         ({"event_time": "yesterday"}, "type", "event_time"),

@@ -89,7 +89,7 @@ def test_a_change_gives_another_event() -> None:
         ({"app": "a/b"}, "a/b"),
         ({"app": "-a"}, "-a"),
         ({"app": "a" * 64}, "63"),
-        ({"app": None}, "app None"),
+        ({"app": None}, "app is needed"),
         ({"shard": 2}, "no field shard"),
         ({"shards": "two"}, "shards must be a whole number"),
         ({"stages": [{"stage": "a"}, {"stage": "a"}]}, "must differ"),
@@ -97,6 +97,8 @@ def test_a_change_gives_another_event() -> None:
         ({"stages": [{"stage": "a", "inputs": ["a"]}]}, "'a' is none of none"),
         ({"stages": [{"stage": "a", "services": ["x y"]}]}, "x y"),
         ({"stages": [{"services": ["x"]}]}, "stage"),
+        ({"stages": 3}, "stages must be a list of tables"),
+        ({"stages": ["classify"]}, "stages must be a list of tables"),
     ],
 )
 def test_applications_that_make_no_sense_are_refused(change: dict[str, Any], told: str) -> None:
@@ -109,8 +111,10 @@ def test_applications_that_make_no_sense_are_refused(change: dict[str, Any], tol
     [
         ({"accuracy": 90}, "accuracy must be between 0 and 1"),
         ({"memory_mib": 0}, "memory_mib"),
-        ({"app": None}, "app None"),
+        ({"app": None}, "app is needed"),
         ({"latency_ms": "fast"}, "latency_ms must be a number"),
+        ({"latency_ms": float("nan")}, "latency_ms: nan is no finite number"),
+        ({"cost": -1}, "cost: -1"),
     ],
 )
 def test_services_that_make_no_sense_are_refused(change: dict[str, Any], told: str) -> None:
@@ -126,11 +130,26 @@ def test_services_that_make_no_sense_are_refused(change: dict[str, Any], told: s
         ({"operator": "="}, "operator"),
         ({"window_ms": 0}, "window_ms"),
         ({"tolerance": -1}, "tolerance"),
+        ({"threshold": float("inf")}, "threshold must be a finite number"),
     ],
 )
 def test_clauses_that_nothing_answers_are_refused(change: dict[str, Any], told: str) -> None:
     with pytest.raises(RegistrationError, match=told):
         registration.contract({**CONTRACT, "clauses": [CLAUSE | change]}, (), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"weights": [{"objective": "accuracy", "weight": float("nan")}]}, "nan is no finite"),
+        ({"weights": [{"objective": "accuracy", "weight": -1}]}, "-1.0 is no finite"),
+        ({"max_members": 0}, "max_members"),
+        ({"version": 0}, "version"),
+    ],
+)
+def test_contracts_that_make_no_sense_are_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(RegistrationError, match=told):
+        registration.contract({**CONTRACT, **change}, (), 0)
 
 
 def test_declared_metrics_may_be_promised() -> None:
@@ -254,7 +273,7 @@ def test_artifacts_are_looked_at(tmp_path: Path) -> None:
     uri, found = located(str(model), None)
     assert (uri, found) == (model.as_uri(), digest)
     assert located(uri, digest.upper()) == (uri, digest)
-    assert located("s3://b/m", "d") == ("s3://b/m", "d")
+    assert located("s3://b/m", digest.upper()) == ("s3://b/m", digest)
     empty = tmp_path / "empty.onnx"
     empty.touch()
     for artifact, stated, told in (
@@ -262,6 +281,8 @@ def test_artifacts_are_looked_at(tmp_path: Path) -> None:
         (str(empty), None, "empty"),
         (uri, "00", "not 00"),
         ("s3://b/m", None, "--digest"),
+        ("s3://b/m", "00", "64 hexadecimal digits"),
+        ("http://[", None, "IPv6"),
     ):
         with pytest.raises(RegistrationError, match=told):
             located(artifact, stated)

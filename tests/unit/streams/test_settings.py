@@ -59,6 +59,8 @@ def test_file_gives_values_and_variables_win(tmp_path: Path) -> None:
         ("WEIR_LOGLEVEL", "INFO"),
         ("WEIR_KAFKA__BOOTSTRP", "a:1"),
         ("WEIR_KAFKA__REPLICATION", "none"),
+        ("WEIR_LOG_LEVEL", "LOUD"),
+        ("WEIR_CLICKHOUSE__PORT", "99999"),
         ("WEIR_LOCAL__NODES", "not json"),
         ("WEIR_LOCAL__NODES", '[{"name": "n"}]'),
     ],
