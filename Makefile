@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
-PYTEST_ARGS ?= -n 3 --dist loadfile
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 # The first interpreter that can make the environment; override with PYTHON=/path/to/python.
