@@ -25,7 +25,7 @@ from streams.registration import consumer
 from streams.running import settings_of_running
 from workers.kafka import partition_counts
 from workers.registry import Registry
-from workers.settings import Settings
+from workers.settings import KafkaSettings, Settings
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -88,6 +88,14 @@ def test_commands_find_the_running_stack(tmp_path: Path) -> None:
         with pytest.raises(StackError, match="used by another stack"):
             Stack(Settings(data_dir=tmp_path), apps=()).start()
         assert running.find(tmp_path) is not None
+
+
+def test_what_is_told_stands_and_what_is_not_suits_the_broker(tmp_path: Path) -> None:
+    kafka = KafkaSettings(session_timeout_ms=9_000, bootstrap="elsewhere:1")
+    told = Stack(Settings(data_dir=tmp_path, kafka=kafka), apps=()).settings.kafka
+    assert (told.session_timeout_ms, told.bootstrap.split(":")[0]) == (9_000, "127.0.0.1")
+    plain = Stack(Settings(data_dir=tmp_path), apps=()).settings.kafka
+    assert plain.session_timeout_ms == stacks.SESSION_MS
 
 
 def test_an_app_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
