@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console, Group
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.queries import ACCURACIES, DECISIONS, SERVICES, Ask, Rows
+from workers.errors import WorkerError
 
 SHOWN = 9
 EVERY_S = 1.5
@@ -52,6 +54,11 @@ class Screen:
             self._draw()
 
     def _draw(self) -> None:
+        """Draw anew; while SQL cannot be asked, the last picture stays."""
+        with suppress(WorkerError):
+            self._redraw()
+
+    def _redraw(self) -> None:
         parameters = {"app": self._app}
         services = self._ask(SERVICES, parameters)
         accuracies = {row["service"]: row["accuracy"] for row in self._ask(ACCURACIES, parameters)}
