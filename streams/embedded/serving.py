@@ -7,6 +7,7 @@ browser cannot reach a server here by a name that it controls.
 import importlib
 import logging
 import signal
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +84,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+        """Log what went wrong with a connection; that a client went away is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            _LOG.error("connection of %s failed", client_address, exc_info=True)
 
 
 class _Busy:

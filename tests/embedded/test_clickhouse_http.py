@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import socket
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -182,6 +184,16 @@ def test_unreadable_bodies_are_refused(
 ) -> None:
     assert ask(clickhouse, body=b"SELECT 1", **headers)[0] == status
     assert ask(clickhouse, "ping")[0] == 200
+
+
+def test_a_client_that_goes_away_is_no_news(clickhouse: Server) -> None:
+    for sent in (b"", b"GET /pi", b"GET /ping HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", clickhouse.port)) as rude:
+            rude.sendall(sent)
+            reset = struct.pack("ii", 1, 0)
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    assert ask(clickhouse, "?query=SELECT+1")[1] == b"1\n"
+    assert "Traceback" not in clickhouse.log.read_text()
 
 
 def test_questions_run_side_by_side(clickhouse: Server) -> None:
