@@ -1,6 +1,7 @@
 """`weir demo`: the whole loop on this machine, on handwritten digits."""
 
 import json
+import signal
 import time
 from contextlib import suppress
 from functools import partial
@@ -59,6 +60,8 @@ def demo(
     from streams.demo.scenario import Options, build
     from streams.embedded.stack import Stack
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: everything is stopped
     started = time.monotonic()
     console = Console(stderr=True, quiet=as_json)
     options = Options(

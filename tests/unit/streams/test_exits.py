@@ -1,6 +1,7 @@
 """What a failing command says, and with which code it ends."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,16 @@ def test_help_keeps_its_words() -> None:
         shown = weir(*arguments, "--help", COLUMNS="200", NO_COLOR="1").stdout
         assert "[]" not in shown
     assert "name: metric.statistic >= 0.9" in shown
+
+
+def test_the_demonstration_ends_as_asked_by_sigterm(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "streams.cli", "demo", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={}) as demo:
+        assert demo.stderr is not None
+        assert "training" in demo.stderr.readline()
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(30) == 130
+        assert "Traceback" not in demo.stderr.read()
 
 
 def test_without_kafka_commands_say_so(tmp_path: Path) -> None:
