@@ -135,7 +135,7 @@ def fill(entry: Entry, event: Event) -> None:
 
 
 def _request_of(event: Event) -> str:
-    request_id: str = event.request_id  # type: ignore[attr-defined]
+    request_id: str = event.request_id  # type: ignore[attr-defined]  # all inputs have it
     return request_id
 
 

@@ -31,21 +31,21 @@ class Window(Protocol):
     """The statistics of one window, as an Observation has them."""
 
     @property
-    def count(self) -> int: ...  # noqa: D102
+    def count(self) -> int: ...  # noqa: D102 - the statistic of that name
     @property
-    def mean(self) -> float: ...  # noqa: D102
+    def mean(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def min(self) -> float: ...  # noqa: D102
+    def min(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def max(self) -> float: ...  # noqa: D102
+    def max(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def p50(self) -> float: ...  # noqa: D102
+    def p50(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def p90(self) -> float: ...  # noqa: D102
+    def p90(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def p95(self) -> float: ...  # noqa: D102
+    def p95(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
-    def p99(self) -> float: ...  # noqa: D102
+    def p99(self) -> float: ...  # noqa: D102 - the statistic of that name
 
 
 def objection(statistic: str, comparison: str) -> str:

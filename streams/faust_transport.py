@@ -9,13 +9,13 @@ import logging
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka  # type: ignore[import-untyped]  # has no hints
 import faust
-from aiokafka.cluster import ClusterMetadata  # type: ignore[import-untyped]
-from aiokafka.coordinator.assignors.abstract import (  # type: ignore[import-untyped]
+from aiokafka.cluster import ClusterMetadata  # type: ignore[import-untyped]  # has no hints
+from aiokafka.coordinator.assignors.abstract import (  # type: ignore[import-untyped]  # has no hints
     AbstractPartitionAssignor,
 )
-from aiokafka.coordinator.protocol import (  # type: ignore[import-untyped]
+from aiokafka.coordinator.protocol import (  # type: ignore[import-untyped]  # has no hints
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
 )

@@ -91,7 +91,7 @@ def _loops(
     hosts = _hosts(processors, settings) if processors else {}
     for name, host in hosts.items():
         loops[name] = host.run
-        checks.append(lambda host=host: host.ready)  # type: ignore[misc]
+        checks.append(lambda host=host: host.ready)  # type: ignore[misc]  # a default is not inferred
     if topology.SINK in names:
         followed = threading.Event()
         loops[topology.SINK] = _sink(settings, followed)

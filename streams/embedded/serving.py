@@ -85,7 +85,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - base
         """Log what went wrong with a connection; that a client went away is no news."""
         if not isinstance(sys.exception(), ConnectionError):
             _LOG.error("connection of %s failed", client_address, exc_info=True)

@@ -139,7 +139,7 @@ class Stack:
             self._is_ready = True
             running.write(self.state())
             self._watcher.start()
-        except BaseException:
+        except BaseException:  # raised again: nothing may be left running
             self.stop()
             raise
 
