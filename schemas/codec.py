@@ -201,6 +201,21 @@ def _unreadable_field(body: bytes, writer: str) -> str:
     return str(names[index])
 
 
+def readable_fields(body: bytes, writer: str) -> dict[str, Any]:
+    """Return the leading fields of a body that its writer's schema can read, as plain data.
+
+    For people who look at a message that nobody could decode. Raises DecodeError (bad-schema).
+    """
+    names = [field["name"] for field in parsed(writer)["fields"]]
+    for count in range(len(names), 0, -1):
+        try:
+            read: Any = fastavro.schemaless_reader(io.BytesIO(body), parsed(writer, count), None)
+        except _UNREADABLE:
+            continue
+        return dict(read)
+    return {}
+
+
 class Codec:
     """Encodes with the ids that a registry gave, decodes with any schema that it knows."""
 
