@@ -9,7 +9,13 @@ import traceback
 from processors.errors import ProcessorError
 from schemas.errors import ContractError
 from streams.errors import HostingError, RegistrationError, SettingsError, StackError, StreamsError
-from workers.errors import SchemaRefused, Unavailable, WorkerError
+from workers.errors import (
+    RecoveryRefused,
+    SchemaRefused,
+    SnapshotRefused,
+    Unavailable,
+    WorkerError,
+)
 
 INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
 _CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -20,6 +26,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (StreamsError, BAD_DATA),
     (Unavailable, UNAVAILABLE),
     (SchemaRefused, BAD_DATA),
+    (RecoveryRefused, BAD_DATA),
+    (SnapshotRefused, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),

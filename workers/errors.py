@@ -8,8 +8,10 @@ WorkerError
 ├── SchemaRefused            the registry refused a schema; the message says what is incompatible
 ├── ClickHouseRefused        ClickHouse refused a statement; the message is its own
 ├── Aborted                  what was under way is void and must be done again
+├── RecoveryRefused          what somebody wants mended by hand cannot be, or not so
 └── HostStopped              a host had to stop; the message says why
     ├── TooManyBad           more dead letters than it may write
+    ├── SnapshotRefused      its state was saved by another format or under other parameters
     └── Fenced               another process took over its transactional id
 """
 
@@ -50,12 +52,20 @@ class Aborted(WorkerError):
     """A transaction is void: what it held must be processed again from the last snapshot."""
 
 
+class RecoveryRefused(WorkerError):
+    """What somebody wants mended by hand cannot be, or not so; the message says what can."""
+
+
 class HostStopped(WorkerError):
     """A host had to stop; the message says why."""
 
 
 class TooManyBad(HostStopped):
     """More messages became dead letters than a host tolerates."""
+
+
+class SnapshotRefused(HostStopped):
+    """A saved state does not fit: starting again does not help; the message says what does."""
 
 
 class Fenced(HostStopped):
