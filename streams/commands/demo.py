@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.commands.clusters import Bootstrap, BrokerKind
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,6 +46,8 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where data, logs and state are kept.")
     ] = None,
+    bootstrap: Bootstrap = None,
+    broker: BrokerKind = "embedded",
     report: Annotated[
         Path | None, typer.Option(help="The report's file; in the data directory by default.")
     ] = None,
@@ -58,6 +62,7 @@ def demo(
     from rich.console import Console
 
     from streams.demo.scenario import Options, build
+    from streams.embedded.choice import chosen
     from streams.embedded.stack import Stack
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -69,7 +74,8 @@ def demo(
     )
     settings = _settings(data_dir)
     built = build(options, settings, console.print)
-    with Stack(settings, say=console.print) as stack:
+    cluster = chosen(settings, broker, bootstrap)
+    with Stack(settings, broker=cluster, say=console.print) as stack:
         outcome = _carry_out(stack, options, built, console)
         outcome.summary["seconds"] = round(time.monotonic() - started, 1)
         place = report or stack.settings.data_dir / f"demo-seed-{seed}.html"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.commands.clusters import Bootstrap, BrokerKind
+
 if TYPE_CHECKING:
     from streams.embedded.stack import Stack
 
@@ -30,11 +32,14 @@ def up(
     broker_limit_mib: Annotated[
         int, typer.Option(min=64, help="Memory of the broker at which everything stops, MiB.")
     ] = 2048,
+    bootstrap: Bootstrap = None,
+    broker: BrokerKind = "embedded",
 ) -> None:
     """Start broker, schema registry, ClickHouse and all processors, and keep them running.
 
     Other commands find what runs by the data directory. Ctrl-C stops everything.
     """
+    from streams.embedded.choice import chosen
     from streams.embedded.nodes import read
     from streams.embedded.stack import Ports, Stack
     from streams.settings import load
@@ -45,9 +50,10 @@ def up(
     if nodes is not None:
         local = settings.local.model_copy(update={"nodes": read(nodes)})
         settings = settings.model_copy(update={"local": local})
-    ports = Ports(kafka=kafka_port, registry=registry_port, clickhouse=clickhouse_port)
+    ports = Ports(registry=registry_port, clickhouse=clickhouse_port)
+    cluster = chosen(settings, broker, bootstrap, kafka_port, broker_limit_mib)
     ended = _ended_by_signal()
-    stack = Stack(settings, ports=ports, limit_mib=broker_limit_mib, keep=True, say=typer.echo)
+    stack = Stack(settings, ports=ports, broker=cluster, keep=cluster.forgets, say=typer.echo)
     with stack:
         _announce(stack)
         _keep(stack, ended)
@@ -92,6 +98,8 @@ def _keep(stack: "Stack", ended: threading.Event) -> None:
         while not ended.is_set():
             stack.wait(REPORT_S)
             used, limit = stack.broker.memory_mib(), stack.broker.limit_mib
+            if not limit:
+                continue
             soon = "; it stops at the limit" if used > WARN_SHARE * limit else ""
             typer.echo(f"the broker holds {used:.0f} of {limit} MiB{soon}")
     except KeyboardInterrupt:

@@ -9,14 +9,16 @@ Rows = list[dict[str, Any]]
 Ask = Callable[[str, Mapping[str, Any]], Rows]
 """Runs a query with parameters and returns its rows by column name.
 
-It adds the parameter `cluster`: a database that is kept holds the runs of many.
+It adds the parameters `cluster` and `began`, ms: a database that is kept holds the runs of many,
+and a cluster that is kept those before.
 """
 
-_MINE = "_cluster = {cluster:String} AND app = {app:String}"
+_RUN = "_cluster = {cluster:String} AND _timestamp >= fromUnixTimestamp64Milli({began:Int64})"
+_MINE = f"{_RUN} AND app = {{app:String}}"
 
 
 def _query(text: str) -> str:
-    return Template(text).substitute(mine=_MINE)
+    return Template(text).substitute(mine=_MINE, run=_RUN)
 
 
 ANSWERS = _query("""
@@ -25,9 +27,9 @@ SELECT toUnixTimestamp64Milli(r.created_at) AS at, r.generation AS generation, r
        ifNull(r.label, '') = l.label AS right
 FROM weir.responses AS r FINAL
 LEFT JOIN (
-    SELECT request_id, label FROM weir.labels FINAL WHERE _cluster = {cluster:String}
+    SELECT request_id, label FROM weir.labels FINAL WHERE $run
 ) AS l ON l.request_id = r.request_id
-WHERE r._cluster = {cluster:String} AND r.app = {app:String} ORDER BY at""")
+WHERE $mine ORDER BY at""")
 
 ENSEMBLES = _query("""
 SELECT toUnixTimestamp64Milli(selected_at) AS at, generation, reason,
@@ -64,7 +66,7 @@ SELECT toUnixTimestamp64Milli(at) AS at, kind, text FROM (
     FROM weir.placements FINAL WHERE $mine
     UNION ALL
     SELECT taken_at AS at, 'action' AS kind, concat(a.kind, ' ', target, ': ', reason) AS text
-    FROM weir.actions AS a FINAL WHERE _cluster = {cluster:String}
+    FROM weir.actions AS a FINAL WHERE $run
 ) ORDER BY at""")
 
 SERVICES = _query("""
@@ -93,7 +95,7 @@ SELECT (SELECT count() FROM weir.requests FINAL WHERE $mine) AS requests,
        (SELECT count() FROM weir.ensembles FINAL WHERE $mine) AS ensembles,
        (SELECT count() FROM weir.placements FINAL WHERE $mine) AS placements,
        (SELECT count() FROM weir.dead_letters FINAL
-        WHERE _cluster = {cluster:String}) AS deadletters""")
+        WHERE $run) AS deadletters""")
 
 FIRST_DRIFT = _query("""
 SELECT toUnixTimestamp64Milli(min(detected_at)) AS at FROM weir.drifts FINAL

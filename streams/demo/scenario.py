@@ -175,13 +175,13 @@ def _outcome(ask: queries.Ask, options: Options, traffic: Traffic, seconds: floa
 
 def _asker(settings: Settings, open_things: ExitStack) -> queries.Ask:
     lock = threading.Lock()
-    cluster = cluster_id(settings.kafka)
+    told = {"cluster": cluster_id(settings.kafka), "began": _now_ms()}
     database = connect(settings.clickhouse)
     open_things.callback(database.close)
 
     def ask(sql: str, parameters: Mapping[str, Any]) -> queries.Rows:
         with lock:
-            return database.query(sql, {"cluster": cluster, **parameters}).records()
+            return database.query(sql, {**told, **parameters}).records()
 
     return ask
 

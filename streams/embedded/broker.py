@@ -19,15 +19,20 @@ import psutil
 
 from streams.embedded.processes import LOOPBACK, free_port, launch, refuse_taken, stop, wait_until
 from streams.errors import StackError
+from workers.settings import KafkaSettings
 
 MIB = 1_048_576
 DEFAULT_LIMIT_MIB = 2048
+SESSION_MS = 3_000
+"""After so long a killed process is missed; its successor then waits 2 s, and 11 s at 6,000."""
 _API_VERSIONS = struct.pack(">hhih", 18, 0, 1, -1)
 """A request for the API versions: key 18, version 0, correlation id 1, no client id."""
 
 
 class Broker:
     """A broker process on a loopback port; a context manager."""
+
+    forgets = True
 
     def __init__(
         self, log: Path, port: int | None = None, limit_mib: int = DEFAULT_LIMIT_MIB
@@ -44,14 +49,18 @@ class Broker:
         return f"{LOOPBACK}:{self.port}"
 
     @property
-    def pid(self) -> int | None:
-        """The process id; None before the start and after the stop."""
-        return self._process.pid if self._process else None
+    def pid(self) -> int:
+        """The process id; 0 before the start and after the stop."""
+        return self._process.pid if self._process else 0
 
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
+
+    def reached(self, given: KafkaSettings) -> KafkaSettings:
+        """Return settings that reach it; what was told stands, but for the address."""
+        return quick(given, bootstrap=self.bootstrap)
 
     def launch(self) -> None:
         """Start the process without waiting for it.
@@ -74,7 +83,7 @@ class Broker:
 
     def memory_mib(self) -> float:
         """Return the resident memory of the process in MiB; 0 when it does not run."""
-        if not self.alive or self.pid is None:
+        if not self.alive:
             return 0.0
         with contextlib.suppress(psutil.NoSuchProcess):
             return float(psutil.Process(self.pid).memory_info().rss / MIB)
@@ -114,6 +123,12 @@ class Broker:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def quick(given: KafkaSettings, **values: str | int) -> KafkaSettings:
+    """Return settings with values, and with a short session where none was told."""
+    told = given.model_dump(include=given.model_fields_set)
+    return given.model_copy(update={"session_timeout_ms": SESSION_MS} | told | values)
 
 
 def answers(port: int) -> bool:

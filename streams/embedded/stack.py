@@ -20,7 +20,8 @@ import psutil
 
 from schemas.topics import TOPICS
 from streams import running
-from streams.embedded.broker import DEFAULT_LIMIT_MIB, Broker
+from streams.embedded.broker import Broker
+from streams.embedded.cluster import Cluster
 from streams.embedded.keepsake import Keepsake
 from streams.embedded.nodes import DEFAULT
 from streams.embedded.processes import LOOPBACK, POLL_S, free_port, refuse_taken
@@ -29,13 +30,11 @@ from streams.errors import StackError
 from streams.running import Part, State
 from workers import kafka
 from workers.registry import Registry
-from workers.settings import Settings
+from workers.settings import KafkaSettings, Settings
 
 START_S = 90.0
 GRACE_S = 8.0
 WATCH_S = 0.5
-SESSION_MS = 3_000
-"""After so long a killed process is missed; its successor then waits 2 s, and 11 s at 6,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,6 @@ APPS = (CONTROL, ROUTE, DATA, SINK)
 class Ports:
     """Ports that are asked for; None takes a free one."""
 
-    kafka: int | None = None
     registry: int | None = None
     clickhouse: int | None = None
 
@@ -70,8 +68,9 @@ class Ports:
 class Stack:
     """The whole stack out of one data directory; a context manager, ready when entered.
 
-    With `keep`, what is registered is kept in the data directory and registered again by the next
-    start. Use it from a thread that lives as long as the stack: its processes end with that thread.
+    It runs on `broker`, by default an embedded one of its own. With `keep`, what is registered is
+    kept in the data directory and registered again by the next start. Use it from a thread that
+    lives as long as the stack: its processes end with that thread.
     """
 
     def __init__(
@@ -80,15 +79,15 @@ class Stack:
         *,
         apps: Sequence[App] = APPS,
         ports: Ports | None = None,
-        limit_mib: int = DEFAULT_LIMIT_MIB,
+        broker: Cluster | None = None,
         keep: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         given, ports = settings or Settings(), ports or Ports()
         self._say = say
         self._logs = given.data_dir / "logs"
-        self.broker = Broker(self._logs / "broker.log", ports.kafka, limit_mib)
-        self.settings = _completed(given, self.broker.bootstrap, ports)
+        self.broker = broker or Broker(self._logs / "broker.log")
+        self.settings = _completed(given, self.broker.reached(given.kafka), ports)
         self._keepsake = Keepsake(self.settings) if keep else None
         environment = self.settings.environment()
         self._registry = self._server("registry", _port_of(self.settings.registry.url), "/")
@@ -209,7 +208,7 @@ class Stack:
             pid=own,
             started=psutil.Process(own).create_time(),
             ready=self._is_ready,
-            bootstrap=self.broker.bootstrap,
+            bootstrap=self.settings.kafka.bootstrap,
             registry=self.settings.registry.url,
             clickhouse_host=self.settings.clickhouse.host,
             clickhouse_port=self.settings.clickhouse.port,
@@ -221,13 +220,13 @@ class Stack:
     def _broker_part(self) -> Part:
         return Part(
             name="broker",
-            pid=self.broker.pid or 0,
+            pid=self.broker.pid,
             alive=self.broker.alive,
             ready=self.broker.alive,
             restarts=0,
             memory_mib=round(self.broker.memory_mib(), 1),
             health="",
-            log=str(self.broker.log),
+            log=str(self.broker.log or ""),
         )
 
     def stop(self) -> None:
@@ -274,17 +273,15 @@ def _is_ready(part: Supervised) -> bool:
         return False
 
 
-def _completed(given: Settings, bootstrap: str, ports: Ports) -> Settings:
+def _completed(given: Settings, reached: KafkaSettings, ports: Ports) -> Settings:
     """Return the settings with what the stack itself provides; nodes when none are given."""
     registry = ports.registry or free_port()
     clickhouse = ports.clickhouse or free_port()
     nodes = given.local.nodes or DEFAULT
-    told = given.kafka.model_dump(include=given.kafka.model_fields_set)
-    reached = {"session_timeout_ms": SESSION_MS} | told | {"bootstrap": bootstrap}
     return given.model_copy(
         update={
             "data_dir": given.data_dir.absolute(),
-            "kafka": given.kafka.model_copy(update=reached),
+            "kafka": reached,
             "registry": given.registry.model_copy(update={"url": f"http://{LOOPBACK}:{registry}"}),
             "clickhouse": given.clickhouse.model_copy(
                 update={"host": LOOPBACK, "port": clickhouse}
