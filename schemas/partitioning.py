@@ -25,4 +25,9 @@ def murmur2(key: bytes) -> int:
 
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition, from 0, of a key among `partitions`."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    return partition_of_bytes(key.encode(), partitions)
+
+
+def partition_of_bytes(key: bytes, partitions: int) -> int:
+    """Return the partition, from 0, of a message key as it stands on the wire."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

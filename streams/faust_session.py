@@ -53,6 +53,11 @@ class Received:
         """Return the kind of the timestamp and the timestamp, ms since the epoch."""
         return self.message.timestamp_type, round((self.message.timestamp or 0.0) * 1000)
 
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        """Return the headers."""
+        given = self.message.headers or ()
+        return list(given.items() if isinstance(given, Mapping) else given)
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:

@@ -16,6 +16,7 @@ from schemas.processing import Batch, Columns, Output, Partition, Rebuildable, S
 from workers import host_decode, snapshots
 from workers.deadletters import Refused, dead_letter
 from workers.host_homes import Homes
+from workers.host_retries import meant_for
 from workers.kafka import RawMessage
 from workers.kafka_sending import Outgoing
 
@@ -113,8 +114,9 @@ class Instance:
             applied = [message for message in group if _offset(message) < self.positions[place]]
             self._rebuild(place, applied, catalogue)
 
-    def _rebuild(self, place: Partition, group: list[RawMessage], catalogue: Catalogue) -> None:
+    def _rebuild(self, place: Partition, group: Sequence[RawMessage], catalogue: Catalogue) -> None:
         then = self._restored_ms
+        group = meant_for(group, self.spec.name)
         if self.spec.columnar:
             frame, _ = host_decode.frame(group, place[0], self._codec)
             frame, _ = self._homes.rows(frame, group, place)
@@ -155,8 +157,9 @@ class Instance:
         for place, group in groups.items():
             if not group:
                 continue
-            frame, bad = host_decode.frame(group, place[0], self._codec)
-            frame, moved = self._homes.rows(frame, group, place)
+            mine = meant_for(group, self.spec.name)
+            frame, bad = host_decode.frame(mine, place[0], self._codec)
+            frame, moved = self._homes.rows(frame, mine, place)
             if frame.height:
                 batch = Columns(frame, *place, now_ms=now_ms, catalogue=catalogue)
                 step.outputs += self._processor.process(batch)
@@ -178,6 +181,7 @@ class Instance:
         if total < len(messages):
             kept = {id(message) for group in groups.values() for message in group}
             messages = [message for message in messages if id(message) in kept]
+        messages = meant_for(messages, self.spec.name)
         records, bad = host_decode.rows(messages, self._codec)
         records, moved = self._homes.records(records, messages)
         if records:

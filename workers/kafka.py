@@ -69,6 +69,10 @@ class RawMessage(Protocol):
         """Return the kind of the timestamp and the timestamp, ms since the epoch."""
         ...
 
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Return the headers; None or nothing when there are none."""
+        ...
+
 
 def client_config(settings: KafkaSettings) -> dict[str, Any]:
     """Return librdkafka's configuration common to all clients, security included."""
@@ -202,15 +206,16 @@ def create_topics(
 ) -> list[str]:
     """Create the topics that do not exist and return their names.
 
-    Raises KafkaUnavailable when the broker does not answer or refuses.
+    Raises KafkaUnavailable when no broker answers within 5 s, or one refuses, or is not done
+    within `timeout_s`.
     """
-    existing = partition_counts(settings, timeout_s)
+    existing = partition_counts(settings)
     wanted = [
         NewTopic(
             topic.name,
             num_partitions=topic.partitions,
             replication_factor=settings.replication,
-            config=topic.config(),
+            config=topic.config(settings.replication),
         )
         for topic in topics
         if topic.name not in existing

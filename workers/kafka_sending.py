@@ -19,7 +19,7 @@ from workers.telemetry import logger
 
 CALL_S = 5.0
 """Longest single wait for a transaction call; a retriable failure repeats it."""
-_FENCED = (
+FENCED = (
     KafkaError._FENCED,  # noqa: SLF001
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
@@ -108,7 +108,7 @@ class Transactions:
 
     def _give_up(self, error: KafkaException) -> None:
         cause = error.args[0]
-        if cause.code() in _FENCED:
+        if cause.code() in FENCED:
             raise Fenced(
                 f"another process took over {self._id!r}: give each its own WEIR_HOST__SLOT"
             ) from error

@@ -38,6 +38,7 @@ class LocalMessage:
     key_bytes: bytes | None
     value_bytes: bytes | None
     sequence: int
+    given: tuple[tuple[str, bytes | None], ...] = ()
 
     def topic(self) -> str:
         """Return the topic."""
@@ -63,6 +64,10 @@ class LocalMessage:
         """Return the value."""
         return self.value_bytes
 
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        """Return the headers."""
+        return list(self.given)
+
 
 @dataclass
 class LocalLog:
@@ -87,17 +92,25 @@ class LocalLog:
         *,
         partition: int = -1,
         timestamp: int | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
     ) -> None:
         """Append bytes as they are; without a value it is a tombstone."""
-        self._append(topic, key, value, partition, timestamp)
+        self._append(topic, key, value, partition, timestamp, headers)
 
     def append(self, records: Iterable[Outgoing], timestamp: int | None = None) -> None:
         """Append encoded outputs."""
         for record in records:
-            self._append(record.topic, record.key, record.value, record.partition, timestamp)
+            place = (record.topic, record.key, record.value, record.partition)
+            self._append(*place, timestamp, record.headers)
 
     def _append(
-        self, topic: str, key: bytes, value: bytes | None, partition: int, timestamp: int | None
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        partition: int,
+        timestamp: int | None,
+        headers: Sequence[tuple[str, bytes | None]],
     ) -> None:
         if partition < 0:
             count = topics.topic_named(topic).partitions
@@ -105,7 +118,8 @@ class LocalLog:
         messages = self._partitions.setdefault((topic, partition), [])
         at = self.now_ms if timestamp is None else timestamp
         place = (topic, partition)
-        messages.append(LocalMessage(place, len(messages), at, key, value, self._sequence))
+        number = len(messages)
+        messages.append(LocalMessage(place, number, at, key, value, self._sequence, tuple(headers)))
         self._sequence += 1
 
     def places(self, names: Iterable[str]) -> list[Partition]:

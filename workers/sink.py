@@ -21,6 +21,7 @@ from workers.clickhouse import Database, connect
 from workers.clock import wall_ms
 from workers.deadletters import Refused, dead_letter
 from workers.errors import HostStopped, KafkaUnavailable, Unavailable
+from workers.host_retries import meant_for
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.sink_migrations import migrate
@@ -206,7 +207,8 @@ class _Sink:
         for name, messages in _by_topic(self._batch).items():
             topic = topic_named(name)
             partitions = sum(1 for place in self._assigned if place[0] == name)
-            rows = self._waiting(rows_of, topic, messages, self._codec, self._cluster, partitions)
+            mine = meant_for(messages, NAME)
+            rows = self._waiting(rows_of, topic, mine, self._codec, self._cluster, partitions)
             for first in range(0, len(rows.unusable), _REPORTED):
                 self._waiting(self._report, rows.unusable[first : first + _REPORTED])
             for table, frame in rows.frames:

@@ -42,6 +42,9 @@ class Stood:
     def timestamp(self) -> tuple[int, int]:
         return 1, self.at
 
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return []
+
 
 def stood(event: Event, offset: int, partition: int = 0) -> Stood:
     """Return an event as the message that it would be."""
