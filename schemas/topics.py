@@ -42,15 +42,18 @@ class Topic:
     time: str | None = None
     mover: str = ""
 
-    def config(self) -> dict[str, str]:
-        """Return the broker's topic configuration."""
+    def config(self, replication: int = 1) -> dict[str, str]:
+        """Return the broker's topic configuration.
+
+        Of three copies or more two must have a record before it counts as written; of fewer, one,
+        which is what brokers do by themselves.
+        """
+        kept = {"max.message.bytes": str(self.max_bytes)}
+        if replication >= 3:
+            kept["min.insync.replicas"] = "2"
         if self.compacted:
-            return {"cleanup.policy": "compact", "max.message.bytes": str(self.max_bytes)}
-        return {
-            "cleanup.policy": "delete",
-            "retention.ms": str(self.retention_ms),
-            "max.message.bytes": str(self.max_bytes),
-        }
+            return {"cleanup.policy": "compact"} | kept
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)} | kept
 
 
 SERIES = ("app", "stage", "service", "instance", "node", "metric")

@@ -73,3 +73,9 @@ def test_events_are_found_with_and_without_namespace() -> None:
     assert event_named("weir.MetricReport") is event_named("MetricReport") is MetricReport
     with pytest.raises(UnknownContract, match="Nothing"):
         event_named("Nothing")
+
+
+@pytest.mark.parametrize(("replication", "least"), [(1, None), (2, None), (3, "2"), (5, "2")])
+def test_two_of_three_copies_must_have_a_record(replication: int, least: str | None) -> None:
+    for topic in topics.TOPICS.values():
+        assert topic.config(replication).get("min.insync.replicas") == least
