@@ -192,7 +192,7 @@ class Apache:
 
     def _format(self, node: Node) -> None:
         argv = [needed("java"), *_QUICK, "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
-        argv += ["format", "-t", self.cluster, "-c", str(node.properties)]
+        argv += ["format", f"--cluster-id={self.cluster}", f"--config={node.properties}"]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise StackError(
