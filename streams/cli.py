@@ -24,7 +24,7 @@ class Entry:
     panel: str
 
 
-RUN, REGISTER, LOOK = "Run", "Register and send", "Look"
+RUN, REGISTER, LOOK, MEND = "Run", "Register and send", "Look", "Mend"
 COMMANDS = {
     "up": Entry("up:up", "Start everything on this machine and keep it running.", RUN),
     "demo": Entry("demo:demo", "See the whole loop at work on real input.", RUN),
@@ -40,6 +40,7 @@ COMMANDS = {
     "status": Entry("status:status", "What runs on this machine, and how it is.", LOOK),
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
+    "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),
     "config": Entry("config:config", "Show the settings in force.", LOOK),
 }
 

@@ -69,8 +69,8 @@ class RawMessage(Protocol):
         """Return the kind of the timestamp and the timestamp, ms since the epoch."""
         ...
 
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Return the headers; None or nothing when there are none."""
+    def headers(self) -> Any:
+        """Return the headers as pairs of name and bytes; None or nothing when there are none."""
         ...
 
 
