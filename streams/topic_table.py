@@ -20,6 +20,10 @@ class Mend(Enum):
     RECREATE = "recreate"
 
 
+APPLIED = frozenset({Mend.CREATE, Mend.ALTER})
+"""What `weir topics apply` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A topic as the cluster has it: partitions, fewest copies of one of them, configuration."""

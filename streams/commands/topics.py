@@ -1,13 +1,18 @@
 """`weir topics`: the topic table, and what of it exists."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.commands.nouns import AsJson, quiet_settings
 
+if TYPE_CHECKING:
+    from streams.topic_table import Difference
+    from workers.settings import KafkaSettings
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("topic", "events", "key", "partitions", "cleanup", "exists")
+DIFFERENCES = ("topic", "what", "wanted", "found", "mend")
 
 
 @app.command("list")
@@ -31,6 +36,101 @@ def create() -> None:
 
     made = create_topics(quiet_settings().kafka, TOPICS.values())
     typer.echo(f"created {', '.join(sorted(made))}" if made else "every topic exists")
+
+
+@app.command()
+def diff(*, as_json: AsJson = False) -> None:
+    """Show what the cluster has otherwise than the topic table, and what mends it.
+
+    Ends with code 1 when there is a difference. What the broker does not tell is named, not
+    reported as different.
+    """
+    from streams import topic_table
+    from streams.commands.output import show_rows
+    from streams.topic_state import state
+
+    kafka = quiet_settings().kafka
+    found = state(kafka)
+    differences = topic_table.differences(found, kafka.replication)
+    if as_json:
+        _print_json(differences, topic_table.untold(found, kafka.replication))
+    else:
+        if differences:
+            show_rows(DIFFERENCES, (_difference(each) for each in differences), as_json=False)
+        _tell_untold(topic_table.untold(found, kafka.replication))
+        typer.echo(f"{len(differences)} differences" if differences else "no differences")
+    if differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create topics that are missing, and set configuration that differs from the table.
+
+    Partitions are neither added nor taken away, and copies are not moved: what is left to do is
+    told, and ends with code 1.
+    """
+    from streams import topic_table
+    from streams.commands.output import show_outcome
+    from streams.topic_state import state
+
+    kafka = quiet_settings().kafka
+    found = topic_table.differences(state(kafka), kafka.replication)
+    by_hand = [each for each in found if each.mend not in topic_table.APPLIED]
+    if not dry_run:
+        _mend(kafka, found)
+    done = [_told(each) for each in found if each.mend in topic_table.APPLIED]
+    left = [f"{_told(each)}: {topic_table.advice(each)}" for each in by_hand]
+    verb = "would be" if dry_run else "were"
+    told = [f"{len(done)} differences {verb} mended", *(f"  {each}" for each in done)]
+    told += [f"{len(left)} are left to you", *(f"  {each}" for each in left)] if left else []
+    outcome = {"mended": done, "left": left, "dry_run": dry_run}
+    show_outcome(outcome, "\n".join(told), as_json=as_json)
+    if left:
+        raise typer.Exit(1)
+
+
+def _mend(kafka: "KafkaSettings", found: "list[Difference]") -> None:
+    from schemas.topics import topic_named
+    from streams import topic_table
+    from workers.kafka import create_topics
+    from workers.kafka_cluster import alter_topics
+
+    missing = [each.topic for each in found if each.mend is topic_table.Mend.CREATE]
+    create_topics(kafka, [topic_named(name) for name in missing])
+    alter_topics(kafka, topic_table.changes(found))
+
+
+def _print_json(differences: "list[Difference]", untold: dict[str, list[str]]) -> None:
+    import json
+
+    rows = [dict(zip(DIFFERENCES, _difference(each), strict=True)) for each in differences]
+    typer.echo(json.dumps({"differences": rows, "untold": untold}, indent=2))
+
+
+def _tell_untold(untold: dict[str, list[str]]) -> None:
+    keys = sorted({key for silent in untold.values() for key in silent})
+    if keys:
+        typer.echo(
+            f"the broker does not tell {', '.join(keys)} of {len(untold)} topics: not compared",
+            err=True,
+        )
+
+
+def _difference(each: "Difference") -> tuple[str, ...]:
+    from streams import topic_table
+
+    return (each.topic, each.what, each.wanted, each.found, topic_table.advice(each))
+
+
+def _told(each: "Difference") -> str:
+    return f"{each.topic}: {each.what} is {each.found}, should be {each.wanted}"
 
 
 def _row(topic: Any, partitions: int | None) -> tuple[Any, ...]:
