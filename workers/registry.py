@@ -85,6 +85,27 @@ class Registry:
         )
         return [str(version.schema.schema_str) for version in found if version.schema]
 
+    def mode(self) -> str:
+        """Return what the registry lets be done, READWRITE as a rule. Raises RegistryUnavailable.
+
+        One that knows no modes lets everything be done.
+        """
+        try:
+            return str(self._ask(self._client.get_global_mode, "mode"))
+        except KeyError:
+            return "READWRITE"
+
+    def level(self, event: type[Event]) -> str:
+        """Return the compatibility that the registry demands of an event's versions.
+
+        Raises RegistryUnavailable.
+        """
+        subject = topics.subject_of(event)
+        try:
+            return str(self._ask(lambda: self._client.get_compatibility(subject), subject))
+        except KeyError:
+            return str(self._ask(self._client.get_compatibility, "config"))
+
     def schema_of(self, schema_id: int) -> str:
         """Return the JSON of a schema by its id; answers are remembered, for 10 s also misses.
 
