@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from streams.embedded.subjects import RegistryRefused, Write
+from streams.embedded.versions import RegistryRefused, Write, content_of
 from workers import kafka, kafka_reading
 from workers.settings import KafkaSettings
 
 WRITE_S = 10.0
 _NEEDED = {
     "SCHEMA": (("subject", "version"), ("id", "schema")),
+    "DELETE_SUBJECT": (("subject",), ("version",)),
     "CONFIG": ((), ("compatibilityLevel",)),
     "MODE": ((), ("mode",)),
 }
@@ -72,7 +73,15 @@ def _is_record(key: Any, value: Any) -> bool:
     needed = _NEEDED.get(key.get("keytype", ""))
     if needed is None or not all(name in key for name in needed[0]):
         return False
-    return value is None or all(name in value for name in needed[1])
+    return value is None or (all(name in value for name in needed[1]) and _is_usable(value))
+
+
+def _is_usable(value: dict[str, Any]) -> bool:
+    try:
+        content_of(value)
+        return int(value.get("id", 0)) >= 0 and int(value.get("version", 0)) >= 0
+    except (RegistryRefused, TypeError, ValueError):
+        return False
 
 
 def _bytes(content: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import partial
@@ -36,6 +36,8 @@ class Request:
     query: Mapping[str, str]
     headers: Message
     body: bytes
+    pairs: Sequence[tuple[str, str]] = ()
+    """The query, for names that are given more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._refuse_foreign()
             split = urlsplit(self.path)
-            query = dict(parse_qsl(split.query, keep_blank_values=True))
+            pairs = parse_qsl(split.query, keep_blank_values=True)
+            query = dict(pairs)
             body = self._body()
-            return self._application(Request(self.command, split.path, query, self.headers, body))
+            return self._application(
+                Request(self.command, split.path, query, self.headers, body, pairs)
+            )
         except _Unreadable as error:
             self.close_connection = True
             return Response(error.status, f"{error}\n".encode())

@@ -1,58 +1,29 @@
 """What a schema registry knows and decides, as a pure state machine over the topic `_schemas`.
 
-The records are those of Confluent's registry: keys of type SCHEMA, CONFIG and MODE, tombstones
-for what is deleted for good. Decisions return the records to write; `apply` takes them in, at
-the start of a process just as afterwards.
+The records are those of Confluent's registry: keys of type SCHEMA, DELETE_SUBJECT, CONFIG and
+MODE, tombstones for what is deleted for good. Decisions return the records to write; `apply`
+takes them in, at the start of a process just as afterwards.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas import evolution
+from schemas import evolution, normal
 from schemas.errors import ContractError
-from streams.errors import StreamsError
+from streams.embedded import versions as forms
+from streams.embedded.subject_settings import IMPORT, SubjectSettings
+from streams.embedded.versions import AVRO, Content, Reference, RegistryRefused, Version, Write
 
-DEFAULT_COMPATIBILITY = "FULL_TRANSITIVE"
-MODES = ("READWRITE", "READONLY", "IMPORT")
 LATEST = "latest"
 _MAX_VERSION = 2**31 - 1
 
 
-class RegistryRefused(StreamsError):
-    """A request that is refused: HTTP status, Confluent's error code, and the reason."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = code if code < 1000 else code // 100
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a subject."""
-
-    subject: str
-    version: int
-    id: int
-    schema: str
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One record for the topic; `value` None is a tombstone."""
-
-    key: dict[str, Any]
-    value: dict[str, Any] | None
-
-
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The id of a schema, and the records that make it so (none when it was there)."""
+    """A version that is registered, and the records that make it so (none when it was there)."""
 
-    id: int
+    version: Version
     writes: tuple[Write, ...] = ()
 
 
@@ -61,10 +32,8 @@ class Subjects:
 
     def __init__(self) -> None:
         self._versions: dict[str, dict[int, Version]] = {}
-        self._compatibility: dict[str, str] = {}
-        self._modes: dict[str, str] = {}
+        self.settings = SubjectSettings()
         self._highest_id = 0
-        self._highest_version: dict[str, int] = {}
 
     def apply(self, write: Write) -> None:
         """Take in one record of the topic; kinds that are not known here are left alone."""
@@ -72,24 +41,22 @@ class Subjects:
         subject = key.get("subject") or ""
         if key.get("keytype") == "SCHEMA":
             self._apply_schema(subject, int(key["version"]), value)
-        elif key.get("keytype") == "CONFIG":
-            _put(self._compatibility, subject, value, "compatibilityLevel")
-        elif key.get("keytype") == "MODE":
-            _put(self._modes, subject, value, "mode")
+        elif key.get("keytype") == "DELETE_SUBJECT" and value is not None:
+            for version in self._live(subject):
+                if version.version <= int(value["version"]):
+                    self._versions[subject][version.version] = replace(version, deleted=True)
+        else:
+            self.settings.apply(key.get("keytype") or "", subject, value)
 
     def _apply_schema(self, subject: str, version: int, value: dict[str, Any] | None) -> None:
-        highest = max(version, self._highest_version.get(subject, 0))
-        self._highest_version[subject] = highest
         versions = self._versions.setdefault(subject, {})
         if value is None:
             versions.pop(version, None)
-            if not versions:
-                del self._versions[subject]
-                del self._highest_version[subject]
-            return
-        self._highest_id = max(self._highest_id, int(value["id"]))
-        deleted = bool(value.get("deleted", False))
-        versions[version] = Version(subject, version, int(value["id"]), value["schema"], deleted)
+        else:
+            versions[version] = made = forms.version_of(subject, version, value)
+            self._highest_id = max(self._highest_id, made.id)
+        if not versions:
+            del self._versions[subject]
 
     def subjects(self, *, deleted: bool = False) -> list[str]:
         """Return the names of subjects that have a version, with `deleted` the soft-deleted too."""
@@ -110,8 +77,8 @@ class Subjects:
 
         Raises RegistryRefused (40401, 40402, 42202).
         """
+        number = number_of(version)
         found = self.versions(subject, deleted=deleted)
-        number = _number(version)
         if number is None:
             return found[-1]
         for candidate in found:
@@ -124,108 +91,183 @@ class Subjects:
 
         Raises RegistryRefused (40403) when there is none.
         """
-        found = [v for name in sorted(self._versions) for v in self._all(name) if v.id == schema_id]
+        found = [version for version in self._everything() if version.id == schema_id]
         if not found:
             raise RegistryRefused(40403, f"Schema {schema_id} not found")
         return found
 
-    def lookup(self, subject: str, schema: str, *, deleted: bool = False) -> Version:
+    def with_guid(self, guid: str) -> Version:
+        """Return a version by the name of its content. Raises RegistryRefused (40403)."""
+        for version in self._everything():
+            if version.guid == guid.lower():
+                return version
+        raise RegistryRefused(40403, f"Schema {guid} not found")
+
+    def with_metadata(
+        self, subject: str, wanted: Sequence[tuple[str, str]], *, deleted: bool = False
+    ) -> Version:
+        """Return the newest version whose metadata have these properties.
+
+        Raises RegistryRefused (40401, 40403).
+        """
+        for version in reversed(self.versions(subject, deleted=deleted)):
+            given = (version.content.metadata or {}).get("properties") or {}
+            if all(given.get(name) == value for name, value in wanted):
+                return version
+        raise RegistryRefused(40403, "Schema not found")
+
+    def lookup(self, subject: str, content: Content, *, deleted: bool = False) -> Version:
         """Return the newest version of a subject that has this schema.
 
-        Raises RegistryRefused (40401, 40403, 42201).
+        Metadata and rules decide only when some are given. Raises RegistryRefused (40401, 40403,
+        42201).
         """
-        wanted = canonical(schema)
-        for candidate in reversed(self.versions(subject, deleted=deleted)):
-            if canonical(candidate.schema) == wanted:
+        found = self.versions(subject, deleted=deleted)
+        self.resolved(content)
+        plain = content.metadata is None and content.rule_set is None
+        for candidate in reversed(found):
+            given = candidate.content
+            if given.bare == content.bare if plain else given.identity == content.identity:
                 return candidate
         raise RegistryRefused(40403, "Schema not found")
 
-    def register(self, subject: str, schema: str) -> Registered:
-        """Decide on a new version; a schema that the subject has already keeps its id.
+    def register(
+        self, subject: str, given: Content, schema_id: int = 0, version: int = 0
+    ) -> Registered:
+        """Decide on a new version; what the subject has already keeps its id.
 
-        Raises RegistryRefused (409 incompatible, 42201 invalid, 42205 read-only).
+        `schema_id` and `version`, where not 0, are those of another registry, in mode IMPORT.
+        Raises RegistryRefused (409 incompatible, 42201 invalid, 42205 not in this mode).
         """
-        self._writable(subject)
-        wanted = canonical(schema)
+        self.settings.check_registering(subject, imported=bool(schema_id or version))
         live = self._live(subject)
-        for candidate in live:
-            if canonical(candidate.schema) == wanted:
-                return Registered(candidate.id)
-        problems = self.incompatibilities(subject, schema, live)
+        content = given if self.settings.mode(subject) == IMPORT else _inherit(given, live)
+        for candidate in reversed(live):
+            same = schema_id in (0, candidate.id) and version in (0, candidate.version)
+            if same and candidate.content.identity == content.identity:
+                return Registered(candidate)
+        self._judge(subject, content, live)
+        number = version or max((v.version for v in self._all(subject)), default=0) + 1
+        made = Version(subject, number, self._id_for(content, schema_id), content)
+        self._refuse_overwriting(made)
+        return Registered(made, (forms.schema_write(made),))
+
+    def _judge(self, subject: str, content: Content, live: Sequence[Version]) -> None:
+        if self.settings.mode(subject) == IMPORT:
+            self.resolved(content)
+            return
+        problems = self.incompatibilities(subject, content, live)
         if problems:
+            level = self.settings.compatibility(subject)
             raise RegistryRefused(
                 409,
                 f'Schema being registered is incompatible with an earlier schema for subject "'
-                f'{subject}", details: {problems} (compatibility {self.compatibility(subject)})',
+                f'{subject}", details: {problems} (compatibility {level})',
             )
-        version = self._highest_version.get(subject, 0) + 1
-        made = Version(subject, version, self._id_for(wanted), schema)
-        return Registered(made.id, (_schema_write(made),))
+
+    def _refuse_overwriting(self, made: Version) -> None:
+        for held in self._everything():
+            other = held.content.identity != made.content.identity
+            place = (held.subject, held.version) == (made.subject, made.version)
+            if other and (place or held.id == made.id):
+                what = f"version {made.version}" if place else f"id {made.id}"
+                raise RegistryRefused(42205, f"Overwrite new schema with {what} is not permitted.")
 
     def incompatibilities(
-        self, subject: str, schema: str, against: Sequence[Version] | None = None
+        self, subject: str, content: Content, against: Sequence[Version] | None = None
     ) -> list[str]:
         """Return what is incompatible with the live versions, or with those that are given.
 
         Raises RegistryRefused (42201).
         """
         earlier = self._live(subject) if against is None else against
-        mode = self.compatibility(subject)
+        mode = self.settings.compatibility(subject)
+        texts = [self.resolved(version.content) for version in earlier]
         try:
-            return evolution.incompatibilities(schema, [v.schema for v in earlier], mode)
+            return evolution.incompatibilities(self.resolved(content), texts, mode)
         except ContractError as error:
             raise RegistryRefused(42201, str(error)) from error
 
-    def compatibility(self, subject: str = "", *, inherited: bool = True) -> str:
-        """Return the compatibility level in force; of all subjects when none is named.
+    def resolved(self, content: Content) -> str:
+        """Return a schema with its references written out.
 
-        Raises RegistryRefused (40408) when the subject has none of its own and may not inherit.
+        Raises RegistryRefused (42201) when it is no Avro schema or a reference leads nowhere.
         """
-        if subject and subject not in self._compatibility and not inherited:
-            raise RegistryRefused(
-                40408, f"Subject '{subject}' does not have subject-level compatibility configured"
-            )
-        general = self._compatibility.get("", DEFAULT_COMPATIBILITY)
-        return self._compatibility.get(subject, general)
+        if content.kind != AVRO:
+            raise RegistryRefused(42201, f"only Avro schemas are judged here, not {content.kind}")
+        try:
+            plain = normal.resolved(content.schema, list(self._needed(content, ())))
+            evolution.check_schema(plain)
+        except ContractError as error:
+            raise RegistryRefused(42201, f"Invalid schema: {error}") from error
+        return plain if content.references else content.schema
 
-    def set_compatibility(self, subject: str, level: str | None) -> tuple[Write, ...]:
-        """Decide on a compatibility level; None takes the subject's own away.
+    def _needed(self, content: Content, path: tuple[Reference, ...]) -> Iterator[str]:
+        """Yield the texts that a schema's references lead to, deepest first."""
+        for reference in content.references:
+            if reference in path:
+                raise RegistryRefused(42201, f"'{reference.name}' refers to itself")
+            held = self._versions.get(reference.subject, {}).get(reference.version)
+            if held is None:
+                raise RegistryRefused(
+                    42201,
+                    f"No schema reference found for subject '{reference.subject}' and version "
+                    f"{reference.version}",
+                )
+            yield from self._needed(held.content, (*path, reference))
+            yield held.content.schema
 
-        Raises RegistryRefused (42203, 42205).
-        """
-        self._writable(subject)
-        if level is not None and level not in evolution.MODES:
-            known = ", ".join(evolution.MODES)
-            raise RegistryRefused(42203, f"Invalid compatibility level {level!r}; one of {known}")
-        if self._compatibility.get(subject) == level:
-            return ()
-        return (_setting("CONFIG", subject, level and {"compatibilityLevel": level}),)
+    def referenced_by(self, held: Version) -> list[int]:
+        """Return the ids of live schemas that refer to a version."""
+        place = (held.subject, held.version)
+        return sorted(
+            {
+                version.id
+                for version in self._everything()
+                if not version.deleted
+                and place in {(r.subject, r.version) for r in version.content.references}
+            }
+        )
 
-    def mode(self, subject: str = "") -> str:
-        """Return whether a subject may be written: READWRITE, READONLY or IMPORT."""
-        return self._modes.get(subject, self._modes.get("", MODES[0]))
-
-    def set_mode(self, subject: str, mode: str | None) -> tuple[Write, ...]:
-        """Decide on a mode; None takes the subject's own away. Raises RegistryRefused (42204)."""
-        if mode is not None and mode not in MODES:
-            raise RegistryRefused(42204, f"Invalid mode {mode!r}; one of {', '.join(MODES)}")
-        return (_setting("MODE", subject, mode and {"mode": mode}),)
+    def begin_import(self, subject: str) -> tuple[Write, ...]:
+        """Decide on the mode IMPORT. Raises RegistryRefused (42205) where schemas might clash."""
+        occupied = self._live(subject) if subject else self.subjects()
+        if occupied and self.settings.mode(subject) != IMPORT:
+            raise RegistryRefused(42205, "Cannot import since found existing subjects")
+        return self.settings.set_mode(subject, IMPORT)
 
     def delete(self, versions: Sequence[Version], *, permanent: bool) -> tuple[Write, ...]:
         """Decide on deleting versions of one subject: first softly, then for good.
 
-        Raises RegistryRefused (40404, 40406 already deleted, 40405, 40407 not yet, 42205).
+        The subject's own settings go with its last live version. Raises RegistryRefused (40404,
+        40406 already deleted, 40405, 40407 not yet, 42205, 42206 still referred to).
         """
         subject = versions[0].subject
-        self._writable(subject)
+        self.settings.check_writable(subject)
         whole = len(versions) == len(self._all(subject))
+        self._refuse_referenced(versions)
         if permanent:
             if any(not v.deleted for v in versions):
                 raise RegistryRefused(40405 if whole else 40407, f"'{subject}': delete it first")
-            return tuple(Write(_schema_key(v), None) for v in versions)
+            return tuple(Write(forms.schema_key(v), None) for v in versions)
         if all(v.deleted for v in versions):
             raise RegistryRefused(40404 if whole else 40406, f"'{subject}' was deleted already")
-        return tuple(_schema_write(replace(v, deleted=True)) for v in versions if not v.deleted)
+        gone = tuple(
+            forms.schema_write(replace(v, deleted=True)) for v in versions if not v.deleted
+        )
+        return gone + (self.settings.taken_away(subject) if whole else ())
+
+    def _refuse_referenced(self, versions: Sequence[Version]) -> None:
+        for version in versions:
+            if self.referenced_by(version):
+                raise RegistryRefused(
+                    42206,
+                    "One or more references exist to the schema "
+                    f"{{subject={version.subject},version={version.version}}}",
+                )
+
+    def _everything(self) -> list[Version]:
+        return [version for name in sorted(self._versions) for version in self._all(name)]
 
     def _all(self, subject: str) -> list[Version]:
         return [version for _, version in sorted(self._versions.get(subject, {}).items())]
@@ -233,59 +275,29 @@ class Subjects:
     def _live(self, subject: str) -> list[Version]:
         return [version for version in self._all(subject) if not version.deleted]
 
-    def _id_for(self, wanted: str) -> int:
-        for versions in self._versions.values():
-            for version in versions.values():
-                if canonical(version.schema) == wanted:
-                    return version.id
-        return self._highest_id + 1
-
-    def _writable(self, subject: str) -> None:
-        if self.mode(subject) == "READONLY":
-            raise RegistryRefused(42205, f"Subject {subject} is in read-only mode")
+    def _id_for(self, content: Content, schema_id: int) -> int:
+        held = (v.id for v in self._everything() if v.content.identity == content.identity)
+        return schema_id or next(held, self._highest_id + 1)
 
 
-def canonical(schema: str) -> str:
-    """Return a schema's JSON in a form that is equal for equal schemas.
+def _inherit(content: Content, live: Sequence[Version]) -> Content:
+    """Return the content with what it leaves out taken from the newest version."""
+    if not live:
+        return content
+    last = live[-1].content
+    if not content.schema.strip():
+        content = replace(content, schema=last.schema, references=last.references)
+    if content.metadata is None and last.metadata is not None:
+        content = replace(content, metadata=last.metadata)
+    if content.rule_set is None and last.rule_set is not None:
+        content = replace(content, rule_set=last.rule_set)
+    return content
 
-    Raises RegistryRefused (42201) when it is no JSON.
-    """
-    try:
-        return json.dumps(json.loads(schema), sort_keys=True, separators=(",", ":"))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RegistryRefused(42201, f"Invalid schema: {error}") from error
 
-
-def _number(version: str) -> int | None:
+def number_of(version: str) -> int | None:
+    """Return the number of a version, None for the newest. Raises RegistryRefused (42202)."""
     if version in (LATEST, "-1"):
         return None
     if not version.isdecimal() or not 1 <= int(version) <= _MAX_VERSION:
         raise RegistryRefused(42202, f"The specified version '{version}' is not a valid version id")
     return int(version)
-
-
-def _put(settings: dict[str, str], subject: str, value: dict[str, Any] | None, field: str) -> None:
-    if value is None:
-        settings.pop(subject, None)
-    else:
-        settings[subject] = str(value[field])
-
-
-def _schema_key(version: Version) -> dict[str, Any]:
-    identity = {"subject": version.subject, "version": version.version}
-    return {"keytype": "SCHEMA", **identity, "magic": 1}
-
-
-def _schema_write(version: Version) -> Write:
-    value = {
-        "subject": version.subject,
-        "version": version.version,
-        "id": version.id,
-        "schema": version.schema,
-        "deleted": version.deleted,
-    }
-    return Write(_schema_key(version), value)
-
-
-def _setting(kind: str, subject: str, value: Any) -> Write:
-    return Write({"keytype": kind, "subject": subject or None, "magic": 0}, value or None)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.embedded.schema_log import record_of
-from streams.embedded.subjects import RegistryRefused, Subjects, Write
+from streams.embedded.subjects import Subjects
+from streams.embedded.versions import Content, RegistryRefused, Write
 
 FIELDS = ("a", "b", "c")
 schema = st.sets(st.sampled_from(FIELDS)).map(
@@ -36,11 +37,11 @@ steps = st.lists(
 def decide(state: Subjects, step: tuple[str, str, str]) -> tuple[Write, ...]:
     kind, name, text = step
     actions: dict[str, Callable[[], tuple[Write, ...]]] = {
-        "register": lambda: state.register(name, text).writes,
+        "register": lambda: state.register(name, Content(text)).writes,
         "soft": lambda: state.delete(state.versions(name), permanent=False),
         "hard": lambda: state.delete(state.versions(name, deleted=True), permanent=True),
-        "level": lambda: state.set_compatibility(name, text),
-        "mode": lambda: state.set_mode(name, text),
+        "level": lambda: state.settings.set_compatibility(name, text),
+        "mode": lambda: state.settings.set_mode(name, text),
     }
     return actions[kind]()
 
@@ -48,7 +49,9 @@ def decide(state: Subjects, step: tuple[str, str, str]) -> tuple[Write, ...]:
 def told(state: Subjects) -> object:
     names = state.subjects(deleted=True)
     versions = [version for name in names for version in state.versions(name, deleted=True)]
-    return versions, [(state.compatibility(name), state.mode(name)) for name in ("s", "t", "")]
+    return versions, [
+        (state.settings.compatibility(name), state.settings.mode(name)) for name in ("s", "t", "")
+    ]
 
 
 @given(steps)
@@ -90,11 +93,11 @@ def test_an_id_names_one_schema_for_ever(taken: list[tuple[str, str, str]]) -> N
 def test_registering_again_writes_nothing(texts: list[str]) -> None:
     state = Subjects()
     for text in texts:
-        first = state.register("s", text)
+        first = state.register("s", Content(text))
         for write in first.writes:
             state.apply(write)
-        again = state.register("s", text)
-        assert (again.id, again.writes) == (first.id, ())
+        again = state.register("s", Content(text))
+        assert (again.version, again.writes) == (first.version, ())
 
 
 @pytest.mark.parametrize(
