@@ -1,6 +1,7 @@
 """`weir deadletters`: messages that were refused, and what people do about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,10 +38,10 @@ def list_(
     from workers.clock import wall_ms
     from workers.retrying import read_cases
 
-    settings, codec = _opened()
     states = ("open", "retried", "discarded") if everything else ("open", "retried")
     wanted = _wanted(topic, kind, since, states)
-    cases = [case for case in read_cases(settings.kafka, codec) if wanted.takes(case)]
+    with _opened() as (settings, codec):
+        cases = [case for case in read_cases(settings.kafka, codec) if wanted.takes(case)]
     now_ms = wall_ms()
     show_rows(COLUMNS, (_row(case, now_ms, as_json) for case in cases[:limit]), as_json=as_json)
     if len(cases) > limit:
@@ -56,8 +57,8 @@ def show(start: Annotated[str, typer.Argument(metavar="ID")], *, as_json: AsJson
     from workers.letters import find
     from workers.retrying import read_cases
 
-    settings, codec = _opened()
-    told = described(find(read_cases(settings.kafka, codec), start), codec)
+    with _opened() as (settings, codec):
+        told = described(find(read_cases(settings.kafka, codec), start), codec)
     if as_json:
         typer.echo(json.dumps(told, indent=2, default=_as_text, ensure_ascii=False))
     else:
@@ -93,12 +94,12 @@ def retry(
     terms = retrying.Terms(again=again, force=force)
     states = ("open", "retried", "discarded") if again else ("open",)
     choose = _choice(ids or [], _wanted(topic, kind, since, states))
-    settings, codec = _opened()
-    if dry_run:
-        outcomes = retrying.rehearse(settings.kafka, codec, choose, terms, wall_ms())
-    else:
-        _wait_for_readers(settings, codec, choose)
-        outcomes = retrying.retry(settings.kafka, codec, choose, terms, wall_ms())
+    with _opened() as (settings, codec):
+        if dry_run:
+            outcomes = retrying.rehearse(settings.kafka, codec, choose, terms, wall_ms())
+        else:
+            _wait_for_readers(settings, codec, choose)
+            outcomes = retrying.retry(settings.kafka, codec, choose, terms, wall_ms())
     _tell(outcomes, as_json=as_json, failing=not dry_run)
 
 
@@ -119,16 +120,21 @@ def discard(
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
     choose = _choice(ids or [], _wanted(topic, kind, since, ("open", "retried")))
-    settings, codec = _opened()
-    outcomes = retrying.discard(settings.kafka, codec, choose, reason.strip(), wall_ms())
+    with _opened() as (settings, codec):
+        outcomes = retrying.discard(settings.kafka, codec, choose, reason.strip(), wall_ms())
     _tell(outcomes, as_json=as_json, failing=False)
 
 
-def _opened() -> "tuple[Settings, Codec]":
+@contextmanager
+def _opened() -> "Iterator[tuple[Settings, Codec]]":
     from workers.registry import Registry
 
     settings = quiet_settings()
-    return settings, Registry(settings.registry).codec()
+    registry = Registry(settings.registry)
+    try:
+        yield settings, registry.codec()
+    finally:
+        registry.close()
 
 
 def _wanted(topic: str, kind: str, since: str, states: Sequence[str]) -> "Wanted":
