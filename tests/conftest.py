@@ -4,6 +4,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.broker.cluster import apache
+
+__all__ = ["apache"]
+
 settings.register_profile(
     "default",
     deadline=None,

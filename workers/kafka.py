@@ -234,6 +234,8 @@ def delete_topics(settings: KafkaSettings, names: Sequence[str], timeout_s: floa
 
     Raises KafkaUnavailable when the broker does not answer or refuses.
     """
+    if not names:
+        return
     client = admin(settings)
     futures = client.delete_topics(list(names), operation_timeout=timeout_s)
     for future in futures.values():

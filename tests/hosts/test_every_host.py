@@ -17,18 +17,18 @@ from schemas.processing import Spec
 from schemas.registrations import RuleDefined
 from tests.examples import example
 from tests.hosts.samples import EPOCH, Unreadable, crashing_after, metrics, observations, tally
-from tests.hosts.worlds import CODEC, LocalWorld, World, kafka_world
+from tests.hosts.worlds import CODEC, LOGS, LocalWorld, World, cluster_of, kafka_world
 from workers.local import LocalHost
 
 LETTERS = "weir.deadletters"
 
 
-@pytest.fixture(params=["local", "kafka"])
+@pytest.fixture(params=["local", *LOGS])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "local":
         yield LocalWorld()
         return
-    with kafka_world(tmp_path) as made:
+    with kafka_world(tmp_path, cluster_of(request)) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""Two worlds in which the same scenario is played: a log in memory, and the embedded broker."""
+"""Worlds in which the same scenario is played: a log in memory, the embedded broker, Apache Kafka."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import pytest
 from schemas.base import Event
 from schemas.processing import Spec
 from schemas.topics import TOPICS, key_of, topic_named, topic_of
+from streams.embedded.apache import Apache
 from streams.embedded.broker import Broker
 from tests.hosts.samples import EPOCH
 from workers import kafka, kafka_reading
@@ -24,6 +26,9 @@ from workers.settings import HostSettings, KafkaSettings, Settings
 
 CODEC = local_codec()
 PATIENCE_S = 20.0
+SHORT = KafkaSettings(session_timeout_ms=1000)
+LOGS = ("embedded", "apache")
+"""The brokers on which hosts are tried."""
 
 
 class World(Protocol):
@@ -66,7 +71,7 @@ class LocalWorld:
 
 
 class KafkaWorld:
-    """The embedded broker; the host's clock starts at the epoch of the events."""
+    """Any broker; the host's clock starts at the epoch of the events."""
 
     def __init__(self, settings: Settings, broker_pid: int) -> None:
         self.settings = settings
@@ -151,12 +156,36 @@ def clock_from(epoch: int) -> Clock:
 
 
 @contextlib.contextmanager
-def kafka_world(folder: Path) -> Iterator[KafkaWorld]:
-    """Start a broker with all topics."""
-    with Broker(folder / "broker.log") as broker:
-        section = KafkaSettings(bootstrap=broker.bootstrap, session_timeout_ms=1000)
-        kafka.create_topics(section, TOPICS.values())
-        yield KafkaWorld(
-            Settings(kafka=section, host=HostSettings(poll_ms=20, batch=50)), broker.pid or 0
-        )
-        os.kill(broker.pid or 0, signal.SIGKILL)
+def kafka_world(folder: Path, cluster: Apache | None = None) -> Iterator[KafkaWorld]:
+    """Start the embedded broker, or take a cluster that runs; either way all topics are empty."""
+    with contextlib.ExitStack() as stack:
+        if cluster is None:
+            broker = stack.enter_context(Broker(folder / "broker.log"))
+            stack.callback(lambda: os.kill(broker.pid, signal.SIGKILL))
+            yield _world(broker.reached(SHORT), broker.pid)
+        else:
+            _forget_all(cluster.reached(SHORT))
+            yield _world(cluster.reached(SHORT), cluster.pid)
+
+
+def cluster_of(request: pytest.FixtureRequest) -> Apache | None:
+    """Return the cluster that a fixture's parameter asks for; None for the embedded broker."""
+    return request.getfixturevalue("apache") if request.param == "apache" else None
+
+
+def _world(section: KafkaSettings, broker_pid: int) -> KafkaWorld:
+    """Make the topics: nothing in them expires, and the broker refuses nothing that is large."""
+    rows = [replace(t, retention_ms=-1, max_bytes=t.max_bytes * 2) for t in TOPICS.values()]
+    kafka.create_topics(section, rows)
+    host = HostSettings(poll_ms=20, batch=50)
+    return KafkaWorld(Settings(kafka=section, host=host), broker_pid)
+
+
+def _forget_all(section: KafkaSettings) -> None:
+    """Delete all topics; what groups had committed there goes with them."""
+
+    def left() -> list[str]:
+        return [name for name in kafka.partition_counts(section) if name.startswith("weir.")]
+
+    kafka.delete_topics(section, left())
+    wait_until(lambda: not left())
