@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
-from workers import kafka
+from workers import kafka, kafka_ends
 from workers.errors import KafkaUnavailable, RecoveryRefused
 from workers.kafka_sending import FENCED, Outgoing
 from workers.settings import KafkaSettings
@@ -40,10 +40,13 @@ def read_at(
 
     Raises KafkaUnavailable when the broker does not answer for `timeout_s`.
     """
+    asked = sorted(set(places))
     counts = kafka.partition_counts(settings)
+    ends = kafka_ends.ends(settings, {p[:2] for p in asked if p[1] < counts.get(p[0], 0)})
     wanted: dict[tuple[str, int], list[int]] = {}
-    for topic, partition, offset in sorted(set(places)):
-        if partition < counts.get(topic, 0):
+    for topic, partition, offset in asked:
+        end = ends.get((topic, partition))
+        if end is not None and offset < end.stable:
             wanted.setdefault((topic, partition), []).append(offset)
     found: dict[Place, Message] = {}
     client = kafka.reader(settings)
