@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
@@ -62,3 +63,14 @@ def registry(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield server
     server.stop()
     assert server.process.returncode == 0
+
+
+@pytest.fixture
+def url(registry: Server) -> str:
+    return f"http://127.0.0.1:{registry.port}"
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[SchemaRegistryClient]:
+    with SchemaRegistryClient({"url": url}) as made:
+        yield made

@@ -1,7 +1,6 @@
 """The embedded schema registry, asked by confluent-kafka's own client and serializers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,6 @@ def record(name: str, *fields: dict[str, Any]) -> str:
 A = {"name": "a", "type": "string"}
 B = {"name": "b", "type": "long", "default": 0}
 B_WITHOUT = {"name": "b", "type": "long"}
-
-
-@pytest.fixture
-def client(registry: Server) -> Iterator[SchemaRegistryClient]:
-    with SchemaRegistryClient({"url": f"http://127.0.0.1:{registry.port}"}) as made:
-        yield made
 
 
 def test_serializers_meet_over_it(client: SchemaRegistryClient) -> None:
