@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry import schema_client as classes
+from confluent_kafka.schema_registry import schema_registry_client as classes
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 from confluent_kafka.schema_registry import Schema
-from confluent_kafka.schema_registry import schema_client as classes
+from confluent_kafka.schema_registry import schema_registry_client as classes
 
 from tests.embedded.registry_world import A, B, C, Client, avro, code_of, record
 

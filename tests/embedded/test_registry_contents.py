@@ -7,7 +7,7 @@ from threading import Barrier
 
 import requests
 from confluent_kafka.schema_registry import Schema, SchemaReference
-from confluent_kafka.schema_registry import schema_client as classes
+from confluent_kafka.schema_registry import schema_registry_client as classes
 
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
