@@ -4,13 +4,12 @@ On loopback only local names are accepted as Host and no foreign Origin, so that
 browser cannot reach a server here by a name that it controls.
 """
 
-import importlib
 import logging
 import signal
+import socket
 import sys
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import partial
@@ -18,10 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from streams.embedded.packing import MAX_BODY, Unreadable, decompress
 from streams.embedded.processes import LOOPBACK
 from streams.errors import StackError
 
-MAX_BODY = 512 * 1_048_576
 LOCAL_NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
 DRAIN_S = 5.0
 _LOG = logging.getLogger(__name__)
@@ -36,29 +35,27 @@ class Request:
     query: Mapping[str, str]
     headers: Message
     body: bytes
+    gone: Callable[[], bool] = bool
+    """Tells whether the client has closed its connection."""
     pairs: Sequence[tuple[str, str]] = ()
     """The query, for names that are given more than once."""
 
 
+class Cut(Exception):
+    """Raised by the parts of an answer that must end unfinished, so that its reader notices."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What it gets."""
+    """What it gets; a body in parts is sent in chunks, and closed when it has a `close`."""
 
     status: int = 200
-    body: bytes = b""
+    body: bytes | Iterable[bytes] = b""
     content_type: str = "text/plain; charset=UTF-8"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Application = Callable[[Request], Response]
-
-
-class _Unreadable(Exception):
-    """A request that cannot be read; the connection is closed after the answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def serve(application: Application, port: int, host: str = LOOPBACK) -> None:
@@ -129,7 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         with self._busy:
-            self._send(self._response())
+            response = self._response()
+            try:
+                self._send(response)
+            finally:
+                getattr(response.body, "close", lambda: None)()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 - http.server's names
 
@@ -141,9 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             query = dict(pairs)
             body = self._body()
             return self._application(
-                Request(self.command, split.path, query, self.headers, body, pairs)
+                Request(self.command, split.path, query, self.headers, body, self._gone, pairs)
             )
-        except _Unreadable as error:
+        except Unreadable as error:
             self.close_connection = True
             return Response(error.status, f"{error}\n".encode())
         except Exception:  # noqa: BLE001 - one request that fails must not cost the others' server
@@ -155,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         address = str(self.connection.getsockname()[0])
         if address == LOOPBACK and given.rsplit(":", 1)[0] not in LOCAL_NAMES:
-            raise _Unreadable(403, f"{given!r} is not a name of this machine")
+            raise Unreadable(403, f"{given!r} is not a name of this machine")
         if origin is not None and urlsplit(origin).netloc != given:
-            raise _Unreadable(403, f"requests from pages of {origin!r} are not served")
+            raise Unreadable(403, f"requests from pages of {origin!r} are not served")
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -165,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdecimal():
-                raise _Unreadable(400, f"Content-Length is {length!r}")
+                raise Unreadable(400, f"Content-Length is {length!r}")
             raw = self._read(int(length), 0)
         return decompress(raw, self.headers.get("Content-Encoding", "identity").lower())
 
@@ -176,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 size = int(line, 16)
             except ValueError as error:
-                raise _Unreadable(400, f"{line!r} is no chunk size") from error
+                raise Unreadable(400, f"{line!r} is no chunk size") from error
             if size == 0:
                 break
             yield self._read(size, total)
@@ -187,71 +188,50 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self, size: int, before: int) -> bytes:
         if size < 0 or size + before > MAX_BODY:
-            raise _Unreadable(413, f"the body is larger than {MAX_BODY} bytes")
+            raise Unreadable(413, f"the body is larger than {MAX_BODY} bytes")
         data = self.rfile.read(size)
         if len(data) != size:
-            raise _Unreadable(400, f"the body ended after {len(data)} of {size} bytes")
+            raise Unreadable(400, f"the body ended after {len(data)} of {size} bytes")
         return data
 
+    def _gone(self) -> bool:
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def _send(self, response: Response) -> None:
+        body = response.body
+        whole = isinstance(body, bytes)
+        chunked = not whole and self.request_version != "HTTP/1.0"
+        self.close_connection = self.close_connection or not (whole or chunked)
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
+        if isinstance(body, bytes):
+            self.send_header("Content-Length", str(len(body)))
+        elif chunked:
+            self.send_header("Transfer-Encoding", "chunked")
         for name, value in response.headers.items():
             self.send_header(name, value.replace("\r", " ").replace("\n", " "))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body)
+            self.wfile.write(body) if isinstance(body, bytes) else self._send_parts(body, chunked)
+
+    def _send_parts(self, parts: Iterable[bytes], chunked: bool) -> None:
+        try:
+            for part in parts:
+                if part:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                    self.wfile.flush()
+        except Cut:
+            self.close_connection = True
+            return
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
         _LOG.debug(format, *args)
-
-
-def decompress(data: bytes, encoding: str) -> bytes:
-    """Return a body without its content encoding: gzip, deflate, zstd or lz4."""
-    if encoding == "identity":
-        return data
-    make, invalid = _decompressor(encoding)
-    try:
-        return _frames(make, data)
-    except (invalid, EOFError, ValueError) as error:
-        raise _Unreadable(400, f"the body is no valid {encoding}: {error}") from error
-
-
-def _decompressor(encoding: str) -> tuple[Callable[[], Any], type[Exception]]:
-    """Return what makes a decompressor, and the error that it raises for bad data."""
-    try:
-        if encoding in ("gzip", "deflate"):
-            return lambda: zlib.decompressobj(47), zlib.error
-        if encoding == "lz4":
-            return importlib.import_module("lz4.frame").LZ4FrameDecompressor, RuntimeError
-        if encoding == "zstd":
-            zstd = importlib.import_module("backports.zstd")
-            return zstd.ZstdDecompressor, zstd.ZstdError
-    except ImportError as error:
-        raise _Unreadable(415, f"{encoding} is not installed here; send gzip") from error
-    raise _Unreadable(415, f"unknown Content-Encoding {encoding!r}")
-
-
-def _frames(make: Callable[[], Any], data: bytes) -> bytes:
-    """Decompress frames that follow each other; clients send one for each block."""
-    parts: list[bytes] = []
-    room = MAX_BODY
-    while data:
-        frame = make()
-        part = _bounded(frame, data, room)
-        parts.append(part)
-        room -= len(part)
-        data = frame.unused_data or b""
-    return b"".join(parts)
-
-
-def _bounded(decompressor: Any, data: bytes, room: int = MAX_BODY) -> bytes:
-    plain: bytes = decompressor.decompress(data, room)
-    if len(plain) >= room:
-        raise _Unreadable(413, f"the body is larger than {MAX_BODY} bytes when unpacked")
-    if not decompressor.eof:
-        raise EOFError("it ends too early")
-    return plain

@@ -7,6 +7,7 @@ nothing is decoded as text before the two are told apart.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 _TOKEN = re.compile(
     rb"""
@@ -20,11 +21,22 @@ _TOKEN = re.compile(
 _GAP = re.compile(rb"[ \t\f]*\r?\n?")
 
 
+_READING = (
+    "SELECT WITH FROM SHOW DESCRIBE DESC EXPLAIN EXISTS VALUES UNION INTERSECT EXCEPT SET USE"
+)
+READING = frozenset(_READING.split())
+"""First words of statements that change no data; a parenthesis before them is passed over."""
+_INPUT = "INSERT ... SELECT ... FROM input() is not supported by the embedded ClickHouse: insert "
+_INPUT += "into a temporary table of a session first, then SELECT from it"
+_SHUTDOWN = "the embedded ClickHouse is stopped by SIGTERM to its process, not by SYSTEM "
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement: `text` for the engine, and for an insert its `data` in `insert_format`.
 
-    `verb` is the first word in upper case; `output_format` the one that a FORMAT clause names.
+    `verb` is the first word in upper case; `output_format` the one that a FORMAT clause names, if
+    it is one; `beyond` says why the engine here must not be asked.
     """
 
     verb: str
@@ -32,13 +44,23 @@ class Statement:
     insert_format: str | None = None
     data: bytes = b""
     output_format: str | None = None
+    beyond: str = ""
 
 
 def parse(raw: bytes) -> Statement:
     """Return a statement and its data; what cannot be understood is left to the engine."""
     words = _top_words(raw)
     verb = next((word.upper().decode() for word, _, _ in words), "")
-    return _insert(raw, words) if verb == "INSERT" else _query(raw, verb, words)
+    if verb == "INSERT":
+        return _insert(raw, words)
+    if verb == "SYSTEM":
+        second = next((word.upper().decode() for word, _, _ in words), "")
+        return Statement(verb, raw, beyond=_beyond(second))
+    return Statement(verb, raw, output_format=_format(raw, list(words)))
+
+
+def _beyond(command: str) -> str:
+    return f"{_SHUTDOWN}{command}" if command in ("SHUTDOWN", "KILL") else ""
 
 
 def _top_words(raw: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -58,7 +80,8 @@ def _insert(raw: bytes, words: Iterator[tuple[bytes, int, int]]) -> Statement:
         upper = word.upper()
         named = previous in (b"INTO", b"TABLE")
         if upper in (b"SELECT", b"WITH", b"VALUES", b"WATCH") and not named:
-            return Statement("INSERT", raw)
+            beyond = _INPUT if upper != b"VALUES" and _reads_input(raw, words) else ""
+            return Statement("INSERT", raw, beyond=beyond)
         if upper == b"FORMAT" and not named:
             name, _, end = next(words, (b"", 0, len(raw)))
             gap = _GAP.match(raw, end)
@@ -68,10 +91,21 @@ def _insert(raw: bytes, words: Iterator[tuple[bytes, int, int]]) -> Statement:
     return Statement("INSERT", raw)
 
 
-def _query(raw: bytes, verb: str, words: Iterator[tuple[bytes, int, int]]) -> Statement:
-    found, after_format = None, verb == "FORMAT"
-    for word, _, _ in words:
-        if after_format:
-            found = word.decode()
-        after_format = word.upper() == b"FORMAT"
-    return Statement(verb, raw, output_format=found)
+def _reads_input(raw: bytes, words: Iterator[tuple[bytes, int, int]]) -> bool:
+    previous = b""
+    for word, _, end in words:
+        called = raw[end:].lstrip()[:1] == b"("
+        if word.lower() == b"input" and previous in (b"FROM", b"JOIN") and called:
+            return True
+        previous = word.upper()
+    return False
+
+
+def _format(raw: bytes, words: list[tuple[bytes, int, int]]) -> str | None:
+    """Return the name behind the last FORMAT with which, or before SETTINGS, a statement ends."""
+    for (word, _, end), (name, start, after) in reversed(list(pairwise(words))):
+        if word.upper() == b"FORMAT" and not raw[end:start].strip():
+            rest = raw[after:].strip(b"; \t\r\n")
+            settles = rest[:8].upper() == b"SETTINGS" or rest[:2] in (b"--", b"/*")
+            return name.decode() if not rest or settles else None
+    return None
