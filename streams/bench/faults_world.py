@@ -1,0 +1,193 @@
+"""The stack that faults are inflicted on: its processes by name, its Kafka, its books."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from random import Random
+from subprocess import Popen
+
+import psutil
+
+from streams.bench.faults_paths import TOPICS, Paths
+from streams.bench.hearing import Ears
+from streams.bench.ledger_app import registrations
+from streams.bench.ledger_feed import SERIES, Feed, Rates
+from streams.bench.ledger_sql import Books
+from streams.embedded.apache import Apache
+from streams.embedded.external import External
+from streams.embedded.processes import launch, stop
+from streams.embedded.stack import APPS, App, Stack
+from streams.entries import Entries
+from streams.errors import StreamsError
+from workers.clickhouse import connect
+from workers.clock import wall_ms
+from workers.errors import ClickHouseUnavailable
+from workers.kafka import cluster_id
+from workers.registry import Registry
+from workers.settings import KafkaSettings, LocalSettings, NodeSection, Settings
+
+NODES = tuple(
+    NodeSection(name=f"node-{number}", cpu_milli=1000, memory_mib=512) for number in range(3)
+)
+GRACE_S = 10.0
+PATIENCE_S = 90.0
+POLL_S = 0.1
+Say = Callable[[str], None]
+
+
+class Where(Enum):
+    """On which Kafka a stack runs."""
+
+    EMBEDDED = "the embedded broker"
+    APACHE = "Apache Kafka"
+    THREE = "three brokers of Apache Kafka"
+
+
+class NotRecovered(StreamsError):
+    """After a fault something did not work again in time; the message says what."""
+
+
+@dataclass
+class World:
+    """A stack that is ready, and what faults need of it."""
+
+    where: Where
+    stack: Stack
+    apache: Apache | None
+    books: Books
+    paths: Paths
+    registry: Registry
+    clock_file: Path
+    random: Random
+    feed: Feed | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the stack's processes."""
+        return self.stack.settings
+
+    @property
+    def exact(self) -> bool:
+        """Whether its Kafka hides aborted transactions: a message may then stand there once."""
+        return self.apache is not None
+
+    def process(self, name: str) -> psutil.Process:
+        """Return a process of the stack by the name of its part, or any worker.
+
+        Waits while it is being started again. Raises NotRecovered.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            with suppress(psutil.NoSuchProcess):
+                found = self._workers() if name == "worker" else self._parts(name)
+                if found:
+                    return self.random.choice(found)
+            time.sleep(POLL_S)
+        raise NotRecovered(f"there is no process {name!r} of the stack")
+
+    def _parts(self, name: str) -> list[psutil.Process]:
+        parts = [part for part in self.stack.state().parts if part.name == name and part.alive]
+        return [psutil.Process(part.pid) for part in parts]
+
+    def _workers(self) -> list[psutil.Process]:
+        (control,) = self._parts("control") or [None]
+        children = control.children(recursive=True) if control else []
+        return [child for child in children if "worker" in child.cmdline()]
+
+    @contextmanager
+    def member(self, name: str, arguments: Sequence[str], slot: str) -> Iterator[Popen[bytes]]:
+        """Run a further process beside the stack's for as long as the block takes."""
+        argv = [sys.executable, "-m", "streams.cli", "run", *arguments]
+        log = self.settings.data_dir / "logs" / f"{name}.log"
+        environment = self.settings.environment() | {"WEIR_HOST__SLOT": slot}
+        process = launch(argv, log, environment)
+        try:
+            yield process
+        finally:
+            stop(process, GRACE_S)
+
+    def open_page(self, page: str, rates: Rates) -> Feed:
+        """Begin a page of the ledger, and return when it flows on every path."""
+        self.paths.turn_to(page)
+        self.feed = Feed(self.settings.kafka, self.registry.codec(), page, rates)
+        began = wall_ms()
+        self.feed.start()
+        self.recovery_s(began)
+        return self.feed
+
+    def recovery_s(self, since_ms: int) -> float:
+        """Return after how many seconds everything worked again with what was sent since (ms).
+
+        That is: every process is ready, observations of every series and whole answers from
+        every partition come, and SQL shows new metrics. Raises NotRecovered.
+        """
+        while missing := self._missing(since_ms):
+            if wall_ms() - since_ms > PATIENCE_S * 1000:
+                raise NotRecovered(
+                    f"after {PATIENCE_S:.0f} s still missing: {', '.join(missing)}; "
+                    f"the logs in {self.settings.data_dir}/logs say more"
+                )
+            time.sleep(POLL_S)
+        return (wall_ms() - since_ms) / 1000
+
+    def _missing(self, since_ms: int) -> list[str]:
+        self.stack.check()
+        missing = self.paths.missing(since_ms)
+        if not self.stack.ready():
+            parts = self.stack.state().parts
+            missing += [f"{part.name} ready" for part in parts if not part.ready]
+        if missing:
+            return missing
+        try:
+            stored = self.books.series_since(self.paths.page, since_ms)
+        except ClickHouseUnavailable as error:
+            return [str(error)]
+        return [] if stored == self.paths.series else ["new metrics in SQL"]
+
+
+@contextmanager
+def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
+    """Start a stack with the ledger's application on it, and stop it at the end.
+
+    Raises StackError, NotRecovered.
+    """
+    with ExitStack() as parts:
+        settings = Settings(data_dir=folder / "data", local=LocalSettings(nodes=NODES))
+        apache, clock_file = None, folder / "shift"
+        if where is not Where.EMBEDDED:
+            say(f"starting {where.value}")
+            apache = Apache(folder / "kafka", 3 if where is Where.THREE else 1)
+            parts.enter_context(apache)
+            reached = apache.reached(KafkaSettings())
+            settings = settings.model_copy(update={"kafka": reached})
+        broker = External(settings.kafka) if apache else None
+        apps = [_movable(app, clock_file) for app in APPS]
+        stack = parts.enter_context(Stack(settings, apps=apps, broker=broker, say=say))
+        registry = Registry(stack.settings.registry)
+        parts.callback(registry.close)
+        database = connect(stack.settings.clickhouse)
+        parts.callback(database.close)
+        paths = Paths(SERIES)
+        reading = Ears(stack.settings.kafka, registry.codec(), TOPICS, paths.hear)
+        parts.enter_context(reading)
+        with Entries(stack.settings) as entries:
+            entries.send(registrations(wall_ms()))
+        yield World(
+            where=where,
+            stack=stack,
+            apache=apache,
+            books=Books(database, cluster_id(stack.settings.kafka)),
+            paths=paths,
+            registry=registry,
+            clock_file=clock_file,
+            random=Random(seed),  # noqa: S311 - when to kill is no secret
+        )
+
+
+def _movable(app: App, clock_file: Path) -> App:
+    """Return the application with a clock that the file moves."""
+    return App(app.name, (str(clock_file), *app.arguments), "streams.bench.shifted")
