@@ -7,6 +7,7 @@ repeatable (CREATE OR REPLACE), because a file whose text has changed is applied
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -26,13 +27,17 @@ COMMENT 'What brought this database to its shape'
 """
 
 
+_VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+)")
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A numbered file and its statements."""
+    """A numbered file, its statements, and the views that they make."""
 
     name: str
     sha256: str
     statements: tuple[str, ...]
+    views: frozenset[str]
 
 
 def scripts() -> tuple[Script, ...]:
@@ -44,7 +49,9 @@ def scripts() -> tuple[Script, ...]:
 def _script(name: str, text: str) -> Script:
     parts = (part.strip() for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE))
     statements = tuple(part for part in parts if _code(part))
-    return Script(name, hashlib.sha256(text.encode()).hexdigest(), statements)
+    found = (_VIEW.match(_code(statement)) for statement in statements)
+    views = frozenset(view[1] for view in found if view)
+    return Script(name, hashlib.sha256(text.encode()).hexdigest(), statements, views)
 
 
 def _code(part: str) -> str:
@@ -62,10 +69,9 @@ def migrate(database: Database) -> list[str]:
     applied = _applied(database)
     changed = []
     for table in tables().values():
-        digest = hashlib.sha256(table.ddl().encode()).hexdigest()
-        if applied.get(table.name) != digest:
+        if not _is_current(database, table, applied):
             _bring_up(database, table)
-            _record(database, table.name, digest)
+            _record(database, table.name, _digest(table))
             changed.append(table.name)
     for script in scripts():
         if applied.get(script.name) != script.sha256:
@@ -76,14 +82,35 @@ def migrate(database: Database) -> list[str]:
     return changed
 
 
+def outdated(database: Database) -> list[str]:
+    """Return the tables, views and files that differ from what `migrate` would make.
+
+    Nothing is changed. Raises ClickHouseRefused (code 81 or 60 when nothing was ever migrated),
+    ClickHouseUnavailable.
+    """
+    applied = _applied(database)
+    found = [t.name for t in tables().values() if not _is_current(database, t, applied)]
+    old = (script.name for script in scripts() if applied.get(script.name) != script.sha256)
+    return [*found, *old]
+
+
+def _is_current(database: Database, table: Table, applied: Mapping[str, str]) -> bool:
+    return applied.get(table.name) == _digest(table) and not _alterations(database, table)
+
+
+def _digest(table: Table) -> str:
+    return hashlib.sha256(table.ddl().encode()).hexdigest()
+
+
 def _applied(database: Database) -> dict[str, str]:
-    """Return the digest last applied by name, without tables that somebody has dropped."""
+    """Return the digest last applied by name, without tables and views that somebody dropped."""
     found = database.query("SELECT name, argMax(sha256, applied_at) FROM migrations GROUP BY name")
     names = database.query(
         "SELECT name FROM system.tables WHERE database = {base:String}", {"base": database.name}
     )
     there = {name for (name,) in names.rows}
-    return {name: sha for name, sha in found.rows if name.endswith(".sql") or name in there}
+    made = {script.name: script.views for script in scripts()}
+    return {name: sha for name, sha in found.rows if made.get(name, {name}) <= there}
 
 
 def _bring_up(database: Database, table: Table) -> None:

@@ -9,7 +9,7 @@ from schemas.events import EVENTS
 from workers.clickhouse import Database, connect
 from workers.errors import ClickHouseRefused, ClickHouseUnavailable
 from workers.settings import ClickHouseSettings
-from workers.sink_migrations import migrate, scripts
+from workers.sink_migrations import migrate, outdated, scripts
 from workers.sink_tables import literal, sql_type, tables
 
 
@@ -93,3 +93,14 @@ def test_errors_say_what_and_where(database: Database, settings: ClickHouseSetti
     assert refused.value.code == 47
     with pytest.raises(ClickHouseUnavailable, match=r"127\.0\.0\.1:1 does not answer.*weir up"):
         connect(settings.model_copy(update={"port": 1}))
+
+
+def test_what_somebody_changed_by_hand_is_told_and_mended(own: Database) -> None:
+    assert outdated(own) == []
+    own.execute("DROP VIEW latency_by_service")
+    own.execute("ALTER TABLE actions DROP COLUMN reason")
+    own.execute("DROP TABLE drifts")
+    assert outdated(own) == ["drifts", "actions", "001_latency_by_service.sql"]
+    assert migrate(own) == ["drifts", "actions", "001_latency_by_service.sql"]
+    assert outdated(own) == []
+    assert migrate(own) == []
