@@ -9,9 +9,10 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry._sync import schema_registry_client
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from schemas import files, topics
+from schemas import files, normal, topics
 from schemas.base import Event
 from schemas.codec import Codec
+from schemas.errors import ContractError
 from schemas.events import EVENTS
 from workers.errors import RegistryUnavailable, SchemaRefused
 from workers.settings import RegistrySettings
@@ -22,6 +23,8 @@ _TransportError: type[Exception] = vars(schema_registry_client)["httpx"].HTTPErr
 COMPATIBILITY = "FULL_TRANSITIVE"
 FORGET_UNKNOWN_S = 10.0
 MAX_UNKNOWN = 10_000
+MAX_DEPTH = 16
+"""How far references of references are followed."""
 _NOT_FOUND = 404
 _REFUSED = (409, 422)
 
@@ -127,7 +130,27 @@ class Registry:
         found = self._ask(lambda: self._client.get_schema(schema_id), f"schema id {schema_id}")
         if found.schema_type not in (None, "AVRO") or found.schema_str is None:
             raise KeyError(schema_id)
-        return str(found.schema_str)
+        return self._whole(found, f"schema id {schema_id}")
+
+    def _whole(self, schema: Schema, about: str) -> str:
+        """Return a schema with what it refers to written out; as it stands when that fails."""
+        text = str(schema.schema_str)
+        try:
+            parts = list(self._parts(schema, about))
+            return normal.resolved(text, parts) if parts else text
+        except (ContractError, KeyError):
+            return text
+
+    def _parts(self, schema: Schema, about: str, depth: int = 0) -> Iterator[str]:
+        """Yield the schemas that one refers to, deepest first."""
+        for reference in schema.references or ():
+            if depth > MAX_DEPTH:
+                raise KeyError(about)
+            place = (str(reference.subject), int(reference.version or 0))
+            ask = partial(self._client.get_version, *place, deleted=True)
+            part = self._ask(ask, about).schema
+            yield from self._parts(part, about, depth + 1)
+            yield str(part.schema_str)
 
     def _refuse_recent_miss(self, schema_id: int) -> None:
         until = self._unknown.get(schema_id)
