@@ -23,7 +23,7 @@ from processors.selecting_words import (
     switched_words,
     trial_words,
 )
-from processors.selecting_world import AppView, down, failed_services
+from processors.selecting_world import AppView, all_ready, down, failed_services
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleMember, EnsembleSelected
@@ -87,6 +87,15 @@ class Steps:
             self._react()
         return self.out
 
+    def idle(self) -> bool:
+        """Return whether a look would change nothing: nothing is pending, new, lost or failed."""
+        state = self.state
+        pending = state.trial or state.trigger or state.violated or state.down_since
+        if pending or not state.generation or self._newer() is not None:
+            return False
+        settled = state.signature == state.settled == self.view.signature
+        return settled and all_ready(state.app, self.catalogue, self.now)
+
     def look_at_instances(self) -> None:
         """Take note of services that cannot be run; a new registration gives them a new chance."""
         failed = dict(failed_services(self.view, self.catalogue, self.now))
@@ -102,8 +111,8 @@ class Steps:
 
     def adopt(self) -> None:
         """Go on from the newest selection that the catalogue holds, when the state is older."""
-        newest_known = self.catalogue.get(EnsembleSelected, self.state.app)
-        if newest_known is None or newest_known.generation <= self.state.generation:
+        newest_known = self._newer()
+        if newest_known is None:
             return
         state = self.state
         state.generation = newest_known.generation
@@ -115,6 +124,10 @@ class Steps:
         if state.shadows:
             state.since = newest_known.selected_at
             state.trial = Trial(started=self.now)
+
+    def _newer(self) -> EnsembleSelected | None:
+        known = self.catalogue.get(EnsembleSelected, self.state.app)
+        return known if known is not None and known.generation > self.state.generation else None
 
     def _sign(self) -> None:
         if self.state.signature != self.view.signature:

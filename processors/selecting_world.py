@@ -43,13 +43,49 @@ class AppView:
     causes: tuple[str, ...]
 
 
-def view_of(app: str, catalogue: Catalogue, now_ms: int) -> AppView | None:
-    """Return how the catalogue describes an application; None when it is not registered."""
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """The entries that a view rests on; equal ones make equal views."""
+
+    registered: ApplicationRegistered
+    services: tuple[ServiceRegistered, ...]
+    contracts: tuple[ContractRegistered, ...]
+    policies: tuple[PolicySelected | None, ...]
+
+
+class Views:
+    """The views of applications, made again only when what they rest on has changed."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[_Basis, AppView]] = {}
+
+    def of(self, app: str, catalogue: Catalogue, now_ms: int) -> AppView | None:
+        """Return how the catalogue describes an application now; None when not registered."""
+        basis = _basis(app, catalogue, now_ms)
+        if basis is None:
+            self._made.pop(app, None)
+            return None
+        known = self._made.get(app)
+        if known is None or known[0] != basis:
+            known = self._made[app] = (basis, _view(basis))
+        return known[1]
+
+
+def _basis(app: str, catalogue: Catalogue, now_ms: int) -> _Basis | None:
     registered = catalogue.get(ApplicationRegistered, app)
     if registered is None:
         return None
-    services = _services(registered, catalogue.of(ServiceRegistered).values())
-    contracts = _valid(app, catalogue.of(ContractRegistered).values(), now_ms)
+    return _Basis(
+        registered,
+        catalogue.by_app(ServiceRegistered).get(app, ()),
+        _valid(catalogue.by_app(ContractRegistered).get(app, ()), now_ms),
+        tuple(catalogue.get(PolicySelected, scope) for scope in (f"select/{app}", "select")),
+    )
+
+
+def _view(basis: _Basis) -> AppView:
+    registered, contracts = basis.registered, basis.contracts
+    services = _services(registered, basis.services)
     lead = contracts[0] if contracts else None
     clauses = [clause for contract in contracts for clause in contract.clauses]
     bounds = tuple(bound for bound in map(bound_of, clauses) if bound is not None)
@@ -57,14 +93,14 @@ def view_of(app: str, catalogue: Catalogue, now_ms: int) -> AppView | None:
     size = lead.max_members if lead else DEFAULT_MEMBERS
     causes = [registered.event_id, *(lead.event_id for lead in contracts[:1])]
     return AppView(
-        app=app,
+        app=registered.app,
         services=services,
         stages=tuple(sorted({service.stage for service in services})),
         contract=lead.contract if lead else "",
         weights=weights,
         bounds=bounds,
         max_members=max(1, size),
-        mode=_mode(app, catalogue),
+        mode=_mode(basis.policies),
         signature=stable_id(
             *(fingerprint(service) for service in services),
             repr((weights, bounds, size, lead.contract if lead else "")),
@@ -117,11 +153,18 @@ def down(
     )
 
 
+def all_ready(app: str, catalogue: Catalogue, now_ms: int) -> bool:
+    """Return whether every instance that was ever reported of an application is ready now."""
+    return all(
+        instance.health == "ready" and instance.expires_at > now_ms
+        for instance in catalogue.by_app(InstanceReported).get(app, ())
+    )
+
+
 def _instances(view: AppView, catalogue: Catalogue) -> dict[str, list[InstanceReported]]:
     found: dict[str, list[InstanceReported]] = {}
-    for instance in catalogue.of(InstanceReported).values():
-        if instance.app == view.app:
-            found.setdefault(instance.service, []).append(instance)
+    for instance in catalogue.by_app(InstanceReported).get(view.app, ()):
+        found.setdefault(instance.service, []).append(instance)
     return found
 
 
@@ -149,21 +192,18 @@ def _services(
 ) -> tuple[ServiceRegistered, ...]:
     """Return the services that the stages name; all of the application when they name none."""
     named = {service for stage in registered.stages for service in stage.services}
-    own = [s for s in services if s.app == registered.app and (not named or s.service in named)]
+    own = [s for s in services if not named or s.service in named]
     return tuple(sorted(own, key=lambda s: s.service))
 
 
-def _valid(
-    app: str, contracts: Iterable[ContractRegistered], now_ms: int
-) -> list[ContractRegistered]:
+def _valid(contracts: Iterable[ContractRegistered], now_ms: int) -> tuple[ContractRegistered, ...]:
     valid = [
         contract
         for contract in contracts
-        if contract.app == app
-        and (contract.valid_from is None or contract.valid_from <= now_ms)
+        if (contract.valid_from is None or contract.valid_from <= now_ms)
         and (contract.valid_until is None or now_ms < contract.valid_until)
     ]
-    return sorted(valid, key=lambda c: (-c.priority, c.contract))
+    return tuple(sorted(valid, key=lambda c: (-c.priority, c.contract)))
 
 
 def _weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ...]:
@@ -176,9 +216,8 @@ def _weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ..
     return tuple((name, weight / total) for name, weight in known.items())
 
 
-def _mode(app: str, catalogue: Catalogue) -> str:
-    for scope in (f"select/{app}", "select"):
-        policy = catalogue.get(PolicySelected, scope)
+def _mode(policies: Iterable[PolicySelected | None]) -> str:
+    for policy in policies:
         if policy is not None and policy.mode in _MODES:
             return policy.mode
     return "act"

@@ -10,13 +10,13 @@ Bounds: per application that the catalogue holds, one profile per service, each 
 `windows` windows of accuracy and of latency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from processors.params import identity, require
 from processors.selecting_state import AppState, SelectState
 from processors.selecting_steps import SelectParams, Steps, dissolve
 from processors.selecting_triggers import take
-from processors.selecting_world import AppView, view_of
+from processors.selecting_world import Views
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -45,22 +45,24 @@ class Select:
         self._params = params
         self._apps: dict[str, AppState] = {}
         self._next_look = 0
+        self._views = Views()
+        self._registered: Mapping[str, ApplicationRegistered] = {}
+        self._mine: tuple[str, ...] = ()
 
     def process(self, batch: Batch) -> Sequence[Event]:
         """Apply a batch; when it is time, look at every application of this partition."""
         out: list[Event] = []
-        views: dict[str, AppView | None] = {}
         if batch.now_ms >= self._next_look:
             step = self._params.look_ms
             self._next_look = (batch.now_ms // step + 1) * step
             for app in self._owned(batch.catalogue):
-                out += self._advance(app, batch, views, look=True)
+                out += self._advance(app, batch, look=True)
         for record in batch.records:
             if isinstance(record.event, _SEEN) and self._owns(record.event.app):
                 app = record.event.app
-                if _view(app, batch, views) is not None:
+                if self._views.of(app, batch.catalogue, batch.now_ms) is not None:
                     take(self._state(app), record.event, self._params.windows)
-                    out += self._advance(app, batch, views)
+                    out += self._advance(app, batch)
         return out
 
     def wake_at(self) -> int | None:
@@ -82,29 +84,26 @@ class Select:
         return partition_of(app, PARTITIONS) == self._partition
 
     def _owned(self, catalogue: Catalogue) -> list[str]:
-        registered = (app for app in catalogue.of(ApplicationRegistered) if self._owns(app))
-        return sorted({*registered, *self._apps})
+        registered = catalogue.of(ApplicationRegistered)
+        if registered is not self._registered:
+            self._registered = registered
+            self._mine = tuple(filter(self._owns, registered))
+        return sorted({*self._mine, *self._apps})
 
     def _state(self, app: str) -> AppState:
         return self._apps.setdefault(app, AppState(app=app))
 
-    def _advance(
-        self, app: str, batch: Batch, views: dict[str, AppView | None], *, look: bool = False
-    ) -> list[Event]:
-        view = _view(app, batch, views)
+    def _advance(self, app: str, batch: Batch, *, look: bool = False) -> list[Event]:
+        view = self._views.of(app, batch.catalogue, batch.now_ms)
         if view is None:
             return dissolve(self._apps.pop(app), batch.now_ms)
         steps = Steps(self._state(app), view, self._params, batch.now_ms, batch.catalogue)
         if look:
+            if steps.idle():
+                return []
             steps.adopt()
             steps.look_at_instances()
         return steps.run()
-
-
-def _view(app: str, batch: Batch, views: dict[str, AppView | None]) -> AppView | None:
-    if app not in views:
-        views[app] = view_of(app, batch.catalogue, batch.now_ms)
-    return views[app]
 
 
 def spec(params: SelectParams | None = None) -> Spec:
@@ -120,6 +119,8 @@ def spec(params: SelectParams | None = None) -> Spec:
         outputs=(EnsembleSelected, PlacementRequested),
         build=lambda partition: Select(partition, chosen),
         parameters=identity(chosen),
+        state=SelectState,
+        portable=True,
         catalogue=(
             ApplicationRegistered,
             ServiceRegistered,

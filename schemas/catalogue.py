@@ -34,6 +34,9 @@ class Catalogue:
 
     entries: Mapping[type[Event], Mapping[str, Event]] = field(default_factory=dict)
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    _groups: dict[type[Event], Mapping[str, tuple[Event, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def of(self, kind: type[E]) -> Mapping[str, E]:
         """Return all entries of an event class by key."""
@@ -42,6 +45,18 @@ class Catalogue:
     def get(self, kind: type[E], key: str) -> E | None:
         """Return one entry, or None."""
         return self.of(kind).get(key)
+
+    def by_app(self, kind: type[E]) -> Mapping[str, tuple[E, ...]]:
+        """Return the entries of an event class that has a field `app`, grouped by it.
+
+        Grouped when first asked for, and again only after an entry of the class has changed.
+        """
+        if kind not in self._groups:
+            groups: dict[str, list[Event]] = {}
+            for entry in self.of(kind).values():
+                groups.setdefault(entry.app, []).append(entry)  # type: ignore[attr-defined]  # said above
+            self._groups[kind] = {app: tuple(found) for app, found in groups.items()}
+        return cast(Mapping[str, tuple[E, ...]], self._groups[kind])
 
     def apply(self, updates: Iterable[Update]) -> "Catalogue":
         """Return the catalogue after updates, in their order."""
@@ -62,7 +77,10 @@ class Catalogue:
                     table(kind)[update.key] = update.event
                 elif update.key in entries.get(kind, _EMPTY):
                     del table(kind)[update.key]
-        return Catalogue(entries, positions)
+        following = Catalogue(entries, positions)
+        grouped = dict(self._groups)  # at once: others may group meanwhile
+        following._groups.update({k: found for k, found in grouped.items() if k not in owned})
+        return following
 
     def sources(self) -> tuple[SourceRange, ...]:
         """Return the offsets in force, for a decision to record."""

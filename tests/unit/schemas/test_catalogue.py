@@ -12,6 +12,7 @@ from schemas.registrations import (
     MetricDefined,
     NodeReported,
     RuleDefined,
+    ServiceRegistered,
 )
 from tests.examples import example
 
@@ -22,6 +23,11 @@ APP = example(ApplicationRegistered)
 def node(offset: int, key: str, *, gone: bool = False) -> Update:
     event = None if gone else replace(NODE, node=key, zone=str(offset))
     return Update("weir.nodes", 0, offset, key, event)
+
+
+def _service(name: str, app: str) -> Update:
+    event = replace(example(ServiceRegistered), service=name, app=app)
+    return Update("weir.services", 0, 0, name, event)
 
 
 def test_the_newest_update_of_a_key_counts() -> None:
@@ -80,3 +86,18 @@ def test_applying_in_parts_is_applying_at_once(updates: list[tuple[str, bool]], 
     assert Catalogue().apply(steps[:cut]).apply(steps[cut:]) == Catalogue().apply(steps) or (
         not Catalogue().apply(steps).of(NodeReported)
     )
+
+
+def test_entries_by_application_follow_the_entries() -> None:
+    first = Catalogue().apply([_service("a", "x"), _service("b", "x"), _service("c", "y")])
+    grouped = first.by_app(ServiceRegistered)
+    assert {app: [s.service for s in found] for app, found in grouped.items()} == {
+        "x": ["a", "b"],
+        "y": ["c"],
+    }
+    other = first.apply([Update("weir.nodes", 0, 0, "n", None)])
+    assert other.by_app(ServiceRegistered) is grouped
+    moved = first.apply([_service("b", "y"), Update("weir.services", 0, 9, "a", None)])
+    assert [s.service for s in moved.by_app(ServiceRegistered)["y"]] == ["b", "c"]
+    assert "x" not in moved.by_app(ServiceRegistered)
+    assert first.by_app(ServiceRegistered) is grouped
