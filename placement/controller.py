@@ -194,6 +194,8 @@ def spec(params: PlaceParams | None = None) -> Spec:
         outputs=(PlacementDecided,),
         build=lambda _: Place(chosen),
         parameters=stable_id("parameters", repr(chosen)),
+        state=PlaceState,
+        portable=True,
         singleton=True,
         catalogue=(
             NodeReported,

@@ -269,4 +269,6 @@ def spec(params: ContractParams | None = None) -> Spec:
         build=lambda partition: Contracts(chosen, partition),
         parameters=identity(chosen),
         catalogue=(ContractRegistered, MetricDefined),
+        state=ContractState,
+        portable=True,
     )

@@ -262,4 +262,6 @@ def spec(params: DeriveParams | None = None) -> Spec:
         outputs=(MetricReport, ActionTaken),
         build=lambda partition: Derive(chosen, partition),
         parameters=identity(chosen),
+        state=DeriveState,
+        portable=True,
     )

@@ -309,4 +309,5 @@ def spec(params: DriftParams | None = None) -> Spec:
         parameters=identity(chosen),
         columnar=True,
         catalogue=(MetricDefined,),
+        state=DriftState,
     )

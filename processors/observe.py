@@ -273,4 +273,6 @@ def spec(params: ObserveParams | None = None) -> Spec:
         parameters=identity(chosen),
         columnar=True,
         catalogue=(WindowDefined,),
+        state=ObserveState,
+        portable=True,
     )

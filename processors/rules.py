@@ -281,5 +281,7 @@ def spec(params: QualityParams | None = None) -> Spec:
         outputs=(QualityEvaluated, ActionTaken),
         build=lambda _partition: Quality(chosen),
         parameters=identity(chosen),
+        state=QualityState,
+        portable=True,
         catalogue=(RuleDefined,),
     )

@@ -295,16 +295,17 @@ def pack_state(state: Any) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_state(data: bytes, state: type[T]) -> T:
-    """Return the state that `pack_state` wrote.
+def unpack_state(data: bytes, state: type[T], writer: str = "") -> T:
+    """Return the state that `pack_state` wrote, or another format of it, with its schema as JSON.
 
     Raises DecodeError (malformed, trailing-bytes) when the bytes are no such state.
     """
     kind: type = state
     buffer = io.BytesIO(data)
+    written = parsed(writer) if writer else _state_schema(kind)
     try:
-        plain = fastavro.schemaless_reader(buffer, _state_schema(kind), None)
-    except _UNREADABLE as error:
+        plain = fastavro.schemaless_reader(buffer, written, _state_schema(kind) if writer else None)
+    except (SchemaResolutionError, *_UNREADABLE) as error:
         raise DecodeError("malformed", f"no {state.__name__} can be read: {error}") from error
     if buffer.tell() != len(data):
         raise DecodeError("trailing-bytes", f"more than one {state.__name__}")

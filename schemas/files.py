@@ -37,6 +37,18 @@ def schema(record: str, version: int | None = None) -> dict[str, Any]:
     return parsed
 
 
+@cache
+def state_text(state: str, number: int) -> str:
+    """Return the schema of one format of a processor's state as compact JSON.
+
+    Raises UnknownContract when there is no such format.
+    """
+    path = files("schemas") / "states" / f"{state}.{number}.avsc"
+    if not path.is_file():
+        raise UnknownContract(f"no format {number} of {state} in schemas/states")
+    return json.dumps(json.loads(path.read_text("utf-8")), separators=(",", ":"))
+
+
 def records() -> tuple[str, ...]:
     """Return the names of all records that have a schema file."""
     return tuple(sorted(d.name for d in (files("schemas") / "avro").iterdir() if d.is_dir()))

@@ -123,6 +123,10 @@ class Spec:
     outputs, snapshot and offsets in one Kafka transaction; the others trade that for latency: the
     host commits what `oldest_needed` says and takes no snapshot. `catalogue` lists the event
     classes that the processor looks up.
+
+    `state` is the dataclass that a snapshot's bytes hold; each `format` of it is described in
+    schemas/states. A `portable` state means the same under any parameters, so that it can be
+    carried over: what follows is as if they had been changed at this point.
     """
 
     name: str
@@ -135,3 +139,5 @@ class Spec:
     transactional: bool = True
     singleton: bool = False
     catalogue: tuple[type[Event], ...] = ()
+    state: type | None = None
+    portable: bool = False

@@ -7,8 +7,7 @@ from typing import cast
 from faust.types import TP, Message
 
 from schemas.decisions import Snapshot
-from schemas.errors import DecodeError
-from schemas.processing import Batch, Output, Processor, Spec
+from schemas.processing import Batch, Output, Partition, Processor, Spec
 from streams.repeats import Once, Recent
 from streams.surroundings import World
 from workers import telemetry
@@ -92,11 +91,7 @@ class Kept:
     ) -> Instance:
         instance = Instance(self._wrapped(spec), partition, world.codec, world.cluster)
         start = {(tp.topic, tp.partition): 0 for tp in places}
-        try:
-            instance.begin(snapshot, start)
-        except DecodeError as error:
-            log.warning("snapshot.refused", key=snapshot and snapshot.key, reason=str(error))
-            return self._restored(spec, partition, world, places, None)
+        instance.begin(snapshot, start)
         if snapshot is not None:
             self._once.recent = Recent(snapshot.seen)
         return instance

@@ -79,31 +79,28 @@ class Instance:
         """Restore, and return from where to read what must be handed to `rebuild` first.
 
         `committed` has every partition that it owns; the value is the committed offset, or 0
-        where none was. Reading goes on at `positions`. State of another format or other
-        parameters is not restored: a fresh instance then goes on where the old one stood.
+        where none was. Reading goes on at `positions`. Raises SnapshotRefused for a state of
+        another format or other parameters, or that cannot be read.
         """
         self.positions = dict(committed)
         if snapshot is None or not self.spec.transactional:
             return {}
         applied = snapshots.positions_of(snapshot)
         self.positions |= {place: applied[place] for place in committed if place in applied}
-        if not snapshots.usable(snapshot, self.spec) or not self._restore(snapshot):
-            return {}
+        snapshots.check(snapshot, self.spec)
+        self._restore(snapshot)
         if not isinstance(self._processor, Rebuildable):
             return {}
         return {
             place: offset for place, offset in committed.items() if offset < self.positions[place]
         }
 
-    def _restore(self, snapshot: Snapshot) -> bool:
+    def _restore(self, snapshot: Snapshot) -> None:
         try:
             self._processor.restore(snapshot.state)
         except ContractError as error:
-            snapshots.log_refusal(snapshot.key, str(error))
-            self._processor = self.spec.build(self.partition)
-            return False
+            raise snapshots.refused(snapshot.key, str(error)) from error
         self._restored_ms = snapshot.taken_at
-        return True
 
     def rebuild(self, messages: Sequence[RawMessage], catalogue: Catalogue) -> None:
         """Hand messages that were applied before the snapshot to the processor again.

@@ -7,12 +7,10 @@ from schemas.decisions import Position, Snapshot
 from schemas.errors import ContractError
 from schemas.processing import Partition, Spec
 from workers import kafka_reading
+from workers.errors import SnapshotRefused
 from workers.settings import KafkaSettings
-from workers.telemetry import logger
 
 TOPIC = "weir.snapshots"
-
-log = logger(__name__)
 
 
 def key_of(processor: str, partition: int) -> str:
@@ -47,23 +45,30 @@ def positions_of(snapshot: Snapshot) -> dict[Partition, int]:
 def refusal(snapshot: Snapshot, spec: Spec) -> str | None:
     """Return why the state of a snapshot is not for this specification; None when it is."""
     if snapshot.format != spec.format:
-        return f"it has format {snapshot.format}, this is format {spec.format}"
+        return f"it has format {snapshot.format}, these programs write format {spec.format}"
     if snapshot.parameters != spec.parameters:
-        return "it was taken under other parameters"
+        return (
+            f"it was taken under other parameters ({snapshot.parameters[:12]}; those in force are "
+            f"{spec.parameters[:12]})"
+        )
     return None
 
 
-def log_refusal(key: str, reason: str) -> None:
-    """Say in the log that a snapshot is not restored, so that its instance starts fresh."""
-    log.warning("snapshot.refused", key=key, reason=reason)
+def refused(key: str, reason: str) -> SnapshotRefused:
+    """Return the error that ends a host whose saved state does not fit, and what mends it."""
+    name = key.rpartition("/")[0]
+    return SnapshotRefused(
+        f"the saved state of {key} is not taken: {reason}; stop every process of {name}, then "
+        f"`weir snapshots migrate {name}` carries the state over, or `weir snapshots rebuild "
+        f"{name}` makes it anew; starting again does not help"
+    )
 
 
-def usable(snapshot: Snapshot, spec: Spec) -> bool:
-    """Tell whether a snapshot may be restored, and say in the log why not."""
+def check(snapshot: Snapshot, spec: Spec) -> None:
+    """Raise SnapshotRefused when the state of a snapshot is not for this specification."""
     why = refusal(snapshot, spec)
     if why is not None:
-        log_refusal(snapshot.key, why)
-    return why is None
+        raise refused(snapshot.key, why)
 
 
 def read_latest(
@@ -71,8 +76,7 @@ def read_latest(
 ) -> dict[str, Snapshot]:
     """Return the newest snapshot per key ("processor/partition"); the topic is read to its end.
 
-    A snapshot that cannot be decoded counts as none and is named in the log. Raises
-    KafkaUnavailable or RegistryUnavailable.
+    Raises SnapshotRefused for one that cannot be decoded, KafkaUnavailable, RegistryUnavailable.
     """
     wanted = {key.encode(): key for key in keys}
     newest: dict[str, bytes] = {}
@@ -89,11 +93,14 @@ def read_latest(
 
 
 def decode_all(values: Mapping[str, bytes], codec: Codec) -> dict[str, Snapshot]:
-    """Return the snapshots in framed values by key; those that cannot be decoded are left out."""
+    """Return the snapshots in framed values by key.
+
+    Raises SnapshotRefused for one that cannot be decoded.
+    """
     found: dict[str, Snapshot] = {}
     for key, value in values.items():
         try:
             found[key] = codec.decode(value, Snapshot)
         except ContractError as error:
-            log_refusal(key, str(error))
+            raise refused(key, str(error)) from error
     return found

@@ -1,17 +1,20 @@
 """Writes the golden bytes of every event: `.venv/bin/python -m tests.golden.write`.
 
-Only for a new event or a new schema version: a file that exists is never changed, since its bytes
-stand on topics. Remove a file by hand to have it written again.
+And the schemas of processors' states. Only for a new event, version or format: a file that exists
+is never changed, since its bytes stand on topics. Remove a file by hand to have it written again.
 """
 
+import json
 from pathlib import Path
 
-from schemas import codec, files
+from schemas import codec, files, introspect
 from schemas.base import Event
 from schemas.events import EVENTS
+from streams.topology import PROCESSORS, spec_named
 from tests.examples import example
 
 FOLDER = Path(__file__).parent
+STATES = Path(files.__file__).parent / "states"
 
 
 def golden(event: type[Event]) -> Path:
@@ -32,6 +35,19 @@ def main() -> None:
         path = golden(event)
         if not path.exists():
             path.write_text(hexed(codec.pack(example(event))), "ascii")
+            print("wrote", path.name)
+    write_states()
+
+
+def write_states() -> None:
+    """Write the schemas of formats of state that have none yet."""
+    for spec in map(spec_named, PROCESSORS):
+        if spec.state is None:
+            continue
+        path = STATES / f"{spec.state.__name__}.{spec.format}.avsc"
+        if not path.exists():
+            schema = introspect.avro_of(spec.state, namespace="weir.state")
+            path.write_text(json.dumps(schema, indent=2) + "\n", "utf-8")
             print("wrote", path.name)
 
 

@@ -18,6 +18,7 @@ from schemas.registrations import RuleDefined
 from tests.examples import example
 from tests.hosts.samples import EPOCH, Unreadable, crashing_after, metrics, observations, tally
 from tests.hosts.worlds import CODEC, LOGS, LocalWorld, World, cluster_of, kafka_world
+from workers.errors import SnapshotRefused
 from workers.local import LocalHost
 
 LETTERS = "weir.deadletters"
@@ -68,12 +69,15 @@ def test_a_crash_loses_nothing_and_repeats_nothing(world: World) -> None:
     assert numbers(world) == {f"app {n}": list(range(1, 61)) for n in range(5)}
 
 
-def test_other_parameters_start_fresh_where_the_old_ones_stood(world: World) -> None:
+def test_a_state_of_others_is_refused_and_left_as_it_is(world: World) -> None:
     world.produce(observations(50))
     world.run(tally(), counted(world, 10))
     world.produce(observations(25, first=50))
-    world.run(tally(parameters="2"), counted(world, 5))
-    assert numbers(world)["app 3"] == [*range(1, 11), *range(1, 6)]
+    with pytest.raises(SnapshotRefused, match=r"tally/\d.*weir snapshots migrate tally"):
+        world.run(tally(parameters="2"), lambda: False)
+    assert numbers(world) == {f"app {n}": list(range(1, 11)) for n in range(5)}
+    world.run(tally(), counted(world, 15))
+    assert numbers(world) == {f"app {n}": list(range(1, 16)) for n in range(5)}
 
 
 def test_the_catalogue_is_read_before_the_first_record(world: World) -> None:
@@ -215,9 +219,10 @@ def told(event: Event) -> tuple[str, int, int, float, float]:
     return event.app, event.window_start, event.count, event.min, event.max
 
 
-def test_a_state_that_cannot_be_read_starts_fresh(world: World) -> None:
+def test_a_state_that_cannot_be_read_is_refused(world: World) -> None:
     world.produce(observations(50))
     world.run(tally(Unreadable), counted(world, 10))
     world.produce(observations(25, first=50))
-    world.run(tally(), counted(world, 5))
-    assert numbers(world)["app 3"] == [*range(1, 11), *range(1, 6)]
+    with pytest.raises(SnapshotRefused, match="can be read"):
+        world.run(tally(), lambda: False)
+    assert numbers(world) == {f"app {n}": list(range(1, 11)) for n in range(5)}

@@ -91,8 +91,8 @@ class KafkaWorld:
         self._producer.produce(topic, value, key=key or None, timestamp=EPOCH)
 
     def run(self, spec: Spec, until: Callable[[], bool]) -> None:
-        with self.running(spec):
-            wait_until(until)
+        with self.running(spec) as running:
+            wait_until(lambda: running.error is not None or until())
 
     @contextlib.contextmanager
     def running(self, spec: Spec, slot: str = "0") -> Iterator["Running"]:
