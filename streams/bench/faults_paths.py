@@ -1,6 +1,7 @@
 """Whether the paths of the loop carry again what was sent after a moment."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterable
 
 from schemas.inference import InferenceResponse
@@ -23,6 +24,7 @@ class Paths:
         self._lock = threading.Lock()
         self._observed: dict[str, int] = {}
         self._answered: dict[int, int] = {}
+        self._ids: Counter[str] = Counter()
         self.page = ""
 
     @property
@@ -36,6 +38,7 @@ class Paths:
             self.page = page
             self._observed.clear()
             self._answered.clear()
+            self._ids.clear()
 
     def hear(self, heard: Heard) -> None:
         """Take note of an event; called by whoever reads the topics."""
@@ -44,12 +47,18 @@ class Paths:
             if isinstance(event, Observation) and event.instance == self.page:
                 start = max(event.window_start, self._observed.get(event.metric, 0))
                 self._observed[event.metric] = start
+                self._ids[event.event_id] += 1
             elif isinstance(event, InferenceResponse) and self._counts(event):
                 sent = max(event.created_at, self._answered.get(heard.partition, 0))
                 self._answered[heard.partition] = sent
 
     def _counts(self, event: InferenceResponse) -> bool:
         return event.request_id.startswith(f"{self.page}/") and event.status == "complete"
+
+    def repeated(self) -> dict[str, int]:
+        """Return how often each observation was heard that was heard more than once, by its id."""
+        with self._lock:
+            return {name: times for name, times in self._ids.items() if times > 1}
 
     def missing(self, since_ms: int) -> list[str]:
         """Return what has not yet carried anything that was sent since then (ms)."""

@@ -63,7 +63,7 @@ class World:
     registry: Registry
     clock_file: Path
     random: Random
-    feed: Feed | None = None
+    surge_s: float = 60.0
 
     @property
     def settings(self) -> Settings:
@@ -94,8 +94,7 @@ class World:
         return [psutil.Process(part.pid) for part in parts]
 
     def _workers(self) -> list[psutil.Process]:
-        (control,) = self._parts("control") or [None]
-        children = control.children(recursive=True) if control else []
+        children = [c for control in self._parts("control") for c in control.children()]
         return [child for child in children if "worker" in child.cmdline()]
 
     @contextmanager
@@ -113,11 +112,11 @@ class World:
     def open_page(self, page: str, rates: Rates) -> Feed:
         """Begin a page of the ledger, and return when it flows on every path."""
         self.paths.turn_to(page)
-        self.feed = Feed(self.settings.kafka, self.registry.codec(), page, rates)
+        feed = Feed(self.settings.kafka, self.registry.codec(), page, rates)
         began = wall_ms()
-        self.feed.start()
+        feed.start()
         self.recovery_s(began)
-        return self.feed
+        return feed
 
     def recovery_s(self, since_ms: int) -> float:
         """Return after how many seconds everything worked again with what was sent since (ms).

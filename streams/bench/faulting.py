@@ -1,0 +1,156 @@
+"""Inflicts faults on a running stack while the ledger is kept, and tells what each one cost.
+
+Each fault has a page of the ledger: messages are sent at a steady rate, the fault comes at random
+moments, as often as asked, each time when everything works again; then what SQL shows is held
+against what the broker acknowledged. The moments come from a seed.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from streams.bench.faults import FAULTS, Fault
+from streams.bench.faults_world import Say, Where, World, opened
+from streams.bench.ledger import Verdict, audit
+from streams.bench.ledger_feed import Feed, Rates
+from streams.errors import SettingsError
+from workers.clock import wall_ms
+from workers.errors import ClickHouseUnavailable
+
+FIRST_S, LAST_S = 0.2, 1.8
+"""Between so many seconds after all works again the next fault comes."""
+ROUNDS, ROUND_S = 8, 6.0
+STEADY_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """What one fault cost, inflicted so many times: a row of the table.
+
+    `recovery_s` has a number of seconds for each time: from the end of the fault, which for a
+    kill is the kill, until every path carried what was sent after it.
+    """
+
+    fault: str
+    times: int
+    events: int
+    lost: int
+    doubled: int
+    recovery_s: tuple[float, ...]
+    told: str
+    statuses: dict[str, int]
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as it stands in the JSON of `weir bench`."""
+        recovery = {
+            "p50": round(median(self.recovery_s), 2) if self.recovery_s else None,
+            "max": round(max(self.recovery_s), 2) if self.recovery_s else None,
+        }
+        return {
+            "fault": self.fault,
+            "times": self.times,
+            "events": self.events,
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "recovery_s": recovery,
+        }
+
+
+def run_faults(
+    kind: str,
+    folder: Path,
+    *,
+    seed: int,
+    times: int = 3,
+    names: Collection[str] | None = None,
+    surge_s: float = 60.0,
+    say: Say = lambda _: None,
+) -> list[FaultRow]:
+    """Inflict the faults that apply to a `kind` of broker ("kafka", "embedded"), or those named.
+
+    Each stack is started in a folder of its own below `folder`. Raises SettingsError for an
+    unknown name, StackError, NotRecovered.
+    """
+    rows = []
+    for where in Where:
+        if (where is Where.EMBEDDED) != (kind == "embedded"):
+            continue
+        chosen = _chosen(where, names)
+        if not chosen:
+            continue
+        with opened(where, folder / where.name.lower(), seed, say) as world:
+            world.surge_s = surge_s
+            for fault in chosen:
+                say(f"{fault.name}: {fault.says}")
+                row = trial(world, fault, times)
+                say(f"{fault.name}: {row.told}")
+                rows.append(row)
+    return rows
+
+
+def _chosen(where: Where, names: Collection[str] | None) -> list[Fault]:
+    known = {fault.name for fault in FAULTS}
+    if names is not None and (unknown := set(names) - known):
+        raise SettingsError(
+            f"no fault {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+        )
+    return [f for f in FAULTS if where in f.where and (names is None or f.name in names)]
+
+
+def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) -> FaultRow:
+    """Inflict a fault so many times on a page of its own, and return what it cost.
+
+    Raises NotRecovered when afterwards something does not work again within 90 s.
+    """
+    page = f"{fault.name}-{wall_ms()}"
+    feed = world.open_page(page, rates or Rates())
+    times = min(times, fault.most)
+    recovered = []
+    for _ in range(times):
+        time.sleep(world.random.uniform(FIRST_S, LAST_S))
+        fault.inflict(world, feed)
+        recovered.append(world.recovery_s(wall_ms()))
+    feed.stop()
+    verdict = settle(world, feed)
+    statuses = world.books.statuses(page)
+    seconds = ", ".join(f"{each:.1f}" for each in recovered)
+    return FaultRow(
+        fault=fault.name,
+        times=times,
+        events=verdict.events,
+        lost=verdict.lost,
+        doubled=verdict.doubled,
+        recovery_s=tuple(recovered),
+        told=f"{verdict}; recovered after {seconds} s; answers {statuses}",
+        statuses=statuses,
+    )
+
+
+def settle(world: World, feed: Feed) -> Verdict:
+    """Return what a page cost, once everything that was sent had its time to arrive.
+
+    Something missing is waited for, up to 50 s; then, and when nothing is, a moment more, in
+    which something doubled would show.
+    """
+    for _ in range(ROUNDS):
+        feed.round()
+        patience = time.monotonic() + ROUND_S
+        while time.monotonic() < patience:
+            if _audited(world, feed).lost == 0:
+                time.sleep(STEADY_S)
+                return _audited(world, feed)
+            time.sleep(0.25)
+    return _audited(world, feed)
+
+
+def _audited(world: World, feed: Feed) -> Verdict:
+    repeated = world.paths.repeated() if world.exact else {}
+    while True:
+        try:
+            return audit(feed.ledger, world.books.found(feed.page, repeated))
+        except ClickHouseUnavailable:
+            world.stack.check()
+            time.sleep(0.25)
