@@ -19,6 +19,7 @@ from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
+from streams.guard import Pulse
 from streams.surroundings import Surroundings
 from workers import telemetry
 from workers.settings import NodeSection, Settings
@@ -81,6 +82,7 @@ class Actuating:
         self._news = asyncio.Event()
         self._busy = asyncio.Lock()
         self._closed = False
+        self.pulse = Pulse()
 
     def hear(self) -> None:
         """Something was placed: look at it now rather than with the next period."""
@@ -89,6 +91,7 @@ class Actuating:
     async def work(self, send: Send) -> None:
         """Bring what runs nearer to what is wanted, again and again, until closed."""
         while not self._closed:
+            self.pulse.beat()
             self._news.clear()
             async with self._busy:
                 if not self._closed:

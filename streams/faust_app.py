@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,27 @@ class Boot(faust.app.BootStrategy):
     enable_web = False
 
 
+async def _nothing() -> None:
+    pass
+
+
 class App(faust.App):
-    """A Faust app; `is_ready` tells whether it has its partitions and their state."""
+    """A Faust app.
+
+    `is_ready` tells whether it has its partitions and their state, `is_live` whether it works;
+    `begin` is done before anything else when it starts.
+    """
 
     BootStrategy = Boot
     logger = logging.getLogger("faust.app")
     is_ready: Callable[[], bool] = staticmethod(lambda: False)
+    is_live: Callable[[], bool] = staticmethod(lambda: True)
+    begin: Callable[[], Awaitable[None]] = staticmethod(_nothing)
 
     async def on_first_start(self) -> None:
         """Start; the directories above Faust's own are made here, which it expects to exist."""
         await asyncio.to_thread(self.conf.datadir.parent.mkdir, parents=True, exist_ok=True)
+        await self.begin()
         await super().on_first_start()
 
 

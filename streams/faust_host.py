@@ -19,7 +19,8 @@ from placement.actuation import CATALOGUE
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
-from schemas.processing import Spec
+from schemas.processing import Partition, Spec
+from streams import faust_guard
 from streams.actuating import Actuating
 from streams.errors import HostingError
 from streams.faust_app import App, new_app, raw_topic
@@ -57,6 +58,10 @@ class Host:
             app.task(hosted.work)
         app.on_partitions_revoked.connect(self.suspend)
         app.on_partitions_assigned.connect(self._on_assigned)
+
+    def positions(self) -> dict[Partition, int]:
+        """Return the next offset of every partition that the processors were given."""
+        return {at: offset for hosted in self._hosted for at, offset in hosted.positions.items()}
 
     def ready(self) -> bool:
         """Return whether every processor has its partitions and their state."""
@@ -134,7 +139,8 @@ def build_app(
     around = Surroundings(settings, kinds | set(CATALOGUE if actuates else ()), clock, codec)
     host = Host(app, settings, specs, around)
     host.install(app)
-    stop = _install(app, Actuating(settings, around), around) if actuates else None
+    actuating = Actuating(settings, around) if actuates else None
+    stop = _install(app, actuating, around) if actuating else None
 
     async def finish(*_: Any, **_named: Any) -> None:
         await host.suspend()
@@ -143,7 +149,8 @@ def build_app(
         await asyncio.to_thread(around.close)
 
     app.on_before_shutdown.connect(finish)
-    app.is_ready = host.ready
+    pulses = {"the actuator": actuating.pulse} if actuating else {}
+    faust_guard.watch(app, settings, host.positions, host.ready, pulses)
     return app
 
 

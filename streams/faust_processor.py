@@ -6,14 +6,14 @@ deciding run in a thread; the event loop only moves messages.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
 from faust import Stream
 from faust.types import TP, EventT, StreamT
 
-from schemas.processing import Spec
+from schemas.processing import Partition, Spec
 from streams.faust_session import Session
 from workers.kafka_sending import Outgoing
 
@@ -31,6 +31,9 @@ class Hosted:
         self._assigned = asyncio.Event()
         self._inbox: asyncio.Queue[EventT[bytes]] = asyncio.Queue(INBOX)
         self._working = asyncio.Lock()
+        self.positions: Mapping[Partition, int] = {}
+        """The next offset of each partition it was given: what is before is safe. Never changed,
+        only replaced: other threads look at it."""
 
     @property
     def ready(self) -> bool:
@@ -45,8 +48,10 @@ class Hosted:
     async def suspend(self) -> None:
         """Finish the batch in hand and forget all state; it comes back from snapshots."""
         self._assigned.clear()
+        self.positions = {}
         async with self._working:
             self._session = None
+            self.positions = {}
             while not self._inbox.empty():
                 self._inbox.get_nowait()
 
@@ -54,6 +59,7 @@ class Hosted:
         """Work in this session from now on."""
         async with self._working:
             self._session = session
+            self.positions = session.positions()
         self._assigned.set()
 
     async def collect(self, stream: StreamT[Any]) -> None:
@@ -88,6 +94,7 @@ class Hosted:
         await send(self._app, decided.kept)
         for event in current:
             event.ack()
+        self.positions = session.positions()
 
 
 async def send(app: faust.App, messages: Iterable[Outgoing]) -> None:

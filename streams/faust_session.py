@@ -123,6 +123,14 @@ class Session:
         self._instances = instances
         self._bad = bad
 
+    def positions(self) -> dict[Partition, int]:
+        """Return the next offset to apply of every partition."""
+        return {
+            place: offset
+            for kept in self._instances.values()
+            for place, offset in kept.instance.positions.items()
+        }
+
     def pause_s(self) -> float:
         """Return how long nothing is due, in seconds, a second at most."""
         wakes = [kept.instance.wake_at() for kept in self._instances.values()]
@@ -140,9 +148,11 @@ class Session:
         for partition, kept in self._instances.items():
             mine = [m for m in messages if self._spec.singleton or m.partition == partition]
             now_ms = self._world.clock()
+            due = kept.instance.wake_at()
+            fired = due is not None and due <= now_ms
             step = self._step(kept.instance, mine, now_ms)
             outputs += step.outputs
-            snapshot = kept.changed(now_ms) if mine or step.outputs else None
+            snapshot = kept.changed(now_ms) if mine or fired else None
             snapshots_due += [snapshot] if snapshot is not None else []
         codec = self._world.codec
         return Decided(encoded(outputs, codec), encoded(snapshots_due, codec))

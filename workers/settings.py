@@ -75,6 +75,17 @@ class HostSettings(Section):
         le=1,
         description="share of dead letters in 1,000 messages at which it stops",
     )
+    patience_s: float = Field(
+        default=15.0,
+        gt=0,
+        description="standing still so long while records wait is not live any more, s",
+    )
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="port of /live, /ready, /metrics under `faust -A`; 0 for none",
+    )
 
 
 class NodeSection(Section):
@@ -96,6 +107,11 @@ class LocalSettings(Section):
     expiry_ms: int = Field(default=5000, ge=200)
     cooldown_ms: int = Field(
         default=15000, ge=0, description="a node whose worker crashed rests so long"
+    )
+    keeper: int = Field(
+        default=0,
+        ge=0,
+        description="process with which workers end; 0 is the actuator that started them",
     )
 
 

@@ -63,7 +63,7 @@ def _run_app(module: str, settings: "Settings", health_port: int) -> None:
 
     faust = importlib.import_module(module)
     app = faust.build(settings)
-    with serving(health_port, ready=lambda: bool(app.is_ready())):
+    with serving(health_port, app.is_ready, app.is_live):
         faust.main(settings, app)
 
 
