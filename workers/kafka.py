@@ -268,15 +268,17 @@ def place_of(message: Message) -> tuple[str, int]:
     return str(message.topic()), int(message.partition() or 0)
 
 
-def drain(client: ConsumerClient, most: int, wait_s: float) -> list[Message]:
-    """Wait for a first message, then take what is there, up to `most`; EOF events included.
+def drain(
+    client: ConsumerClient, most: int, wait_s: float, gather_s: float = 0.0
+) -> list[Message]:
+    """Wait for a first message, then take what comes within `gather_s`, up to `most`.
 
-    Unlike `Consumer.consume` it does not wait for a full batch.
+    Unlike `Consumer.consume` it does not wait for a full batch. EOF events are included.
     """
     first = client.poll(wait_s)
     if first is None:
         return []
-    return [first, *client.consume(most - 1, 0)] if most > 1 else [first]
+    return [first, *client.consume(most - 1, gather_s)] if most > 1 else [first]
 
 
 def assign_all(
@@ -288,14 +290,13 @@ def assign_all(
     where the log begins later, auto.offset.reset leads there. Raises KafkaUnavailable when a
     topic does not exist.
     """
-    counts = partition_counts(settings)
-    missing = [topic for topic in topics if topic not in counts]
+    places = {place for place in places_seen(client, settings) if place[0] in topics}
+    missing = set(topics) - {topic for topic, _ in places}
     if missing:
         raise KafkaUnavailable(
-            f"Kafka at {settings.bootstrap} has no topic {', '.join(missing)}; "
+            f"Kafka at {settings.bootstrap} has no topic {', '.join(sorted(missing))}; "
             "create it with `weir topics create`"
         )
-    places = {(topic, partition) for topic in topics for partition in range(counts[topic])}
     client.assign([TopicPartition(*place, 0) for place in sorted(places)])
     return places
 
@@ -310,7 +311,8 @@ def places_seen(
 ) -> set[tuple[str, int]]:
     """Return every topic and partition there is, asked over a consumer's own connection.
 
-    Raises KafkaUnavailable.
+    A consumer that has asked reads at once what it is then assigned; one that is not connected
+    yet looks for the leaders a second later. Raises KafkaUnavailable.
     """
     try:
         found = client.list_topics(timeout=timeout_s).topics

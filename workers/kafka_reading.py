@@ -60,8 +60,11 @@ def read_ranges(
 
     A partition that ends earlier is read to its end. Raises KafkaUnavailable.
     """
+    if not ranges:
+        return
     client = kafka.reader(settings)
     try:
+        kafka.places_seen(client, settings)
         client.assign([TopicPartition(*place, first) for place, (first, _) in ranges.items()])
         unfinished = {place for place, (first, end) in ranges.items() if first < end}
         patience = _Patience(settings, timeout_s)

@@ -1,4 +1,4 @@
-"""The third world in which scenarios are played: Faust on the embedded broker."""
+"""Further worlds in which scenarios are played: Faust on the embedded broker and Apache Kafka."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import faust
 
 from schemas.processing import Spec
 from streams import faust_host
+from streams.embedded.apache import Apache
 from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
 
 
@@ -62,7 +63,7 @@ class Worker:
 
 
 class FaustWorld(KafkaWorld):
-    """The embedded broker, with Faust instead of the batch host."""
+    """Any broker, with Faust instead of the batch host."""
 
     def worker(self, specs: Sequence[Spec]) -> Worker:
         """Return a worker that is not yet started."""
@@ -83,8 +84,8 @@ class FaustWorld(KafkaWorld):
 
 
 @contextlib.contextmanager
-def faust_world(folder: Path) -> Iterator[FaustWorld]:
-    """Start a broker with all topics."""
-    with kafka_world(folder) as world:
+def faust_world(folder: Path, cluster: Apache | None = None) -> Iterator[FaustWorld]:
+    """Start the embedded broker, or take a cluster that runs; either way all topics are empty."""
+    with kafka_world(folder, cluster) as world:
         data = {"data_dir": folder}
         yield FaustWorld(world.settings.model_copy(update=data), world.broker_pid)

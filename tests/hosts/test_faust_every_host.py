@@ -10,20 +10,19 @@ from tests.hosts.test_every_host import (
     test_a_crash_loses_nothing_and_repeats_nothing,
     test_bad_messages_become_dead_letters_and_everything_else_goes_on,
     test_every_record_is_applied_once_and_in_order,
-    test_other_parameters_start_fresh_where_the_old_ones_stood,
     test_the_catalogue_is_read_before_the_first_record,
 )
+from tests.hosts.worlds import LOGS, cluster_of
 
 __all__ = [
     "test_a_crash_loses_nothing_and_repeats_nothing",
     "test_bad_messages_become_dead_letters_and_everything_else_goes_on",
     "test_every_record_is_applied_once_and_in_order",
-    "test_other_parameters_start_fresh_where_the_old_ones_stood",
     "test_the_catalogue_is_read_before_the_first_record",
 ]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[FaustWorld]:
-    with faust_world(tmp_path) as made:
+@pytest.fixture(params=LOGS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
+    with faust_world(tmp_path, cluster_of(request)) as made:
         yield made

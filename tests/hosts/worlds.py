@@ -1,4 +1,4 @@
-"""Worlds in which the same scenario is played: a log in memory, the embedded broker, Apache Kafka."""
+"""Worlds in which a scenario is played: a log in memory, the embedded broker, Apache Kafka."""
 
 import contextlib
 import os
@@ -77,6 +77,7 @@ class KafkaWorld:
         self.settings = settings
         self.broker_pid = broker_pid
         self._producer = kafka.producer(settings.kafka)
+        self._producer.list_topics(timeout=10)
         self.clock = clock_from(EPOCH)
 
     def produce(self, events: Sequence[Event]) -> None:
