@@ -41,6 +41,7 @@ COMMANDS = {
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),
+    "snapshots": Entry("snapshots:app", "Saved states: see, carry over, make anew.", MEND),
     "config": Entry("config:config", "Show the settings in force.", LOOK),
 }
 

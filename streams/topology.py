@@ -52,6 +52,17 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*PROCESSORS, SINK, *APPS)))
 
 
+def groups_of(processor: str) -> tuple[str, ...]:
+    """Return the consumer groups of the processes that may run a processor; its own first.
+
+    Raises HostingError when there is no such processor.
+    """
+    spec_named(processor)
+    if PROCESSORS[processor].host is Host.FAUST:
+        return (f"weir-{processor}", "weir-control")
+    return (f"weir-{processor}",)
+
+
 def spec_named(name: str) -> Spec:
     """Return the specification of a processor with its default parameters.
 

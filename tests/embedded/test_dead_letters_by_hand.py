@@ -112,7 +112,7 @@ def metric(at: int, value: float) -> MetricReport:
 
 
 def produce(
-    settings: Settings, *records: tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+    settings: Settings, *records: tuple[str, bytes, bytes, list[tuple[str, str | bytes | None]]]
 ) -> None:
     producer = kafka.producer(settings.kafka)
     for topic, key, value, headers in records:

@@ -1,0 +1,129 @@
+"""`weir snapshots`: the saved states of processors, and what to do when one does not fit."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.commands.nouns import AsJson, quiet_settings
+
+if TYPE_CHECKING:
+    from schemas.codec import Codec
+    from schemas.processing import Spec
+    from workers.settings import Settings
+    from workers.snapshot_care import Mended, Saved
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+COLUMNS = ("processor", "partition", "format", "parameters", "fits", "offsets", "age", "bytes")
+SHORT = 12
+Named = Annotated[str, typer.Argument(metavar="PROCESSOR")]
+
+
+@app.command("list")
+def list_(
+    processor: Annotated[str, typer.Argument(help="Of one processor alone.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List saved states: whether these programs take them, where they stood, age and size."""
+    from streams.commands.output import show_rows
+    from workers.clock import wall_ms
+    from workers.snapshot_care import read_saved
+
+    with _opened() as (settings, codec):
+        found = read_saved(settings, codec, processor)
+    now_ms = wall_ms()
+    show_rows(COLUMNS, (_row(saved, now_ms, as_json) for saved in found), as_json=as_json)
+
+
+@app.command()
+def migrate(processor: Named, *, as_json: AsJson = False) -> None:
+    """Carry saved states over to the present format and parameters, where that can be done.
+
+    The processor then goes on as if its parameters had been changed at this point. Refused while
+    one of its processes lives.
+    """
+    from streams import topology
+    from workers.snapshot_care import migrate as carry_over
+
+    spec = topology.spec_named(processor)
+    with _opened() as (settings, codec):
+        _tell(carry_over(settings, codec, spec, topology.groups_of(processor)), as_json=as_json)
+
+
+@app.command()
+def rebuild(
+    processor: Named,
+    *,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on without what cannot be made anew.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make saved states anew: from the log where it tells them, or afresh with --accept-loss.
+
+    Nothing is emitted while the log is read again. The processor then goes on as if its parameters
+    had always been these. Refused while one of its processes lives.
+    """
+    from streams import topology
+    from workers.snapshot_rebuilding import Terms
+    from workers.snapshot_rebuilding import rebuild as make_anew
+
+    spec = topology.spec_named(processor)
+    terms = Terms(topology.PROCESSORS[processor].host is topology.Host.BATCH, accept_loss)
+    groups = topology.groups_of(processor)
+    with _opened() as (settings, codec):
+        _tell(make_anew(settings, codec, spec, groups, terms), as_json=as_json)
+
+
+@contextmanager
+def _opened() -> "Iterator[tuple[Settings, Codec]]":
+    from workers.registry import Registry
+
+    settings = quiet_settings()
+    registry = Registry(settings.registry)
+    try:
+        yield settings, registry.codec()
+    finally:
+        registry.close()
+
+
+def _row(saved: "Saved", now_ms: int, as_json: bool) -> tuple[Any, ...]:
+    from streams.commands.output import since
+
+    place = (saved.processor, saved.partition)
+    snapshot = saved.snapshot
+    if snapshot is None:
+        return (*place, None, None, f"unreadable: {saved.unreadable}", None, None, saved.size)
+    offsets = {f"{p.topic}/{p.partition}": p.next_offset for p in snapshot.positions}
+    return (
+        *place,
+        snapshot.format,
+        snapshot.parameters if as_json else snapshot.parameters[:SHORT],
+        _fits(saved),
+        offsets if as_json else [f"{name} {at}" for name, at in offsets.items()],
+        snapshot.taken_at if as_json else since(snapshot.taken_at, now_ms),
+        saved.size,
+    )
+
+
+def _fits(saved: "Saved") -> str:
+    from streams import topology
+    from workers.snapshots import refusal
+
+    if saved.snapshot is None or saved.processor not in topology.PROCESSORS:
+        return "no such processor"
+    spec: Spec = topology.spec_named(saved.processor)
+    why = refusal(saved.snapshot, spec)
+    return "yes" if why is None else f"no: {why}"
+
+
+def _tell(mended: "Sequence[Mended]", *, as_json: bool) -> None:
+    from streams.commands.output import show_rows
+
+    rows = [(one.key, one.told, one.before, one.after) for one in mended]
+    if not rows and not as_json:
+        typer.echo("every saved state fits already")
+        return
+    show_rows(("state", "outcome", "bytes before", "bytes after"), rows, as_json=as_json)
