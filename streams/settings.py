@@ -16,9 +16,10 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings.sources.utils import parse_env_vars
 
 from streams import errors
+from streams import settings_words as words
+from streams.settings_words import PREFIX
 from workers.settings import Settings
 
-PREFIX = "WEIR_"
 CONFIG_VARIABLE = "WEIR_CONFIG"
 """Names the settings file when no other is given."""
 
@@ -44,7 +45,8 @@ class _Environment(EnvSettingsSource):
         try:
             return super().decode_complex_value(field_name, field, value)
         except ValueError as error:
-            raise errors.SettingsError(f"setting {field_name} is no JSON: {error}") from error
+            place = next((each for each in words.known() if each[-1] == field_name), (field_name,))
+            raise errors.SettingsError(words.not_json(place, str(error))) from error
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -55,32 +57,35 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     one that is unknown or has an unusable value, and for a file that cannot be read.
     """
     variables = os.environ if environ is None else environ
-    _refuse_unknown(variables)
+    if unknown := unknown_variables(variables):
+        raise errors.SettingsError("; ".join(unknown.values()))
     named = variables.get(CONFIG_VARIABLE)
     file = config or (Path(named) if named else None)
     try:
         values = _merged(_from_file(file) if file else {}, _Environment(variables)())
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise errors.SettingsError(_why(error)) from error
+        told = words.told(error, variables, str(file or ""))
+        raise errors.SettingsError(told) from error
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with each variable that begins as ours and names no setting."""
+    return words.unknown_variables(environ, {CONFIG_VARIABLE})
 
 
 def _from_file(config: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(config.read_text("utf-8"))
     except OSError as error:
-        raise errors.SettingsError(f"settings file {config}: {error.strerror}") from error
+        raise errors.SettingsError(
+            f"settings file {config}: {error.strerror}; name another with --config or "
+            f"{CONFIG_VARIABLE}"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise errors.SettingsError(f"settings file {config} is no TOML: {error}") from error
-
-
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for name in sorted(environ):
-        if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in known:
-            raise errors.SettingsError(
-                f"unknown variable {name}; known: {', '.join(sorted(known))} (sections with __key)"
-            )
+        raise errors.SettingsError(
+            f"settings file {config} is no TOML: {error}; `weir config` prints one to begin with"
+        ) from error
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,13 +95,3 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(value, dict) and isinstance(below, dict)
         result[key] = _merged(below or {}, value) if both else value
     return result
-
-
-def _why(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        variable = f"{PREFIX}{'__'.join(str(part) for part in problem['loc'])}".upper()
-        told = "there is no such key" if problem["type"] == "extra_forbidden" else problem["msg"]
-        problems.append(f"setting {key} ({variable}): {told}")
-    return "; ".join(problems)
