@@ -38,6 +38,7 @@ COMMANDS = {
     "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
     "status": Entry("status:status", "What runs on this machine, and how it is.", LOOK),
+    "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),

@@ -1,0 +1,1 @@
+"""`weir doctor`: looks at a whole installation, changes nothing, and says what to do."""

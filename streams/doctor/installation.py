@@ -1,0 +1,98 @@
+"""The installation that is looked at: its settings, and what several checks ask for, asked once."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from schemas.processing import Spec
+from schemas.topics import TASKS_PREFIX, TOPICS
+from streams import topology
+from streams.running import State
+from workers import kafka_cluster, kafka_ends
+from workers.clock import wall_ms
+from workers.kafka_cluster import Cluster
+from workers.kafka_ends import End
+from workers.kafka_groups import Place
+from workers.settings import Settings
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Asks once, whichever thread comes first, and gives the answer, or the error, to all."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: list[T] = []
+        self._error: Exception | None = None
+
+    def __call__(self) -> T:
+        """Return the answer. Raises what asking raised."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._answer:
+                try:
+                    self._answer.append(self._ask())
+                except Exception as error:
+                    self._error = error
+                    raise
+            return self._answer[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the doctor was told: settings, what was wrong with them, the environment, the watch.
+
+    `state` is the stack that runs out of the data directory, if one does.
+    """
+
+    settings: Settings
+    environ: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+    state: State | None = None
+    watch_s: float = 3.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """What checks look at; `cluster` and `ends` raise KafkaUnavailable whenever they are asked."""
+
+    given: Given
+    cluster: Once[Cluster] = field(init=False)
+    ends: Once[Mapping[Place, End]] = field(init=False)
+    specs: Once[Mapping[str, Spec]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cluster", Once(lambda: kafka_cluster.look(self.settings.kafka)))
+        object.__setattr__(self, "ends", Once(self.ends_now))
+        object.__setattr__(self, "specs", Once(_specs))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.given.settings
+
+    def now_ms(self) -> int:
+        """Return the clock of this machine, ms since the epoch."""
+        return wall_ms()
+
+    def places(self) -> list[Place]:
+        """Return every partition of the topics of the table, and of workers, that exist."""
+        return [
+            (name, number)
+            for name, partitions in self.cluster().topics.items()
+            if name in TOPICS or name.startswith(TASKS_PREFIX)
+            for number in partitions
+        ]
+
+    def ends_now(self) -> Mapping[Place, End]:
+        """Return the ends of all of them as they are now, not as they were when first asked."""
+        return kafka_ends.ends(self.settings.kafka, self.places())
+
+
+def _specs() -> Mapping[str, Spec]:
+    """Return every processor's specification; this imports all of them."""
+    return {name: topology.spec_named(name) for name in topology.PROCESSORS}
