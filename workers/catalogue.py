@@ -21,8 +21,9 @@ from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
 OnBad = Callable[[kafka.RawMessage, ContractError], None]
-_FETCH_WAIT_MS = 40
-"""Longest wait of a fetch; slower than a host's, because the catalogue changes rarely."""
+_FETCH_WAIT_MS = 100
+"""Longest wait of a fetch; slower than a host's, because the catalogue changes rarely and every
+process follows it: the embedded broker answers each fetch of nothing at a price."""
 
 log = logger(__name__)
 

@@ -31,6 +31,8 @@ BATCH_FETCH_WAIT_MS = 20
 SMALL_BATCH = 200
 """Most messages a poll where outputs are not to wait for each other."""
 LAG_EVERY_MS = 2_000
+RESTS = 3.0
+"""Of the time spent on a batch, how long its host then gathers the next one."""
 
 
 class BatchHost:
@@ -62,6 +64,7 @@ class BatchHost:
         self._paused = False
         self._finished = False
         self._next_lag = 0
+        self._rest_until = 0.0
 
     @property
     def ready(self) -> bool:
@@ -151,7 +154,8 @@ class BatchHost:
         most = self._settings.host.batch
         if not self.spec.transactional:
             most = min(most, SMALL_BATCH)
-        messages = self._member.poll(most, self._wait_s(), whole=self.spec.transactional)
+        wait_s = self._wait_s()
+        messages = self._member.poll(most, wait_s, min(wait_s, self._gather_s()))
         if self._must_restore:
             return
         now_ms = self._clock()
@@ -172,7 +176,21 @@ class BatchHost:
             metrics.MOVED.labels(name).inc(len(step.moved))
             self._guarded(lambda: self._committer.send(self._work))
         self._commit_if_due(now_ms)
+        if messages:
+            ended = time.perf_counter()
+            self._rest_until = ended + RESTS * (ended - begun)
         self._report_lag(now_ms)
+
+    def _gather_s(self) -> float:
+        """Return how long to gather a batch: each is followed by a rest of its own length, thrice.
+
+        So what comes after a pause is worked on at once, and a stream costs a quarter of a core
+        until it needs more: then batches grow, for `poll_ms` at most.
+        """
+        if not self.spec.transactional:
+            return 0.0
+        left = self._rest_until - time.perf_counter()
+        return min(max(0.0, left), self._settings.host.poll_ms / 1000)
 
     def _wait_s(self) -> float:
         longest = self._settings.host.poll_ms

@@ -268,9 +268,7 @@ def place_of(message: Message) -> tuple[str, int]:
     return str(message.topic()), int(message.partition() or 0)
 
 
-def drain(
-    client: ConsumerClient, most: int, wait_s: float, gather_s: float = 0.0
-) -> list[Message]:
+def drain(client: ConsumerClient, most: int, wait_s: float, gather_s: float = 0.0) -> list[Message]:
     """Wait for a first message, then take what comes within `gather_s`, up to `most`.
 
     Unlike `Consumer.consume` it does not wait for a full batch. EOF events are included.

@@ -61,16 +61,12 @@ class Member:
             list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
 
-    def poll(self, most: int, wait_s: float, *, whole: bool) -> list[Message]:
-        """Return messages; with `whole`, wait the full time for `most` of them.
+    def poll(self, most: int, wait_s: float, gather_s: float = 0.0) -> list[Message]:
+        """Wait for a first message, then gather up to `most` for `gather_s`.
 
         Rebalances are served in here. Raises KafkaUnavailable for errors that do not pass.
         """
-        if whole:
-            found = self.consumer.consume(most, wait_s)
-        else:
-            found = kafka.drain(self.consumer, most, wait_s)
-        return self._good(found)
+        return self._good(kafka.drain(self.consumer, most, wait_s, gather_s))
 
     def _good(self, found: list[Message]) -> list[Message]:
         others = [message for message in found if message.error() is not None]
