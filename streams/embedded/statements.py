@@ -50,13 +50,16 @@ class Statement:
 def parse(raw: bytes) -> Statement:
     """Return a statement and its data; what cannot be understood is left to the engine."""
     words = _top_words(raw)
-    verb = next((word.upper().decode() for word, _, _ in words), "")
+    first = next(words, None)
+    if first is None:
+        return Statement("", raw)
+    verb = first[0].upper().decode()
     if verb == "INSERT":
         return _insert(raw, words)
     if verb == "SYSTEM":
         second = next((word.upper().decode() for word, _, _ in words), "")
         return Statement(verb, raw, beyond=_beyond(second))
-    return Statement(verb, raw, output_format=_format(raw, list(words)))
+    return Statement(verb, raw, output_format=_format(raw, [first, *words]))
 
 
 def _beyond(command: str) -> str:

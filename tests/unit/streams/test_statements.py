@@ -46,6 +46,32 @@ def test_inserts_without_data_go_to_the_engine_whole(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV\n1", "FROM input()"),
+        (b"INSERT INTO t WITH 1 AS x SELECT a FROM\nInput ('a Int8') FORMAT CSV\n1", "input()"),
+        (b"SYSTEM SHUTDOWN", "SIGTERM"),
+        (b"/* now */ system kill", "SIGTERM"),
+    ],
+)
+def test_what_the_engine_must_not_be_asked(raw: bytes, why: str) -> None:
+    assert why in parse(raw).beyond
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"INSERT INTO t SELECT input FROM input",
+        b"INSERT INTO t SELECT 'input(' FROM x",
+        b"INSERT INTO t VALUES (1) -- FROM input('')",
+        b"SYSTEM FLUSH LOGS",
+    ],
+)
+def test_what_only_looks_like_it(raw: bytes) -> None:
+    assert parse(raw).beyond == ""
+
+
+@pytest.mark.parametrize(
     ("raw", "verb", "output"),
     [
         (b"select 1 format JSON", "SELECT", "JSON"),
@@ -53,6 +79,11 @@ def test_inserts_without_data_go_to_the_engine_whole(raw: bytes) -> None:
         (b"select (select 1 format CSV) x", "SELECT", None),
         (b"SELECT 1 FORMAT Native SETTINGS max_threads=1", "SELECT", "Native"),
         (b"(select 1) format TSV", "FORMAT", "TSV"),
+        (b"SELECT 1 FORMAT CSV;\n", "SELECT", "CSV"),
+        (b"SELECT 1 FORMAT CSV -- as text", "SELECT", "CSV"),
+        (b"SELECT format FROM models", "SELECT", None),
+        (b"SELECT name, format, size FROM models ORDER BY format", "SELECT", None),
+        (b"SELECT 1 AS format SETTINGS max_threads=1", "SELECT", None),
         (b"  ", "", None),
         (b"", "", None),
     ],
