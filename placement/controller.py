@@ -10,16 +10,18 @@ Bounds: one entry per service that is registered and was ever asked for, or that
 ids of the last 256 requests.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from placement.authority import mode_of
 from placement.controller_state import PlaceState, ServiceState, state_of
 from placement.controller_words import decision, reason_of
 from placement.errors import InvalidParameters
-from placement.model import NodeView, demand_of, node_view
+from placement.model import Demand, NodeView, demand_of, node_view
+from placement.occupancy import Occupancy
 from placement.planner import Plan, Want, plan
 from placement.scores import ALGORITHMS
+from placement.watch import Watch
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -41,26 +43,40 @@ class PlaceParams:
 
 
 class Place:
-    """The placements of all services."""
+    """The placements of all services.
+
+    What follows from the catalogue is kept beside the state, so that the work of a batch grows
+    with what changed, and with the nodes, not with all services.
+    """
 
     def __init__(self, params: PlaceParams) -> None:
         self._params = params
         self._services: dict[str, ServiceState] = {}
         self._seen: dict[str, None] = {}
         self._next_look = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._registered: Mapping[str, ServiceRegistered] = {}
+        self._placements: Mapping[str, PlacementDecided] = {}
+        self._occupied = Occupancy()
+        self._watch = Watch()
+        self._watch.touch(self._services)
 
     def process(self, batch: Batch) -> Sequence[Event]:
-        """Apply requests one by one; when it is time, look at nodes and all services."""
+        """Apply requests one by one; when it is time, look at nodes and services."""
+        self._follow(batch.catalogue)
+        views = self._views(batch)
         out: list[Event] = []
         if batch.now_ms >= self._next_look:
             step = self._params.look_ms
-            self._next_look = (batch.now_ms // step + 1) * step
-            self._adopt(batch.catalogue)
-            out += self._decide(batch, set(self._services))
+            turn = batch.now_ms // step
+            self._next_look = (turn + 1) * step
+            moved = self._occupied.services_on(self._watch.changed(views))
+            out += self._decide(batch, views, moved | self._watch.due(turn))
         for record in batch.records:
             if isinstance(record.event, PlacementRequested):
-                self._adopt(batch.catalogue)
-                out += self._decide(batch, self._apply(record.event, batch.catalogue))
+                out += self._decide(batch, views, self._apply(record.event, batch.catalogue))
         return out
 
     def wake_at(self) -> int | None:
@@ -68,8 +84,8 @@ class Place:
         return self._next_look
 
     def snapshot(self) -> bytes:
-        """Return requests and decisions as Avro."""
-        services = tuple(state for _, state in sorted(self._services.items()))
+        """Return as Avro what the catalogue, as last seen, does not tell as well."""
+        services = tuple(s for _, s in sorted(self._services.items()) if not self._is_told(s))
         state = PlaceState(next_look=self._next_look, seen=tuple(self._seen), services=services)
         return pack_state(state)
 
@@ -79,23 +95,59 @@ class Place:
         self._next_look = state.next_look
         self._seen = dict.fromkeys(state.seen)
         self._services = {service.service: service for service in state.services}
+        self._begin()
 
-    def _adopt(self, catalogue: Catalogue) -> None:
-        """Go on from newer decisions of the catalogue; let go of what is retired and removed."""
-        for service, decided in catalogue.of(PlacementDecided).items():
-            known = self._services.get(service)
-            if known is None:
-                self._services[service] = state_of(decided)
-            elif known.generation < decided.generation:
-                newer = state_of(decided)
-                if not known.answered:
-                    newer.replicas, newer.reason = known.replicas, known.reason
-                    newer.request, newer.answered = known.request, False
-                self._services[service] = newer
-        registered = catalogue.of(ServiceRegistered)
-        for service, state in list(self._services.items()):
-            if service not in registered and not state.replicas and state.answered:
-                del self._services[service]
+    def _is_told(self, state: ServiceState) -> bool:
+        decided = self._placements.get(state.service)
+        if decided is None or not state.answered:
+            return False
+        known = (decided.generation, decided.replicas, decided.assignments)
+        return known == (state.generation, state.replicas, state.assignments)
+
+    def _views(self, batch: Batch) -> dict[str, NodeView]:
+        """Return the nodes as they are now, when this batch may have to decide."""
+        if not batch.records and batch.now_ms < self._next_look:
+            return {}
+        return {n: node_view(r, batch.now_ms) for n, r in batch.catalogue.of(NodeReported).items()}
+
+    def _follow(self, catalogue: Catalogue) -> None:
+        """Take over what has changed in the catalogue: registrations, newer decisions."""
+        registered, placements = catalogue.of(ServiceRegistered), catalogue.of(PlacementDecided)
+        if registered is not self._registered:
+            before, self._registered = self._registered, registered
+            for service in before.keys() | registered.keys():
+                if before.get(service) is not registered.get(service):
+                    self._note(service)
+        if placements is not self._placements:
+            self._placements = placements
+            for service, decided in placements.items():
+                self._adopt(service, decided)
+
+    def _adopt(self, service: str, decided: PlacementDecided) -> None:
+        """Go on from a decision that is newer than what is known of a service."""
+        known = self._services.get(service)
+        if known is not None and known.generation >= decided.generation:
+            return
+        newer = state_of(decided)
+        if known is not None and not known.answered:
+            newer.replicas, newer.reason = known.replicas, known.reason
+            newer.request, newer.answered = known.request, False
+        self._services[service] = newer
+        self._note(service)
+
+    def _note(self, service: str) -> None:
+        """Count what a service takes now, let it be looked at; let go of what is at an end."""
+        state, registered = self._services.get(service), self._registered.get(service)
+        self._occupied.drop(service)
+        if state is None:
+            return
+        if registered is not None:
+            self._occupied.put(demand_of(registered), state.assignments)
+        elif not state.replicas and state.answered:
+            del self._services[service]
+            self._watch.forget(service)
+            return
+        self._watch.touch([service])
 
     def _apply(self, request: PlacementRequested, catalogue: Catalogue) -> set[str]:
         """Take over what a request asks for; return the services concerned, none if it is old."""
@@ -115,51 +167,63 @@ class Place:
             state.request, state.reason, state.answered = request.event_id, request.reason, False
         return {demand.service for demand in request.demands}
 
-    def _decide(self, batch: Batch, services: Collection[str]) -> list[Event]:
+    def _decide(
+        self, batch: Batch, views: dict[str, NodeView], services: Collection[str]
+    ) -> list[Event]:
         """Plan services and return decisions where something changed; retirements come first."""
         catalogue, now = batch.catalogue, batch.now_ms
-        chosen = {s for s in services if mode_of(catalogue, "place", self._app(s)) != "observe"}
+        known = {s for s in services if s in self._services}
+        chosen = {s for s in known if mode_of(catalogue, "place", self._app(s)) != "observe"}
+        self._watch.postpone(known - chosen)
         if not chosen:
             return []
-        views = {n: node_view(r, now) for n, r in catalogue.of(NodeReported).items()}
         algorithm = self._algorithm(catalogue)
-        plans = self._plan(catalogue, views, algorithm, chosen)
+        plans = self._plan(views, algorithm, chosen)
         decided: list[Event] = []
         for service, planned in sorted(plans.items(), key=lambda p: (p[1].replicas > 0, p[0])):
             state = self._services[service]
             if _changes(state, planned):
-                registered = catalogue.get(ServiceRegistered, service) is not None
+                registered = service in self._registered
                 reason = reason_of(state, planned, views, registered)
                 state.generation += 1
                 state.decided, state.decided_replicas = planned.status, planned.replicas
                 state.assignments = planned.assignments
                 decided.append(decision(state, planned, reason, algorithm, now, catalogue))
             state.answered = True
+            self._settle(state, views)
         return decided
 
+    def _settle(self, state: ServiceState, views: dict[str, NodeView]) -> None:
+        registered = self._registered.get(state.service)
+        over = not state.replicas and (registered is None or not state.generation)
+        if over:
+            del self._services[state.service]
+            self._watch.forget(state.service)
+        elif registered is not None:
+            self._occupied.put(demand_of(registered), state.assignments)
+            self._watch.settle(state, views)
+
     def _plan(
-        self,
-        catalogue: Catalogue,
-        views: dict[str, NodeView],
-        algorithm: str,
-        services: set[str],
+        self, views: dict[str, NodeView], algorithm: str, services: set[str]
     ) -> dict[str, Plan]:
-        registered = catalogue.of(ServiceRegistered)
         wants, plans = [], {}
-        for service, state in self._services.items():
-            found = registered.get(service)
-            if found is not None:
-                wants.append(
-                    Want(
-                        demand=demand_of(found),
-                        replicas=state.replicas,
-                        present=state.assignments,
-                    )
-                )
-            elif service in services:
+        for service in services:
+            state, found = self._services[service], self._registered.get(service)
+            self._occupied.drop(service)
+            if found is None:
                 plans[service] = Plan(service=service, replicas=state.replicas, assignments=())
-        mix = tuple(demand_of(s) for _, s in sorted(registered.items()))
-        return plans | plan(wants, tuple(views.values()), algorithm, services, mix)
+                continue
+            wants.append(
+                Want(demand=demand_of(found), replicas=state.replicas, present=state.assignments)
+            )
+        nodes = tuple(views.values())
+        return plans | plan(wants, nodes, algorithm, self._occupied, self._mix(algorithm))
+
+    def _mix(self, algorithm: str) -> tuple[Demand, ...]:
+        """Return the workload that fragmentation is judged by, where an algorithm asks for it."""
+        if not ALGORITHMS[algorithm].fragmentation:
+            return ()
+        return tuple(demand_of(s) for _, s in sorted(self._registered.items()))
 
     def _algorithm(self, catalogue: Catalogue) -> str:
         policy = catalogue.get(PolicySelected, "place")

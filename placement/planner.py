@@ -6,7 +6,7 @@ gone are lost. No node is ever over-committed: in no dimension does what is plac
 capacity, and nothing new is placed into room that others use.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from placement.filters import Screening, screen
 from placement.fragmentation import gradient
 from placement.model import DRAINING, READY, UNKNOWN, Demand, NodeView
+from placement.occupancy import Occupancy
 from placement.scores import ALGORITHMS, Weights, score
 from placement.table import Table, assignment
 from schemas.decisions import Assignment, NearMiss, Rejection
@@ -69,26 +70,24 @@ def plan(
     wants: Iterable[Want],
     nodes: Sequence[NodeView],
     algorithm: str = "weighted",
-    only: Collection[str] | None = None,
+    occupied: Occupancy | None = None,
     workload: tuple[Demand, ...] = (),
 ) -> dict[str, Plan]:
-    """Return a plan per service, of those in `only` when given; the others stay where they are.
+    """Return a plan per service that is wanted; `occupied` is what all others take.
 
     Deterministic: services by priority, then by size, largest first, then by name; ties between
     nodes go to the first by name. `workload` is the mix that fragmentation is judged by (default:
     the demands given). Unknown algorithms plan as `weighted`.
     """
     table = Table(nodes)
+    if occupied is not None:
+        table.occupy(occupied)
     weights = ALGORITHMS.get(algorithm, ALGORITHMS["weighted"])
     ordered = sorted(wants, key=_order)
     mix = workload or tuple(want.demand for want in ordered)
-    opened = []
-    for want in ordered:
-        planned = only is None or want.demand.service in only
-        item = _Open(want)
-        _keep(table, item, movable=planned)
-        if planned:
-            opened.append(item)
+    opened = [_Open(want) for want in ordered]
+    for item in opened:
+        _keep(table, item)
     for item in opened:
         _fill(table, item, weights, mix)
     return {item.want.demand.service: _close(table, item) for item in opened}
@@ -99,7 +98,7 @@ def _order(want: Want) -> tuple[int, int, int, int, str]:
     return (-need.priority, -need.gpu_milli, -need.cpu_milli, -need.memory_mib, need.service)
 
 
-def _keep(table: Table, item: _Open, *, movable: bool) -> None:
+def _keep(table: Table, item: _Open) -> None:
     """Reserve what stays; of more replicas than wanted, those on unsound nodes go first."""
     demand = item.want.demand
     stays: list[tuple[int, str, Assignment]] = []
@@ -109,7 +108,7 @@ def _keep(table: Table, item: _Open, *, movable: bool) -> None:
             continue
         stays.append((int(table.nodes[row].health != READY), present.node, present))
     stays.sort(key=lambda entry: entry[:2])
-    limit = item.want.replicas if movable else len(stays)
+    limit = item.want.replicas
     for unsound, node, present in stays:
         row = table.row[node]
         slot = table.slot_of(row, present.gpu_index) if demand.gpu_milli else None

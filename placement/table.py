@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placement.model import GPU_MILLI, READY, Demand, NodeView
+from placement.occupancy import Occupancy
 from schemas.decisions import Assignment
 
 Ints = npt.NDArray[np.int64]
@@ -48,10 +49,34 @@ class Table:
         if slot is not None:
             self.gpu_own[row, slot] -= demand.gpu_milli
             self.gpu_free[row, slot] -= demand.gpu_milli
-        if demand.cores and self.core_known[row]:
+        self._reserve_cores(row, demand.cores)
+
+    def _reserve_cores(self, row: int, demands: tuple[int, ...]) -> None:
+        if demands and self.core_known[row]:
             for cores in (self.core_own, self.core_free):
-                cores[row, : len(demand.cores)] -= np.array(demand.cores[: cores.shape[1]])
+                cores[row, : len(demands)] -= np.array(demands[: cores.shape[1]])
                 cores[row] = np.sort(cores[row])[::-1]
+
+    def occupy(self, occupancy: Occupancy) -> None:
+        """Take what is placed already from the nodes that are here."""
+        for taken, own, free in (
+            (occupancy.cpu, self.cpu_own, self.cpu_free),
+            (occupancy.memory, self.memory_own, self.memory_free),
+        ):
+            amounts = _ints([taken[node.name] for node in self.nodes])
+            np.subtract(own, amounts, out=own)
+            np.subtract(free, amounts, out=free)
+        for (name, index), milli in occupancy.gpu.items():
+            row = self.row.get(name)
+            slot = None if row is None else self.slot_of(row, index)
+            if slot is not None:
+                self.gpu_own[row, slot] -= milli
+                self.gpu_free[row, slot] -= milli
+        for name, demands in occupancy.cores().items():
+            row = self.row.get(name)
+            if row is not None:
+                for _, cores in sorted(demands.items()):
+                    self._reserve_cores(row, cores)
 
     def may_stay(self, row: int, demand: Demand, slot: int | None) -> bool:
         """Return whether a replica that is there fits beside what is placed, all else apart."""

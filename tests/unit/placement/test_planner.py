@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from placement.explain import explain
 from placement.fragmentation import classes_of, fragmentation
 from placement.model import Demand, GpuView, NodeView
+from placement.occupancy import Occupancy
 from placement.planner import Plan, Want, plan
 from placement.scores import ALGORITHMS
 from placement.table import Table
@@ -221,7 +222,9 @@ def test_fewer_copies_leave_the_unsound_nodes_first() -> None:
 
 def test_services_that_are_not_to_be_planned_stay_and_hold_their_room() -> None:
     (other,) = placed([want("other")], plan([want("other")], [small("a")]))
-    plans = plan([other, want("s", cpu_milli=1500)], [small("a")], only={"s"})
+    occupied = Occupancy()
+    occupied.put(other.demand, other.present)
+    plans = plan([want("s", cpu_milli=1500)], [small("a")], occupied=occupied)
     assert set(plans) == {"s"}
     assert plans["s"].status == "unplaceable"
     assert plans["s"].near_misses[0].available == 1000.0
