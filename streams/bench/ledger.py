@@ -128,18 +128,22 @@ def _derived(found: Found) -> Iterator[tuple[str, int]]:
 
 
 def _counted(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
-    """Yield what windows count too often, and per series what neither they nor `late` count."""
-    stored: Counter[Window] = Counter()
-    for name, metric in ledger.metrics.items():
-        if found.metrics.get(name, 0):
-            stored[ledger.window_of(metric)] += 1
+    """Yield what windows count too often, and per series what neither they nor `late` count.
+
+    What was sent and is missing in SQL may be counted: it is told as missing already.
+    """
+    sent = Counter(ledger.window_of(metric) for metric in ledger.metrics.values())
+    stored = Counter(
+        ledger.window_of(metric)
+        for name, metric in ledger.metrics.items()
+        if found.metrics.get(name, 0)
+    )
     uncounted: Counter[str] = Counter()
-    for window in stored.keys() | found.windows.keys():
-        surplus = found.windows.get(window, 0) - stored[window]
-        if surplus > 0:
-            yield f"events of {window[0]} in the window of {window[1]}", surplus
-        else:
-            uncounted[window[0]] -= surplus
+    for window in sent.keys() | found.windows.keys():
+        counted = found.windows.get(window, 0)
+        if counted > sent[window]:
+            yield f"events of {window[0]} in the window of {window[1]}", counted - sent[window]
+        uncounted[window[0]] += max(0, stored[window] - counted)
     for series in uncounted.keys() | found.late.keys():
         yield f"late events of {series}", found.late.get(series, 0) - uncounted[series]
 

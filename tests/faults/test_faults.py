@@ -1,0 +1,95 @@
+"""Nothing is lost and nothing counted twice, whatever fails: the ledger, on real stacks.
+
+One short trial runs by default; the whole matrix is marked `faults`. FAULTS_SEED and FAULTS_TIMES
+choose the moments and how often each fault comes.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.bench import faults_processes, faults_traffic
+from streams.bench.faulting import FaultRow, run_faults, trial
+from streams.bench.faults import FAULTS, ONE, Fault
+from streams.bench.faults_world import Where, World, opened
+from streams.bench.ledger_feed import Feed, Rates
+from streams.errors import SettingsError
+from tests.broker.cluster import kafka_or_skip
+
+SEED = int(os.environ.get("FAULTS_SEED", time.time_ns() // 1_000_000 % 1_000_000))
+TIMES = int(os.environ.get("FAULTS_TIMES", "2"))
+SURGE_S = 20.0
+RECOVERY_S = 15.0
+STREAMS = ("kill-data", "kill-route", "kill-control", "kill-sink")
+MATRIX = [
+    pytest.param(where, fault, id=f"{where.name.lower()}-{fault.name}")
+    for where in Where
+    for fault in FAULTS
+    if where in fault.where
+]
+
+
+@contextmanager
+def world_of(where: Where, folder: Path) -> Iterator[World]:
+    if where is not Where.EMBEDDED:
+        kafka_or_skip(folder)
+    with opened(where, folder, SEED, print) as made:
+        made.surge_s = SURGE_S
+        yield made
+
+
+@pytest.fixture(scope="module")
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Return one stack for all faults on the same Kafka."""
+    print(f"FAULTS_SEED={SEED}")
+    with world_of(request.param, tmp_path_factory.mktemp(request.param.name.lower())) as made:
+        yield made
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("world", "fault"), MATRIX, indirect=["world"], scope="module")
+def test_nothing_is_lost_and_nothing_counted_twice(world: World, fault: Fault) -> None:
+    row = trial(world, fault, TIMES)
+    print(fault.name, row.told)
+    assert (row.lost, row.doubled) == (0, 0), row.told
+    assert row.events > 0
+    if fault.name in STREAMS:
+        assert max(row.recovery_s) <= RECOVERY_S, row.told
+
+
+def poisoned_and_killed(world: World, feed: Feed) -> None:
+    faults_traffic.poison(world, feed)
+    faults_processes.kill("data", world, feed)
+
+
+@pytest.mark.timeout(100)
+def test_a_kill_amid_poison_costs_nothing(tmp_path: Path) -> None:
+    fault = Fault("poisoned and killed", "", ONE, poisoned_and_killed)
+    with opened(Where.EMBEDDED, tmp_path, SEED, print) as made:
+        row = trial(made, fault, 1, Rates(metrics=200.0))
+    assert (row.lost, row.doubled) == (0, 0), row.told
+    assert row.record()["recovery_s"]["max"] == round(row.recovery_s[0], 2)
+
+
+def test_a_fault_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no fault flood; known: broker-lost"):
+        run_faults("embedded", tmp_path, seed=1, names=["flood"])
+
+
+def test_a_row_tells_the_median_and_the_longest_recovery() -> None:
+    row = FaultRow("f", 3, 100, 0, 1, (1.0, 9.0, 2.0), "", {})
+    assert row.record() == {
+        "fault": "f",
+        "times": 3,
+        "events": 100,
+        "lost": 0,
+        "doubled": 1,
+        "recovery_s": {"p50": 2.0, "max": 9.0},
+    }
