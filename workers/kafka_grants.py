@@ -1,15 +1,15 @@
 """Who may use transactional ids, as far as the cluster tells. Behind the door to Kafka."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka.admin._acl import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
-    ResourcePatternType,
-    ResourceType,
 )
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from workers import kafka
 from workers.kafka_cluster import CALL_S, GRACE_S, silent
@@ -48,12 +48,13 @@ class Grants:
 
 def transactional_grants(settings: KafkaSettings, timeout_s: float = CALL_S) -> Grants:
     """Return the rules about transactional ids. Raises KafkaUnavailable."""
+    anyone: Any = None  # the library's hints have no text that stands for all
     wanted = AclBindingFilter(
         ResourceType.TRANSACTIONAL_ID,
-        None,
+        anyone,
         ResourcePatternType.ANY,
-        None,
-        None,
+        anyone,
+        anyone,
         AclOperation.ANY,
         AclPermissionType.ANY,
     )

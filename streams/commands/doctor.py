@@ -32,12 +32,14 @@ def doctor(
     fails, 0 when nothing does.
     """
     from streams.doctor.checks import CHECKS
-    from streams.doctor.examining import chosen, examine
+    from streams.doctor.examining import examine
     from streams.doctor.findings import Status, worst
     from streams.doctor.installation import Site
     from workers import telemetry
 
-    chosen(CHECKS, only or ())
+    if unknown := set(only or ()) - {check.name for check in CHECKS}:
+        known = ", ".join(check.name for check in CHECKS)
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))} is none of {known}")
     given = _given(watch)
     level = given.settings.log_level.upper()
     telemetry.configure("DEBUG" if level == "DEBUG" else "CRITICAL")
@@ -101,7 +103,8 @@ def _draw(reports: "Sequence[Report]") -> None:
         table.add_column(name, overflow="fold")
     for report in reports:
         for each in report.findings:
-            lines = [f"{escape(each.subject)}: {escape(each.what)}"]
+            about = "" if each.subject == report.check else f"{each.subject}: "
+            lines = [escape(about + each.what)]
             lines += [f"[dim]{escape(each.why)}[/]"] if each.why else []
             lines += [f"→ {escape(each.mend)}"] if each.mend else []
             status = each.status.value

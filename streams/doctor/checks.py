@@ -48,14 +48,12 @@ CHECKS: tuple[Check, ...] = (
     Check("topics", topics.gather, topics.judge, ("broker",)),
     Check("schemas", schemas.gather, schemas.judge, limit_s=30),
     Check("clickhouse", clickhouse.gather, clickhouse.judge),
-    Check("clocks", clocks.gather, clocks.judge, ("broker",)),
+    Check("clocks", clocks.gather, clocks.judge),
     Check("permissions", permissions.gather, permissions.judge, ("broker",)),
     Check("transactions", transactions.gather, transactions.judge, ("broker",), 30),
     Check("groups", groups.gather, groups.judge, ("broker", "schemas"), 45),
     Check("sink", sink.gather, sink.judge, ("broker", "clickhouse"), 45),
     Check("snapshots", snapshots.gather, snapshots.judge, ("broker", "schemas"), 45),
     Check("catalogue", registered.gather, registered.judge, ("broker", "schemas"), 30),
-    Check(
-        "deadletters", deadletters.gather, deadletters.judge, ("broker", "schemas", "topics"), 45
-    ),
+    Check("deadletters", deadletters.gather, deadletters.judge, ("broker", "schemas"), 45),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
@@ -89,7 +90,7 @@ def _parts(database: Database) -> int:
     return max((int(parts or 0) for (parts,) in _told(database, _PARTS)), default=0)
 
 
-def _told(database: Database, query: str) -> tuple[tuple[object, ...], ...]:
+def _told(database: Database, query: str) -> tuple[tuple[Any, ...], ...]:
     """Return rows; none when this version has no such table or we may not read it."""
     try:
         return database.query(query).rows

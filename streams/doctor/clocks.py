@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from streams.doctor.findings import Finding, fail, few, ok, skip, span, warn
 from streams.doctor.installation import Site
 from workers.clickhouse import connect
-from workers.errors import Unavailable
+from workers.errors import KafkaUnavailable, Unavailable
 from workers.kafka_ends import End
 from workers.kafka_groups import Place
 
@@ -28,7 +28,7 @@ _SYNC = "synchronise clocks: timedatectl set-ntp true, or chronyc makestep, on "
 class Facts:
     """How far each server's clock is ahead of ours, ms, and how uncertain that is; or why unknown.
 
-    `newest` are the newest records' ends, read at `now_ms`.
+    `newest` are the ends with their newest records, read at `now_ms`; none when Kafka is away.
     """
 
     ahead: Mapping[str, tuple[float, float] | str]
@@ -37,10 +37,14 @@ class Facts:
 
 
 def gather(site: Site) -> Facts:
-    """Ask each server for the time. Raises KafkaUnavailable."""
+    """Ask each server for the time."""
     asked = {"registry": _of_registry, "clickhouse": _of_clickhouse}
-    newest = site.ends_now()
-    return Facts({name: _measured(site, ask) for name, ask in asked.items()}, newest, site.now_ms())
+    ahead = {name: _measured(site, ask) for name, ask in asked.items()}
+    try:
+        newest = site.ends_now()
+    except KafkaUnavailable as error:
+        return Facts(ahead | {"records": str(error)}, {}, site.now_ms())
+    return Facts(ahead, newest, site.now_ms())
 
 
 def _measured(site: Site, ask: Callable[[Site], tuple[float, float]]) -> tuple[float, float] | str:
@@ -90,7 +94,7 @@ def judge(facts: Facts) -> list[Finding]:
 
 def _server(name: str, how: tuple[float, float] | str) -> list[Finding]:
     if isinstance(how, str):
-        return [skip(name, f"its clock cannot be told: {how}")]
+        return [skip(name, f"no clock can be told: {how}")]
     ahead, uncertain = how
     sure = abs(ahead) - uncertain
     if sure < OFF_MS:

@@ -1,7 +1,7 @@
 """Runs checks side by side: each bounded in time, none able to end the others."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from schemas.errors import ContractError
@@ -10,8 +10,6 @@ from streams.doctor.findings import Finding, fail, skip
 from streams.doctor.installation import Site
 from streams.errors import StreamsError
 from workers.errors import Unavailable, WorkerError
-
-ITSELF = "itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +21,17 @@ class Report:
     blind: bool = False
 
 
-def chosen(checks: Sequence[Check], names: Collection[str]) -> list[Check]:
-    """Return the checks of these names, all for none. Raises StreamsError for an unknown name."""
-    known = {check.name for check in checks}
-    if unknown := set(names) - known:
-        every = ", ".join(check.name for check in checks)
-        raise StreamsError(f"no check {', '.join(sorted(unknown))}; there are: {every}")
-    return [check for check in checks if not names or check.name in names]
-
-
 def examine(
     checks: Sequence[Check],
     site: Site,
     names: Collection[str] = (),
-    say: Callable[[Report], None] = lambda _: None,
 ) -> list[Report]:
     """Run the checks of these names, all for none, and return their reports in their order.
 
     What a check needs is run before it; that is reported too when it could not be looked at.
-    `say` hears each report when it is there. Raises StreamsError for an unknown name.
     """
-    wanted = {check.name for check in chosen(checks, names)}
-    running = _Running(site, say)
+    wanted = set(names) or {check.name for check in checks}
+    running = _Running(site)
     needed = _with_needs(checks, wanted)
     for check in needed:
         running.begin(check)
@@ -65,9 +52,8 @@ def _with_needs(checks: Sequence[Check], wanted: Collection[str]) -> list[Check]
 class _Running:
     """The checks under way, a thread each."""
 
-    def __init__(self, site: Site, say: Callable[[Report], None]) -> None:
+    def __init__(self, site: Site) -> None:
         self._site = site
-        self._say = say
         self._reports: dict[str, Report] = {}
         self._done: dict[str, threading.Event] = {}
         self._checks: dict[str, Check] = {}
@@ -88,14 +74,14 @@ class _Running:
         if not self._done[name].wait(limit_s):
             told = f"there was no answer within {limit_s:.0f} s"
             mend = f"weir doctor --only {name}, with WEIR_LOG_LEVEL=DEBUG"
-            self._settle(Report(name, (fail(ITSELF, told, "", mend),), blind=True))
+            self._settle(Report(name, (fail(name, told, "", mend),), blind=True))
         return self._reports[name]
 
     def _run(self, check: Check) -> None:
         blind = [need for need in check.needs if self.report(need).blind]
         if blind:
             told = f"not looked at: {', '.join(blind)} could not be looked at"
-            self._settle(Report(check.name, (skip(ITSELF, told),), blind=True))
+            self._settle(Report(check.name, (skip(check.name, told),), blind=True))
         else:
             self._settle(look(check, self._site))
 
@@ -105,7 +91,6 @@ class _Running:
                 return
             self._reports[report.check] = report
             self._done[report.check].set()
-        self._say(report)
 
 
 def look(check: Check, site: Site) -> Report:
@@ -114,13 +99,13 @@ def look(check: Check, site: Site) -> Report:
         facts = check.gather(site)
         return Report(check.name, tuple(check.judge(facts)))
     except Unavailable as error:
-        finding = fail("reach", *_split(str(error)))
+        finding = fail(check.name, *_split(str(error)))
     except (WorkerError, StreamsError, ContractError) as error:
-        finding = fail(ITSELF, str(error))
+        finding = fail(check.name, *_split(str(error)))
     except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what others find
         told = f"the check failed: {type(error).__name__}: {error}"
         mend = f"tell us, with what WEIR_LOG_LEVEL=DEBUG weir doctor --only {check.name} says"
-        finding = fail(ITSELF, told, "a mistake in the check, not in the installation", mend)
+        finding = fail(check.name, told, "a mistake in the check, not in the installation", mend)
     return Report(check.name, (finding,), blind=True)
 
 

@@ -40,8 +40,9 @@ class Facts:
 
 def gather(site: Site) -> Facts:
     """Ask both, and look twice. Raises KafkaUnavailable, ClickHouseUnavailable."""
-    ends = site.ends()
-    stored = {place: at for place, at in _stored(site).items() if place in ends}
+    positions_then = _stored(site)
+    ends = site.ends_now()
+    stored = {place: at for place, at in positions_then.items() if place in ends}
     found = progress.backlogs(site, lambda: {NAME: _all(site)})
     return Facts(
         backlog=found.get(NAME, ()),

@@ -25,8 +25,9 @@ class Facts:
 
 def gather(site: Site) -> Facts:
     """Read them. Raises KafkaUnavailable, RegistryUnavailable."""
-    ends = {place: end.high for place, end in site.ends().items()}
-    return Facts(states.newest(site), site.specs(), ends)
+    kept = states.newest(site)
+    ends = {place: end.high for place, end in site.ends_now().items()}
+    return Facts(kept, site.specs(), ends)
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -44,7 +45,9 @@ def judge(facts: Facts) -> list[Finding]:
             found.append(warn(name, told, "", "nothing, if a newer version runs elsewhere"))
         else:
             found += [*_format(spec, held), *_positions(name, held, facts.ends)]
-    return found or [ok("states", f"{len(facts.kept)} of {len(_by_processor(facts))} processors")]
+    return found or [
+        ok("states", f"{len(facts.kept)} of {len(_by_processor(facts))} processors fit")
+    ]
 
 
 def _by_processor(facts: Facts) -> dict[str, list[Snapshot]]:
