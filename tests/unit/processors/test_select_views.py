@@ -5,7 +5,7 @@ from dataclasses import replace
 from processors.selecting_world import Views
 from schemas.catalogue import Catalogue
 from schemas.registrations import PolicySelected
-from tests.bench.registered import T0, application, applied, node
+from streams.bench.installation import T0, application, applied, node
 
 SERVICE, *_, CONTRACT, APP = application(7)
 
