@@ -3,14 +3,21 @@
 The modes are those of a schema registry: a reader of the new version can read the old (BACKWARD),
 a reader of the old can read the new (FORWARD), both (FULL); with _TRANSITIVE against every earlier
 version, otherwise against the newest alone; NONE allows all.
+
+Schemas are judged in normal form: Avro's Python library compares an alias as it is written, the
+Java one, by which Confluent's registry judges, by its full name.
 """
 
+import json
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
-from avro.errors import AvroException
-from avro.schema import parse
+from avro.errors import AvroException, IgnoredLogicalType
+from avro.schema import Schema, parse
 
+from schemas import defaults, normal
 from schemas.errors import ContractError
 
 MODES = (
@@ -24,10 +31,28 @@ MODES = (
 )
 
 
+@lru_cache(maxsize=1024)
 def check_schema(text: str) -> None:
-    """Raise ContractError, saying where, when the text is no Avro schema."""
+    """Raise ContractError, saying where, when the text is no Avro schema that may be published.
+
+    Names and defaults are judged as Avro's Java library judges them.
+    """
+    _parsed(text)
     try:
-        parse(text)
+        wrong = defaults.problems(json.loads(normal.canonical(text)))
+    except RecursionError:
+        wrong = ["a default of a record holds itself without end"]
+    if wrong:
+        raise ContractError(f"not a valid Avro schema: {'; '.join(wrong)}")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Schema:
+    """Return a schema as Avro's library sees it, from its normal form: aliases in full names."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IgnoredLogicalType)  # what is unknown annotates nothing
+            return parse(normal.canonical(text))
     except (AvroException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ContractError(f"not a valid Avro schema: {error}") from error
 
@@ -39,8 +64,9 @@ def incompatibilities(new: str, earlier: Sequence[str], mode: str) -> list[str]:
     """
     if mode not in MODES:
         raise ContractError(f"unknown compatibility mode {mode!r}; one of {', '.join(MODES)}")
-    for text in (new, *earlier):
-        check_schema(text)
+    check_schema(new)
+    for text in earlier:
+        _parsed(text)
     if mode == "NONE" or not earlier:
         return []
     against = earlier if mode.endswith("_TRANSITIVE") else earlier[-1:]
@@ -54,7 +80,8 @@ def incompatibilities(new: str, earlier: Sequence[str], mode: str) -> list[str]:
 
 
 def _cannot_read(*, reader: str, writer: str, who: str, what: str) -> list[str]:
-    result = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))
+    checker = ReaderWriterCompatibilityChecker()
+    result = checker.get_compatibility(_parsed(reader), _parsed(writer))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return []
     places = sorted(result.locations) or ["/"]

@@ -122,10 +122,9 @@ def _named(
     own = name.rpartition(".")[0]
     if around and not own:
         plain["namespace"] = ""  # else readers would take it for one of the namespace around it
-    plain["fields"] = [
-        field | {"type": _written(field["type"], known, defined, own)}
-        for field in plain.get("fields", ())
-    ]
-    if plain["type"] in ("enum", "fixed"):
-        del plain["fields"]
+    if "fields" in plain:
+        plain["fields"] = [
+            field | {"type": _written(field["type"], known, defined, own)}
+            for field in plain["fields"]
+        ]
     return plain

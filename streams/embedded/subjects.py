@@ -182,9 +182,10 @@ class Subjects:
         """
         earlier = self._live(subject) if against is None else against
         mode = self.settings.compatibility(subject)
-        texts = [self.resolved(version.content) for version in earlier]
+        candidate = self.resolved(content)
         try:
-            return evolution.incompatibilities(self.resolved(content), texts, mode)
+            texts = [self._written_out(version.content) for version in earlier]
+            return evolution.incompatibilities(candidate, texts, mode)
         except ContractError as error:
             raise RegistryRefused(42201, str(error)) from error
 
@@ -196,11 +197,16 @@ class Subjects:
         if content.kind != AVRO:
             raise RegistryRefused(42201, f"only Avro schemas are judged here, not {content.kind}")
         try:
-            plain = normal.resolved(content.schema, list(self._needed(content, ())))
+            plain = self._written_out(content)
             evolution.check_schema(plain)
         except ContractError as error:
             raise RegistryRefused(42201, f"Invalid schema: {error}") from error
-        return plain if content.references else content.schema
+        return plain
+
+    def _written_out(self, content: Content) -> str:
+        if not content.references:
+            return content.schema
+        return normal.resolved(content.schema, list(self._needed(content, ())))
 
     def _needed(self, content: Content, path: tuple[Reference, ...]) -> Iterator[str]:
         """Yield the texts that a schema's references lead to, deepest first."""
