@@ -41,7 +41,7 @@ class AtOnce:
         """Commit the transaction."""
         outputs = encoded(work.held, self._codec)
         states = encoded(work.snapshots(now_ms), self._codec)
-        self._transactions.commit(outputs, states, work.offsets(), member.consumer)
+        self._transactions.commit(outputs, states, work.offsets(), member.generation)
         work.committed(sum(len(state.value) for state in states), now_ms)
 
 

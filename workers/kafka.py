@@ -29,6 +29,7 @@ ProducerClient = Producer
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
+"""The most that settings may say."""
 REGISTRY_TOPIC = Topic("_schemas", (), (), compacted=True)
 """The compacted topic of a schema registry that keeps its state in Kafka."""
 
@@ -111,7 +112,8 @@ def transactional_producer(
     """
     config = _producing(settings, linger_ms) | {
         "transactional.id": transactional_id,
-        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "transaction.timeout.ms": settings.transaction_timeout_ms,
+        "delivery.timeout.ms": settings.transaction_timeout_ms,
     }
     made = Producer(config)
     try:

@@ -4,7 +4,7 @@ Its owner is told of assignments and revocations while it polls, and says from w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
@@ -51,6 +51,12 @@ class Member:
     ) -> None:
         self._settings = settings
         self._owner = owner
+        self.generation: Any = None
+        """Proof of membership as of the last assignment; a commit with an old one is refused.
+
+        It is kept, not asked for when committing: what a client that was expelled meanwhile says
+        of itself may be nothing, and transactions without a generation are taken from anybody.
+        """
         self.at_end: set[Partition] = set()
         """Partitions that were read to their ends at least once since `read_from`."""
         wait = max(settings.fetch_wait_ms, fetch_wait_ms)
@@ -134,6 +140,7 @@ class Member:
 
     def _assign(self, _: Consumer, places: list[TopicPartition]) -> None:
         self.consumer.assign(places)
+        self.generation = self.consumer.consumer_group_metadata()
         self._owner.assigned()
 
     def _revoke(self, _: Consumer, __: list[TopicPartition]) -> None:

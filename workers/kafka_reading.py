@@ -22,12 +22,15 @@ def read_all(
 ) -> Iterator[Message]:
     """Yield every committed message of the topics, up to the ends met on the way.
 
-    What stands behind an open transaction is waited for, as long as transactions may stay open.
+    What stands behind an open transaction is waited for, as long as transactions may stay open:
+    an end is that of the log when it was first met, for others may write all the time.
+
     Raises KafkaUnavailable when the broker does not answer for `timeout_s`, or lacks a topic.
     """
     client = kafka.reader(settings)
     try:
         open_ends = kafka.assign_all(client, settings, topics)
+        wanted: dict[tuple[str, int], int] = {}
         hidden_until = time.monotonic() + OPEN_TRANSACTIONS_S
         patience = _Patience(settings, timeout_s)
         while open_ends:
@@ -37,18 +40,22 @@ def read_all(
                 if not kafka.is_eof(message):
                     if message.error() is None:
                         yield message
-                elif time.monotonic() > hidden_until or not _hides(client, message):
+                elif time.monotonic() > hidden_until or _reached(client, message, wanted):
                     open_ends.discard(kafka.place_of(message))
             patience.check(bool(messages), open_ends)
     finally:
         client.close()
 
 
-def _hides(client: kafka.ConsumerClient, eof: Message) -> bool:
-    """Tell whether records follow the end that a reader of committed data has met."""
-    place = TopicPartition(*kafka.place_of(eof))
-    _, high = client.get_watermark_offsets(place, cached=True)
-    return int(high) > int(eof.offset() or 0)
+def _reached(
+    client: kafka.ConsumerClient, eof: Message, wanted: dict[tuple[str, int], int]
+) -> bool:
+    """Tell whether a reader of committed data has come to where the log ended at first."""
+    place = kafka.place_of(eof)
+    if place not in wanted:
+        _, high = client.get_watermark_offsets(TopicPartition(*place), cached=True)
+        wanted[place] = int(high)
+    return int(eof.offset() or 0) >= wanted[place]
 
 
 def read_ranges(

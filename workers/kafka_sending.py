@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas.topics import TASKS_PREFIX, TOPICS
 from workers import kafka
@@ -64,9 +64,9 @@ class Transactions:
         outputs: Sequence[Outgoing],
         snapshots: Sequence[Outgoing],
         offsets: Mapping[Partition, int],
-        consumer: Consumer,
+        generation: Any,
     ) -> None:
-        """Make everything visible together.
+        """Make everything visible together; `generation` is `Member.generation`.
 
         Raises Aborted when it must be done again, Fenced or HostStopped when it never can.
         """
@@ -76,9 +76,10 @@ class Transactions:
                 self._send(outputs)
                 self._insist(self._flush)
             self._send(snapshots)
-            group = consumer.consumer_group_metadata()
             places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
-            self._insist(lambda: self._producer.send_offsets_to_transaction(places, group, CALL_S))
+            self._insist(
+                lambda: self._producer.send_offsets_to_transaction(places, generation, CALL_S)
+            )
             self._insist(lambda: self._producer.commit_transaction(CALL_S))
         except KafkaException as error:
             self._give_up(error)
@@ -110,7 +111,8 @@ class Transactions:
         cause = error.args[0]
         if cause.code() in FENCED:
             raise Fenced(
-                f"another process took over {self._id!r}: give each its own WEIR_HOST__SLOT"
+                f"another process took over {self._id!r}, or this one stood still for longer than "
+                "a transaction may last: give each process its own WEIR_HOST__SLOT, and start again"
             ) from error
         if cause.txn_requires_abort():
             self.abort()

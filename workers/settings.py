@@ -36,6 +36,12 @@ class KafkaSettings(Section):
     session_timeout_ms: int = Field(
         default=6000, ge=1000, description="member counts as lost after, ms"
     )
+    transaction_timeout_ms: int = Field(
+        default=10_000,
+        ge=1000,
+        le=10_000,
+        description="an open transaction whose process is gone hides later records for so long, ms",
+    )
     replication: int = Field(
         default=1, ge=1, description="replication factor of topics that are created"
     )
