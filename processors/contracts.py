@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.clauses import MAX_WINDOW_MS, contributions, judge, metrics_of, reasons_against
-from processors.evidence import Evidence, EvidenceState, evidence_of
+from processors.evidence import Evidence, EvidenceState, arrived, evidence_of
 from processors.params import identity, require
 from processors.standings import Standing, standing_of, turned, verdict
 from schemas.codec import pack_state, unpack_state
@@ -18,7 +18,7 @@ from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import ContractViolated, Observation
 from schemas.partitioning import partition_of
-from schemas.processing import Batch, Output, Partition, Spec
+from schemas.processing import Batch, Home, Output, Partition, Spec
 from schemas.registrations import Clause, ContractRegistered, MetricDefined
 from schemas.topics import PARTITIONS
 
@@ -65,8 +65,11 @@ class ContractState:
 class Contracts:
     """Judges the contracts of the apps of one partition."""
 
-    def __init__(self, params: ContractParams, partition: int) -> None:
+    def __init__(
+        self, params: ContractParams, partition: int, partitions: int = PARTITIONS
+    ) -> None:
         self._params = params
+        self._partitions = partitions
         self._partition = partition
         self._input = partition
         self._next_check = 0
@@ -215,7 +218,7 @@ class Contracts:
         known, told = self._refused, []
         for name, reasons in self._objections.items():
             contract = contracts[name]
-            if partition_of(contract.app, PARTITIONS) != self._partition:
+            if partition_of(contract.app, self._partitions) != self._partition:
                 continue
             told.append(contract.event_id)
             if contract.event_id not in known:
@@ -255,8 +258,26 @@ def _refusal(contract: ContractRegistered, reasons: Sequence[str], now_ms: int) 
     )
 
 
-def spec(params: ContractParams | None = None) -> Spec:
-    """Return how hosts run contract.
+def _share(states: Sequence[ContractState], partition: int, home: Home) -> ContractState:
+    """Of an app that moves, the offsets of its evidence begin anew."""
+
+    def mine(one: EvidenceState | Due | Standing) -> bool:
+        return home(one.app) == partition
+
+    kept = {one.app for s in states if s.partition == partition for one in s.evidence}
+    evidence = (one for s in states for one in s.evidence if mine(one))
+    return ContractState(
+        next_check=max(s.next_check for s in states),
+        partition=partition,
+        refused=tuple(dict.fromkeys(name for s in states for name in s.refused)),
+        evidence=tuple(one if one.app in kept else arrived(one) for one in evidence),
+        due=tuple(one for s in states for one in s.due if mine(one)),
+        standings=tuple(one for s in states for one in s.standings if mine(one)),
+    )
+
+
+def spec(params: ContractParams | None = None, partitions: int = PARTITIONS) -> Spec:
+    """Return how hosts run contract on so many partitions.
 
     Raises InvalidParameters.
     """
@@ -266,9 +287,11 @@ def spec(params: ContractParams | None = None) -> Spec:
         name="contract",
         inputs=(INPUT,),
         outputs=(ContractViolated, ActionTaken),
-        build=lambda partition: Contracts(chosen, partition),
+        build=lambda partition: Contracts(chosen, partition, partitions),
         parameters=identity(chosen),
         catalogue=(ContractRegistered, MetricDefined),
         state=ContractState,
+        sized=lambda count: spec(params, count),
+        share=_share,
         portable=True,
     )

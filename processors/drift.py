@@ -20,7 +20,7 @@ from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import DriftDetected
-from schemas.processing import Columns, Output, Spec
+from schemas.processing import Columns, Home, Output, Spec
 from schemas.records import KeyValue, SourceRange
 from schemas.registrations import MetricDefined
 from schemas.topics import SERIES
@@ -292,6 +292,13 @@ def _event(batch: Columns, key: _Key, one: _Series, drift: Drift) -> DriftDetect
     )
 
 
+def _share(states: Sequence[DriftState], partition: int, home: Home) -> DriftState:
+    every = (one for state in states for one in state.series)
+    series = tuple(one for one in every if home("/".join(one.key)) == partition)
+    newest = max(state.newest for state in states)
+    return DriftState(river=states[0].river, newest=newest, full=False, series=series)
+
+
 def spec(params: DriftParams | None = None) -> Spec:
     """Return how hosts run drift.
 
@@ -300,7 +307,6 @@ def spec(params: DriftParams | None = None) -> Spec:
     chosen = params or DriftParams()
     require(chosen, clock=1, grace=1, max_series=1, stale_ms=1)
     require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=16)
-
     return Spec(
         name="drift",
         inputs=("weir.metrics",),
@@ -310,4 +316,5 @@ def spec(params: DriftParams | None = None) -> Spec:
         columnar=True,
         catalogue=(MetricDefined,),
         state=DriftState,
+        share=_share,
     )

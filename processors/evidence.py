@@ -1,7 +1,7 @@
 """The observations of one application that its contracts may still need."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.observing import Observation
 
@@ -22,6 +22,12 @@ class EvidenceState:
     newest: int
     seen_ms: int
     wanted: tuple[Wanted, ...]
+
+
+def arrived(state: EvidenceState) -> EvidenceState:
+    """Return the state of an app that comes from another partition, where offsets differ."""
+    wanted = tuple(replace(one, since=0) for one in state.wanted)
+    return replace(state, wanted=wanted)
 
 
 @dataclass(slots=True)

@@ -6,8 +6,7 @@ missed or a result is bad, combines what comes back by a weighted vote, and answ
 deadline with what arrived. It reads its own answers back, so that whoever takes over its
 partition gives a repeated request the same answer.
 
-Nothing here waits for a shadow, and a member that is slow, failed or malformed costs no other
-member's result.
+Nothing waits for a shadow; a slow, failed or malformed member costs no other member's result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,6 +81,7 @@ def spec(params: RouteParams = RouteParams()) -> Spec:
         build=lambda partition: Router(params, partition),
         parameters=stable_id("route", repr(params)),
         transactional=False,
+        sized=lambda count: spec(replace(params, partitions=count)),
         catalogue=(
             ApplicationRegistered,
             ServiceRegistered,

@@ -14,7 +14,7 @@ from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import Finding, Observation, QualityEvaluated
-from schemas.processing import Batch, Output, Spec
+from schemas.processing import Batch, Home, Output, Spec
 from schemas.records import KeyValue
 from schemas.registrations import RuleDefined
 
@@ -268,6 +268,14 @@ def _refusal(rule: RuleDefined, reason: str, now_ms: int) -> ActionTaken:
     )
 
 
+def _share(states: Sequence[QualityState], partition: int, home: Home) -> QualityState:
+    every = (one for state in states for one in state.standings)
+    return QualityState(
+        standings=tuple(one for one in every if home(one.app) == partition),
+        refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
+    )
+
+
 def spec(params: QualityParams | None = None) -> Spec:
     """Return how hosts run quality, first tier.
 
@@ -282,6 +290,7 @@ def spec(params: QualityParams | None = None) -> Spec:
         build=lambda _partition: Quality(chosen),
         parameters=identity(chosen),
         state=QualityState,
+        share=_share,
         portable=True,
         catalogue=(RuleDefined,),
     )

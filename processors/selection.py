@@ -23,7 +23,7 @@ from schemas.codec import pack_state, unpack_state
 from schemas.decisions import EnsembleSelected, PlacementRequested
 from schemas.observing import ContractViolated, DriftDetected, Observation, QualityEvaluated
 from schemas.partitioning import partition_of
-from schemas.processing import Batch, Spec
+from schemas.processing import Batch, Home, Spec
 from schemas.registrations import (
     ApplicationRegistered,
     ContractRegistered,
@@ -40,8 +40,9 @@ _SEEN = (Observation, DriftDetected, ContractViolated, QualityEvaluated)
 class Select:
     """The selections of the applications whose key falls into one partition."""
 
-    def __init__(self, partition: int, params: SelectParams) -> None:
+    def __init__(self, partition: int, params: SelectParams, partitions: int = PARTITIONS) -> None:
         self._partition = partition
+        self._partitions = partitions
         self._params = params
         self._apps: dict[str, AppState] = {}
         self._next_look = 0
@@ -81,7 +82,7 @@ class Select:
         self._apps = {app.app: app for app in state.apps}
 
     def _owns(self, app: str) -> bool:
-        return partition_of(app, PARTITIONS) == self._partition
+        return partition_of(app, self._partitions) == self._partition
 
     def _owned(self, catalogue: Catalogue) -> list[str]:
         registered = catalogue.of(ApplicationRegistered)
@@ -106,8 +107,15 @@ class Select:
         return steps.run()
 
 
-def spec(params: SelectParams | None = None) -> Spec:
-    """Return how hosts know this processor.
+def _share(states: Sequence[SelectState], partition: int, home: Home) -> SelectState:
+    return SelectState(
+        next_look=max(state.next_look for state in states),
+        apps=tuple(app for state in states for app in state.apps if home(app.app) == partition),
+    )
+
+
+def spec(params: SelectParams | None = None, partitions: int = PARTITIONS) -> Spec:
+    """Return how hosts know this processor on so many partitions.
 
     Raises processors.errors.InvalidParameters.
     """
@@ -117,9 +125,11 @@ def spec(params: SelectParams | None = None) -> Spec:
         name="select",
         inputs=INPUTS,
         outputs=(EnsembleSelected, PlacementRequested),
-        build=lambda partition: Select(partition, chosen),
+        build=lambda partition: Select(partition, chosen, partitions),
         parameters=identity(chosen),
         state=SelectState,
+        sized=lambda count: spec(params, count),
+        share=_share,
         portable=True,
         catalogue=(
             ApplicationRegistered,

@@ -6,7 +6,7 @@ clock, no randomness and no I/O: time is `now_ms` of the batch, the world is its
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
@@ -16,6 +16,8 @@ from schemas.catalogue import Catalogue
 B_contra = TypeVar("B_contra", contravariant=True)
 Partition = tuple[str, int]
 """A topic and a partition of it."""
+Home = Callable[[str], int]
+"""From a message key to its partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,11 @@ class Spec:
     `state` is the dataclass that a snapshot's bytes hold; each `format` of it is described in
     schemas/states. A `portable` state means the same under any parameters, so that it can be
     carried over: what follows is as if they had been changed at this point.
+
+    When the inputs have other partition counts than the topic table, `sized` gives the
+    specification for that many, and `share` says what of all partitions' states belongs into that
+    of one partition, where `home` tells the partition of a message key; without it each partition
+    keeps its own.
     """
 
     name: str
@@ -141,3 +148,5 @@ class Spec:
     catalogue: tuple[type[Event], ...] = ()
     state: type | None = None
     portable: bool = False
+    sized: "Callable[[int], Spec] | None" = None
+    share: "Callable[[Sequence[Any], int, Home], Any] | None" = None

@@ -27,11 +27,12 @@ from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
 from streams.faust_session import Kept, Session
 from streams.surroundings import Surroundings, World
-from workers import snapshots, telemetry
+from workers import kafka, snapshots, telemetry
 from workers.clock import Clock, wall_ms
 from workers.deadletters import BadShare
 from workers.host_output import encoded
 from workers.settings import Settings
+from workers.host_sizes import sized
 
 log = telemetry.logger(__name__)
 
@@ -88,11 +89,12 @@ class Host:
         found = snapshots.read_latest(self._kafka, world.codec, keys)
         log.info("faust.assigned", instances=keys, restored=sorted(found))
         return [
-            (hosted, self._session(hosted.spec, partitions, world, assigned, found))
+            (hosted, self._session(sized(hosted.spec, counts), partitions, world, assigned, found))
             for hosted, partitions in owned.items()
         ]
 
     def _session(
+        counts = kafka.partition_counts(self._kafka)
         self,
         spec: Spec,
         partitions: Sequence[int],

@@ -19,6 +19,7 @@ from workers.catalogue import CatalogueReader
 from workers.clock import Clock, wall_ms
 from workers.errors import Aborted, KafkaUnavailable, RegistryUnavailable, TooManyBad
 from workers.host_commit import Committer, committer
+from workers.host_sizes import sized
 from workers.host_work import Work
 from workers.kafka_member import Member
 from workers.registry import Registry
@@ -79,6 +80,7 @@ class BatchHost:
         """
         self._stop = stop
         partitions = self._check_topics()
+        self.spec = sized(self.spec, partitions)
         cluster = kafka.cluster_id(self._settings.kafka)
         limit = self._settings.host.max_bad_share
         self._work = Work(self.spec, self._codec, cluster, limit, partitions)

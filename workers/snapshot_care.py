@@ -13,11 +13,13 @@ from schemas.codec import Codec, pack_state, unpack_state
 from schemas.decisions import Snapshot
 from schemas.errors import ContractError
 from schemas.processing import Partition, Spec
-from workers import kafka_groups, kafka_reading, snapshots
+from workers import kafka, kafka_groups, kafka_reading, snapshots
 from workers.errors import RecoveryRefused
 from workers.host_output import encoded
+from workers.host_sizes import marked, parameters_of, partitions_of, sized
 from workers.kafka_resending import Resender
 from workers.settings import Settings
+from workers.snapshot_sharing import shared_out
 
 TRANSACTIONAL_ID = "weir-snapshots"
 
@@ -85,9 +87,12 @@ def _saved(key: str, value: bytes, codec: Codec) -> Saved:
 def carried(spec: Spec, snapshot: Snapshot) -> Snapshot:
     """Return a snapshot whose state the present format and parameters take. Pure.
 
+    It still tells for how many partitions it was saved.
+
     Raises RecoveryRefused when its format cannot be read, or its state is bound to parameters.
     """
-    if snapshot.parameters != spec.parameters and not spec.portable:
+    same = parameters_of(snapshot.parameters) == parameters_of(spec.parameters)
+    if not same and not spec.portable:
         raise RecoveryRefused(
             f"{snapshot.key}: a state of {spec.name} is bound to the parameters it grew under; "
             f"`weir snapshots rebuild {spec.name}` makes it anew from the log"
@@ -103,7 +108,8 @@ def carried(spec: Spec, snapshot: Snapshot) -> Snapshot:
         raise RecoveryRefused(
             f"{snapshot.key}: {error}; `weir snapshots rebuild {spec.name}` makes it anew"
         ) from error
-    return replace(snapshot, format=spec.format, parameters=spec.parameters, state=state)
+    parameters = marked(spec.parameters, partitions_of(snapshot.parameters, spec), spec)
+    return replace(snapshot, format=spec.format, parameters=parameters, state=state)
 
 
 def _converted(spec: Spec, snapshot: Snapshot) -> bytes:
@@ -141,16 +147,26 @@ def migrate(settings: Settings, codec: Codec, spec: Spec, groups: Sequence[str])
     KafkaUnavailable, RegistryUnavailable.
     """
     committed = refuse_live(settings, groups)
-    made: list[tuple[Saved, Snapshot]] = []
-    for saved in saved_of(settings, codec, spec):
-        if saved.snapshot is None:
-            raise RecoveryRefused(
-                f"{saved.key} cannot be read: {saved.unreadable}; `weir snapshots rebuild "
-                f"{spec.name}` makes it anew"
-            )
-        if snapshots.refusal(saved.snapshot, spec) is not None:
-            made.append((saved, carried(spec, saved.snapshot)))
-    return write(settings, codec, made, (groups[0], committed), "carried over")
+    spec = sized(spec, kafka.partition_counts(settings.kafka))
+    found = saved_of(settings, codec, spec)
+    kept = [_readable(saved, spec) for saved in found]
+    if all(snapshots.refusal(one, spec) is None for one in kept):
+        return []
+    made = [carried(spec, one) for one in kept]
+    if any(one.parameters != spec.parameters for one in made):
+        made = shared_out(spec, made)
+    sizes = {saved.key: saved.size for saved in found}
+    pairs = [(Saved(one.key, sizes.get(one.key, 0), one), one) for one in made]
+    return write(settings, codec, pairs, (groups[0], committed), "carried over")
+
+
+def _readable(saved: Saved, spec: Spec) -> Snapshot:
+    if saved.snapshot is None:
+        raise RecoveryRefused(
+            f"{saved.key} cannot be read: {saved.unreadable}; `weir snapshots rebuild "
+            f"{spec.name}` makes it anew"
+        )
+    return saved.snapshot
 
 
 def saved_of(settings: Settings, codec: Codec, spec: Spec) -> list[Saved]:

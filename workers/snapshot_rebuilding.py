@@ -17,6 +17,7 @@ from workers.catalogue import CatalogueReader
 from workers.clock import wall_ms
 from workers.errors import RecoveryRefused
 from workers.host_homes import Homes
+from workers.host_sizes import sized
 from workers.host_state import Instance
 from workers.replaying import replay
 from workers.settings import Settings
@@ -48,6 +49,7 @@ def rebuild(
     KafkaUnavailable, RegistryUnavailable.
     """
     committed = refuse_live(settings, groups)
+    spec = sized(spec, kafka.partition_counts(settings.kafka))
     maker = _Maker(settings, codec, spec, terms)
     found = saved_of(settings, codec, spec)
     with CatalogueReader(settings.kafka, codec, spec.catalogue) as reader:

@@ -8,6 +8,7 @@ from schemas.errors import ContractError
 from schemas.processing import Partition, Spec
 from workers import kafka_reading
 from workers.errors import SnapshotRefused
+from workers.host_sizes import parameters_of, partitions_of
 from workers.settings import KafkaSettings
 
 TOPIC = "weir.snapshots"
@@ -46,12 +47,15 @@ def refusal(snapshot: Snapshot, spec: Spec) -> str | None:
     """Return why the state of a snapshot is not for this specification; None when it is."""
     if snapshot.format != spec.format:
         return f"it has format {snapshot.format}, these programs write format {spec.format}"
-    if snapshot.parameters != spec.parameters:
-        return (
-            f"it was taken under other parameters ({snapshot.parameters[:12]}; those in force are "
-            f"{spec.parameters[:12]})"
-        )
-    return None
+    if snapshot.parameters == spec.parameters:
+        return None
+    if parameters_of(snapshot.parameters) == parameters_of(spec.parameters):
+        then, now = (partitions_of(each.parameters, spec) for each in (snapshot, spec))
+        return f"it was saved when its topics had {then} partitions, now they have {now}"
+    return (
+        f"it was taken under other parameters ({snapshot.parameters[:12]}; those in force are "
+        f"{spec.parameters[:12]})"
+    )
 
 
 def refused(key: str, reason: str) -> SnapshotRefused:

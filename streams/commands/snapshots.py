@@ -1,6 +1,6 @@
 """`weir snapshots`: the saved states of processors, and what to do when one does not fit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,12 +29,14 @@ def list_(
     """List saved states: whether these programs take them, where they stood, age and size."""
     from streams.commands.output import show_rows
     from workers.clock import wall_ms
+    from workers.kafka import partition_counts
     from workers.snapshot_care import read_saved
 
     with _opened() as (settings, codec):
         found = read_saved(settings, codec, processor)
+        counts = partition_counts(settings.kafka)
     now_ms = wall_ms()
-    show_rows(COLUMNS, (_row(saved, now_ms, as_json) for saved in found), as_json=as_json)
+    show_rows(COLUMNS, (_row(saved, counts, now_ms, as_json) for saved in found), as_json=as_json)
 
 
 @app.command()
@@ -89,7 +91,7 @@ def _opened() -> "Iterator[tuple[Settings, Codec]]":
         registry.close()
 
 
-def _row(saved: "Saved", now_ms: int, as_json: bool) -> tuple[Any, ...]:
+def _row(saved: "Saved", counts: Mapping[str, int], now_ms: int, as_json: bool) -> tuple[Any, ...]:
     from streams.commands.output import since
 
     place = (saved.processor, saved.partition)
@@ -101,20 +103,21 @@ def _row(saved: "Saved", now_ms: int, as_json: bool) -> tuple[Any, ...]:
         *place,
         snapshot.format,
         snapshot.parameters if as_json else snapshot.parameters[:SHORT],
-        _fits(saved),
+        _fits(saved, counts),
         offsets if as_json else [f"{name} {at}" for name, at in offsets.items()],
         snapshot.taken_at if as_json else since(snapshot.taken_at, now_ms),
         saved.size,
     )
 
 
-def _fits(saved: "Saved") -> str:
+def _fits(saved: "Saved", counts: Mapping[str, int]) -> str:
     from streams import topology
+    from workers.host_sizes import sized
     from workers.snapshots import refusal
 
     if saved.snapshot is None or saved.processor not in topology.PROCESSORS:
         return "no such processor"
-    spec: Spec = topology.spec_named(saved.processor)
+    spec: Spec = sized(topology.spec_named(saved.processor), counts)
     why = refusal(saved.snapshot, spec)
     return "yes" if why is None else f"no: {why}"
 

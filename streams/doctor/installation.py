@@ -1,5 +1,6 @@
 """The installation that is looked at: its settings, and what several checks ask for, asked once."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from streams import topology
 from streams.running import State
 from workers import kafka_cluster, kafka_ends
 from workers.clock import wall_ms
+from workers.errors import HostStopped
+from workers.host_sizes import sized
 from workers.kafka_cluster import Cluster
 from workers.kafka_ends import End
 from workers.kafka_groups import Place
@@ -68,7 +71,7 @@ class Site:
     def __post_init__(self) -> None:
         object.__setattr__(self, "cluster", Once(lambda: kafka_cluster.look(self.settings.kafka)))
         object.__setattr__(self, "ends", Once(self.ends_now))
-        object.__setattr__(self, "specs", Once(_specs))
+        object.__setattr__(self, "specs", Once(self._specs))
 
     @property
     def settings(self) -> Settings:
@@ -92,7 +95,11 @@ class Site:
         """Return the ends of all of them as they are now, not as they were when first asked."""
         return kafka_ends.ends(self.settings.kafka, self.places())
 
-
-def _specs() -> Mapping[str, Spec]:
-    """Return every processor's specification; this imports all of them."""
-    return {name: topology.spec_named(name) for name in topology.PROCESSORS}
+    def _specs(self) -> Mapping[str, Spec]:
+        """Return every processor's specification; this imports all of them."""
+        counts = {name: len(partitions) for name, partitions in self.cluster().topics.items()}
+        found = {name: topology.spec_named(name) for name in topology.PROCESSORS}
+        for name, spec in found.items():
+            with contextlib.suppress(HostStopped):  # unequal counts are told with the topics
+                found[name] = sized(spec, counts)
+        return found

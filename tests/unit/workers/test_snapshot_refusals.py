@@ -22,7 +22,7 @@ def test_the_same_format_and_parameters_are_taken() -> None:
     ("spec", "why"),
     [
         (replace(tally(), format=2), "it has format 1, these programs write format 2"),
-        (tally(parameters="2"), r"other parameters \(1; those in force are 2\)"),
+        (tally(parameters="2"), r"it was taken under other parameters \(1; those in force are 2\)"),
     ],
 )
 def test_others_are_refused_with_what_mends_it(spec: Spec, why: str) -> None:
