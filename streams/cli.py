@@ -43,6 +43,7 @@ COMMANDS = {
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),
     "snapshots": Entry("snapshots:app", "Saved states: see, carry over, make anew.", MEND),
+    "bench": Entry("bench:app", "Measure a whole stack, and what its failures cost.", LOOK),
     "config": Entry("config:config", "Show the settings in force.", LOOK),
 }
 

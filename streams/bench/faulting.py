@@ -24,6 +24,7 @@ FIRST_S, LAST_S = 0.2, 1.8
 """Between so many seconds after all works again the next fault comes."""
 ROUNDS, ROUND_S = 8, 6.0
 STEADY_S = 1.5
+TITLES = ("fault", "times", "events", "lost", "doubled", "recovery_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,18 @@ class FaultRow:
     told: str
     statuses: dict[str, int]
 
+    @property
+    def recovery(self) -> dict[str, float]:
+        """The median and the longest recovery, s."""
+        return {
+            "p50": round(median(self.recovery_s), 2),
+            "max": round(max(self.recovery_s), 2),
+        }
+
     def record(self) -> dict[str, Any]:
         """Return the row as it stands in the JSON of `weir bench`."""
-        recovery = {
-            "p50": round(median(self.recovery_s), 2) if self.recovery_s else None,
-            "max": round(max(self.recovery_s), 2) if self.recovery_s else None,
-        }
-        return {
-            "fault": self.fault,
-            "times": self.times,
-            "events": self.events,
-            "lost": self.lost,
-            "doubled": self.doubled,
-            "recovery_s": recovery,
-        }
+        values = (self.fault, self.times, self.events, self.lost, self.doubled, self.recovery)
+        return dict(zip(TITLES, values, strict=True))
 
 
 def run_faults(
