@@ -16,17 +16,27 @@ from clickhouse_connect.driver.exceptions import (
     scrub_error_details,
 )
 
-from workers.errors import ClickHouseRefused, ClickHouseUnavailable, WorkerError
+from workers.errors import ClickHouseRefused, ClickHouseUnavailable, RowsRefused, WorkerError
 from workers.settings import ClickHouseSettings
 
 CONNECT_S = 5
 ANSWER_S = 300
-_BUSY = frozenset({159, 202, 209, 210, 241, 242, 252, 319})
-"""Timeouts, too many queries or parts, no memory, read-only for now: worth another try."""
+_BUSY = frozenset(
+    (
+        *(75, 76, 159, 172, 173, 198, 202, 204, 209, 210, 216, 225, 236, 241, 242, 243, 252, 279),
+        *(285, 286, 319, 394, 425, 439, 999),
+    )
+)
+"""Timeouts, too many queries or parts, no memory, disk full, read-only or stopping for now, its
+keeper away: worth another try."""
+_ROWS = frozenset({6, 26, 27, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 407, 469, 691})
+"""What single rows are refused for: values out of range, texts too long, broken constraints."""
+_NO_SPACE = "No space left on device"
 _ERRNO = re.compile(r"\[Errno \d+\] [^'\")]+|timed out")
 _EXCEPTION = re.compile(r"DB::Exception: (.*)", re.DOTALL)
 _URL = re.compile(r"\s*\(for url [^)]*\)$")
-logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it logs what it raises
+for _talker in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(_talker).setLevel(logging.CRITICAL)  # they log what they raise, or try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class Database:
     def insert(self, table: str, frame: pl.DataFrame) -> None:
         """Append a frame, whose columns are columns of the table, as one block: whole or not.
 
-        Raises ClickHouseRefused, ClickHouseUnavailable.
+        Raises RowsRefused for what rows hold, ClickHouseRefused, ClickHouseUnavailable.
         """
         arrow = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
         try:
@@ -112,8 +122,8 @@ class Database:
         return _translated(error, self._where)
 
 
-def connect(settings: ClickHouseSettings) -> Database:
-    """Connect to a server; the database itself need not exist yet.
+def connect(settings: ClickHouseSettings, answer_s: float = ANSWER_S) -> Database:
+    """Connect to a server; the database itself need not exist yet. An answer may take `answer_s`.
 
     Raises ClickHouseUnavailable when nothing answers, ClickHouseRefused when it refuses us.
     """
@@ -127,7 +137,7 @@ def connect(settings: ClickHouseSettings) -> Database:
             secure=settings.secure,
             compress=False,
             connect_timeout=CONNECT_S,
-            send_receive_timeout=ANSWER_S,
+            send_receive_timeout=answer_s,
             query_limit=0,
             autogenerate_session_id=False,
         )
@@ -139,11 +149,19 @@ def connect(settings: ClickHouseSettings) -> Database:
 def _translated(error: Exception, where: str) -> WorkerError:
     code = error.code if isinstance(error, Error) else None
     text = scrub_error_details(str(error))
-    if code in _BUSY or (code is None and isinstance(error, OperationalError | OSError)):
+    if _is_passing(error, code, text):
         cause = _ERRNO.search(text) or _EXCEPTION.search(text)
         return ClickHouseUnavailable(
             f"ClickHouse at {where} does not answer: {cause[0] if cause else text}; start it "
             "(`weir up`) or set WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
         )
     said = _EXCEPTION.search(text)
-    return ClickHouseRefused(_URL.sub("", said[1] if said else text), code)
+    kind = RowsRefused if code in _ROWS else ClickHouseRefused
+    return kind(_URL.sub("", said[1] if said else text), code)
+
+
+def _is_passing(error: Exception, code: int | None, text: str) -> bool:
+    """Tell whether another try may go better: nothing is wrong with what was asked."""
+    if code is None:
+        return isinstance(error, OperationalError | OSError) or "HTTP status 5" in text
+    return code in _BUSY or _NO_SPACE in text

@@ -7,6 +7,7 @@ WorkerError
 │   └── ClickHouseUnavailable
 ├── SchemaRefused            the registry refused a schema; the message says what is incompatible
 ├── ClickHouseRefused        ClickHouse refused a statement; the message is its own
+│   └── RowsRefused          it refused rows for what they hold
 ├── Aborted                  what was under way is void and must be done again
 ├── RecoveryRefused          what somebody wants mended by hand cannot be, or not so
 └── HostStopped              a host had to stop; the message says why
@@ -42,6 +43,10 @@ class ClickHouseRefused(WorkerError):
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+
+
+class RowsRefused(ClickHouseRefused):
+    """ClickHouse refused rows for what they hold; others of their block may be right."""
 
 
 class SchemaRefused(WorkerError):

@@ -9,29 +9,27 @@ are in ClickHouse.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
-import polars as pl
-
-from schemas.topics import key_of, topic_named, topic_of
-from workers import kafka, telemetry
+from schemas.decisions import DeadLetter
+from schemas.topics import home_of, key_of, topic_of
+from workers import kafka, sink_storing, telemetry
 from workers.clickhouse import Database, connect
 from workers.clock import wall_ms
-from workers.deadletters import Refused, dead_letter
-from workers.errors import HostStopped, KafkaUnavailable, Unavailable
-from workers.host_retries import meant_for
+from workers.deadletters import BadShare, Refused, dead_letter
+from workers.errors import HostStopped, KafkaUnavailable, TooManyBad
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.sink_migrations import migrate
 from workers.sink_positions import Place, is_stored, positions
-from workers.sink_rows import Unusable, rows_of
-from workers.sink_tables import Table
+from workers.sink_rows import Unusable
+from workers.sink_storing import REFUSED, Storing
+from workers.sink_waiting import Patience, Pauses
 
-T = TypeVar("T")
-P = ParamSpec("P")
-NAME = "sink"
+NAME = sink_storing.NAME
+_LETTERS = home_of(DeadLetter).name
 _FETCH_KB = 16_384
 _FETCH_WAIT_MS = 150
 _REPORTED = 500
@@ -47,7 +45,8 @@ _log = telemetry.logger(NAME)
 class SinkParams:
     """How large and how old a batch may grow, how often new topics are looked for, and patience.
 
-    Rows; bytes; ms; ms; and the first and the longest pause between tries, ms.
+    Rows; bytes; ms; ms; and the first and the longest pause between tries, ms, and after how long
+    a silence it says that it waits, ms; and the longest wait for one answer of ClickHouse, s.
     """
 
     rows: int = 20_000
@@ -56,6 +55,8 @@ class SinkParams:
     look_ms: int = 2_000
     pause_ms: int = 200
     longest_pause_ms: int = 5_000
+    silence_ms: int = 5_000
+    answer_s: float = 30.0
 
 
 def run(
@@ -66,47 +67,28 @@ def run(
 ) -> None:
     """Store events until `stop` is set; waits, without losing any, while a part is away.
 
-    `ready` is set when tables and views are there and partitions are followed. After `stop` what
-    still comes is stored for a moment, because an embedded broker ends with all that it holds.
+    `ready` is set while tables and views are there, partitions are followed and nothing is waited
+    for. After `stop` what still comes is stored for a moment, because an embedded broker ends with
+    all that it holds.
     Raises ClickHouseRefused when ClickHouse refuses what is right here: after a restart, which
-    brings the tables up to date, it goes on where it stood.
+    brings the tables up to date, it goes on where it stood. Raises TooManyBad when ClickHouse
+    refuses most rows for what they hold.
     """
     params = params or SinkParams()
-    waiting = Patience(stop, params)
+    pauses = Pauses(params.pause_ms, params.longest_pause_ms, params.silence_ms)
+    waiting = Patience(stop, pauses, ready)
     try:
-        database = waiting(connect, settings.clickhouse)
+        database = waiting(connect, settings.clickhouse, params.answer_s)
         try:
             changed = waiting(migrate, database)
             _log.info("sink.migrated", changed=len(changed))
-            _Sink(settings, database, waiting, params).run(stop, ready or threading.Event())
+            _Sink(settings, database, waiting, params).run(stop)
         finally:
             database.close()
+    except TooManyBad:
+        raise
     except HostStopped as stopped:
         _log.info("sink.stopped", why=str(stopped))
-
-
-class Patience:
-    """Tries again, ever more slowly, while something that is needed cannot be reached."""
-
-    def __init__(self, stop: threading.Event, params: SinkParams) -> None:
-        self._stop = stop
-        self._params = params
-
-    def __call__(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the action gives, however long it takes.
-
-        Raises HostStopped when it failed and the process is to stop; what was not stored will be
-        read again.
-        """
-        pause = self._params.pause_ms
-        while True:
-            try:
-                return action(*args, **kwargs)
-            except Unavailable as error:
-                _log.warning("sink.waits", why=str(error), pause_ms=pause)
-                if self._stop.wait(pause / 1000):
-                    raise HostStopped(f"stopped while waiting: {error}") from error
-                pause = min(pause * 2, self._params.longest_pause_ms)
 
 
 class _Sink:
@@ -125,6 +107,8 @@ class _Sink:
         self._client = kafka.reader(
             settings.kafka, queued_max_messages_kbytes=_FETCH_KB, fetch_wait_max_ms=_FETCH_WAIT_MS
         )
+        self._storing = Storing(database, self._codec, self._cluster, waiting, self._tell)
+        self._share = BadShare(settings.host.max_bad_share, NAME)
         self._assigned: set[Place] = set()
         self._look_at = 0.0
         self._begin()
@@ -134,14 +118,14 @@ class _Sink:
         self._bytes = 0
         self._since = 0.0
 
-    def run(self, stop: threading.Event, ready: threading.Event) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Read and store until told to stop, then what is still there."""
         _log.info("sink.started", cluster=self._cluster, known=len(self._starts))
         try:
             while not stop.is_set():
                 self._look()
                 if self._assigned:
-                    ready.set()
+                    self._waiting.follow()
                 self._take()
                 if self._is_due():
                     self._store()
@@ -161,8 +145,9 @@ class _Sink:
         try:
             seen = kafka.places_seen(self._client, self._settings.kafka)
         except KafkaUnavailable as error:
-            _log.warning("sink.waits", why=str(error))
+            self._waiting.away(str(error))
             return
+        self._waiting.back()
         new = {place for place in seen if is_stored(place[0])} - self._assigned
         if new:
             kafka.assign_more(self._client, {place: self._starts.get(place, 0) for place in new})
@@ -203,19 +188,26 @@ class _Sink:
 
     def _store(self) -> None:
         """Put the batch into ClickHouse: dead letters first, then one block for each table."""
-        frames: dict[Table, list[pl.DataFrame]] = {}
-        for name, messages in _by_topic(self._batch).items():
-            topic = topic_named(name)
-            partitions = sum(1 for place in self._assigned if place[0] == name)
-            mine = meant_for(messages, NAME)
-            rows = self._waiting(rows_of, topic, mine, self._codec, self._cluster, partitions)
-            for first in range(0, len(rows.unusable), _REPORTED):
-                self._waiting(self._report, rows.unusable[first : first + _REPORTED])
-            for table, frame in rows.frames:
-                frames.setdefault(table, []).append(frame)
-        for table, parts in frames.items():
-            self._waiting(self._database.insert, table.name, pl.concat(parts, how="diagonal"))
+        if self._batch:
+            partitions = Counter(topic for topic, _ in self._assigned)
+            self._storing.store(self._batch, partitions)
+            self._share.count(len(self._batch), 0)
         self._begin()
+
+    def _tell(self, unusable: Sequence[Unusable]) -> None:
+        """Have dead letters made of messages that cannot be stored.
+
+        A dead letter that ClickHouse refuses is in the log alone: another would be refused again.
+        Raises TooManyBad when ClickHouse refuses most rows: then something here is wrong.
+        """
+        refused = [bad for bad in unusable if bad.error.kind == REFUSED]
+        self._share.count(0, len(refused))
+        lost = [bad for bad in refused if bad.message.topic() == _LETTERS]
+        told = [bad for bad in unusable if bad not in lost]
+        for first in range(0, len(told), _REPORTED):
+            self._waiting(self._report, told[first : first + _REPORTED])
+        for bad in lost:
+            _log.error("sink.left-out", offset=bad.message.offset(), why=str(bad.error))
 
     def _report(self, unusable: Sequence[Unusable]) -> None:
         """Have the broker confirm a dead letter for each message that cannot be stored."""
@@ -235,10 +227,3 @@ class _Sink:
         if self._producer.flush(_DELIVERY_S) or failures:
             raise KafkaUnavailable(f"dead letters not delivered: {failures[:1] or 'no answer'}")
         _log.warning("sink.refused", messages=len(unusable), first=str(unusable[0].error))
-
-
-def _by_topic(messages: Iterable[kafka.RawMessage]) -> dict[str, list[kafka.RawMessage]]:
-    topics: dict[str, list[kafka.RawMessage]] = {}
-    for message in messages:
-        topics.setdefault(str(message.topic()), []).append(message)
-    return topics
