@@ -9,7 +9,7 @@ worker: what started it starts it again, and it goes on from the last snapshots.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import faust
 import mode
@@ -26,13 +26,14 @@ from streams.errors import HostingError
 from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
 from streams.faust_session import Kept, Session
+from streams.faust_transport import Transport
 from streams.surroundings import Surroundings, World
 from workers import kafka, snapshots, telemetry
 from workers.clock import Clock, wall_ms
 from workers.deadletters import BadShare
 from workers.host_output import encoded
-from workers.settings import Settings
 from workers.host_sizes import sized
+from workers.settings import Settings
 
 log = telemetry.logger(__name__)
 
@@ -57,8 +58,14 @@ class Host:
                 supervisor_strategy=mode.CrashingSupervisor,
             )(hosted.collect)
             app.task(hosted.work)
+        cast(Transport, app.transport).starts = self.starts
         app.on_partitions_revoked.connect(self.suspend)
         app.on_partitions_assigned.connect(self._on_assigned)
+
+    async def starts(self) -> dict[TP, int]:
+        """Wait until state is restored, and return from where it needs to read on."""
+        each = await asyncio.gather(*(hosted.starts() for hosted in self._hosted))
+        return {TP(*at): offset for starts in each for at, offset in starts.items()}
 
     def positions(self) -> dict[Partition, int]:
         """Return the next offset of every partition that the processors were given."""
@@ -87,6 +94,7 @@ class Host:
             for partition in partitions
         ]
         found = snapshots.read_latest(self._kafka, world.codec, keys)
+        counts = kafka.partition_counts(self._kafka)
         log.info("faust.assigned", instances=keys, restored=sorted(found))
         return [
             (hosted, self._session(sized(hosted.spec, counts), partitions, world, assigned, found))
@@ -94,7 +102,6 @@ class Host:
         ]
 
     def _session(
-        counts = kafka.partition_counts(self._kafka)
         self,
         spec: Spec,
         partitions: Sequence[int],

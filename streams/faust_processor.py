@@ -62,6 +62,11 @@ class Hosted:
             self.positions = session.positions()
         self._assigned.set()
 
+    async def starts(self) -> dict[Partition, int]:
+        """Wait for a session, and return from where its state needs to read on."""
+        await self._assigned.wait()
+        return self._session.starts() if self._session is not None else {}
+
     async def collect(self, stream: StreamT[Any]) -> None:
         """Fill the inbox; this is the agent."""
         async for event in cast(Stream[bytes], stream).noack().events():

@@ -10,7 +10,7 @@ from schemas.decisions import Snapshot
 from schemas.processing import Batch, Output, Partition, Processor, Spec
 from streams.repeats import Once, Recent
 from streams.surroundings import World
-from workers import telemetry
+from workers import snapshots, telemetry
 from workers.deadletters import BadShare
 from workers.host_output import encoded
 from workers.host_state import Instance, Step
@@ -80,6 +80,8 @@ class Kept:
         self._once: Once
         self.instance = self._restored(spec, partition, world, places, snapshot)
         self._last = snapshot
+        known = snapshots.positions_of(snapshot) if snapshot else {}
+        self.starts = [(at, next_) for at, next_ in self.instance.positions.items() if at in known]
 
     def _restored(
         self,
@@ -122,6 +124,10 @@ class Session:
         self._spec = spec
         self._instances = instances
         self._bad = bad
+
+    def starts(self) -> dict[Partition, int]:
+        """Return the next offset of every partition whose state was restored."""
+        return {at: offset for kept in self._instances.values() for at, offset in kept.starts}
 
     def positions(self) -> dict[Partition, int]:
         """Return the next offset to apply of every partition."""

@@ -7,7 +7,7 @@ different workers. Both are settled here, where it makes its consumers.
 
 import logging
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import aiokafka  # type: ignore[import-untyped]  # has no hints
 import faust
@@ -20,10 +20,12 @@ from aiokafka.coordinator.protocol import (  # type: ignore[import-untyped]  # h
     ConsumerProtocolMemberMetadata,
 )
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from faust.types.auth import CredentialsT
 
 from workers.settings import KafkaSettings
 
+Starts = Callable[[], Awaitable[Mapping[TP, int]]]
 FETCH_WAIT_MS = 50
 """Longest wait of a fetch for more data; Faust's own 1,500 ms would delay its shutdown."""
 
@@ -109,19 +111,43 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
 
+async def _nowhere() -> Mapping[TP, int]:
+    return {}
+
+
 class CommittedConsumer(driver.Consumer):
-    """Faust's consumer on that thread."""
+    """Faust's consumer on that thread; after each rebalance it reads on from where state stands."""
 
     logger = logging.getLogger("faust.committed")
+
+    async def perform_seek(self) -> None:
+        """Seek to what is committed, or to where restored state needs to read on, if lower.
+
+        A worker that lost its partitions without noticing may have kept older state over newer:
+        what others committed since then must be applied to it again. And aiokafka seeks nowhere
+        where nothing is committed, though records of the partition were fetched and thrown away.
+        """
+        await super().perform_seek()
+        starts = await self.transport.starts()
+        for place in self.assignment():
+            committed = self._committed_offset.get(place) or 0
+            start = starts.get(place, committed)
+            if start < committed or not committed:
+                await self.seek(place, start)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class Transport(driver.Transport):
-    """Faust's Kafka transport; `whole` names the topics that one worker reads alone."""
+    """Faust's Kafka transport; `whole` names the topics that one worker reads alone.
+
+    `starts` is awaited after each rebalance: once state is restored it returns the next offset of
+    each partition that has any.
+    """
 
     Consumer = CommittedConsumer
+    starts: "Starts" = staticmethod(_nowhere)
 
     def __init__(self, app: faust.App, whole: frozenset[str]) -> None:
         super().__init__(app.conf.broker_consumer, app)

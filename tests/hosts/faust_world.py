@@ -7,25 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-import faust
-
 from schemas.processing import Spec
 from streams import faust_host
 from streams.embedded.apache import Apache
+from streams.faust_app import App
 from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
 
 
 class Worker:
     """A Faust app in a thread of its own."""
 
-    def __init__(self, build: Callable[[], faust.App]) -> None:
+    def __init__(self, build: Callable[[], App]) -> None:
         self._build = build
-        self._started: Future[faust.App] = Future()
+        self._started: Future[App] = Future()
         self._end = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
 
     @property
-    def app(self) -> faust.App:
+    def app(self) -> App:
         """The app, once it has started."""
         return self._started.result(30)
 
@@ -88,4 +87,6 @@ def faust_world(folder: Path, cluster: Apache | None = None) -> Iterator[FaustWo
     """Start the embedded broker, or take a cluster that runs; either way all topics are empty."""
     with kafka_world(folder, cluster) as world:
         data = {"data_dir": folder}
-        yield FaustWorld(world.settings.model_copy(update=data), world.broker_pid)
+        yield FaustWorld(
+            world.settings.model_copy(update=data), world.broker_pid, exact=world.exact
+        )
