@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from schemas import topics
 from schemas.codec import Codec
-from schemas.processing import Spec
+from schemas.processing import Partition, Spec
 from workers import host_metrics as metrics
 from workers import kafka, kafka_reading, snapshots
 from workers.catalogue import CatalogueReader
@@ -71,6 +71,11 @@ class BatchHost:
     def ready(self) -> bool:
         """Whether partitions were assigned and restored since the start."""
         return self._ready.is_set()
+
+    @property
+    def owned(self) -> set[Partition]:
+        """The partitions that the group has assigned to it; none before it was ready."""
+        return self._member.owned() if self.ready else set()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then commit and leave the group.

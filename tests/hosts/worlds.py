@@ -71,11 +71,15 @@ class LocalWorld:
 
 
 class KafkaWorld:
-    """Any broker; the host's clock starts at the epoch of the events."""
+    """Any broker; the host's clock starts at the epoch of the events.
 
-    def __init__(self, settings: Settings, broker_pid: int) -> None:
+    `exact` tells whether it keeps the promises of transactions.
+    """
+
+    def __init__(self, settings: Settings, broker_pid: int, *, exact: bool = True) -> None:
         self.settings = settings
         self.broker_pid = broker_pid
+        self.exact = exact
         self._producer = kafka.producer(settings.kafka)
         self._producer.list_topics(timeout=10)
         self.clock = clock_from(EPOCH)
@@ -163,10 +167,10 @@ def kafka_world(folder: Path, cluster: Apache | None = None) -> Iterator[KafkaWo
         if cluster is None:
             broker = stack.enter_context(Broker(folder / "broker.log"))
             stack.callback(lambda: os.kill(broker.pid, signal.SIGKILL))
-            yield _world(broker.reached(SHORT), broker.pid)
+            yield _world(broker.reached(SHORT), broker.pid, exact=False)
         else:
             _forget_all(cluster.reached(SHORT))
-            yield _world(cluster.reached(SHORT), cluster.pid)
+            yield _world(cluster.reached(SHORT), cluster.pid, exact=True)
 
 
 def cluster_of(request: pytest.FixtureRequest) -> Apache | None:
@@ -174,12 +178,12 @@ def cluster_of(request: pytest.FixtureRequest) -> Apache | None:
     return request.getfixturevalue("apache") if request.param == "apache" else None
 
 
-def _world(section: KafkaSettings, broker_pid: int) -> KafkaWorld:
+def _world(section: KafkaSettings, broker_pid: int, *, exact: bool) -> KafkaWorld:
     """Make the topics: nothing in them expires, and the broker refuses nothing that is large."""
     rows = [replace(t, retention_ms=-1, max_bytes=t.max_bytes * 2) for t in TOPICS.values()]
     kafka.create_topics(section, rows)
     host = HostSettings(poll_ms=20, batch=50)
-    return KafkaWorld(Settings(kafka=section, host=host), broker_pid)
+    return KafkaWorld(Settings(kafka=section, host=host), broker_pid, exact=exact)
 
 
 def _forget_all(section: KafkaSettings) -> None:
