@@ -96,6 +96,48 @@ def apply(
         raise typer.Exit(1)
 
 
+@app.command()
+def grow(
+    topics: Annotated[list[str], typer.Argument(help="Topics; those joined with them grow too.")],
+    *,
+    partitions: Annotated[int, typer.Option(min=1, help="How many they are to have.")],
+    timeout: Annotated[float, typer.Option(min=1, help="Longest wait for a step, s.")] = 900.0,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Joins and spans across the growth may miss parts."),
+    ] = False,
+    without_sink: Annotated[
+        bool, typer.Option("--without-sink", help="Whatever ClickHouse has.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give topics in use more partitions: drain, stop, grow, share saved states out by key.
+
+    First stop what sends to them and leave the processors running; when told so, stop these too;
+    afterwards start everything again. It says what it waits for, and can be called again.
+    """
+    from streams import growing
+    from streams.commands.output import show_rows
+    from workers.kafka import partition_counts
+    from workers.registry import Registry
+
+    settings = quiet_settings()
+    growth = growing.planned(topics, partitions, partition_counts(settings.kafka))
+    typer.echo(f"{', '.join(growth.before)}: {partitions} partitions each", err=True)
+    terms = growing.Terms(timeout, accept_loss, without_sink)
+    registry = Registry(settings.registry)
+    try:
+        mended = growing.grow(settings, registry.codec(), growth, terms, _say)
+    finally:
+        registry.close()
+    rows = [(one.key, one.told, one.before, one.after) for one in mended]
+    show_rows(("state", "outcome", "bytes before", "bytes after"), rows, as_json=as_json)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def _mend(kafka: "KafkaSettings", found: "list[Difference]") -> None:
     from schemas.topics import topic_named
     from streams import topic_table
