@@ -176,10 +176,9 @@ class Decisions:
 
     def _drift(self, sender: Sender, app: str) -> float:
         """Send zeros, then ones until the drift is told; ms from its last metric to its event."""
-        sent: list[Sent] = []
         begins = wall_ms() - ZEROS
-        for n in range(ZEROS):
-            sent.append(sender.send(registering.metric(app, "error", 0.0, begins + n)))
+        zeros = [registering.metric(app, "error", 0.0, begins + n) for n in range(ZEROS)]
+        sent = [sender.send(zero) for zero in zeros]
         for _ in range(MOST_ONES):
             if app in self._board.drifts:
                 break

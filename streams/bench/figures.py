@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+REACHED, FEWEST = 0.95, 4
 RAMP, FLOOR = 1.6, 0.5
 """Factor from one rate to the next while they are held, and when the first is not."""
 
@@ -48,18 +49,19 @@ class Held:
 def judge(samples: Sequence[Sample], wanted: float, slack_s: float) -> Held:
     """Return whether a stack held a rate while these samples were taken.
 
-    It did when the producer reached 98 % of the rate that was wanted, and the lag in the last
+    It did when the producer reached 95 % of the rate that was wanted, and the lag in the last
     sixth of the time is not above that around its first third by more than `slack_s` seconds of
-    that rate. Lag at the first third, not at the start: batches and commits fill up first. Both
-    are medians, because commits and insertions make the lag a saw.
+    that rate. All is measured from a sixth of the time on, not from the start: producer, batches
+    and commits get going first. Lags are medians, because commits and insertions make them a saw.
     """
-    if len(samples) < 6:
+    if len(samples) < FEWEST:
         return Held(0.0, False, "too few samples", 0.0, 0.0)
     begin, span = samples[0].at, samples[-1].at - samples[0].at
-    rate = (samples[-1].sent - samples[0].sent) / span
+    steady = _between(samples, begin + span / 6, samples[-1].at)
+    rate = (steady[-1].sent - steady[0].sent) / (steady[-1].at - steady[0].at)
     early = median(s.lag for s in _between(samples, begin + span / 4, begin + span * 5 / 12))
     late = median(s.lag for s in _between(samples, begin + span * 5 / 6, begin + span))
-    if rate < 0.98 * wanted:
+    if rate < REACHED * wanted:
         return Held(rate, False, f"the producer reached {rate:,.0f}/s", early, late)
     if late > early + slack_s * wanted:
         return Held(rate, False, f"lag grew from {early:,.0f} to {late:,.0f}", early, late)
