@@ -1,137 +1,25 @@
 """The sink between a real broker, a registry and ClickHouse: all of it, once, whatever happens."""
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from schemas.base import Event
 from schemas.inference import InferenceTask
-from schemas.observing import MetricReport
 from schemas.registrations import ServiceRegistered
-from schemas.topics import TOPICS, key_of, topic_named, topic_of
-from streams.embedded.broker import Broker
+from schemas.topics import topic_named, topic_of
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+from tests.clickhouse.sinking import (
+    asking,
+    counted,
+    eventually,
+    metrics,
+    send,
+    send_raw,
+    sinking,
+)
 from tests.examples import example
 from workers import kafka
-from workers.clickhouse import Database, connect
-from workers.errors import ClickHouseRefused
-from workers.registry import Registry
-from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
-from workers.sink import SinkParams, run
-
-QUICK = SinkParams(age_ms=50, look_ms=200, pause_ms=20, longest_pause_ms=50)
-
-
-@pytest.fixture(scope="module")
-def kafka_and_registry(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[KafkaSettings, RegistrySettings]]:
-    folder: Path = tmp_path_factory.mktemp("kafka")
-    with Broker(folder / "broker.log") as broker:
-        bootstrap = KafkaSettings(bootstrap=broker.bootstrap)
-        port, log = free_port(), folder / "registry.log"
-        registry = RegistrySettings(url=f"http://127.0.0.1:{port}")
-        process = launch(
-            [sys.executable, "-m", "streams.embedded.registry", "--port", str(port)],
-            log,
-            Settings(kafka=bootstrap, registry=registry).environment(),
-        )
-        try:
-            wait_until(lambda: listens(port), process, "registry", log, 30)
-            kafka.create_topics(bootstrap, TOPICS.values())
-            with closing(Registry(registry)) as client:
-                client.register_all()
-            yield bootstrap, registry
-        finally:
-            stop(process, 5)
-
-
-@pytest.fixture
-def everything(
-    kafka_and_registry: tuple[KafkaSettings, RegistrySettings], settings: ClickHouseSettings
-) -> Settings:
-    bootstrap, registry = kafka_and_registry
-    return Settings(kafka=bootstrap, registry=registry, clickhouse=settings)
-
-
-@contextmanager
-def sinking(settings: Settings) -> Iterator[threading.Event]:
-    """Run a sink; what is yielded tells when it is ready."""
-    ended, ready, failures = threading.Event(), threading.Event(), []
-
-    def work() -> None:
-        try:
-            run(settings, ended, QUICK, ready)
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield ready
-    finally:
-        ended.set()
-        thread.join(30)
-    assert not failures
-    assert not thread.is_alive()
-
-
-def send(settings: Settings, *events: Event) -> None:
-    producer = kafka.producer(settings.kafka)
-    with closing(Registry(settings.registry)) as registry:
-        codec = registry.codec()
-        for event in events:
-            producer.produce(topic_of(event), codec.encode(event), key_of(event))
-    assert producer.flush(10) == 0
-
-
-def send_raw(settings: Settings, topic: str, *values: bytes | None, key: str = "k") -> None:
-    producer = kafka.producer(settings.kafka)
-    for value in values:
-        producer.produce(topic, value, key)
-    assert producer.flush(10) == 0
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.03)
-    return True
-
-
-def counted(database: Database, sql: str) -> int:
-    """Return the number that a query gives; -1 while its table is still to be made."""
-    try:
-        return int(database.query(sql).rows[0][0])
-    except ClickHouseRefused as error:
-        if error.code in (60, 81):
-            return -1
-        raise
-
-
-def metrics(app: str, count: int) -> list[MetricReport]:
-    return [
-        MetricReport(event_time=n, app=app, service=f"s{n}", metric="m", value=float(n))
-        for n in range(count)
-    ]
-
-
-@contextmanager
-def asking(settings: Settings) -> Iterator[Database]:
-    database = connect(settings.clickhouse)
-    try:
-        yield database
-    finally:
-        database.close()
+from workers.settings import ClickHouseSettings, Settings
 
 
 def test_it_goes_on_where_it_stood_and_stores_nothing_twice(everything: Settings) -> None:
