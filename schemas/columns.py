@@ -156,20 +156,33 @@ def _plan(writer: str, record: str) -> list[pl.Expr] | None:
     None where polars does not resolve as Avro does: maps, most unions, changes inside of records.
     """
     written = {field["name"]: field["type"] for field in _fields(writer)}
-    if _NONCE in written or '"map"' in json.dumps(list(written.values())):
+    if _NONCE in written or not all(map(_decodes, written.values())):
         return None
     columns = []
     for field in _fields(files.text(record)):
         name, dtype = field["name"], _dtype(field["type"])
-        if name not in written and "default" in field:
+        given = next((n for n in (name, *field.get("aliases", ())) if n in written), None)
+        if given is None and "default" in field:
             columns.append(_default(field, dtype).alias(name))
-        elif name not in written or not _resolves(written[name], field["type"]):
+        elif given is None or not _resolves(written[given], field["type"]):
             return None
-        elif _dtype(written[name]) == dtype:
-            columns.append(pl.col(name))
+        elif _dtype(written[given]) == dtype:
+            columns.append(pl.col(given).alias(name))
         else:
-            columns.append(pl.col(name).cast(dtype))
+            columns.append(pl.col(given).cast(dtype).alias(name))
     return columns
+
+
+def _decodes(kind: Any) -> bool:
+    """Tell whether polars decodes a type; nested enums are given to it as the int they are."""
+    if isinstance(kind, list):
+        plain = [branch for branch in kind if branch != "null"]
+        return len(plain) == 1 and len(kind) <= 2 and _decodes(plain[0])
+    if isinstance(kind, str):
+        return True
+    if kind["type"] == "record":
+        return all(_decodes(field["type"]) for field in kind["fields"])
+    return kind["type"] != "map" and _decodes(kind.get("items", "null"))
 
 
 def _default(field: dict[str, Any], dtype: pl.DataType) -> pl.Expr:
@@ -185,7 +198,7 @@ def _resolves(writer: Any, reader: Any) -> bool:
     if isinstance(reader, list) and reader[0] == "null":
         nullable = isinstance(writer, list) and writer[0] == "null" and len(writer) == 2
         return _resolves(writer[1] if nullable else writer, reader[1])
-    return isinstance(writer, str) and (writer, reader) in _PROMOTIONS
+    return isinstance(writer, str) and isinstance(reader, str) and (writer, reader) in _PROMOTIONS
 
 
 @lru_cache(maxsize=256)
@@ -223,12 +236,35 @@ def _dtype(kind: Any) -> pl.DataType:
 @lru_cache(maxsize=256)
 def _header(writer: str) -> bytes:
     """Return the head of an object container for the writer's schema plus the nonce field."""
-    fields = [{"name": field["name"], "type": field["type"]} for field in _fields(writer)]
+    fields = [
+        {"name": f["name"], "type": f["type"] if _is_enum(f["type"]) else _as_int(f["type"])}
+        for f in _fields(writer)
+    ]
     nonce = {"name": _NONCE, "type": {"type": "fixed", "name": "WeirNonce", "size": NONCE_BYTES}}
     schema = {"type": "record", "name": "Framed", "fields": [*fields, nonce]}
     entries = ((b"avro.schema", json.dumps(schema).encode()), (b"avro.codec", b"null"))
     pairs = b"".join(_varint(len(part)) + part for entry in entries for part in entry)
     return b"Obj\x01" + _varint(len(entries)) + pairs + b"\x00"
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, dict) and kind["type"] == "enum"
+
+
+def _as_int(kind: Any) -> Any:
+    """Return a type with enums as ints, which they are on the wire: polars knows no nested enum."""
+    if isinstance(kind, list):
+        return [_as_int(branch) for branch in kind]
+    if isinstance(kind, str):
+        return kind
+    if _is_enum(kind):
+        return "int"
+    plain = dict(kind)
+    if "items" in plain:
+        plain["items"] = _as_int(plain["items"])
+    if "fields" in plain:
+        plain["fields"] = [f | {"type": _as_int(f["type"])} for f in plain["fields"]]
+    return plain
 
 
 def _inline(schema: Any, named: dict[str, Any]) -> Any:

@@ -41,10 +41,10 @@ def fits(kind: Any, value: Any, known: Mapping[str, Any]) -> bool:
 
 def _parts(kind: dict[str, Any], value: Any) -> list[tuple[Any, Any]] | None:
     """Return the types and values inside of a default; None when it is of another kind."""
-    if not isinstance(value, list if kind["type"] == "array" else dict):
-        return None
     if kind["type"] == "array":
-        return [(kind["items"], part) for part in value]
+        return [(kind["items"], part) for part in value] if isinstance(value, list) else None
+    if not isinstance(value, dict):
+        return None
     if kind["type"] == "map":
         return [(kind["values"], part) for part in value.values()]
     return [(f["type"], value.get(f["name"], f.get("default"))) for f in kind["fields"]]

@@ -37,7 +37,7 @@ def review(record: str) -> list[str]:
         problems += [f"version {version}: {wrong}" for wrong in _judged(record, version, earlier)]
         earlier.append(files.text(record, version))
     event = introspect.avro_of(event_named(record))
-    if without_docs(files.schema(record)) != event:
+    if _shape(files.schema(record)) != event:
         problems.append(f"version {numbers[-1]} is not what the class {record} says")
     return problems
 
@@ -75,12 +75,21 @@ def differences(before: str, after: str) -> list[Difference]:
     return found
 
 
+def _shape(schema: Any) -> Any:
+    """Return what a class says of a schema: no documentation, and no former names."""
+    return _without(schema, ("doc", "aliases"))
+
+
 def without_docs(schema: Any) -> Any:
     """Return a schema without its documentation."""
+    return _without(schema, ("doc",))
+
+
+def _without(schema: Any, keys: tuple[str, ...]) -> Any:
     if isinstance(schema, list):
-        return [without_docs(branch) for branch in schema]
+        return [_without(branch, keys) for branch in schema]
     if isinstance(schema, dict):
-        return {key: without_docs(value) for key, value in schema.items() if key != "doc"}
+        return {key: _without(value, keys) for key, value in schema.items() if key not in keys}
     return schema
 
 
