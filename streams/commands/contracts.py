@@ -7,8 +7,10 @@ import typer
 
 from streams.commands.nouns import (
     AsJson,
+    Strict,
     add_looking,
     add_removing,
+    check_application,
     given,
     opened,
     send_changed,
@@ -38,6 +40,7 @@ def register(
     max_members: Annotated[int | None, typer.Option(help="Most services in an ensemble.")] = None,
     version: Annotated[int | None, typer.Option(help="Rises with each change.")] = None,
     file: Annotated[Path | None, typer.Option(help="The same as TOML; options win.")] = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a contract: clauses on metrics that somebody reports.
@@ -66,8 +69,14 @@ def register(
     with opened() as entries:
         defined = registration.metrics_defined(entries.catalogue(MetricDefined))
         event = registration.contract(table_of(file) | options, defined, wall_ms())
+        warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
         changed = bool(send_changed(entries, [event]))
-    outcome = {"contract": event.contract, "event_id": event.event_id, "changed": changed}
+    outcome = {
+        "contract": event.contract,
+        "event_id": event.event_id,
+        "changed": changed,
+        "warnings": warnings,
+    }
     told = "registered" if changed else "already registered"
     clauses = len(event.clauses)
     show_outcome(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse what names an application that is not registered.")
+]
 Row = Callable[[Any, int], Sequence[Any]]
 """From an entry and the time, ms since the epoch, to the cells of its row."""
 
@@ -125,3 +128,27 @@ def send_changed(entries: "Entries", events: "Sequence[Event]") -> list[str]:
 
 def _stands(known: "Event | None", event: "Event") -> bool:
     return known is not None and getattr(known, "event_id", "") == getattr(event, "event_id", None)
+
+
+def check_application(
+    entries: "Entries", noun: str, name: str, app: str, *, strict: bool
+) -> list[str]:
+    """Return a warning, told on standard error, when an application is not registered.
+
+    Registrations may come in any order. Raises RegistrationError instead when `strict`.
+    """
+    from schemas.registrations import ApplicationRegistered
+    from streams.errors import RegistrationError
+
+    known = entries.of(ApplicationRegistered)
+    if not app or app in known:
+        return []
+    listed = ", ".join(sorted(known)) or "none"
+    told = (
+        f"{noun} {name} names application {app}, which is not registered ({listed}); it has no "
+        f"effect until `weir apps register {app}`"
+    )
+    if strict:
+        raise RegistrationError(told)
+    typer.echo(f"weir: warning: {told}", err=True)
+    return [told]

@@ -7,8 +7,10 @@ import typer
 
 from streams.commands.nouns import (
     AsJson,
+    Strict,
     add_looking,
     add_removing,
+    check_application,
     given,
     opened,
     send_changed,
@@ -35,6 +37,7 @@ def register(
     cost: Annotated[float | None, typer.Option(help="Cost of a request.")] = None,
     replicas: Annotated[int | None, typer.Option(help="Copies when in use.")] = None,
     file: Annotated[Path | None, typer.Option(help="The same as TOML; options win.")] = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a service: the model file must be there, its digest is computed.
@@ -58,12 +61,14 @@ def register(
     )
     event = built(table_of(file) | options, run)
     with opened() as entries:
+        warnings = check_application(entries, "service", event.service, event.app, strict=strict)
         changed = bool(send_changed(entries, [event]))
     outcome = {
         "service": event.service,
         "service_id": event.service_id,
         "digest": event.digest,
         "changed": changed,
+        "warnings": warnings,
     }
     told = "registered" if changed else "already registered"
     show_outcome(outcome, f"{told}: service {event.service} {event.service_id}", as_json=as_json)

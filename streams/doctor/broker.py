@@ -48,7 +48,7 @@ class Facts:
 def gather(site: Site) -> Facts:
     """Ask the broker. Raises KafkaUnavailable."""
     kafka = site.settings.kafka
-    apis = kafka_versions.api_versions(kafka)
+    apis = site.apis()
     cluster = site.cluster()
     problems = {
         number: why

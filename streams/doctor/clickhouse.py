@@ -49,16 +49,20 @@ class Facts:
 def gather(site: Site) -> Facts:
     """Ask it. Raises ClickHouseUnavailable, ClickHouseRefused."""
     settings = site.settings.clickhouse
+    where = f"{settings.host}:{settings.port}"
     with closing(connect(settings)) as database:
+        stale = _stale(database)
+        if stale is None:
+            return Facts(where, "", settings.database, None, read_only=0)
         ((version, read_only),) = database.query(
             "SELECT version(), toInt64(getSetting('readonly'))"
         ).rows
         disks = "SELECT name, free_space, total_space, is_read_only != 0 FROM system.disks"
         return Facts(
-            where=f"{settings.host}:{settings.port}",
-            version=version,
-            database=settings.database,
-            stale=_stale(database),
+            where,
+            version,
+            settings.database,
+            stale,
             read_only=read_only,
             disks=tuple(Disk(*row) for row in _told(database, disks)),
             parts=_parts(database),

@@ -10,13 +10,14 @@ from schemas.processing import Spec
 from schemas.topics import TASKS_PREFIX, TOPICS
 from streams import topology
 from streams.running import State
-from workers import kafka_cluster, kafka_ends
+from workers import kafka_cluster, kafka_ends, kafka_versions
 from workers.clock import wall_ms
 from workers.errors import HostStopped
 from workers.host_sizes import sized
 from workers.kafka_cluster import Cluster
 from workers.kafka_ends import End
 from workers.kafka_groups import Place
+from workers.kafka_versions import Apis
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -61,15 +62,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Site:
-    """What checks look at; `cluster` and `ends` raise KafkaUnavailable whenever they are asked."""
+    """What checks look at; what is asked of Kafka raises KafkaUnavailable whenever it is asked."""
 
     given: Given
+    apis: Once[Apis] = field(init=False)
     cluster: Once[Cluster] = field(init=False)
     ends: Once[Mapping[Place, End]] = field(init=False)
     specs: Once[Mapping[str, Spec]] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cluster", Once(lambda: kafka_cluster.look(self.settings.kafka)))
+        object.__setattr__(self, "apis", Once(self._asked_apis))
+        object.__setattr__(self, "cluster", Once(self._looked))
         object.__setattr__(self, "ends", Once(self.ends_now))
         object.__setattr__(self, "specs", Once(self._specs))
 
@@ -77,6 +80,14 @@ class Site:
     def settings(self) -> Settings:
         """The settings in force."""
         return self.given.settings
+
+    def _asked_apis(self) -> Apis:
+        return kafka_versions.api_versions(self.settings.kafka)
+
+    def _looked(self) -> Cluster:
+        """Return the cluster; a broker that is away is told at once, and by address."""
+        self.apis()
+        return kafka_cluster.look(self.settings.kafka)
 
     def now_ms(self) -> int:
         """Return the clock of this machine, ms since the epoch."""

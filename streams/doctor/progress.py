@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from streams.doctor.findings import span
 from streams.doctor.installation import Site
 from workers import kafka_ends
-from workers.kafka_ends import Waiting
+from workers.kafka_ends import End, Waiting
 from workers.kafka_groups import Place
 
 SLOW_MS = 30_000
@@ -39,15 +39,13 @@ def backlogs(site: Site, read: Callable[[], Positions]) -> dict[str, tuple[Backl
 
     Raises what `read` raises, and KafkaUnavailable.
     """
-    before = read()
-    first = _waiting(site, before)
-    if not any(first.values()):
+    before, ends = read(), site.ends_now()
+    first = _waiting(site, before, ends)
+    if not first:
         return {}
-    ends = site.ends_now()
     time.sleep(site.given.watch_s)
-    after = _forward(before, read(), first)
-    second = _waiting(site, after)
-    later = site.ends_now()
+    after, later = _forward(before, read(), first), site.ends_now()
+    second = _waiting(site, after, later)
     return {
         reader: tuple(
             Backlog(
@@ -61,13 +59,22 @@ def backlogs(site: Site, read: Callable[[], Positions]) -> dict[str, tuple[Backl
             for place, waits in places.items()
         )
         for reader, places in second.items()
-        if places
     }
 
 
-def _waiting(site: Site, positions: Positions) -> dict[str, dict[Place, Waiting]]:
-    kafka = site.settings.kafka
-    return {reader: kafka_ends.waiting(kafka, places) for reader, places in positions.items()}
+def _waiting(
+    site: Site, positions: Positions, ends: Mapping[Place, End]
+) -> dict[str, dict[Place, Waiting]]:
+    """Return what waits, of readers for whom something does.
+
+    A position before the end says little: what lies between may be marks of transactions.
+    """
+    found = {}
+    for reader, places in positions.items():
+        short = {p: at for p, at in places.items() if p in ends and at < ends[p].stable}
+        if short and (waits := kafka_ends.waiting(site.settings.kafka, short)):
+            found[reader] = waits
+    return found
 
 
 def _forward(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streams.doctor import broker
 from streams.doctor.findings import Finding, fail, few, ok, span
 from streams.doctor.installation import Site
-from workers import kafka_ends, kafka_versions
+from workers import kafka_ends
 from workers.kafka import TRANSACTION_TIMEOUT_MS
 from workers.kafka_groups import Place
 
@@ -46,7 +46,7 @@ def gather(site: Site) -> Facts:
             if behind[place].stable == end.stable < end.high
         },
         site.now_ms(),
-        broker.is_embedded(kafka_versions.api_versions(kafka)),
+        broker.is_embedded(site.apis()),
     )
 
 
