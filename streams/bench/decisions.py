@@ -29,6 +29,7 @@ from streams.bench.figures import percentiles
 from streams.bench.hearing import Ears, Heard
 from streams.bench.registering import BAD, METRIC, SIZE_MS, STEADY_LAG_MS
 from streams.bench.sending import Sender, Sent
+from streams.entries import Entries
 from streams.errors import StreamsError
 from workers.clock import wall_ms
 from workers.registry import Registry
@@ -143,6 +144,7 @@ class Decisions:
         for app in clauses:
             self._trigger(sender, app, 2, "violation")
         drifts = [self._drift(sender, f"bench-drift-{n:04}") for n in range(few)]
+        self._remove([*chains, *clauses])
         return self._figures(chains, clauses, drifts)
 
     def _register(self, sender: Sender, chains: Sequence[str], clauses: Sequence[str]) -> None:
@@ -158,6 +160,14 @@ class Decisions:
         self._board.wait(
             lambda: self._board.first >= set(chains), FIRST_S, "the first ensembles of all"
         )
+
+    def _remove(self, apps: Iterable[str]) -> None:
+        """Take the applications out of the catalogue again: select looks at all that it holds."""
+        with Entries(self._settings) as entries:
+            for app in apps:
+                for kind, key in registering.entries_of(app):
+                    entries.remove(kind, key)
+            entries.flush()
 
     def _trigger(self, sender: Sender, app: str, windows: int, end: str) -> None:
         """Send so many bad windows and what closes the last one, and wait for what follows."""

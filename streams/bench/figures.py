@@ -111,3 +111,22 @@ def report(measured: dict[str, Any] | None, faults: Sequence[dict[str, Any]]) ->
         name: measured[name] + sum(int(row[name]) for row in faults) for name in ("lost", "doubled")
     }
     return measured | {"faults": list(faults)} | totals
+
+
+def keeps_up(latencies: Sequence[float | None], most_failed: float = 0.01) -> str:
+    """Return why requests, in their order, were not kept up with; empty when they were.
+
+    None stands for a request without a complete answer, of which a share of `most_failed` is
+    suffered. The median latency (ms) of the last third may be twice that of the first, and 20 ms.
+    """
+    if not latencies:
+        return "no requests"
+    failed = sum(one is None for one in latencies)
+    if failed > most_failed * len(latencies):
+        return f"{failed} of {len(latencies)} requests without a complete answer"
+    third = max(1, len(latencies) // 3)
+    first, last = (
+        median([one for one in part if one is not None] or [0.0])
+        for part in (latencies[:third], latencies[-third:])
+    )
+    return f"latency grew from {first:.0f} to {last:.0f} ms" if last > 2 * first + 20 else ""

@@ -83,6 +83,16 @@ def promising(app: str, now_ms: int) -> Iterator[Event]:
     )
 
 
+def entries_of(app: str) -> Iterator[tuple[type[Event], str]]:
+    """Yield class and key of whatever `deciding` or `promising` has put into the catalogue."""
+    yield ApplicationRegistered, app
+    yield ServiceRegistered, service_of(app)
+    yield RuleDefined, f"{app}-rule"
+    yield WindowDefined, f"{app}-window"
+    yield ContractRegistered, f"{app}-contract"
+    yield PolicySelected, f"place/{app}"
+
+
 def steady(app: str, now_ms: int) -> Event:
     """Return the window of an application whose metrics keep partitions from being idle."""
     return _window(app, 2_000, STEADY_LATENESS_MS, now_ms)
