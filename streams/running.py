@@ -30,6 +30,7 @@ class Part:
     memory_mib: float
     health: str
     log: str
+    renewals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

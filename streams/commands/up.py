@@ -41,7 +41,8 @@ def up(
     """
     from streams.embedded.choice import chosen
     from streams.embedded.nodes import read
-    from streams.embedded.stack import Ports, Stack
+    from streams.embedded.preparing import Ports
+    from streams.embedded.stack import Stack
     from streams.settings import load
 
     settings = load()

@@ -4,7 +4,6 @@ Broker, schema registry and ClickHouse are started side by side, then topics and
 made, then the application processes are started. Each writes its own log.
 """
 
-import fcntl
 import os
 import signal
 import sys
@@ -12,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -22,17 +20,19 @@ from schemas.topics import TOPICS
 from streams import running
 from streams.embedded.broker import Broker
 from streams.embedded.cluster import Cluster
+from streams.embedded.incarnation import PORT
 from streams.embedded.keepsake import Keepsake
-from streams.embedded.nodes import DEFAULT
-from streams.embedded.processes import LOOPBACK, POLL_S, free_port, refuse_taken
+from streams.embedded.preparing import Ports, completed, locked, port_of
+from streams.embedded.processes import POLL_S, free_port, refuse_taken
+from streams.embedded.renewals import Renewals
 from streams.embedded.supervised import Supervised
 from streams.errors import StackError
 from streams.running import Part, State
 from workers import kafka
 from workers.registry import Registry
-from workers.settings import KafkaSettings, Settings
+from workers.settings import Settings
 
-START_S = 90.0
+START_S, RESTART_S = 90.0, 90.0
 GRACE_S = 8.0
 WATCH_S = 0.5
 
@@ -41,28 +41,23 @@ WATCH_S = 0.5
 class App:
     """An application process: the arguments of `weir` that start it.
 
-    They are followed by `--health-port N`, where it serves /ready.
+    They are followed by `--health-port N`, where it serves /ready and /live. `handover` and
+    `overlap` say how it is renewed; see `Supervised`.
     """
 
     name: str
     arguments: tuple[str, ...]
     module: str = "streams.cli"
+    handover: signal.Signals = signal.SIGTERM
+    overlap: bool = False
 
 
 DATA = App("data", ("run", "derive", "observe", "drift", "quality", "contract"))
-ROUTE = App("route", ("run", "route"))
+ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
-CONTROL = App("control", ("run", "control"))
+CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)
 APPS = (CONTROL, ROUTE, DATA, SINK)
 """The last one, which reads what the others write, is stopped last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Ports that are asked for; None takes a free one."""
-
-    registry: int | None = None
-    clickhouse: int | None = None
 
 
 class Stack:
@@ -87,10 +82,10 @@ class Stack:
         self._say = say
         self._logs = given.data_dir / "logs"
         self.broker = broker or Broker(self._logs / "broker.log")
-        self.settings = _completed(given, self.broker.reached(given.kafka), ports)
+        self.settings = completed(given, self.broker.reached(given.kafka), ports)
         self._keepsake = Keepsake(self.settings) if keep else None
         environment = self.settings.environment()
-        self._registry = self._server("registry", _port_of(self.settings.registry.url), "/")
+        self._registry = self._server("registry", port_of(self.settings.registry.url), "/")
         self._clickhouse = self._server("clickhouse", self.settings.clickhouse.port, "/ping")
         self._clickhouse.argv = [
             *self._clickhouse.argv,
@@ -100,8 +95,10 @@ class Stack:
         self._apps = [self._app(app) for app in apps]
         for part in self._parts:
             part.environment = environment
+        self._renewals = Renewals(self.settings.data_dir)
         self._lock: IO[str] | None = None
-        self._ended = threading.Event()
+        self._ended, self._watched, self._stopped = (threading.Event() for _ in range(3))
+        self._watched.set()
         self._failure: StackError | None = None
         self._watcher: threading.Thread | None = None
         self._is_ready = False
@@ -116,10 +113,17 @@ class Stack:
 
     def _app(self, app: App) -> Supervised:
         """Return its process; without stack and broker there is nothing that it could finish."""
-        port = free_port()
-        argv = [sys.executable, "-m", app.module, *app.arguments, "--health-port", str(port)]
-        log = self._logs / f"{app.name}.log"
-        return Supervised(app.name, argv, log, port, on_parent_death=signal.SIGKILL)
+        argv = [sys.executable, "-m", app.module, *app.arguments, "--health-port", PORT]
+        return Supervised(
+            app.name,
+            argv,
+            self._logs / f"{app.name}.log",
+            free_port(),
+            on_parent_death=signal.SIGKILL,
+            live="/live",
+            handover=app.handover,
+            overlap=app.overlap,
+        )
 
     def start(self) -> None:
         """Start everything and return when it is ready.
@@ -127,8 +131,9 @@ class Stack:
         Raises StackError when something does not start; what was started is stopped again.
         """
         try:
-            self._lock = _locked(self.settings.data_dir)
+            self._lock = locked(self.settings.data_dir)
             self._clear_logs()
+            self._renewals.forget()
             self._start_servers()
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._say("starting the processors")
@@ -137,6 +142,7 @@ class Stack:
             self._await(self._apps)
             self._is_ready = True
             running.write(self.state())
+            self._watched.clear()
             self._watcher.start()
         except BaseException:  # raised again: nothing may be left running
             self.stop()
@@ -173,6 +179,14 @@ class Stack:
             time.sleep(POLL_S)
 
     def _watch(self) -> None:
+        """Watch until the end; what this thread has started would end with it, so it waits."""
+        try:
+            self._watch_on()
+        finally:
+            self._watched.set()
+            self._stopped.wait()
+
+    def _watch_on(self) -> None:
         while not self._ended.wait(WATCH_S):
             try:
                 self.broker.check()
@@ -181,7 +195,8 @@ class Stack:
                 self._ended.set()
                 return
             for part in self._parts:
-                part.revive()
+                part.tend()
+            self._renewals.begin(self._parts)
             self._is_ready = all(list(map(_is_ready, self._parts)))
             running.write(self.state())
             if self._keepsake is not None:
@@ -200,6 +215,13 @@ class Stack:
         """Wait, at most so many seconds, for an end that nobody asked for; raises as `check`."""
         self._ended.wait(timeout_s)
         self.check()
+
+    def restart(self, name: str, timeout_s: float = RESTART_S) -> None:
+        """Renew one process while everything else runs, and return when its successor is ready.
+
+        Raises StackError when there is no process of that name, or it does not become ready.
+        """
+        self._renewals.restart(name, self.state, timeout_s)
 
     def state(self) -> State:
         """Return what runs, where it is, and how it is."""
@@ -233,8 +255,7 @@ class Stack:
         """End every process, applications first, the broker last. Can be called again."""
         self._ended.set()
         self._is_ready = False
-        if self._watcher is not None and self._watcher.is_alive():
-            self._watcher.join()
+        self._watched.wait()
         if self._keepsake is not None:
             leave = self._keepsake.end if self.broker.alive else self._keepsake.leave
             leave()
@@ -244,6 +265,9 @@ class Stack:
             for part in group:
                 part.stop(GRACE_S)
         self.broker.stop()
+        self._stopped.set()
+        if self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join()
         if self._lock is not None:
             running.remove(self.settings.data_dir)
             self._lock.close()
@@ -271,47 +295,3 @@ def _is_ready(part: Supervised) -> bool:
         return part.ready()
     except StackError:
         return False
-
-
-def _completed(given: Settings, reached: KafkaSettings, ports: Ports) -> Settings:
-    """Return the settings with what the stack itself provides; nodes when none are given."""
-    registry = ports.registry or free_port()
-    clickhouse = ports.clickhouse or free_port()
-    nodes = given.local.nodes or DEFAULT
-    return given.model_copy(
-        update={
-            "data_dir": given.data_dir.absolute(),
-            "kafka": reached,
-            "registry": given.registry.model_copy(update={"url": f"http://{LOOPBACK}:{registry}"}),
-            "clickhouse": given.clickhouse.model_copy(
-                update={"host": LOOPBACK, "port": clickhouse}
-            ),
-            "local": given.local.model_copy(update={"nodes": nodes}),
-        }
-    )
-
-
-def _port_of(url: str) -> int:
-    return int(url.rpartition(":")[2])
-
-
-def _locked(data_dir: Path) -> IO[str]:
-    """Return an open file that says that this process uses the directory.
-
-    Raises StackError when another one does.
-    """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / "stack.lock").open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        owner = lock.read().strip()
-        lock.close()
-        raise StackError(
-            f"{data_dir} is used by another stack (process {owner}); stop it or use --data-dir"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock

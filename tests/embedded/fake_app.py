@@ -1,4 +1,4 @@
-"""An application process of tests: ready after a while, or ending at once, or deaf to SIGTERM."""
+"""An application process of tests: ready, or broken, or deaf to SIGTERM, or not live any more."""
 
 import signal
 import sys
@@ -20,7 +20,8 @@ def main() -> None:
     if kind == "note":
         with Path(sys.argv[2]).open("a") as notes:
             notes.write("started\n")
-    with serving(port, ready=lambda: True):
+    live = {"sulky": lambda: not Path(sys.argv[2]).exists()}.get(kind, lambda: True)
+    with serving(port, ready=live, live=live):
         ended.wait()
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import clickhouse_connect
@@ -17,7 +18,9 @@ from schemas.observing import MetricReport
 from schemas.registrations import ConsumerRegistered
 from schemas.topics import TOPICS
 from streams import running
+from streams.embedded import incarnation
 from streams.embedded import stack as stacks
+from streams.embedded.broker import SESSION_MS
 from streams.embedded.stack import App, Stack
 from streams.entries import Entries
 from streams.errors import StackError
@@ -74,6 +77,42 @@ def test_it_is_ready_supervises_and_leaves_nothing(tmp_path: Path) -> None:
     stack.stop()
 
 
+def test_what_does_not_live_or_answer_any_more_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incarnation, "SILENT_S", 0.5)
+    monkeypatch.setattr(incarnation, "PROBE_S", 0.2)
+    mood = tmp_path / "sulks"
+    apps = (fake("frozen"), fake("sulky", "sulky", str(mood)), fake("deaf", "deaf"))
+    with Stack(Settings(data_dir=tmp_path), apps=apps) as stack:
+        first = pids(stack)
+        os.kill(first["frozen"], signal.SIGSTOP)
+        mood.touch()
+        assert eventually(lambda: pids(stack)["sulky"] != first["sulky"])
+        mood.unlink()
+        assert eventually(lambda: pids(stack)["frozen"] != first["frozen"] and stack.ready())
+        assert pids(stack)["deaf"] == first["deaf"], "it works, whatever it is told"
+    assert not any(psutil.pid_exists(pid) for pid in first.values())
+
+
+def test_a_process_is_renewed_in_place_or_after_its_successor_is_ready(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    overlapping = replace(fake("two", "note", str(notes)), overlap=True)
+    with Stack(Settings(data_dir=tmp_path), apps=(fake("one"), overlapping)) as stack:
+        first = pids(stack)
+        stack.restart("one")
+        assert pids(stack)["one"] != first["one"]
+        assert not psutil.pid_exists(first["one"])
+        (tmp_path / "restarts" / "two").touch()
+        assert eventually(lambda: notes.read_text() == "started\n" * 2)
+        assert eventually(lambda: pids(stack)["two"] != first["two"])
+        assert eventually(lambda: not psutil.pid_exists(first["two"]) and stack.ready())
+        assert {part.restarts for part in stack.state().parts} == {0}
+        assert pids(stack)["registry"] == first["registry"]
+        with pytest.raises(StackError, match="known: broker, registry, clickhouse, one, two"):
+            stack.restart("three")
+
+
 def test_commands_find_the_running_stack(tmp_path: Path) -> None:
     environ = {"WEIR_DATA_DIR": str(tmp_path)}
     assert settings_of_running(environ=environ).kafka.bootstrap == "127.0.0.1:9092"
@@ -95,7 +134,7 @@ def test_what_is_told_stands_and_what_is_not_suits_the_broker(tmp_path: Path) ->
     told = Stack(Settings(data_dir=tmp_path, kafka=kafka), apps=()).settings.kafka
     assert (told.session_timeout_ms, told.bootstrap.split(":")[0]) == (9_000, "127.0.0.1")
     plain = Stack(Settings(data_dir=tmp_path), apps=()).settings.kafka
-    assert plain.session_timeout_ms == stacks.SESSION_MS
+    assert plain.session_timeout_ms == SESSION_MS
 
 
 def test_an_app_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
