@@ -57,8 +57,7 @@ class Member:
         It is kept, not asked for when committing: what a client that was expelled meanwhile says
         of itself may be nothing, and transactions without a generation are taken from anybody.
         """
-        self.at_end: set[Partition] = set()
-        """Partitions that were read to their ends at least once since `read_from`."""
+        self._ends: dict[Partition, int] = {}
         wait = max(settings.fetch_wait_ms, fetch_wait_ms)
         self.consumer = kafka.consumer(
             settings, group, enable_partition_eof=True, fetch_wait_max_ms=wait
@@ -79,8 +78,27 @@ class Member:
         for message in others:
             kafka.check_alive(self._settings, message)
             if kafka.is_eof(message):
-                self.at_end.add(kafka.place_of(message))
+                self._ends[kafka.place_of(message)] = int(message.offset() or 0)
         return [message for message in found if message.error() is None] if others else found
+
+    @property
+    def at_end(self) -> set[Partition]:
+        """Partitions that were read to their ends since `read_from`, and hide nothing.
+
+        An open transaction hides what follows in its partition, others' records too, until it is
+        committed, aborted or expired: silence there says nothing.
+        """
+        return {place for place, end in self._ends.items() if not self._hides(place, end)}
+
+    def _hides(self, place: Partition, end: int) -> bool:
+        if self._high(place) <= end:
+            return False
+        (reached,) = self.consumer.position([TopicPartition(*place)])
+        return int(reached.offset) <= end
+
+    def _high(self, place: Partition) -> int:
+        """Return the end of the log, transactions that are open included, as last fetched."""
+        return int(self.consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
     def keep_alive(self, wait_s: float) -> None:
         """Stay in the group while nothing can be taken: pause all partitions and poll.
@@ -97,7 +115,7 @@ class Member:
     def read_from(self, starts: Mapping[Partition, int]) -> None:
         """Read the assigned partitions from these offsets; what was fetched is dropped."""
         places = [TopicPartition(*place, at) for place, at in starts.items()]
-        self.at_end.clear()
+        self._ends.clear()
         self.consumer.assign(places)
         self.consumer.resume(places)
 
@@ -127,11 +145,14 @@ class Member:
         return True
 
     def lag(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Return how many offsets each partition is ahead, by the watermarks last fetched."""
+        """Return how many offsets each partition is ahead, by the watermarks last fetched.
+
+        Marks of transactions that were passed do not count; they follow every last record.
+        """
         ahead = {}
         for place, position in positions.items():
-            marks = self.consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-            ahead[place] = max(0, marks[1] - position)
+            passed = max(position, self._ends.get(place, 0))
+            ahead[place] = max(0, self._high(place) - passed)
         return ahead
 
     def close(self) -> None:
