@@ -88,7 +88,7 @@ def topic_settings(
     client = kafka.admin(settings)
     futures = client.describe_configs(asked, request_timeout=timeout_s)
     for resource, future in futures.items():
-        entries = _result(settings, future, timeout_s)
+        entries = answer(settings, future, timeout_s)
         found[str(resource.name)] = {
             key: Setting(str(entry.value), _is_own(entry))
             for key, entry in entries.items()
@@ -124,7 +124,7 @@ def alter_topics(
     client = kafka.admin(settings)
     futures = client.incremental_alter_configs(asked, request_timeout=timeout_s)
     for future in futures.values():
-        _result(settings, future, timeout_s)
+        answer(settings, future, timeout_s)
 
 
 def topic_operations(
@@ -162,7 +162,7 @@ def cluster_operations(settings: KafkaSettings, timeout_s: float = CALL_S) -> fr
     """
     client = kafka.admin(settings)
     future = client.describe_cluster(request_timeout=timeout_s, include_authorized_operations=True)
-    return operations(_result(settings, future, timeout_s))
+    return operations(answer(settings, future, timeout_s))
 
 
 def operations(description: Any) -> frozenset[str] | None:
@@ -171,7 +171,7 @@ def operations(description: Any) -> frozenset[str] | None:
     return None if told is None else frozenset(operation.name for operation in told)
 
 
-def _result(settings: KafkaSettings, future: Any, timeout_s: float) -> Any:
+def answer(settings: KafkaSettings, future: Any, timeout_s: float) -> Any:
     """Return what a future gives; whoever made it must keep its client until then."""
     try:
         return future.result(timeout_s + GRACE_S)
