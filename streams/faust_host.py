@@ -27,6 +27,7 @@ from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
 from streams.faust_session import Kept, Session
 from streams.faust_transport import Transport
+from streams.guard import lowest
 from streams.surroundings import Surroundings, World
 from workers import kafka, snapshots, telemetry
 from workers.clock import Clock, wall_ms
@@ -69,7 +70,7 @@ class Host:
 
     def positions(self) -> dict[Partition, int]:
         """Return the next offset of every partition that the processors were given."""
-        return {at: offset for hosted in self._hosted for at, offset in hosted.positions.items()}
+        return lowest(hosted.positions for hosted in self._hosted)
 
     def ready(self) -> bool:
         """Return whether every processor has its partitions and their state."""

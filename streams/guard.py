@@ -7,7 +7,7 @@ counts is whether positions move while records wait behind them, and whether loo
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +25,15 @@ UNREADY = 4
 Positions = Callable[[], Mapping[Partition, int]]
 
 log = telemetry.logger(__name__)
+
+
+def lowest(standing: Iterable[Mapping[Partition, int]]) -> dict[Partition, int]:
+    """Return the lowest offset of each partition: where the last of several readers stands."""
+    found: dict[Partition, int] = {}
+    for reader in standing:
+        for place, offset in reader.items():
+            found[place] = min(offset, found.get(place, offset))
+    return found
 
 
 class Pulse:

@@ -7,10 +7,10 @@ Loop = Callable[[threading.Event], None]
 
 
 class Together:
-    """Runs loops, each until the event that it is given is set; when one fails, all end."""
+    """Runs loops, each until `stop`, which they are given, is set; when one fails, all end."""
 
-    def __init__(self, loops: Mapping[str, Loop]) -> None:
-        self._stop = threading.Event()
+    def __init__(self, loops: Mapping[str, Loop], stop: threading.Event | None = None) -> None:
+        self._stop = stop or threading.Event()
         self._error: Exception | None = None
         self._threads = [
             threading.Thread(target=self._run, args=(loop,), name=name)

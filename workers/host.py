@@ -8,7 +8,7 @@ offset that they still need committed when those are acknowledged.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from schemas import topics
 from schemas.codec import Codec
@@ -64,6 +64,8 @@ class BatchHost:
         self._sending = False
         self._paused = False
         self._finished = False
+        self.standing: Mapping[Partition, int] = {}
+        """Where it reads on, per partition; empty while it cannot. Replaced, never changed."""
         self._next_lag = 0
         self._rest_until = 0.0
 
@@ -130,6 +132,7 @@ class BatchHost:
             if self._must_restore and self._member.owned():
                 self._restore()
             self._turn()
+            self.standing = {} if self._must_restore else self._work.positions()
         except (Aborted, RegistryUnavailable) as error:
             self._log.warning("host.starts_over", reason=str(error))
             metrics.ABORTS.labels(self.spec.name).inc()
@@ -230,6 +233,7 @@ class BatchHost:
         """Stay in the group while Kafka takes nothing; False when work was lost or must end."""
         if self._stop.is_set() or self._must_restore or not self._sending:
             return False
+        self.standing = {}
         if not self._paused:
             self._paused = True
             self._log.warning("host.paused", reason="Kafka takes no outputs")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from streams.together import Loop
     from workers.host import BatchHost
@@ -70,33 +70,35 @@ def _run_app(module: str, settings: "Settings", health_port: int) -> None:
 def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int) -> None:
     import signal
 
+    from streams import topology
+    from streams.guard import Guard, lowest
     from streams.health import serving
     from streams.together import Together
 
-    checks: list[Callable[[], bool]] = []
-    with serving(health_port, ready=lambda: bool(checks) and all(check() for check in checks)):
-        together = Together(_loops(names, settings, checks))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: together.stop())
-        together.run()
-
-
-def _loops(
-    names: "Sequence[str]", settings: "Settings", checks: "list[Callable[[], bool]]"
-) -> "dict[str, Loop]":
-    from streams import topology
-
+    stop, followed = threading.Event(), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    hosts: dict[str, BatchHost] = {}
     loops: dict[str, Loop] = {}
-    processors = [name for name in names if name != topology.SINK]
-    hosts = _hosts(processors, settings) if processors else {}
-    for name, host in hosts.items():
-        loops[name] = host.run
-        checks.append(lambda host=host: host.ready)  # type: ignore[misc]  # a default is not inferred
-    if topology.SINK in names:
-        followed = threading.Event()
-        loops[topology.SINK] = _sink(settings, followed)
-        checks.append(followed.is_set)
-    return loops
+
+    def ready() -> bool:
+        sinks = topology.SINK not in names or followed.is_set()
+        return bool(loops) and sinks and all(host.ready for host in hosts.values())
+
+    guard = Guard(
+        settings.kafka,
+        lambda: lowest(host.standing for host in hosts.values()),
+        {},
+        ready,
+        settings.host.patience_s,
+    )
+    with serving(health_port, lambda: ready() and guard.live, lambda: guard.live):
+        hosts |= _hosts([name for name in names if name != topology.SINK], settings)
+        loops |= {name: host.run for name, host in hosts.items()}
+        if topology.SINK in names:
+            loops[topology.SINK] = _sink(settings, followed)
+        with guard:
+            Together(loops, stop).run()
 
 
 def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost]":
@@ -107,6 +109,8 @@ def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost
     from workers.host import BatchHost
     from workers.registry import Registry
 
+    if not names:
+        return {}
     codec = Registry(settings.registry).codec()
     specs = {name: topology.spec_named(name) for name in names}
     kinds = {kind for spec in specs.values() for kind in spec.catalogue}
