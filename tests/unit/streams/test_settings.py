@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from streams.errors import SettingsError
-from streams.settings import load
+from streams.settings import load, unknown_variables
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, Settings
 
 words = st.text("abcXYZ0189-_. {}[]\"'=:,/äλ", max_size=20)
@@ -82,3 +82,40 @@ def test_unusable_files_are_refused(tmp_path: Path, text: str) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"missing\.toml"):
         load(tmp_path / "missing.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("WEIR_KAFKA__BOOTSTRP", "a", "did you mean WEIR_KAFKA__BOOTSTRAP?"),
+        ("WEIR_NOTHING_LIKE_IT", "a", "unset it; `weir config` lists all"),
+        ("WEIR_KAFKA__REPLICATION", "none", "is 'none': it should be a valid integer"),
+        ("WEIR_KAFKA__REPLICATION", "0", "by default it is 1"),
+        ("WEIR_LOCAL__NODES", '[{"name": "n"}]', "(0.cpu_milli): field required"),
+        ("WEIR_LOCAL__NODES", "not json", "WEIR_LOCAL__NODES is no JSON"),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_would_be_right(
+    variable: str, value: str, told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={variable: value})
+    assert str(caught.value).startswith(variable)
+    assert told in str(caught.value)
+
+
+def test_a_value_of_a_file_is_told_by_file_section_and_key(tmp_path: Path) -> None:
+    config = tmp_path / "weir.toml"
+    config.write_text('[kafka]\nbootstrp = "a"\nreplication = "x"\nsasl_password = 7\n')
+    with pytest.raises(SettingsError) as caught:
+        load(config, {})
+    assert f"bootstrp in section [kafka] of {config} (WEIR_KAFKA__BOOTSTRP)" in str(caught.value)
+    assert "did you mean kafka.bootstrap?" in str(caught.value)
+    assert "(WEIR_KAFKA__SASL_PASSWORD) is ***" in str(caught.value)
+
+
+def test_unknown_variables_are_told_one_by_one() -> None:
+    found = unknown_variables(
+        {"WEIR_KAFAK": "1", "WEIR_CONFIG": "f", "WEIR_LOG_LEVEL": "x", "A": ""}
+    )
+    assert list(found) == ["WEIR_KAFAK"]
