@@ -1,4 +1,7 @@
-"""`weir demo --no-drift`: nothing switches by itself, and a killed worker loses nothing."""
+"""`weir demo --no-drift`: nothing switches by itself, and a killed worker loses nothing.
+
+The first runs on Apache Kafka, the second on the embedded broker.
+"""
 
 import subprocess
 import time
@@ -7,12 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from streams.embedded.apache import Apache
 from tests.e2e.demonstration import demo, sql, summary_of
 
 
 @pytest.mark.timeout(150)
-def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "14") as process:
+def test_without_a_corruption_nothing_switches(tmp_path: Path, apache: Apache) -> None:
+    where = ("--bootstrap", apache.bootstrap)
+    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "14", *where) as process:
         summary = summary_of(process)
     assert summary["responses"] == summary["requests"] > 0
     assert summary["drifts"] == 0
