@@ -1,8 +1,8 @@
 """The process that sends metrics: `python -m streams.bench.metric_source`, settings from WEIR_.
 
 Rates come in by stdin, one a line, in events a second; counts go out by stdout ten times a
-second, as JSON lines with `sent`. It ends with its stdin, after a flush, with a last line whose
-`sent` is what the broker has acknowledged.
+second, as JSON lines with `sent` and the first of `failures`. It ends with its stdin, after a
+flush, with a last line whose `sent` is what the broker has acknowledged.
 
 Events are those of 64 series of four applications, eight metrics each, latency and error among
 them; event time is now. One payload a series is encoded for each tick of 10 ms and sent as often
@@ -108,7 +108,7 @@ class Source:
                 self.tick(int(due))
                 due -= int(due)
             if now >= told:
-                _tell({"sent": self.sent})
+                _tell({"sent": self.sent, "failures": self.failures[:1]})
                 told = now + TOLD_S
             time.sleep(max(0.0, TICK_S - (time.monotonic() - now)))
 
@@ -135,7 +135,8 @@ def main(_: Sequence[str] = ()) -> int:
     source.run(ended)
     left = producer.flush(FLUSH_S)
     registry.close()
-    _tell({"sent": source.sent - left - len(source.failures)})
+    sent = source.sent - left - len(source.failures)
+    _tell({"sent": sent, "failures": source.failures[:1]})
     return 1 if left or source.failures else 0
 
 

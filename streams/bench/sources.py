@@ -81,6 +81,7 @@ class Metrics:
     def __init__(self, settings: Settings) -> None:
         self._process = Process(settings, "streams.bench.metric_source")
         self._ended = threading.Event()
+        self._failures: list[str] = []
         self.sent = 0
 
     def __enter__(self) -> Self:
@@ -107,18 +108,21 @@ class Metrics:
         code = self._process.end()
         self._thread.join(END_S)
         if code != 0:
-            raise SourceFailed(f"Kafka did not take all metrics: the generator ended with {code}")
+            raise SourceFailed(f"Kafka did not take all metrics: {self._failures or code}")
         return self.sent
 
     def check(self) -> None:
-        """Raise SourceFailed when the process has ended."""
+        """Raise SourceFailed when the process has ended, or a metric could not be delivered."""
+        if self._failures:
+            raise SourceFailed(f"Kafka did not take all metrics: {self._failures[0]}")
         if self._ended.is_set():
             raise SourceFailed("the metric generator ended unasked, its errors stand above")
 
     def _follow(self) -> None:
         try:
             while True:
-                self.sent = int(self._process.hear()["sent"])
+                line = self._process.hear()
+                self.sent, self._failures = int(line["sent"]), line["failures"]
         except SourceFailed:
             self._ended.set()
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.decisions import Snapshot
+from schemas.topics import PARTITIONS
 from streams.bench.figures import Held, Sample, balance, capacity, judge
 from streams.bench.hearing import Ears, Heard
 from streams.bench.metric_source import APP, TOLD_S
@@ -25,6 +26,7 @@ from streams.bench.sources import Metrics
 from streams.errors import StreamsError
 from workers.clickhouse import Database, connect
 from workers.kafka import cluster_id
+from workers.kafka_ends import ends
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -63,14 +65,19 @@ class Throughput:
 
 
 class Applied:
-    """How many metrics each reader has applied since the beginning of the topic."""
+    """Up to where each reader has applied the metrics: a sum of offsets.
+
+    It is made when all is quiet: what stands there already is taken to be applied.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._positions: dict[str, dict[int, int]] = {name: {} for name in READERS}
+        places = [(TOPIC, partition) for partition in range(PARTITIONS)]
+        begin = {p: end.stable for (_, p), end in ends(settings.kafka, places).items()}
+        self._positions = {name: dict(begin) for name in READERS}
         self._history: dict[str, list[tuple[float, int]]] = {name: [] for name in READERS}
         self._database: Database = connect(settings.clickhouse)
         self._cluster = {"cluster": cluster_id(settings.kafka)}
-        self._stored = 0
+        self._stored = sum(begin.values())
 
     def hear(self, heard: Heard) -> None:
         """Take a snapshot's positions."""
@@ -87,7 +94,7 @@ class Applied:
         return list(found.items())
 
     def look(self) -> dict[str, int]:
-        """Return the count of every reader. Raises ClickHouseUnavailable."""
+        """Return the sum of every reader. Raises ClickHouseUnavailable."""
         found = self._database.query(_STORED, self._cluster).rows
         self._stored = max(self._stored, int(found[0][0] or 0) if found else 0)
         counts = {name: sum(own.values()) for name, own in self._positions.items()}
@@ -104,7 +111,7 @@ class Applied:
 
 
 class Load:
-    """Metrics sent and applied, sampled; offsets that others used up before do not count."""
+    """Metrics sent and applied, sampled; what stood there before does not count."""
 
     def __init__(self, metrics: Metrics, applied: Applied) -> None:
         self._metrics = metrics
@@ -146,6 +153,7 @@ class Load:
         end = time.monotonic() + limit_s
         time.sleep(2 * SAMPLE_S)
         while behind := self._behind():
+            self._metrics.check()
             if time.monotonic() > end:
                 raise Behind(f"{limit_s:.0f} s after the load still behind: {behind}")
             time.sleep(SAMPLE_S)
