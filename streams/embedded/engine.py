@@ -147,16 +147,11 @@ class Engine:
         return session.connection, session
 
     def _answer(self, connection: Any, question: Question, held: ExitStack) -> Answer:
-        statement = question.statement
+        statement, started = question.statement, time.perf_counter()
         if statement.beyond:
             raise refused(refusals.NOT_IMPLEMENTED, statement.beyond)
         if statement.insert_format is not None:
-            done = insert(connection, statement)
-            return Answer(
-                written_rows=done.rows_written,
-                written_bytes=done.bytes_written,
-                elapsed_s=done.elapsed,
-            )
+            return _account(insert(connection, statement), "TabSeparated", started)
         named = statement.output_format
         format_ = named if named and named.lower() in self._formats else question.default_format
         text = text_of(statement.text)
@@ -168,7 +163,7 @@ class Engine:
             answer = _begun(connection, text, format_, held)
             if answer is not None:
                 return answer
-        return _whole(connection, text, format_)
+        return _account(run(connection, text, format_), format_, started)
 
 
 def _begun(connection: Any, text: str, format_: str, held: ExitStack) -> Answer | None:
@@ -204,9 +199,7 @@ def _fetch(stream: Any) -> Any:
         raise refusal_of(error) from error
 
 
-def _whole(connection: Any, text: str, format_: str) -> Answer:
-    started = time.perf_counter()
-    result = run(connection, text, format_)
+def _account(result: Any, format_: str, started: float) -> Answer:
     return Answer(
         body=bytes(result.bytes()),
         format=format_,

@@ -6,7 +6,7 @@ nothing is decoded as text before the two are told apart.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 _TOKEN = re.compile(
@@ -36,7 +36,8 @@ class Statement:
     """One statement: `text` for the engine, and for an insert its `data` in `insert_format`.
 
     `verb` is the first word in upper case; `output_format` the one that a FORMAT clause names, if
-    it is one; `beyond` says why the engine here must not be asked.
+    it is one; `beyond` says why the engine here must not be asked. `settings_at` is where in the
+    text of an insert its SETTINGS begin.
     """
 
     verb: str
@@ -45,6 +46,18 @@ class Statement:
     data: bytes = b""
     output_format: str | None = None
     beyond: str = ""
+    settings_at: int | None = field(default=None, compare=False)
+
+    def reading(self, path: str) -> bytes:
+        """Return an insert whose data stands in a file."""
+        at = len(self.text) if self.settings_at is None else self.settings_at
+        head, settings = self.text[:at], self.text[at:]
+        return b"%b\nFROM INFILE '%b' %b\nFORMAT %b" % (
+            head,
+            path.encode(),
+            settings,
+            (self.insert_format or "").encode(),
+        )
 
 
 def parse(raw: bytes) -> Statement:
@@ -78,10 +91,12 @@ def _top_words(raw: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _insert(raw: bytes, words: Iterator[tuple[bytes, int, int]]) -> Statement:
-    previous = b""
+    previous, settings_at = b"", None
     for word, start, _ in words:
         upper = word.upper()
         named = previous in (b"INTO", b"TABLE")
+        if upper == b"SETTINGS" and not named:
+            settings_at = start
         if upper in (b"SELECT", b"WITH", b"VALUES", b"WATCH") and not named:
             beyond = _INPUT if upper != b"VALUES" and _reads_input(raw, words) else ""
             return Statement("INSERT", raw, beyond=beyond)
@@ -89,7 +104,8 @@ def _insert(raw: bytes, words: Iterator[tuple[bytes, int, int]]) -> Statement:
             name, _, end = next(words, (b"", 0, len(raw)))
             gap = _GAP.match(raw, end)
             data = raw[gap.end() if gap else end :]
-            return Statement("INSERT", raw[:start].rstrip(), name.decode(), data)
+            text = raw[:start].rstrip()
+            return Statement("INSERT", text, name.decode(), data, settings_at=settings_at)
         previous = upper
     return Statement("INSERT", raw)
 

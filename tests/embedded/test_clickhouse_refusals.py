@@ -90,6 +90,22 @@ def test_what_only_a_server_can_do(clickhouse: Server, sql: str, code: int, says
     assert get(clickhouse, query="SELECT 1") == (200, 0, "1\n")
 
 
+@pytest.mark.parametrize(
+    "form", ["VALUES (5), (50)", "FORMAT CSV 5\n50\n", "FORMAT RowBinary \x05\x32"]
+)
+def test_an_insert_that_fails_behind_its_parser_is_not_acknowledged(
+    clickhouse: Server, client: Client, form: str
+) -> None:
+    client.command(
+        "CREATE OR REPLACE TABLE refusals.small (a Int8, CONSTRAINT small CHECK a < 10) "
+        "ENGINE = MergeTree ORDER BY a"
+    )
+    status, text, headers = ask(clickhouse, body=f"INSERT INTO refusals.small {form}".encode())
+    assert (status, headers["X-ClickHouse-Exception-Code"]) == (500, "469")
+    assert b"Constraint `small`" in text
+    assert client.command("SELECT count() FROM refusals.small") == 0
+
+
 def test_an_id_of_a_question_is_its_comment(clickhouse: Server) -> None:
     sql = "SELECT Settings['log_comment'], query_id = 'mine-2' FROM system.processes"
     found = get(

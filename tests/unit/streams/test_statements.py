@@ -21,6 +21,23 @@ def test_data_of_an_insert_is_left_as_it_is(head: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "asked"),
+    [
+        (b"INSERT INTO t FORMAT CSV 1", b"INSERT INTO t FROM INFILE '/f' FORMAT CSV"),
+        (
+            b"INSERT INTO settings (`settings`) Settings x=1 FORMAT CSV 1",
+            b"INSERT INTO settings (`settings`) FROM INFILE '/f' Settings x=1 FORMAT CSV",
+        ),
+        (b"INSERT INTO t -- why\nFORMAT CSV 1", b"INSERT INTO t -- why FROM INFILE"),
+    ],
+)
+def test_data_of_an_insert_may_stand_in_a_file(raw: bytes, asked: bytes) -> None:
+    found = parse(raw).reading("/f")
+    assert b" ".join(found.split()).startswith(asked)
+    assert b"\nFROM" in found
+
+
+@pytest.mark.parametrize(
     ("raw", "data"),
     [
         (b"INSERT INTO t FORMAT CSV 1,2", b"1,2"),
