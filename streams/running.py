@@ -20,7 +20,10 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One process of the stack; `health` is where it serves /ready, empty when it does not."""
+    """One process of the stack; `health` is where it serves /ready, empty when it does not.
+
+    `refusal` is what it said last when it ended because starting again does not help.
+    """
 
     name: str
     pid: int
@@ -31,6 +34,7 @@ class Part:
     health: str
     log: str
     renewals: int = 0
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,8 +60,10 @@ def _run_app(module: str, settings: "Settings", health_port: int) -> None:
     import importlib
 
     from streams.health import serving
+    from streams.preflight import check_saved
 
     faust = importlib.import_module(module)
+    check_saved(settings, module)
     app = faust.build(settings)
     with serving(health_port, app.is_ready, app.is_live):
         faust.main(settings, app)

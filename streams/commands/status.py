@@ -59,5 +59,8 @@ def _show(state: "State") -> None:
         )
     console = Console()
     console.print(table)
+    for part in state.parts:
+        if part.refusal:
+            console.print(f"{part.name} refuses to start: {part.refusal}", markup=False)
     console.print(f"kafka {state.bootstrap}  registry {state.registry}", highlight=False)
     console.print(f"clickhouse http://{state.clickhouse_host}:{state.clickhouse_port}")

@@ -57,6 +57,11 @@ class Incarnation:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
     def look(self) -> bool:
         """Ask how it is; return whether it is ready."""
         self.is_ready = self.alive and self._ask(self._path) == 200

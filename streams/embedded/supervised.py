@@ -15,6 +15,7 @@ import psutil
 from streams.embedded.incarnation import Incarnation
 from streams.embedded.processes import LOOPBACK, free_port, tail
 from streams.errors import StackError
+from streams.exits import BAD_DATA, USAGE
 from streams.running import Part
 
 MIB = 1_048_576
@@ -84,7 +85,8 @@ class Supervised:
         """Ask whether it is ready. Raises StackError when it keeps ending before it ever was."""
         ready = self._now is not None and self._now.look()
         self._was_ready = self._was_ready or ready
-        if not self._was_ready and self.restarts >= FAILURES_BEFORE_READY:
+        given_up = self.restarts >= FAILURES_BEFORE_READY or self._refused
+        if not self._was_ready and given_up:
             raise StackError(f"{self.name} does not start: {tail(self.log)}")
         return ready
 
@@ -96,11 +98,18 @@ class Supervised:
         if self._due is None:
             fresh = not self._was_ready or now - self._now.began > STEADY_S
             self._pause_s = FIRST_PAUSE_S if fresh else min(self._pause_s * 2, LONGEST_PAUSE_S)
+            if self._refused:
+                self._pause_s = LONGEST_PAUSE_S
             self._due = now + self._pause_s
             self._now.is_ready = False
         elif now >= self._due:
             self.restarts += 1
             self.launch()
+
+    @property
+    def _refused(self) -> bool:
+        """Whether it ended by itself and said that starting again does not help."""
+        return self._now is not None and self._now.code in (USAGE, BAD_DATA)
 
     def renew(self) -> None:
         """Begin to replace the process by a new one; `tend` sees it through."""
@@ -178,6 +187,7 @@ class Supervised:
             health=f"http://{LOOPBACK}:{self.port}{self.path}",
             log=str(self.log),
             renewals=self.renewals,
+            refusal=tail(self.log, 400) if self._refused else "",
         )
 
 

@@ -1,0 +1,35 @@
+"""What a Faust app looks at before it starts: Faust tells errors late, and in many words."""
+
+from streams import topology
+from workers import kafka, snapshots
+from workers.host_sizes import sized
+from workers.registry import Registry
+from workers.settings import Settings
+from workers.snapshot_care import read_saved
+
+
+def check_saved(settings: Settings, module: str) -> None:
+    """Check that an app, named by its module, can take up every state that was saved of it.
+
+    Raises SnapshotRefused, KafkaUnavailable, RegistryUnavailable.
+    """
+    hosted = [
+        name
+        for name, place in topology.PROCESSORS.items()
+        if place.host is topology.Host.FAUST
+        and module in (topology.APPS[name], topology.APPS["control"])
+    ]
+    if not hosted:
+        return
+    counts = kafka.partition_counts(settings.kafka)
+    registry = Registry(settings.registry)
+    try:
+        saved = read_saved(settings, registry.codec())
+    finally:
+        registry.close()
+    for one in saved:
+        if one.processor not in hosted:
+            continue
+        if one.snapshot is None:
+            raise snapshots.refused(one.key, one.unreadable)
+        snapshots.check(one.snapshot, sized(topology.spec_named(one.processor), counts))
