@@ -93,6 +93,14 @@ class Database:
         except (ClickHouseError, OSError) as error:
             raise self._error(error) from error
 
+    def only_read(self) -> None:
+        """Have the server refuse whatever changes something, from now on.
+
+        Raises ClickHouseRefused, ClickHouseUnavailable.
+        """
+        if self.query("SELECT toString(getSetting('readonly'))").rows == (("0",),):
+            self._client.set_client_setting("readonly", "2")
+
     def create(self) -> None:
         """Create the database `name` unless it exists.
 

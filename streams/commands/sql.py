@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from workers.clickhouse import Database
 
 READING = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "VALUES"})
-UNKNOWN_DATABASE = 81
+_HINTS = {
+    81: "; the sink makes it (`weir run sink`)",
+    164: "; with --write a statement may change something",
+}
+"""What to do about a refusal, by ClickHouse's codes: no such database, read-only."""
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*$", re.IGNORECASE)
 _NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
 WRAPPED = 40
@@ -30,6 +34,9 @@ def sql(
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Rows as a JSON array.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Let the statement change data, tables or views.")
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option("--format", help="Any of ClickHouse's output formats, such as CSVWithNames."),
@@ -37,7 +44,8 @@ def sql(
 ) -> None:
     """Ask ClickHouse: a table on a terminal, tab-separated with names when piped.
 
-    Names without a database are Weir's tables and views. Example:
+    Names without a database are Weir's tables and views. Nothing is changed without --write.
+    Example:
     weir sql "select service, p95 from latency_by_service"
     """
     from streams.running import settings_of_running
@@ -47,6 +55,8 @@ def sql(
     try:
         database = connect(settings_of_running().clickhouse)
         try:
+            if not write:
+                database.only_read()
             if query is None:
                 _show(_overview(database), as_json=as_json)
             else:
@@ -54,7 +64,7 @@ def sql(
         finally:
             database.close()
     except ClickHouseRefused as error:
-        hint = "; the sink makes it (`weir run sink`)" if error.code == UNKNOWN_DATABASE else ""
+        hint = _HINTS.get(error.code or 0, "")
         typer.echo(f"weir: {error}{hint}", err=True)
         raise typer.Exit(2) from error
 

@@ -57,11 +57,33 @@ def test_without_a_query_it_lists_what_there_is(ask: CliRunner, database: Databa
 
 
 def test_a_statement_without_rows(ask: CliRunner, database: Database) -> None:
-    made = run(ask, "create table mine (a Int8) engine = Memory")
+    made = run(ask, "create table mine (a Int8) engine = Memory", "--write")
     assert (made.exit_code, made.stdout) == (0, "")
     assert "mine\ttable\t0" in run(ask).stdout
-    assert run(ask, "drop table mine").exit_code == 0
+    assert run(ask, "drop table mine", "--write").exit_code == 0
     assert database.query("exists table mine").rows == ((0,),)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop table metrics",
+        "truncate table metrics",
+        "alter table metrics delete where 1",
+        "insert into metrics (app) values ('x')",
+        "with 1 as x insert into metrics (app) select toString(x)",
+        "set readonly = 0",
+    ],
+)
+def test_nothing_is_changed_unless_asked_for(
+    ask: CliRunner, database: Database, query: str
+) -> None:
+    store(database, METRIC)
+    found = run(ask, query)
+    assert found.exit_code == 2
+    assert "--write" in found.stderr
+    assert "readonly mode" in found.stderr
+    assert database.query("select count() from metrics").rows == ((1,),)
 
 
 @pytest.mark.parametrize(
