@@ -9,7 +9,8 @@ out; `Actuation.settle` turns what came of them into events. The loop around it:
     send(actuation.settle(now_ms, actuator.execute(step.instructions)))
 
 Every node is idle (no process), running, stopping, or resting after a crash. One worker process
-serves a node, whatever the number of services placed on it.
+serves a node, whatever the number of services placed on it; `placement.succession` has how it is
+renewed, and how one that an earlier actuator started is taken over.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,14 +25,15 @@ from placement.fleet import (
     LocalNode,
     Outcome,
     ProcessView,
+    RelieveWorker,
     StartWorker,
     StopWorker,
 )
+from placement.slots import Slot, action, refused
+from placement.succession import abandon, adopt, renew, see_off, silent_ms
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided
-from schemas.identity import stable_id
-from schemas.records import KeyValue
 from schemas.registrations import (
     InstanceReported,
     NodeReported,
@@ -45,9 +47,16 @@ CATALOGUE: tuple[type[Event], ...] = (
     ServiceRegistered,
     PolicySelected,
     DeploymentObserved,
+    NodeReported,
 )
 """The event classes that `Actuation.step` looks up."""
 _CRASHES_COUNTED = 4
+_KINDS: dict[type, str] = {
+    StartWorker: "worker.start",
+    StopWorker: "worker.stop",
+    RelieveWorker: "worker.relieve",
+    KillWorker: "worker.kill",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,9 @@ class ActuationParams:
 
     A node rests `cooldown_ms` after its worker crashed, twice as long after each further crash
     (16 times at most) until a worker has lived for `stable_ms`. A worker without services is
-    stopped after `idle_grace_ms`, and killed when it has not ended `stop_grace_ms` later.
+    stopped after `idle_grace_ms`, and killed when it has not ended `stop_grace_ms` later. One
+    whose heartbeats are `silent_ms` overdue stands still and is killed. A successor has
+    `succession_ms` to be ready.
     """
 
     heartbeat_ms: int = 1000
@@ -65,6 +76,8 @@ class ActuationParams:
     idle_grace_ms: int = 3000
     stop_grace_ms: int = 10_000
     stable_ms: int = 60_000
+    silent_ms: int = 10_000
+    succession_ms: int = 60_000
     schemes: tuple[str, ...] = ("file",)
 
 
@@ -76,31 +89,12 @@ class Step:
     events: tuple[Event, ...]
 
 
-@dataclass(slots=True)
-class _Slot:
-    """One node: its worker, if any, and since when what."""
-
-    node: LocalNode
-    incarnation: int = 0
-    worker: str = ""
-    started_at: int = 0
-    idle_since: int | None = None
-    stop_asked: int | None = None
-    killed: bool = False
-    crashes: int = 0
-    resting_until: int = 0
-    message: str = ""
-    why: str = ""
-    causes: tuple[str, ...] = ()
-    heartbeat_due: int = 0
-
-
 class Actuation:
     """Decides for the nodes of one machine; one instance per process."""
 
     def __init__(self, nodes: Sequence[LocalNode], params: ActuationParams | None = None) -> None:
         self._params = params or ActuationParams()
-        self._slots = {node.name: _Slot(node) for node in nodes}
+        self._slots = {node.name: Slot(node) for node in nodes}
         self._deployments = DeploymentWatch()
         self._refused: set[str] = set()
         self._newest: dict[str, PlacementDecided] = {}
@@ -108,17 +102,25 @@ class Actuation:
     def step(self, now_ms: int, catalogue: Catalogue, processes: Iterable[ProcessView]) -> Step:
         """Compare what is wanted with what runs; heartbeats of the nodes are among the events."""
         views = {view.worker: view for view in processes}
+        grace_ms = self._params.stop_grace_ms
         events: list[Event] = []
         instructions: list[Instruction] = []
         wanted = self._wanted(now_ms, catalogue, events)
         for name, slot in self._slots.items():
+            instructions += adopt(slot, views.values(), now_ms, catalogue)
+            instructions += see_off(slot, views.values(), now_ms, grace_ms)
             self._notice_end(slot, views.get(slot.worker), now_ms, instructions, events)
-            self._decide(slot, wanted.get(name, []), now_ms, catalogue, instructions)
+            instructions += self._next(slot, wanted.get(name, []), now_ms, catalogue)
             if now_ms >= slot.heartbeat_due:
                 slot.heartbeat_due = now_ms + self._params.heartbeat_ms
                 events.append(self._heartbeat(slot, now_ms))
         events += self._deployments.observe(catalogue, now_ms)
         return Step(tuple(instructions), tuple(events))
+
+    def renew(self, node: str) -> None:
+        """Have a node's worker make room for a new one; nodes that are not ours are none."""
+        if node in self._slots:
+            self._slots[node].renew = True
 
     def settle(self, now_ms: int, outcomes: Iterable[Outcome]) -> tuple[Event, ...]:
         """Turn what came of the instructions into events; a failed start lets its node rest."""
@@ -134,9 +136,12 @@ class Actuation:
             if outcome.error:
                 details["error"] = outcome.error
             events.append(
-                _action(now_ms, slot.node.name, kind, status, slot.why, details, causes=slot.causes)
+                action(now_ms, slot.node.name, kind, status, slot.why, details, causes=slot.causes)
             )
             if outcome.error and isinstance(instruction, StartWorker):
+                if instruction.succeeds:
+                    slot.successor = ""
+                    continue
                 slot.worker = ""
                 events.append(
                     self._fail(slot, now_ms, f"the worker did not start: {outcome.error}")
@@ -156,13 +161,13 @@ class Actuation:
             nodes = [a.node for a in decided.assignments if a.node in self._slots]
             if not nodes:
                 continue
-            refused = refusal(service, decided.app, catalogue, self._params.schemes)
-            if refused is None:
+            why = refusal(service, decided.app, catalogue, self._params.schemes)
+            if why is None:
                 for node in nodes:
                     wanted.setdefault(node, []).append(decided)
             elif decided.event_id not in self._refused:
                 self._refused.add(decided.event_id)
-                events.append(_refused(now_ms, decided, *refused))
+                events.append(refused(now_ms, decided, *why))
         return wanted
 
     def _valid(self, now_ms: int, told: PlacementDecided, events: list[Event]) -> PlacementDecided:
@@ -174,12 +179,12 @@ class Actuation:
         if told.event_id not in self._refused:
             self._refused.add(told.event_id)
             reason = f"generation {newest.generation} is carried out already"
-            events.append(_refused(now_ms, told, "generations", reason))
+            events.append(refused(now_ms, told, "generations", reason))
         return newest
 
     def _notice_end(
         self,
-        slot: _Slot,
+        slot: Slot,
         view: ProcessView | None,
         now_ms: int,
         instructions: list[Instruction],
@@ -195,62 +200,67 @@ class Actuation:
         if slot.stop_asked is not None:
             name = slot.node.name
             events.append(
-                _action(now_ms, name, "worker.stopped", "done", "it ended as asked", details)
+                action(now_ms, name, "worker.stopped", "done", "it ended as asked", details)
             )
         else:
             if now_ms - slot.started_at >= self._params.stable_ms:
                 slot.crashes = 0
             events.append(self._fail(slot, now_ms, f"worker {slot.worker} ended with {code}"))
-        slot.worker, slot.stop_asked, slot.killed, slot.idle_since = "", None, False, None
+        slot.worker, slot.successor = slot.successor, ""
+        slot.stop_asked, slot.killed, slot.idle_since = None, False, None
 
-    def _fail(self, slot: _Slot, now_ms: int, message: str) -> ActionTaken:
+    def _fail(self, slot: Slot, now_ms: int, message: str) -> ActionTaken:
         rest = self._params.cooldown_ms << min(slot.crashes, _CRASHES_COUNTED)
         slot.crashes += 1
         slot.resting_until = now_ms + rest
         slot.message = f"{message}; the node rests {rest / 1000:g} s"
         slot.heartbeat_due = now_ms
         details = {"rest_ms": str(rest), "crashes": str(slot.crashes)}
-        return _action(now_ms, slot.node.name, "node.failed", "done", slot.message, details)
+        return action(now_ms, slot.node.name, "node.failed", "done", slot.message, details)
 
-    def _decide(
-        self,
-        slot: _Slot,
-        wanted: list[PlacementDecided],
-        now_ms: int,
-        catalogue: Catalogue,
-        instructions: list[Instruction],
-    ) -> None:
-        """Append the instruction that brings a node nearer to what is wanted of it."""
+    def _next(
+        self, slot: Slot, wanted: list[PlacementDecided], now_ms: int, catalogue: Catalogue
+    ) -> list[Instruction]:
+        """Return what brings a node nearer to what is wanted of it."""
         if not slot.worker:
-            if wanted and now_ms >= slot.resting_until:
-                instructions.append(self._start(slot, wanted, now_ms, catalogue))
-        elif slot.stop_asked is not None:
-            if not slot.killed and now_ms - slot.stop_asked >= self._params.stop_grace_ms:
-                slot.killed = True
-                slot.why, slot.causes = "it did not end when it was asked", ()
-                instructions.append(KillWorker(slot.node.name, slot.worker))
-        elif wanted or mode_of(catalogue, "place", "") != "act":
+            rested = now_ms >= slot.resting_until
+            return [self._start(slot, wanted, now_ms, catalogue)] if wanted and rested else []
+        if slot.stop_asked is not None:
+            late = now_ms - slot.stop_asked >= self._params.stop_grace_ms
+            return self._kill(slot, "it did not end when it was asked") if late else []
+        if silent_ms(slot, catalogue, now_ms) >= self._params.silent_ms:
+            return self._kill(slot, "its heartbeats stay away though the log is heard")
+        if wanted:
+            slot.idle_since = None
+            return renew(slot, wanted, now_ms, catalogue, self._params.succession_ms)
+        if mode_of(catalogue, "place", "") != "act":
             slot.idle_since = None
         elif slot.idle_since is None:
             slot.idle_since = now_ms
         elif now_ms - slot.idle_since >= self._params.idle_grace_ms:
+            given_up = abandon(slot, now_ms)
             slot.stop_asked = now_ms
             slot.why, slot.causes = "nothing is placed here any more", ()
-            instructions.append(StopWorker(slot.node.name, slot.worker))
+            return [*given_up, StopWorker(slot.node.name, slot.worker)]
+        return []
+
+    def _kill(self, slot: Slot, why: str) -> list[Instruction]:
+        if slot.killed:
+            return []
+        slot.killed = True
+        slot.why, slot.causes = why, ()
+        return [KillWorker(slot.node.name, slot.worker)]
 
     def _start(
-        self, slot: _Slot, wanted: list[PlacementDecided], now_ms: int, catalogue: Catalogue
+        self, slot: Slot, wanted: list[PlacementDecided], now_ms: int, catalogue: Catalogue
     ) -> StartWorker:
-        if not slot.incarnation:
-            slot.incarnation = _last_incarnation(slot.node.name, catalogue)
-        slot.incarnation += 1
-        slot.worker = f"{slot.node.name}-{slot.incarnation}"
+        slot.worker = slot.next_worker(catalogue)
         slot.started_at, slot.message = now_ms, ""
         slot.why = "placed here: " + ", ".join(decided.service for decided in wanted)
         slot.causes = tuple(decided.event_id for decided in wanted)
         return StartWorker(slot.node.name, slot.worker)
 
-    def _heartbeat(self, slot: _Slot, now_ms: int) -> NodeReported:
+    def _heartbeat(self, slot: Slot, now_ms: int) -> NodeReported:
         node = slot.node
         resting = now_ms < slot.resting_until
         return NodeReported(
@@ -268,51 +278,3 @@ class Actuation:
             heartbeat=now_ms,
             expires_at=now_ms + self._params.expiry_ms,
         )
-
-
-_KINDS: dict[type, str] = {
-    StartWorker: "worker.start",
-    StopWorker: "worker.stop",
-    KillWorker: "worker.kill",
-}
-
-
-def _last_incarnation(node: str, catalogue: Catalogue) -> int:
-    """Return the highest incarnation of a node's worker that ever reported an instance."""
-    found = [0]
-    for instance in catalogue.of(InstanceReported).values():
-        head, _, number = instance.worker.rpartition("-")
-        if head == node and number.isdecimal():
-            found.append(int(number))
-    return max(found)
-
-
-def _refused(now_ms: int, decided: PlacementDecided, policy: str, reason: str) -> ActionTaken:
-    details = {"generation": str(decided.generation)}
-    causes = (decided.event_id,)
-    return _action(
-        now_ms, decided.service, "service.refused", "refused", reason, details, policy, causes
-    )
-
-
-def _action(
-    now_ms: int,
-    target: str,
-    kind: str,
-    status: str,
-    reason: str,
-    details: dict[str, str],
-    policy: str = "",
-    causes: tuple[str, ...] = (),
-) -> ActionTaken:
-    return ActionTaken(
-        event_id=stable_id("actuate", kind, status, target, now_ms, *details.values()),
-        target=target,
-        kind=kind,
-        status=status,
-        policy=policy,
-        reason=reason,
-        parameters=tuple(KeyValue(key=key, value=value) for key, value in details.items()),
-        taken_at=now_ms,
-        causes=causes,
-    )

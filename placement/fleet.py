@@ -32,10 +32,11 @@ class ProcessView:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Start the worker process of a node."""
+    """Start the worker process of a node; it says nothing of what is not ready when it succeeds."""
 
     node: str
     worker: str
+    succeeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,16 @@ class StopWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class RelieveWorker:
+    """Ask a worker process whose successor serves to finish and end without a word (SIGHUP)."""
+
+    node: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class KillWorker:
-    """End a worker process that did not end when it was asked (SIGKILL)."""
+    """End a worker process that did not end when it was asked, or stands still (SIGKILL)."""
 
     node: str
     worker: str
@@ -62,7 +71,7 @@ class ForgetWorker:
     worker: str
 
 
-Instruction = StartWorker | StopWorker | KillWorker | ForgetWorker
+Instruction = StartWorker | StopWorker | RelieveWorker | KillWorker | ForgetWorker
 
 
 @dataclass(frozen=True, slots=True)

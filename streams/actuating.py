@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from placement.actuation import Actuation, ActuationParams
 from placement.fleet import LocalNode
@@ -28,6 +29,10 @@ Send = Callable[[Iterable[Event]], Awaitable[None]]
 """Sends events and returns when the broker has them."""
 
 PERIOD_S = 0.2
+WORKERS = "workers"
+"""Where the workers are recorded that outlive their actuator, in the data directory."""
+WISHES = "restarts/nodes"
+"""Where a file with the name of a node asks for its worker to be renewed."""
 DRAIN_S = 5.0
 
 log = telemetry.logger(__name__)
@@ -49,9 +54,9 @@ def node_of(section: NodeSection) -> LocalNode:
     )
 
 
-def command(node: str, worker: str) -> list[str]:
-    """Return the command line of a worker process."""
-    named = ["--node", node, "--worker", worker, "--parent", str(os.getpid())]
+def command(node: str, worker: str, keeper: int = 0) -> list[str]:
+    """Return the command line of a worker process, which ends with `keeper` or else with this."""
+    named = ["--node", node, "--worker", worker, "--parent", str(keeper or os.getpid())]
     return [sys.executable, "-m", "streams.cli", "worker", *named]
 
 
@@ -75,8 +80,14 @@ class Actuating:
                 cooldown_ms=local.cooldown_ms,
             ),
         )
-        logs = settings.data_dir / "logs"
-        self._actuator = LocalActuator(command, environment(settings), logs)
+        self._actuator = LocalActuator(
+            partial(command, keeper=local.keeper),
+            environment(settings),
+            settings.data_dir / "logs",
+            settings.data_dir / WORKERS if local.keeper else None,
+        )
+        self._wishes = settings.data_dir / WISHES
+        self._kept = bool(local.keeper)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="actuate")
         self._reported: dict[str, NodeReported] = {}
         self._news = asyncio.Event()
@@ -99,12 +110,16 @@ class Actuating:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), PERIOD_S)
 
-    async def close(self, send: Send) -> None:
-        """Let the workers drain and end, and say that their nodes are not looked after."""
+    async def close(self, send: Send, *, leave: bool = False) -> None:
+        """Let the workers drain and end, and say that their nodes are not looked after.
+
+        With `leave`, those that have a keeper serve on: another actuator takes them over.
+        """
         async with self._busy:
             if not self._closed:
                 self._closed = True
-                await send(await self._in_thread(self._end))
+                if not (leave and self._kept):
+                    await send(await self._in_thread(self._end))
                 self._thread.shutdown()
 
     async def _in_thread(self, call: Callable[[], list[Event]]) -> list[Event]:
@@ -112,6 +127,9 @@ class Actuating:
 
     def _act(self) -> list[Event]:
         world = self._around.open()
+        for wish in self._wishes.glob("*"):
+            wish.unlink(missing_ok=True)
+            self._actuation.renew(wish.name)
         processes = self._actuator.processes()
         step = self._actuation.step(world.clock(), world.catalogue(), processes)
         outcomes = self._actuator.execute(step.instructions)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -32,11 +33,13 @@ class App(faust.App):
     """A Faust app.
 
     `is_ready` tells whether it has its partitions and their state, `is_live` whether it works;
-    `begin` is done before anything else when it starts.
+    `begin` is done before anything else when it starts. `hands_over` is set by SIGHUP, which ends
+    it like SIGTERM: what it looks after is left to its successor.
     """
 
     BootStrategy = Boot
     logger = logging.getLogger("faust.app")
+    hands_over = False
     is_ready: Callable[[], bool] = staticmethod(lambda: False)
     is_live: Callable[[], bool] = staticmethod(lambda: True)
     begin: Callable[[], Awaitable[None]] = staticmethod(_nothing)
@@ -95,6 +98,14 @@ def _worker(settings: Settings) -> type[faust.Worker]:
             telemetry.configure(settings.log_level, json=settings.log_json)
             quieten(settings.log_level)
             self.spinner = None
+
+        def install_signal_handlers(self) -> None:
+            super().install_signal_handlers()
+            self.loop.add_signal_handler(signal.SIGHUP, self._hand_over)
+
+        def _hand_over(self) -> None:
+            self.app.hands_over = True
+            self._schedule_shutdown(signal.SIGTERM)
 
     return Worker
 

@@ -155,7 +155,7 @@ def build_app(
     async def finish(*_: Any, **_named: Any) -> None:
         await host.suspend()
         if stop is not None:
-            await stop()
+            await stop(leave=app.hands_over)
         await asyncio.to_thread(around.close)
 
     app.on_before_shutdown.connect(finish)
@@ -166,7 +166,7 @@ def build_app(
 
 def _install(
     app: faust.App, actuating: Actuating, around: Surroundings
-) -> Callable[[], Awaitable[None]]:
+) -> Callable[..., Awaitable[None]]:
     async def publish(events: Iterable[Event]) -> None:
         codec = (await asyncio.to_thread(around.open)).codec
         await send(app, await asyncio.to_thread(encoded, events, codec))

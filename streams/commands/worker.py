@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
 PARENT_EVERY_S = 0.5
 _IN_TOPIC = re.compile("[A-Za-z0-9._-]{1,200}")
@@ -20,16 +21,19 @@ def worker(
         str, typer.Option(help="Its id, part of its task topic; node and process id by default.")
     ] = "",
     parent: Annotated[
-        int, typer.Option(help="The process that started it; the actual parent by default.")
+        int, typer.Option(help="The process with which it ends; its parent by default.")
     ] = 0,
     detached: Annotated[
         bool, typer.Option("--detached", help="Go on when the process that started it ends.")
     ] = False,
+    succeeds: Annotated[
+        bool, typer.Option("--succeeds", help="Another one serves there until this one is ready.")
+    ] = False,
 ) -> None:
     """Serve the services that are placed on a node, until SIGTERM or Ctrl-C.
 
-    Finishes what waits before it ends. Node and worker can be set by WEIR_WORKER__NODE and
-    WEIR_WORKER__WORKER too.
+    Finishes what waits before it ends; on SIGHUP it does so without a word, because a successor
+    serves already. Node and worker can be set by WEIR_WORKER__NODE and WEIR_WORKER__WORKER too.
     """
     import os
     import threading
@@ -52,18 +56,23 @@ def worker(
     settings = settings.model_copy(update={"worker": own})
     telemetry.configure(settings.log_level, json=settings.log_json)
     stop = threading.Event()
-    _stop_on_signals(stop)
+    made = Worker(settings, succeeds=succeeds)
+    _stop_on_signals(stop, made.hand_over)
     if not detached:
         expected = parent or os.getppid()
         threading.Thread(target=_end_with_parent, args=(stop, expected), daemon=True).start()
-    made = Worker(settings)
-    with serving(own.metrics_port, ready=lambda: made.ready):
+    with serving(own.metrics_port, ready=lambda: made.ready, live=lambda: made.live):
         made.run(stop)
 
 
-def _stop_on_signals(stop: "threading.Event") -> None:
+def _stop_on_signals(stop: "threading.Event", hand_over: "Callable[[], None]") -> None:
     import signal
 
+    def relieved(*_: object) -> None:
+        hand_over()
+        stop.set()
+
+    signal.signal(signal.SIGHUP, relieved)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
@@ -71,10 +80,20 @@ def _stop_on_signals(stop: "threading.Event") -> None:
 def _end_with_parent(stop: "threading.Event", parent: int) -> None:
     """Set `stop` when the parent is gone, be it before this process could look.
 
-    The kernel's own death signal would also come when only the thread that started us ends.
+    The kernel's own death signal would also come when only the thread that started us ends. The
+    process named may be another than the parent, which may then end before.
     """
     import os
 
+    import psutil
+
+    from streams.running import is_running
+
+    try:
+        began = psutil.Process(parent).create_time()
+    except psutil.NoSuchProcess:
+        began = 0.0
+    is_parent = os.getppid() == parent
     while not stop.wait(PARENT_EVERY_S):
-        if os.getppid() != parent:
+        if not (os.getppid() == parent if is_parent else is_running(parent, began)):
             stop.set()

@@ -33,7 +33,7 @@ def completed(given: Settings, reached: KafkaSettings, ports: Ports) -> Settings
             "clickhouse": given.clickhouse.model_copy(
                 update={"host": LOOPBACK, "port": clickhouse}
             ),
-            "local": given.local.model_copy(update={"nodes": nodes}),
+            "local": given.local.model_copy(update={"nodes": nodes, "keeper": os.getpid()}),
         }
     )
 

@@ -16,8 +16,10 @@ from typing import IO, Self
 
 import psutil
 
+from placement.local import end, recorded
 from schemas.topics import TOPICS
 from streams import running
+from streams.actuating import WORKERS
 from streams.embedded.broker import Broker
 from streams.embedded.cluster import Cluster
 from streams.embedded.incarnation import PORT
@@ -264,6 +266,7 @@ class Stack:
                 part.terminate()
             for part in group:
                 part.stop(GRACE_S)
+            end(recorded(self.settings.data_dir / WORKERS).values(), GRACE_S)
         self.broker.stop()
         self._stopped.set()
         if self._watcher is not None and self._watcher.is_alive():

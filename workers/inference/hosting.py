@@ -57,6 +57,12 @@ class Hosting:
         return bool(self._replicas)
 
     @property
+    def all_ready(self) -> bool:
+        """Whether there are instances, and all of them can serve."""
+        each = [replica.health == reporting.READY for replica in self]
+        return bool(each) and all(each)
+
+    @property
     def loading(self) -> bool:
         """Whether any model is being loaded."""
         return any(replica.loading is not None for replica in self._replicas.values())

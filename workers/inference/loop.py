@@ -39,6 +39,8 @@ LOADING_S = 0.005
 DRAIN_S = 5.0
 COMMIT_EVERY_S = 1.0
 MOST_AT_ONCE = 200
+LIVE_S = 30.0
+"""A worker that has not come round for so long stands still."""
 
 log = logger(__name__)
 
@@ -49,9 +51,12 @@ def now_ms() -> float:
 
 
 class Worker:
-    """One inference worker; `settings.worker` says who it is."""
+    """One inference worker; `settings.worker` says who it is.
 
-    def __init__(self, settings: Settings) -> None:
+    One that `succeeds` another on its node says nothing of its instances before all are ready.
+    """
+
+    def __init__(self, settings: Settings, *, succeeds: bool = False) -> None:
         own = settings.worker
         self._settings = settings
         self._speed = node_speed(settings)
@@ -79,6 +84,18 @@ class Worker:
         self._catalogue = CatalogueReader(settings.kafka, self._codec, KINDS)
         self._next_report = 0.0
         self._next_commit = 0.0
+        self._succeeds = succeeds
+        self._silent = False
+        self._tended = time.monotonic()
+
+    @property
+    def live(self) -> bool:
+        """Whether it has come round lately."""
+        return time.monotonic() - self._tended < LIVE_S
+
+    def hand_over(self) -> None:
+        """Say nothing of the instances any more: a successor speaks for them."""
+        self._silent = True
 
     @property
     def ready(self) -> bool:
@@ -123,6 +140,7 @@ class Worker:
 
     def _tend(self) -> None:
         """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
+        self._tended = time.monotonic()
         self._outbox.poll()
         changed = self._hosting.follow(self._catalogue.current(), now_ms())
         changed |= self._hosting.settle(now_ms())
@@ -157,6 +175,7 @@ class Worker:
                 return self._codec.decode(message.value() or b"", InferenceTask)
             except RegistryUnavailable as error:
                 log.warning("task.waits_for_registry", error=str(error))
+                self._tended = time.monotonic()
                 time.sleep(0.2)
 
     def _refuse(self, message: RawMessage, error: DecodeError, offset: int) -> None:
@@ -185,7 +204,9 @@ class Worker:
 
     def _report(self) -> None:
         now = int(now_ms())
-        for replica in self._hosting:
+        if self._succeeds:
+            self._succeeds = not self._hosting.all_ready
+        for replica in self._hosting if not (self._silent or self._succeeds) else ():
             condition = self._hosting.condition(replica)
             self._outbox.send(
                 report(self._reporter, replica.wanted, replica.hosted, condition, now)
