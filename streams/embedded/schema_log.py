@@ -1,14 +1,17 @@
 """The topic `_schemas`: where a registry's records stand, in Confluent's form."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.embedded.versions import RegistryRefused, Write, content_of
 from workers import kafka, kafka_reading
+from workers.errors import KafkaUnavailable
 from workers.settings import KafkaSettings
 
 WRITE_S = 10.0
+KNOWN_S = 5.0
 _NEEDED = {
     "SCHEMA": (("subject", "version"), ("id", "schema")),
     "DELETE_SUBJECT": (("subject",), ("version",)),
@@ -32,10 +35,21 @@ class SchemaLog:
 
         Raises KafkaUnavailable.
         """
-        for message in kafka_reading.read_all(self._settings, [self._topic]):
+        for message in self._messages():
             write = record_of(message.key(), message.value())
             if write is not None:
                 yield write
+
+    def _messages(self) -> list[kafka.RawMessage]:
+        """Read the topic; what was just created may take a moment until a broker knows it."""
+        deadline = time.monotonic() + KNOWN_S
+        while True:
+            try:
+                return list(kafka_reading.read_all(self._settings, [self._topic]))
+            except KafkaUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def append(self, writes: Sequence[Write]) -> None:
         """Return when the broker has the records.
