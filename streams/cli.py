@@ -28,6 +28,7 @@ RUN, REGISTER, LOOK, MEND = "Run", "Register and send", "Look", "Mend"
 COMMANDS = {
     "up": Entry("up:up", "Start everything on this machine and keep it running.", RUN),
     "demo": Entry("demo:demo", "See the whole loop at work on real input.", RUN),
+    "restart": Entry("restart:restart", "Renew processes while everything goes on.", RUN),
     "run": Entry("run:run", "Run processors by name in this process.", RUN),
     "worker": Entry("worker:worker", "Run an inference worker.", RUN),
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
@@ -41,6 +42,7 @@ COMMANDS = {
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
+    "sink": Entry("sink:app", "What ClickHouse lacks: fill it from Kafka.", MEND),
     "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),
     "snapshots": Entry("snapshots:app", "Saved states: see, carry over, make anew.", MEND),
     "bench": Entry("bench:app", "Measure a whole stack, and what its failures cost.", LOOK),

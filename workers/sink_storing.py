@@ -6,6 +6,7 @@ every message that cannot be stored; the others are stored, in the order of the 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
 
 import polars as pl
 
@@ -18,13 +19,22 @@ from workers.host_retries import meant_for
 from workers.kafka import RawMessage
 from workers.sink_rows import Unusable, rows_of
 from workers.sink_tables import Table
-from workers.sink_waiting import Patience
 
 NAME = "sink"
 """How the sink is called, also where copies of messages are meant for it."""
 REFUSED = "refused-by-clickhouse"
+T = TypeVar("T")
+P = ParamSpec("P")
 Report = Callable[[Sequence[Unusable]], None]
 Missing = Callable[[Table, pl.DataFrame], pl.DataFrame]
+
+
+class Waiting(Protocol):
+    """Does something that may have to be tried again."""
+
+    def __call__(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the action gives."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Storing:
         database: Database,
         codec: Codec,
         cluster: str,
-        waiting: Patience,
+        waiting: Waiting,
         report: Report,
         missing: Missing = lambda _, frame: frame,
     ) -> None:

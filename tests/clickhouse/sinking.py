@@ -57,7 +57,7 @@ def send_raw(settings: Settings, topic: str, *values: bytes | None, key: str = "
     assert producer.flush(10) == 0
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 45.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
