@@ -1,5 +1,6 @@
 """Consumer groups as the cluster sees them: state, members, positions. Behind the door to Kafka."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,15 @@ from workers import kafka
 from workers.kafka_cluster import CALL_S, GRACE_S, operations, silent
 from workers.settings import KafkaSettings
 
+PAUSE_S = 0.2
+_PASSING = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Said by a cluster that has just begun, or has just lost a broker."""
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -61,18 +71,22 @@ def groups(
     if not names:
         return {}
     client = kafka.admin(settings)
-    futures = client.describe_consumer_groups(
-        list(names), request_timeout=timeout_s, include_authorized_operations=True
-    )
-    found = {}
-    for name, future in futures.items():
-        try:
-            told = future.result(timeout_s + GRACE_S)
-            found[name] = _group(name, told, _committed(client, name, timeout_s))
-        except KafkaException as error:
-            found[name] = _without(settings, name, error)
-        except TimeoutError as error:
-            raise silent(settings, timeout_s) from error
+    until = time.monotonic() + timeout_s
+    found: dict[str, Group] = {}
+    while left := [name for name in names if name not in found]:
+        futures = client.describe_consumer_groups(
+            left, request_timeout=timeout_s, include_authorized_operations=True
+        )
+        for name, future in futures.items():
+            try:
+                told = future.result(timeout_s + GRACE_S)
+                found[name] = _group(name, told, _committed(client, name, timeout_s))
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or time.monotonic() > until:
+                    found[name] = _without(settings, name, error)
+            except TimeoutError as error:
+                raise silent(settings, timeout_s) from error
+        time.sleep(0 if len(found) == len(names) else PAUSE_S)
     return found
 
 

@@ -247,6 +247,10 @@ def allowed(**change: object) -> permissions.Facts:
             {"cluster": Status.WARN},
         ),
         ({"grants": Grants()}, {"transactional ids": Status.WARN}),
+        (
+            {"grants": Grants(), "cluster": frozenset({"CREATE", "ALTER", "CLUSTER_ACTION"})},
+            {"permissions": Status.OK},
+        ),
         ({"grants": Grants(told=False)}, {"transactional ids": Status.SKIP}),
         (
             {"grants": Grants((Grant("PREFIXED", "weir-", "WRITE", "User:a", allowed=True),))},
