@@ -111,7 +111,43 @@ def test_registering_again_writes_nothing(texts: list[str]) -> None:
         (b'{"keytype": "SCHEMA", "subject": "s", "version": 1}', b'{"id": 1}'),
         (b'{"keytype": "SCHEMA", "subject": "s"}', b'{"id": 1, "schema": "{}"}'),
         (b'{"keytype": "MODE"}', b"[]"),
+        (b'{"keytype": "SCHEMA", "subject": "s", "version": 1}', b'{"id": "x", "schema": "{}"}'),
+        (
+            b'{"keytype": "SCHEMA", "subject": "s", "version": 1}',
+            b'{"id": 1, "schema": "{}", "references": [{"name": "n"}]}',
+        ),
     ],
 )
 def test_foreign_records_are_passed_over(key: bytes | None, value: bytes) -> None:
     assert record_of(key, value) is None
+
+
+def test_a_subject_that_confluents_registry_deleted_is_deleted() -> None:
+    state = Subjects()
+    for version, text in enumerate(('"int"', '"long"', '"double"'), 1):
+        key = {"keytype": "SCHEMA", "subject": "s", "version": version}
+        state.apply(Write(key, {"id": version, "schema": text}))
+    key = {"keytype": "DELETE_SUBJECT", "subject": "s", "magic": 0}
+    state.apply(Write(key, {"subject": "s", "version": 2}))
+    assert [version.version for version in state.versions("s")] == [3]
+    assert len(state.versions("s", deleted=True)) == 3
+
+
+def test_a_schema_of_another_kind_is_kept_and_judged_by_nobody() -> None:
+    state = Subjects()
+    key = {"keytype": "SCHEMA", "subject": "s", "version": 1}
+    value = {"id": 4, "schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"}
+    state.apply(Write(key, value))
+    assert state.version("s", "latest").content.kind == "PROTOBUF"
+    assert state.register("t", Content('"int"')).version.id == 5
+
+
+def test_references_that_go_in_a_circle_are_refused() -> None:
+    state = Subjects()
+    for name, other in (("s", "t"), ("t", "s")):
+        reference = {"name": other.upper(), "subject": other, "version": 1}
+        value = {"id": 1, "schema": '"int"', "references": [reference]}
+        state.apply(Write({"keytype": "SCHEMA", "subject": name, "version": 1}, value))
+    with pytest.raises(RegistryRefused, match="refers to itself") as caught:
+        state.incompatibilities("u", state.version("s", "1").content)
+    assert caught.value.code == 42201
