@@ -76,8 +76,8 @@ class BatchHost:
 
     @property
     def owned(self) -> set[Partition]:
-        """The partitions that the group has assigned to it; none before it was ready."""
-        return self._member.owned() if self.ready else set()
+        """The partitions that it works on; none while it restores."""
+        return set(self.standing)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then commit and leave the group.
@@ -130,6 +130,7 @@ class BatchHost:
     def _careful_turn(self) -> None:
         try:
             if self._must_restore and self._member.owned():
+                self._committer.recover()
                 self._restore()
             self._turn()
             self.standing = {} if self._must_restore else self._work.positions()

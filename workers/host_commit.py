@@ -17,6 +17,10 @@ Stalled = Callable[[], bool]
 class Committer(Protocol):
     """Sends what a host's work holds, and commits."""
 
+    def recover(self) -> None:
+        """Settle what was given up, before anything is restored. Raises Aborted, HostStopped."""
+        ...
+
     def send(self, work: Work) -> None:
         """Send what need not wait for the commit."""
         ...
@@ -33,6 +37,10 @@ class AtOnce:
         transactional_id = f"weir-{spec.name}-{settings.host.slot}"
         self._codec = codec
         self._transactions = Transactions(settings.kafka, transactional_id, stalled)
+
+    def recover(self) -> None:
+        """Settle the transaction that was given up."""
+        self._transactions.recover()
 
     def send(self, work: Work) -> None:
         """Send nothing: everything waits for the commit."""
@@ -51,6 +59,9 @@ class AsTheyCome:
     def __init__(self, settings: Settings, codec: Codec, stalled: Stalled) -> None:
         self._codec = codec
         self._deliveries = Deliveries(settings.kafka, stalled)
+
+    def recover(self) -> None:
+        """Do nothing: what was sent is sent."""
 
     def send(self, work: Work) -> None:
         """Send all outputs."""

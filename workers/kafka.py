@@ -104,11 +104,11 @@ def producer(settings: KafkaSettings, *, linger_ms: int = 5, **extra: Any) -> Pr
 
 
 def transactional_producer(
-    settings: KafkaSettings, transactional_id: str, *, linger_ms: int = 2
+    settings: KafkaSettings, transactional_id: str, *, linger_ms: int = 2, timeout_s: float = 30.0
 ) -> Producer:
     """Return a producer ready to begin transactions; whoever held the id before is fenced.
 
-    Raises KafkaUnavailable when no broker answers within 30 s.
+    Raises KafkaUnavailable when no broker answers within `timeout_s`.
     """
     config = _producing(settings, linger_ms) | {
         "transactional.id": transactional_id,
@@ -117,7 +117,7 @@ def transactional_producer(
     }
     made = Producer(config)
     try:
-        made.init_transactions(30)
+        made.init_transactions(timeout_s)
     except KafkaException as error:
         raise unavailable(settings, error) from error
     return made

@@ -5,6 +5,7 @@ every output is acknowledged: a broker that shows aborted records then never sho
 outputs are missing, so that the guarantee sinks to at least once, not below.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from schemas.topics import TASKS_PREFIX, TOPICS
 from workers import kafka
-from workers.errors import Aborted, Fenced, HostStopped
+from workers.errors import Aborted, Fenced, HostStopped, KafkaUnavailable
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
@@ -55,9 +56,30 @@ class Transactions:
     def __init__(
         self, settings: KafkaSettings, transactional_id: str, stalled: Callable[[], bool]
     ) -> None:
+        self._settings = settings
         self._id = transactional_id
         self._stalled = stalled
         self._producer = kafka.transactional_producer(settings, transactional_id)
+        self._expires = 0.0
+        self._doubtful = False
+
+    def recover(self) -> None:
+        """Settle a transaction whose end is not known, before anything is restored.
+
+        A call that was given up leaves the client half way: it can neither go on nor begin again.
+        A new producer of the same id completes or voids what the old one left open. Raises
+        Aborted while Kafka does not answer, Fenced.
+        """
+        if not self._doubtful:
+            return
+        log.warning("transaction.renewed", transactional_id=self._id)
+        try:
+            self._producer = kafka.transactional_producer(
+                self._settings, self._id, timeout_s=CALL_S
+            )
+        except KafkaUnavailable as error:
+            raise Aborted(str(error)) from error
+        self._doubtful = False
 
     def commit(
         self,
@@ -70,6 +92,7 @@ class Transactions:
 
         Raises Aborted when it must be done again, Fenced or HostStopped when it never can.
         """
+        self._expires = time.monotonic() + self._settings.transaction_timeout_ms / 1000
         try:
             self._producer.begin_transaction()
             if outputs:
@@ -103,7 +126,7 @@ class Transactions:
                     raise
             else:
                 return
-            if not self._stalled():
+            if not self._stalled() or time.monotonic() > self._expires:
                 self.abort()
                 raise Aborted("gave up while Kafka did not answer")
 
@@ -126,6 +149,7 @@ class Transactions:
         except KafkaException as error:
             if error.args[0].fatal():
                 self._give_up(error)
+            self._doubtful = True
 
 
 def _produce(producer: Producer, record: Outgoing, on_delivery: Any = None) -> None:
