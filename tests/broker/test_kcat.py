@@ -16,6 +16,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -74,6 +76,8 @@ def url(apache: Apache, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 def written(apache: Apache, url: str, topic: str) -> tuple[str, ...]:
     """Write records of two versions by Confluent's serializer; return how kcat reads them."""
+    admin = AdminClient({"bootstrap.servers": apache.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
     producer = Producer({"bootstrap.servers": apache.bootstrap})
     with Client({"url": url}) as client:
         for value in SENT:
