@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from random import Random
@@ -12,6 +12,8 @@ from subprocess import Popen
 
 import psutil
 
+from placement.local import recorded
+from streams.actuating import WORKERS
 from streams.bench.faults_paths import TOPICS, Paths
 from streams.bench.hearing import Ears
 from streams.bench.ledger_app import registrations
@@ -94,8 +96,8 @@ class World:
         return [psutil.Process(part.pid) for part in parts]
 
     def _workers(self) -> list[psutil.Process]:
-        children = [c for control in self._parts("control") for c in control.children()]
-        return [child for child in children if "worker" in child.cmdline()]
+        places = recorded(self.settings.data_dir / WORKERS).values()
+        return [psutil.Process(place.pid) for place in places]
 
     @contextmanager
     def member(self, name: str, arguments: Sequence[str], slot: str) -> Iterator[Popen[bytes]]:
@@ -189,4 +191,5 @@ def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
 
 def _movable(app: App, clock_file: Path) -> App:
     """Return the application with a clock that the file moves."""
-    return App(app.name, (str(clock_file), *app.arguments), "streams.bench.shifted")
+    arguments = (str(clock_file), *app.arguments)
+    return replace(app, arguments=arguments, module="streams.bench.shifted")

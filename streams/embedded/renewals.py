@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from placement.local import recorded
+from streams.actuating import WISHES, WORKERS
 from streams.embedded.supervised import Supervised
 from streams.errors import StackError
 from streams.running import Part, State
@@ -17,6 +19,8 @@ class Renewals:
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / FOLDER
+        self._wishes = data_dir / WISHES
+        self._workers = data_dir / WORKERS
 
     def ask(self, name: str) -> None:
         """Ask for a process of the stack to be renewed."""
@@ -55,6 +59,32 @@ class Renewals:
                 raise StackError(
                     f"{name} was not ready again within {timeout_s:.0f} s; see {now.log}"
                 )
+
+    def nodes(self) -> list[str]:
+        """Return the nodes on which workers run."""
+        return sorted({node for node, _ in recorded(self._workers)})
+
+    def restart_node(self, node: str, timeout_s: float) -> None:
+        """Have the worker of a node renewed, and return when its successor has taken over.
+
+        Raises StackError when none runs there, or that does not happen in time.
+        """
+        before = self._on(node)
+        if not before:
+            raise StackError(f"no worker runs on {node!r}; known: {', '.join(self.nodes())}")
+        self._wishes.mkdir(parents=True, exist_ok=True)
+        (self._wishes / node).touch()
+        deadline = time.monotonic() + timeout_s
+        while not (now := self._on(node)) or now & before:
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"the worker of {node} was not renewed within {timeout_s:.0f} s; "
+                    f"see {node}-*.log in the logs"
+                )
+            time.sleep(POLL_S)
+
+    def _on(self, node: str) -> set[str]:
+        return {worker for at, worker in recorded(self._workers) if at == node}
 
 
 def _part(name: str, state: State | None) -> Part:
