@@ -131,7 +131,7 @@ class BatchHost:
         try:
             if self._must_restore and self._member.owned():
                 self._committer.recover()
-                self._restore()
+                self._restore_patiently()
             self._turn()
             self.standing = {} if self._must_restore else self._work.positions()
         except (Aborted, RegistryUnavailable) as error:
@@ -140,6 +140,15 @@ class BatchHost:
             self._work.drop()
             self._must_restore = True
             self._stop.wait(RETRY_S)
+
+    def _restore_patiently(self) -> None:
+        """Restore; a host that has worked already outlasts a broker that does not answer."""
+        try:
+            self._restore()
+        except KafkaUnavailable as error:
+            if not self.ready:
+                raise
+            raise Aborted(str(error)) from error
 
     def _restore(self) -> None:
         committed = self._member.committed(self._member.owned())
