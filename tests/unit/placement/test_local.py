@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from placement.fleet import ForgetWorker, KillWorker, ProcessView, StartWorker, StopWorker
-from placement.local import LocalActuator
+from placement.fleet import (
+    ForgetWorker,
+    KillWorker,
+    ProcessView,
+    RelieveWorker,
+    StartWorker,
+    StopWorker,
+)
+from placement.local import UNKNOWN, LocalActuator, recorded
 
 SLEEP = "import time; print('here', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
@@ -87,3 +94,36 @@ def test_a_stubborn_worker_is_killed_at_close(tmp_path: Path) -> None:
     assert view.exit_code == -signal.SIGKILL
     with pytest.raises(ProcessLookupError):
         os.kill(view.pid, 0)
+
+
+def test_recorded_workers_outlive_the_actuator_and_are_taken_over(tmp_path: Path) -> None:
+    records = tmp_path / "workers"
+    first = LocalActuator(command(SLEEP), os.environ, tmp_path, records)
+    (outcome,) = first.execute([StartWorker("a", "a-1")])
+    second = LocalActuator(command(SLEEP), os.environ, tmp_path, records)
+    (view,) = second.processes()
+    assert (view.node, view.worker, view.pid, view.exit_code) == ("a", "a-1", outcome.pid, None)
+    second.execute([RelieveWorker("a", "a-1")])
+    assert ended(first).exit_code == -signal.SIGHUP
+    assert ended(second).exit_code == UNKNOWN
+    second.execute([ForgetWorker("a", "a-1")])
+    assert second.processes() == ()
+    assert LocalActuator(command(SLEEP), os.environ, tmp_path, records).processes() == ()
+
+
+def test_what_only_looks_like_a_recorded_worker_is_left_alone(tmp_path: Path) -> None:
+    first = LocalActuator(command(SLEEP), os.environ, tmp_path, tmp_path / "workers")
+    first.execute([StartWorker("a", "a-1")])
+    (record,) = (tmp_path / "workers").iterdir()
+    record.write_text(record.read_text().replace('"created": 1', '"created": 2'))
+    assert recorded(tmp_path / "workers") == {}
+    assert not record.exists()
+    (view,) = first.close(grace_s=5)
+    assert view.exit_code == -signal.SIGTERM
+
+
+def test_a_successor_is_told_so(tmp_path: Path) -> None:
+    said = "import sys; sys.exit(7 if '--succeeds' in sys.argv else 8)"
+    actuator = LocalActuator(command(said), os.environ, tmp_path)
+    actuator.execute([StartWorker("a", "a-2", succeeds=True)])
+    assert ended(actuator).exit_code == 7
