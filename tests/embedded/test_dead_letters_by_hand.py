@@ -214,6 +214,7 @@ def refused(settings: Settings, codec: Codec, topic: str, key: bytes, value: byt
     return letter
 
 
+@pytest.mark.faults
 def test_large_ones_are_sent_from_the_log_whole(
     settings: Settings, codec: Codec, weir: Weir
 ) -> None:
@@ -240,6 +241,7 @@ def test_what_nobody_holds_whole_any_more_is_not_sent(
     assert (code, "no longer on the log" in told[0]["outcome"]) == (4, True)
 
 
+@pytest.mark.faults
 def test_an_old_entry_does_not_undo_a_newer_one(
     settings: Settings, codec: Codec, weir: Weir
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_state_bound_to_parameters_is_made_anew_from_the_log(world: KafkaWorld
     assert numbers(world) == {f"app {n}": list(range(1, 16)) for n in range(5)}
 
 
+@pytest.mark.faults
 def test_what_is_begun_afresh_goes_on_where_it_stood(world: KafkaWorld) -> None:
     world.produce(observations(50))
     world.run(tally(), lambda: counted(world, 10))
@@ -167,6 +168,7 @@ def test_a_format_that_is_described_is_carried_over() -> None:
     assert found == replace(kept, format=2, parameters="other")
 
 
+@pytest.mark.faults
 def test_states_that_nobody_can_read_are_listed_with_the_others(world: KafkaWorld) -> None:
     world.produce(observations(10))
     world.run(tally(), lambda: counted(world, 2))
