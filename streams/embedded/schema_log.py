@@ -11,7 +11,7 @@ from workers.errors import KafkaUnavailable
 from workers.settings import KafkaSettings
 
 WRITE_S = 10.0
-KNOWN_S = 5.0
+KNOWN_S = 20.0
 _NEEDED = {
     "SCHEMA": (("subject", "version"), ("id", "schema")),
     "DELETE_SUBJECT": (("subject",), ("version",)),
