@@ -14,9 +14,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from workers import kafka
-from workers.kafka_cluster import CALL_S, GRACE_S, operations, silent
+from workers.kafka_cluster import GRACE_S, operations, silent
 from workers.settings import KafkaSettings
 
+GROUPS_S = 10.0
+"""A cluster that has just begun makes the topic of its groups when it is first asked."""
 PAUSE_S = 0.2
 _PASSING = frozenset(
     {
@@ -62,7 +64,7 @@ class Group:
 
 
 def groups(
-    settings: KafkaSettings, names: Sequence[str], timeout_s: float = CALL_S
+    settings: KafkaSettings, names: Sequence[str], timeout_s: float = GROUPS_S
 ) -> dict[str, Group]:
     """Return groups by name, with what they have committed; one that does not exist is DEAD.
 

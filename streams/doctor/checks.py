@@ -49,7 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Check("schemas", schemas.gather, schemas.judge, limit_s=30),
     Check("clickhouse", clickhouse.gather, clickhouse.judge),
     Check("clocks", clocks.gather, clocks.judge),
-    Check("permissions", permissions.gather, permissions.judge, ("broker",)),
+    Check("permissions", permissions.gather, permissions.judge, ("broker",), 45),
     Check("transactions", transactions.gather, transactions.judge, ("broker",), 30),
     Check("groups", groups.gather, groups.judge, ("broker", "schemas"), 45),
     Check("sink", sink.gather, sink.judge, ("broker", "clickhouse"), 45),
