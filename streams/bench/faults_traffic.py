@@ -5,12 +5,11 @@ import time
 from schemas.base import Event
 from schemas.codec import PREFIX
 from schemas.observing import MetricReport
-from schemas.topics import TOPICS
 from streams import topology
 from streams.bench.faults_world import World
 from streams.bench.ledger_feed import SERIES, Feed
 from streams.topology import Host
-from workers import kafka
+from workers import kafka, snapshots
 from workers.clock import wall_ms
 
 SURGE = 10.0
@@ -21,6 +20,8 @@ OFF_MS = (-24 * HOUR_MS, -HOUR_MS, -10_000, 5_000)
 AHEAD_MS = (120_000, 24 * HOUR_MS)
 """Event times that cannot be."""
 MAGIC_OF_OTHERS = 7
+UNTOLD = frozenset({snapshots.TOPIC})
+"""Hosts look for their own keys there and read nothing else; nothing of it is stored."""
 
 
 def poison(world: World, feed: Feed) -> None:
@@ -33,19 +34,11 @@ def poison(world: World, feed: Feed) -> None:
         whole + whole[5:],
         bytes([MAGIC_OF_OTHERS]) + whole[1:],
     )
-    for topic in _poisonable(world):
-        for value in hostile:
-            feed.refuse(topic, value, world.random.randrange(_partitions(topic)))
-
-
-def _poisonable(world: World) -> list[str]:
-    """Return the topics whose messages ClickHouse stores, and the workers' own."""
     there = kafka.partition_counts(world.settings.kafka)
-    return [name for name in sorted(there) if name.startswith("weir.")]
-
-
-def _partitions(topic: str) -> int:
-    return TOPICS[topic].partitions if topic in TOPICS else 1
+    for topic in sorted(name for name in there if name.startswith("weir.")):
+        for value in hostile:
+            partition = world.random.randrange(there[topic])
+            feed.refuse(topic, value, partition, told=topic not in UNTOLD)
 
 
 def _example() -> Event:

@@ -114,7 +114,7 @@ class World:
     def open_page(self, page: str, rates: Rates) -> Feed:
         """Begin a page of the ledger, and return when it flows on every path."""
         self.paths.turn_to(page)
-        feed = Feed(self.settings.kafka, self.registry.codec(), page, rates)
+        feed = Feed(self.settings.kafka, self.registry.codec(), page, rates, exact=self.exact)
         began = wall_ms()
         feed.start()
         self.recovery_s(began)

@@ -24,7 +24,10 @@ from workers.settings import KafkaSettings
 SERIES = tuple(f"m{number}" for number in range(8))
 DEADLINE_MS = 3_000
 STRAY = 40
-"""Every so many metrics one stands in a wrong partition, as other people's producers do it."""
+"""Every so many metrics one stands in a wrong partition, as other people's producers do it.
+
+Not where aborted transactions are seen: what is sent home has a new place and no id.
+"""
 TURN_S = 0.02
 FLUSH_S = 20.0
 _INPUT = tensors({"x": np.array([0, 5, 0], np.float32)})
@@ -44,9 +47,17 @@ class Feed:
     Deliveries that fail are not repeated: the ledger knows them as sent and not acknowledged.
     """
 
-    def __init__(self, settings: KafkaSettings, codec: Codec, page: str, rates: Rates) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        codec: Codec,
+        page: str,
+        rates: Rates,
+        *,
+        exact: bool = True,
+    ) -> None:
         self.page = page
-        self.ledger = Ledger(WINDOW_MS)
+        self.ledger = Ledger(WINDOW_MS, exact)
         self.factor = 1.0
         self._settings = settings
         self._codec = codec
@@ -91,8 +102,9 @@ class Feed:
             self.ledger.refused.add(name)
         else:
             self.ledger.metrics[name] = Metric(series, event_time)
-        stray = (partition_of(key_of(event), PARTITIONS) + 1) % PARTITIONS
-        self._send(name, event, stray if number % STRAY == 0 and not refused else -1)
+        strays = number % STRAY == 0 and not refused and self.ledger.exact
+        wrong = (partition_of(key_of(event), PARTITIONS) + 1) % PARTITIONS
+        self._send(name, event, wrong if strays else -1)
 
     def ask(self) -> None:
         """Send a request."""
@@ -103,10 +115,11 @@ class Feed:
         )
         self._send(name, request)
 
-    def refuse(self, topic: str, value: bytes, partition: int = 0) -> None:
-        """Send what nobody can use; it must become a dead letter."""
+    def refuse(self, topic: str, value: bytes, partition: int, *, told: bool) -> None:
+        """Send what nobody can use; `told` when it must become a dead letter."""
         name = f"{self.page}/{next(self._numbers)}"
-        self.ledger.refused.add(name)
+        if told:
+            self.ledger.refused.add(name)
         self._produce(name, topic, b"poison", value, partition)
 
     def _send(self, name: str, event: Event, partition: int = -1) -> None:

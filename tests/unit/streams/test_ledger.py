@@ -98,6 +98,13 @@ def test_what_was_not_acknowledged_may_be_there_but_not_twice(arrived: bool) -> 
     assert audit(ledger, replace(WHOLE, responses={"q": 2})).doubled == 1
 
 
+def test_where_aborted_transactions_are_seen_a_derived_metric_may_stand_twice() -> None:
+    ledger = page()
+    ledger.exact = False
+    assert audit(ledger, replace(WHOLE, latencies={"q": 2})) == Verdict(6, (), ())
+    assert audit(ledger, replace(WHOLE, latencies={})).lost == 1
+
+
 def test_a_verdict_names_what_is_wrong() -> None:
     verdict = audit(page(), replace(WHOLE, responses={}, latencies={}))
     assert verdict.missing == (Difference("answer to q", 1),)
