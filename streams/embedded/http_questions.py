@@ -1,4 +1,4 @@
-"""From an HTTP request to the question that it asks ClickHouse, and who asks. Pure."""
+"""From an HTTP request to the question that it asks ClickHouse, and who asks."""
 
 import hmac
 import uuid

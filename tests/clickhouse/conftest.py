@@ -3,17 +3,13 @@
 import itertools
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from schemas.topics import TOPICS
-from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
-from workers import kafka
+from tests.clickhouse.parts import kafka_with_registry
 from workers.clickhouse import Database, connect
-from workers.registry import Registry
 from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
 from workers.sink_migrations import migrate
 
@@ -71,24 +67,8 @@ def own(settings: ClickHouseSettings) -> Iterator[Database]:
 def kafka_and_registry(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[KafkaSettings, RegistrySettings]]:
-    folder: Path = tmp_path_factory.mktemp("kafka")
-    with Broker(folder / "broker.log") as broker:
-        bootstrap = KafkaSettings(bootstrap=broker.bootstrap)
-        port, log = free_port(), folder / "registry.log"
-        registry = RegistrySettings(url=f"http://127.0.0.1:{port}")
-        process = launch(
-            [sys.executable, "-m", "streams.embedded.registry", "--port", str(port)],
-            log,
-            Settings(kafka=bootstrap, registry=registry).environment(),
-        )
-        try:
-            wait_until(lambda: listens(port), process, "registry", log, 30)
-            kafka.create_topics(bootstrap, TOPICS.values())
-            with closing(Registry(registry)) as client:
-                client.register_all()
-            yield bootstrap, registry
-        finally:
-            stop(process, 5)
+    with kafka_with_registry(tmp_path_factory.mktemp("kafka")) as reached:
+        yield reached
 
 
 @pytest.fixture
