@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def shared(world: KafkaWorld, partition: int) -> list[str]:
         if saved.partition == partition and saved.snapshot is not None:
             spec = spec_named("drift")
             assert spec.state is not None
-            state = unpack_state(saved.snapshot.state, spec.state)
+            state: Any = unpack_state(saved.snapshot.state, spec.state)
             return ["/".join(one.key) for one in state.series]
     return []
 

@@ -111,9 +111,10 @@ def metric(at: int, value: float) -> MetricReport:
     return MetricReport(event_time=at, app="hall", metric="latency", value=value)
 
 
-def produce(
-    settings: Settings, *records: tuple[str, bytes, bytes, list[tuple[str, str | bytes | None]]]
-) -> None:
+Headers = list[tuple[str, str | bytes | None]]
+
+
+def produce(settings: Settings, *records: tuple[str, bytes, bytes, Headers]) -> None:
     producer = kafka.producer(settings.kafka)
     for topic, key, value, headers in records:
         producer.produce(topic, value, key=key, headers=headers)
@@ -135,7 +136,8 @@ def test_what_is_mended_later_is_observed_exactly_once(
     key = key_of(good[0]).encode()
     poison = [frame(newest + 1, pack(event) + b"\x02") for event in late]
     produce(settings, *(("weir.metrics", key, codec.encode(event), []) for event in good))
-    produce(settings, *(("weir.metrics", key, value, [("trace", b"7")]) for value in poison))
+    traced: Headers = [("trace", b"7")]
+    produce(settings, *(("weir.metrics", key, value, traced) for value in poison))
     with Running(BatchHost(watching(), settings, codec=codec)):
         wait_until(lambda: len(reading(settings, codec, "weir.deadletters")) == 3)
         code, rows = weir("list", "--kind", "unknown-schema", "--json")

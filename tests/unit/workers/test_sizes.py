@@ -58,7 +58,7 @@ def test_singletons_own_all_partitions_and_keep_their_state() -> None:
 def state_of(spec: Spec, partition: int) -> Any:
     """Return a state that knows the names whose keys belong into one of four partitions."""
     assert spec.state is not None
-    empty = unpack_state(spec.build(partition).snapshot(), spec.state)
+    empty: Any = unpack_state(spec.build(partition).snapshot(), spec.state)
     field = LISTS[spec.name]
     item = element(spec, field)
     mine = [name for name in NAMES if partition_of(key(spec, item, name), 4) == partition]
