@@ -4,7 +4,6 @@ Ready after start, decisions, answers, metrics a second, in this order on one st
 faults, each on stacks of their own. See the module of each part for what a figure is.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -67,19 +66,17 @@ def quick(plan: Plan) -> Plan:
 
 
 def measure(
-    kind: str, settings: Settings, plan: Plan, say: Say, bootstrap: str | None = None
+    kind: str, settings: Settings, home: Path, plan: Plan, say: Say, bootstrap: str | None = None
 ) -> dict[str, Any]:
     """Return everything that is measured on one kind of broker, the fault table included.
 
-    With `bootstrap` the stack uses the cluster there, which is not broken: no faults then. Raises
-    StackError, and what the parts raise.
+    Data and logs stay below `home`. With `bootstrap` the stack uses the cluster there, which is
+    not broken: no faults then. Raises StackError, and what the parts raise.
     """
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
-        home = Path(scratch)
-        measured = _measure(kind, settings, home / "stack", plan, say, bootstrap)
-        rows: Sequence[FaultRow] = ()
-        if bootstrap is None:
-            rows = _faults(kind, home / "faults", plan, say)
+    measured = _measure(kind, settings, home / "stack", plan, say, bootstrap)
+    rows: Sequence[FaultRow] = ()
+    if bootstrap is None:
+        rows = _faults(kind, home / "faults", plan, say)
     measured["recovery_s"] = recoveries(rows)
     found: dict[str, Any] = report(measured, [row.record() for row in rows])
     return found

@@ -13,6 +13,7 @@ from typing import Self
 
 from schemas.base import Event
 from schemas.codec import Codec
+from schemas.errors import ContractError
 from schemas.errors import DecodeError
 from schemas.topics import topic_named
 from workers import kafka
@@ -37,7 +38,8 @@ class Heard:
 class Ears:
     """Reads topics from their present ends on in a thread of its own; a context manager.
 
-    `hear` is called there. Entering returns when all ends are known.
+    `hear` is called there. Entering returns when all ends are known. What goes wrong later is
+    raised by `check`.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Ears:
         self._hear = hear
         self._stop = threading.Event()
         self._ready = threading.Event()
-        self._error: WorkerError | None = None
+        self._error: WorkerError | ContractError | None = None
 
     def __enter__(self) -> Self:
         """Begin. Raises KafkaUnavailable when a topic cannot be read."""
@@ -75,6 +77,11 @@ class Ears:
         self._stop.set()
         self._thread.join(10)
 
+    def check(self) -> None:
+        """Raise what ended the listening, if anything did."""
+        if self._error is not None:
+            raise self._error
+
     def _run(self) -> None:
         reader = kafka.reader(self._settings)
         try:
@@ -89,7 +96,7 @@ class Ears:
                         unknown.discard(kafka.place_of(message))
                 if not unknown:
                     self._ready.set()
-        except WorkerError as error:
+        except (WorkerError, ContractError) as error:
             self._error = error
         finally:
             self._ready.set()

@@ -113,8 +113,9 @@ class Applied:
 class Load:
     """Metrics sent and applied, sampled; what stood there before does not count."""
 
-    def __init__(self, metrics: Metrics, applied: Applied) -> None:
+    def __init__(self, metrics: Metrics, applied: Applied, ears: Ears) -> None:
         self._metrics = metrics
+        self._ears = ears
         self._applied = applied
         self._before = applied.look()
 
@@ -154,6 +155,7 @@ class Load:
         time.sleep(2 * SAMPLE_S)
         while behind := self._behind():
             self._metrics.check()
+            self._ears.check()
             if time.monotonic() > end:
                 raise Behind(f"{limit_s:.0f} s after the load still behind: {behind}")
             time.sleep(SAMPLE_S)
@@ -175,10 +177,10 @@ def measure(
     registry = Registry(settings.registry)
     try:
         with (
-            Ears(settings.kafka, registry.codec(), ("weir.snapshots",), applied.hear),
+            Ears(settings.kafka, registry.codec(), ("weir.snapshots",), applied.hear) as ears,
             Metrics(settings) as metrics,
         ):
-            load = Load(metrics, applied)
+            load = Load(metrics, applied, ears)
             held, samples = _search(load, seconds, try_s, say)
             load.catch_up()
             sent = metrics.finish()

@@ -93,6 +93,9 @@ def end_to_end(
         bool, typer.Option("--quick", help="Short runs: rough figures, in minutes.")
     ] = False,
     bootstrap: Bootstrap = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data and logs stay; a temporary folder by default.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with 1 when a budget of time is missed, too.")
     ] = False,
@@ -114,7 +117,10 @@ def end_to_end(
     telemetry.configure("CRITICAL", json=False)  # what clients say while Kafka is away is no news
     plan = Plan(seconds=seconds, times=times, faults=faults, seed=seed)
     say = _saying(time.monotonic())
-    found, absent = _on_each(only, shortened(plan) if quick else plan, bootstrap, say)
+    plan = shortened(plan) if quick else plan
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
+        home = (data_dir or Path(scratch)).absolute()
+        found, absent = _on_each(only, plan, home, bootstrap, say)
     _show(found, as_json=as_json)
     words = {kind: missed(part) for kind, part in found.items() if part is not None}
     for kind, each in words.items():
@@ -135,7 +141,7 @@ def _saying(begun: float) -> Callable[[str], None]:
 
 
 def _on_each(
-    only: str | None, plan: "Plan", bootstrap: str | None, say: Callable[[str], None]
+    only: str | None, plan: "Plan", home: Path, bootstrap: str | None, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], bool]:
     """Return the report by kind of broker, and whether Apache Kafka could not be had."""
     from streams.bench.endtoend import EMBEDDED, KAFKA, measure
@@ -158,7 +164,7 @@ def _on_each(
             found[kind], absent = None, True
             continue
         say(f"on {kind}")
-        found[kind] = measure(kind, load(), plan, say, on)
+        found[kind] = measure(kind, load(), home / kind, plan, say, on)
     return found, absent
 
 
