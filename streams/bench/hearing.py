@@ -13,8 +13,7 @@ from typing import Self
 
 from schemas.base import Event
 from schemas.codec import Codec
-from schemas.errors import ContractError
-from schemas.errors import DecodeError
+from schemas.errors import ContractError, DecodeError
 from schemas.topics import topic_named
 from workers import kafka
 from workers.errors import KafkaUnavailable, WorkerError
