@@ -29,6 +29,8 @@ ProducerClient = Producer
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
+DELIVERY_TIMEOUT_MS = 120_000
+"""A message that is given up costs its producer the sequence: others may then be written twice."""
 """The most that settings may say."""
 REGISTRY_TOPIC = Topic("_schemas", (), (), compacted=True)
 """The compacted topic of a schema registry that keeps its state in Kafka."""
@@ -130,7 +132,7 @@ def _producing(settings: KafkaSettings, linger_ms: int) -> dict[str, Any]:
         "partitioner": "murmur2_random",
         "linger.ms": linger_ms,
         "message.max.bytes": MAX_MESSAGE_BYTES,
-        "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
         "topic.metadata.propagation.max.ms": 5_000,
     }
 
