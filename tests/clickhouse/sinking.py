@@ -36,7 +36,7 @@ def sinking(settings: Settings, params: SinkParams = QUICK) -> Iterator[threadin
         yield ready
     finally:
         ended.set()
-        thread.join(30)
+        thread.join(60)
     assert not failures
     assert not thread.is_alive()
 

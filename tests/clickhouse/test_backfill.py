@@ -96,7 +96,7 @@ def test_nothing_is_stored_behind_what_the_sink_has_yet_to_store(everything: Set
         assert not rest.skipped
         assert part.inserted + rest.inserted == counted(database, "SELECT count() FROM metrics")
         with sinking(everything) as ready:
-            assert ready.wait(20)
+            assert ready.wait(60)
         assert counted(database, "SELECT count() FROM metrics") == part.inserted + rest.inserted
 
 

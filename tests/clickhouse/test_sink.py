@@ -56,7 +56,7 @@ def test_bad_messages_become_dead_letters_and_disturb_nobody(everything: Setting
 
 def test_what_was_sent_before_the_stop_is_stored_though_it_came_late(everything: Settings) -> None:
     with sinking(everything) as ready:
-        assert ready.wait(20)
+        assert ready.wait(60)
         send(everything, *metrics("last words", 200))
     with asking(everything) as database:
         assert database.query("SELECT count() FROM latency_by_service").rows == ((0,),)

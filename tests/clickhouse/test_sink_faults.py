@@ -94,7 +94,7 @@ def test_a_full_disk_is_waited_out_in_quiet(
 def test_silence_is_told_and_outlasted(everything: Settings, proxy: Proxy) -> None:
     sink = behind(proxy, everything)
     with sinking(sink, IMPATIENT) as ready, asking(everything) as database:
-        assert ready.wait(20)
+        assert ready.wait(60)
         proxy.set(Harm.SILENT)
         send(everything, *metrics("silent", 20))
         assert eventually(lambda: not ready.is_set())
@@ -105,7 +105,7 @@ def test_silence_is_told_and_outlasted(everything: Settings, proxy: Proxy) -> No
 
 def test_an_answer_that_is_lost_doubles_nothing(everything: Settings, proxy: Proxy) -> None:
     with sinking(behind(proxy, everything)) as ready, asking(everything) as database:
-        assert ready.wait(20)
+        assert ready.wait(60)
         proxy.set(Harm.LOST)
         send(everything, *metrics("lost", 20))
         assert eventually(lambda: proxy.harmed >= 2)
@@ -118,7 +118,7 @@ def test_a_row_that_clickhouse_refuses_is_a_dead_letter(everything: Settings, pr
     proxy.set(Harm.PICKY)
     bad = [replace(metric, unit="poison") for metric in metrics("refused", 3)]
     with sinking(behind(proxy, everything)) as ready, asking(everything) as database:
-        assert ready.wait(20)
+        assert ready.wait(60)
         send(everything, *metrics("refused", 20), *bad, *metrics("refused", 5))
         assert is_stored(database, "refused", 25)
         letters = "SELECT count() FROM dead_letters FINAL WHERE error = 'refused-by-clickhouse'"

@@ -51,7 +51,7 @@ def sent(server: Server, query: str, mark: str) -> socket.socket:
 def test_readers_see_whole_blocks_while_writers_write(clickhouse: Server) -> None:
     written: list[int] = []
     seen: list[int] = []
-    until = time.monotonic() + 2.0
+    until = time.monotonic() + 1.2
 
     def write(writer: int) -> None:
         with asking(clickhouse) as client:
@@ -83,8 +83,8 @@ def test_readers_see_whole_blocks_while_writers_write(clickhouse: Server) -> Non
         for done in work:
             done.result(60)
     assert int(ask(clickhouse, "?query=SELECT+count()+FROM+crowd")[1]) == len(written) * BLOCK
-    assert len(written) >= 10
-    assert len(seen) >= 10
+    assert len(written) >= 5
+    assert len(seen) >= 5
 
 
 def test_inserts_do_not_wait_for_a_slow_reader(clickhouse: Server) -> None:
