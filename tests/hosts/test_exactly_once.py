@@ -28,13 +28,13 @@ from tests.hosts.samples import metrics, observations, tally
 from tests.hosts.worlds import LOGS, KafkaWorld, LocalWorld, cluster_of, kafka_world, wait_until
 
 TIMEOUT_MS = 2_000
+SESSION_MS = 3_000
 
 
 @pytest.fixture(params=LOGS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
-        short = made.settings.kafka.model_copy(update={"transaction_timeout_ms": TIMEOUT_MS})
-        made.settings = made.settings.model_copy(update={"kafka": short})
+        made.with_kafka(transaction_timeout_ms=TIMEOUT_MS)
         yield made
 
 
@@ -179,3 +179,23 @@ def test_an_abandoned_transaction_is_expired_and_readers_move_on(world: KafkaWor
         took = time.monotonic() - begun
     assert took < 15
     assert Counter(numbers(world)) == all_numbers(20)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("slot", ["0", "another"])
+def test_a_killed_host_has_a_successor_soon(world: KafkaWorld, slot: str) -> None:
+    """With the session of the stack, and its host killed between transactions."""
+    world.with_kafka(session_timeout_ms=SESSION_MS)
+    world.produce(observations(100))
+    with process(world, tally) as doomed:
+        wait_until(lambda: len(set(numbers(world))) == 100)
+        doomed.kill()
+        doomed.join()
+        begun = time.monotonic()
+        world.produce(observations(100, first=100))
+        with process(world, tally, slot=slot):
+            wait_until(lambda: len(set(numbers(world))) == 200)
+            took = time.monotonic() - begun
+    print(f"its successor had done the work after {took:.1f} s")
+    assert took < 15
+    assert_promised(world, Counter(numbers(world)), all_numbers(40))

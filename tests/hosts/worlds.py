@@ -25,7 +25,7 @@ from workers.local import LocalHost, LocalLog, local_codec
 from workers.settings import HostSettings, KafkaSettings, Settings
 
 CODEC = local_codec()
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 SHORT = KafkaSettings(session_timeout_ms=1000)
 LOGS = ("embedded", "apache")
 """The brokers on which hosts are tried."""
@@ -83,6 +83,11 @@ class KafkaWorld:
         self._producer = kafka.producer(settings.kafka)
         self._producer.list_topics(timeout=10)
         self.clock = clock_from(EPOCH)
+
+    def with_kafka(self, **values: int) -> None:
+        """Let hosts that are started from now on have other settings of Kafka."""
+        section = self.settings.kafka.model_copy(update=values)
+        self.settings = self.settings.model_copy(update={"kafka": section})
 
     def produce(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -147,7 +152,7 @@ class Running:
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    """Poll until it is done; fail after 20 s."""
+    """Poll until it is done; fail after 40 s."""
     patience = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < patience, "it did not happen in time"
