@@ -98,6 +98,7 @@ class Work:
         A timer that fired before what waits is read would take the host's absence for silence.
         Raises TooManyBad, when what followed is held already, and RegistryUnavailable.
         """
+        self._notice(now_ms)
         step = Step()
         for index, group in self._by_instance(messages).items():
             self._take(index, self._instances[index].apply(group, now_ms, catalogue), step)
@@ -108,6 +109,12 @@ class Work:
             self._since = now_ms if self._since is None else self._since
         self._limit.count(step.messages, step.bad)
         return step
+
+    def _notice(self, now_ms: int) -> None:
+        """Take back appointments that a clock made which was ahead and has been set right."""
+        if self._since is not None:
+            self._since = min(self._since, now_ms)
+        self._not_before = min(self._not_before, now_ms + LONGEST_WAIT_MS)
 
     def _awake(self) -> Iterator[tuple[int, Instance]]:
         for index, instance in self._instances.items():
