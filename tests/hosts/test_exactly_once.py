@@ -25,13 +25,20 @@ from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Spec
 from tests.hosts.doomed import POINTS, Blow, process
 from tests.hosts.samples import metrics, observations, tally
-from tests.hosts.worlds import LOGS, KafkaWorld, LocalWorld, cluster_of, kafka_world, wait_until
+from tests.hosts.worlds import (
+    LOGS_OF_FAULTS,
+    KafkaWorld,
+    LocalWorld,
+    cluster_of,
+    kafka_world,
+    wait_until,
+)
 
 TIMEOUT_MS = 2_000
 SESSION_MS = 3_000
 
 
-@pytest.fixture(params=LOGS)
+@pytest.fixture(params=LOGS_OF_FAULTS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
         made.with_kafka(transaction_timeout_ms=TIMEOUT_MS)

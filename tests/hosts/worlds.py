@@ -29,6 +29,8 @@ PATIENCE_S = 40.0
 SHORT = KafkaSettings(session_timeout_ms=1000)
 LOGS = ("embedded", "apache")
 """The brokers on which hosts are tried."""
+LOGS_OF_FAULTS = (pytest.param("embedded", marks=pytest.mark.faults), "apache")
+"""The same where it takes long: what the weaker broker promises is then tried by `make faults`."""
 
 
 class World(Protocol):
