@@ -1,7 +1,7 @@
 """Nothing is lost and nothing counted twice, whatever fails: the ledger, on real stacks.
 
-One short trial runs by default; the whole matrix is marked `faults`. FAULTS_SEED and FAULTS_TIMES
-choose the moments and how often each fault comes.
+What needs a stack is marked `faults`. FAULTS_SEED and FAULTS_TIMES choose the moments and how
+often each fault comes.
 """
 
 import os
@@ -69,7 +69,8 @@ def poisoned_and_killed(world: World, feed: Feed) -> None:
     faults_processes.kill("data", world, feed)
 
 
-@pytest.mark.timeout(100)
+@pytest.mark.faults
+@pytest.mark.timeout(200)
 def test_a_kill_amid_poison_costs_nothing(tmp_path: Path) -> None:
     fault = Fault("poisoned and killed", "", ONE, poisoned_and_killed)
     with opened(Where.EMBEDDED, tmp_path, SEED, print) as made:
