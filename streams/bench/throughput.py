@@ -24,6 +24,7 @@ from streams.bench.hearing import Ears, Heard
 from streams.bench.metric_source import APP, TOLD_S
 from streams.bench.sources import Metrics
 from streams.errors import StreamsError
+from workers import snapshots
 from workers.clickhouse import Database, connect
 from workers.kafka import cluster_id
 from workers.kafka_ends import ends
@@ -32,7 +33,7 @@ from workers.settings import Settings
 
 READERS = ("observe", "drift")
 SINK = "sink"
-TOPIC = "weir.metrics"
+_METRICS = tuple(("weir.metrics", partition) for partition in range(PARTITIONS))
 SAMPLE_S = 0.5
 START_PER_S = 4_000.0
 MOST_PER_S = 400_000.0
@@ -71,8 +72,8 @@ class Applied:
     """
 
     def __init__(self, settings: Settings) -> None:
-        places = [(TOPIC, partition) for partition in range(PARTITIONS)]
-        begin = {p: end.stable for (_, p), end in ends(settings.kafka, places).items()}
+        self._kafka = settings.kafka
+        begin = {p: end.stable for (_, p), end in ends(settings.kafka, _METRICS).items()}
         self._positions = {name: dict(begin) for name in READERS}
         self._history: dict[str, list[tuple[float, int]]] = {name: [] for name in READERS}
         self._database: Database = connect(settings.clickhouse)
@@ -99,6 +100,17 @@ class Applied:
         self._stored = max(self._stored, int(found[0][0] or 0) if found else 0)
         counts = {name: sum(own.values()) for name, own in self._positions.items()}
         return counts | {SINK: self._stored}
+
+    def hidden(self) -> str:
+        """Return in words which ends open transactions hide from readers; empty for none."""
+        places = [*_METRICS, (snapshots.TOPIC, 0)]
+        found = ends(self._kafka, places)
+        words = [
+            f"{at[0]}/{at[1]} is hidden from {end.stable} to {end.high}"
+            for at, end in sorted(found.items())
+            if end.high > end.stable + 1
+        ]
+        return f"; {', '.join(words)}" if words else ""
 
     def observed(self) -> int:
         """Return how many of the load's metrics are in observations, late ones included."""
@@ -157,7 +169,9 @@ class Load:
             self._metrics.check()
             self._ears.check()
             if time.monotonic() > end:
-                raise Behind(f"{limit_s:.0f} s after the load still behind: {behind}")
+                raise Behind(
+                    f"{limit_s:.0f} s after the load still behind: {behind}{self._applied.hidden()}"
+                )
             time.sleep(SAMPLE_S)
 
     def _behind(self) -> dict[str, int]:
@@ -177,7 +191,7 @@ def measure(
     registry = Registry(settings.registry)
     try:
         with (
-            Ears(settings.kafka, registry.codec(), ("weir.snapshots",), applied.hear) as ears,
+            Ears(settings.kafka, registry.codec(), (snapshots.TOPIC,), applied.hear) as ears,
             Metrics(settings) as metrics,
         ):
             load = Load(metrics, applied, ears)
