@@ -19,6 +19,7 @@ from workers.settings import KafkaSettings
 
 LOOK_S = 2.0
 ASK_S = 5.0
+CLOSE_S = 0.5
 UNREADY = 4
 """So many times longer a process may be without partitions: members come and go."""
 
@@ -94,10 +95,10 @@ class Guard:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more; a question that is under way is not waited for."""
         self._over.set()
         if self._thread.is_alive():
-            self._thread.join(ASK_S + LOOK_S)
+            self._thread.join(CLOSE_S)
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,5 +1,6 @@
 """`weir run`: processors, the sink and the control plane, in this process."""
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +102,7 @@ def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int)
             loops[topology.SINK] = _sink(settings, followed)
         with guard:
             Together(loops, stop).run()
+    gc.freeze()  # else the interpreter looks through a million objects before it lets go
 
 
 def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost]":

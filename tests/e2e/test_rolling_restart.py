@@ -98,7 +98,7 @@ def await_answers(client: Client) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("where", ["embedded", "apache"])
 def test_every_process_is_replaced_and_no_client_sees_it(where: str, tmp_path: Path) -> None:
     with stack_on(where, tmp_path) as stack:
