@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types imports yaml contracts test demo up bench notebooks wheel fmt lock
+.PHONY: help setup check lint types imports yaml contracts test faults demo up bench notebooks wheel fmt lock
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -52,6 +52,10 @@ contracts: setup
 
 test: setup ## run the tests (PYTEST_ARGS="tests/unit -k codec")
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+faults: setup ## break real parts in turn and keep the ledger (ARGS="--seed 3 --broker embedded")
+	$(BIN)/pytest -m faults -n 1 --dist loadfile
+	$(BIN)/weir bench faults $(ARGS)
 
 demo: setup ## the whole loop on this machine, under 90 seconds (ARGS="--seed 2")
 	$(BIN)/weir demo $(ARGS)

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,6 +132,44 @@ def end_to_end(
         raise typer.Exit(1)
     if absent:
         raise typer.Exit(3)
+
+
+@app.command("control-plane")
+def control_plane(
+    *,
+    apps: Annotated[
+        int, typer.Option(min=10, help="Applications, each with a contract and four services.")
+    ] = 5000,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Measure how select and place grow: with a fifth, half, and all of the applications.
+
+    There is one node for five applications. Start-up until ready, until everything is selected
+    and placed, and again with all that in the catalogue; decisions after a drift; memory; the
+    share of a core that is used at rest.
+    """
+    from streams.bench.growth import measure
+    from streams.commands.output import show_rows
+    from streams.settings import load
+    from workers import telemetry
+
+    telemetry.configure("CRITICAL", json=False)
+    sizes = sorted({max(1, apps // 5), max(1, apps // 2), apps})
+    rows = measure(load(), sizes, _saying(time.monotonic()))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        flat = [dict(_flat(row)) for row in rows]
+        cells = [[name, *(str(row[name]) for row in flat)] for name in flat[0]]
+        show_rows(["", *(str(size) for size in sizes)], cells, as_json=False)
+
+
+def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", part) for inner, part in value.items())
+        else:
+            yield name, value
 
 
 def _saying(begun: float) -> Callable[[str], None]:
