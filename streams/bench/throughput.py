@@ -40,7 +40,7 @@ MOST_PER_S = 400_000.0
 BISECTIONS = 3
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.75, 0.6)
 """Of the rate found by short tries, what is tried for the whole time, in turn."""
-TRY_SLACK_S, HOLD_SLACK_S = 0.5, 0.5
+TRY_SLACK_S, HOLD_SLACK_S = 1.0, 0.5
 """By how many seconds' worth of metrics lag may differ between first third and end."""
 CAUGHT_UP_S, SETTLE_S = 60.0, 60.0
 _STORED = """SELECT sum(following) FROM (SELECT max(_offset) + 1 AS following FROM weir.metrics
