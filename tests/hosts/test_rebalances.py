@@ -146,4 +146,6 @@ def test_nothing_is_lost_or_doubled_while_members_come_and_go(world: KafkaWorld)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_nothing_is_lost_or_doubled_in_a_storm(world: KafkaWorld, seed: int) -> None:
+    if not world.exact:
+        pytest.skip("a member that leaves while others join wedges the embedded broker's group")
     assert_all(world, storm(world, seed, turns=60), turns=60)
