@@ -52,6 +52,13 @@ def test_no_worker_module_loads_faust_or_river() -> None:
     assert loaded(imports) & {"faust", "mode", "river"} == set()
 
 
+def test_the_path_of_a_request_loads_no_faust() -> None:
+    modules = ("processors.route", "workers.host", "workers.client", "workers.inference.loop")
+    commands = ("streams.commands.run", "streams.commands.worker", "streams.guard")
+    imports = "\n".join(f"import {name}" for name in (*modules, *commands))
+    assert loaded(imports) & {"faust", "mode", "aiokafka"} == set()
+
+
 @pytest.mark.parametrize("package", ["schemas", "processors", "placement"])
 def test_deciding_packages_load_no_client(package: str) -> None:
     pure = [module(p) for p in sources(package) if module(p) != "placement.kube"]

@@ -1,5 +1,7 @@
 """Every process is replaced while requests come: no client meets an error."""
 
+import os
+import signal
 import threading
 import time
 import uuid
@@ -13,7 +15,9 @@ import numpy as np
 import psutil
 import pytest
 
+from placement.local import recorded
 from schemas.inference import InferenceRequest, InferenceResponse
+from streams.actuating import WORKERS
 from streams.bench.ledger_app import APP, registrations
 from streams.embedded.external import External
 from streams.embedded.renewals import Renewals
@@ -98,6 +102,27 @@ def await_answers(client: Client) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_requests_do_not_wait_for_faust_and_a_frozen_one_is_replaced(tmp_path: Path) -> None:
+    """SIGSTOP: nothing ends, nothing is said; only asking it how it is can tell."""
+    with stack_on("embedded", tmp_path) as stack:
+        with Entries(stack.settings) as entries:
+            entries.send(registrations(wall_ms()))
+        with Client(stack.settings) as client:
+            await_answers(client)
+            workers = recorded(stack.settings.data_dir / WORKERS).keys()
+            control = next(part for part in stack.state().parts if part.name == "control")
+            with Traffic(client) as traffic:
+                os.kill(control.pid, signal.SIGSTOP)
+                deadline = time.monotonic() + 60
+                while psutil.pid_exists(control.pid) or not stack.ready():
+                    assert time.monotonic() < deadline, "a frozen process was not replaced"
+                    time.sleep(0.2)
+        assert set(traffic.statuses) == {"complete"}, traffic.slowest
+        assert recorded(stack.settings.data_dir / WORKERS).keys() == workers, "they serve on"
+
+
+@pytest.mark.faults
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("where", ["embedded", "apache"])
 def test_every_process_is_replaced_and_no_client_sees_it(where: str, tmp_path: Path) -> None:
@@ -120,7 +145,6 @@ def test_every_process_is_replaced_and_no_client_sees_it(where: str, tmp_path: P
                     renewals.restart_node(node, 60)
                     time.sleep(1)
         after = {part.name: part.pid for part in stack.state().parts}
-        print(traffic.slowest, traffic.statuses)
         assert set(traffic.statuses) == {"complete"}, traffic.slowest
         assert max(traffic.slowest.values()) < GAP_S, traffic.slowest
         assert {name for name in after if after[name] == before[name]} == {"broker"}
