@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -36,6 +37,7 @@ from tests.hosts.worlds import (
 
 TIMEOUT_MS = 2_000
 SESSION_MS = 3_000
+T = TypeVar("T")
 
 
 @pytest.fixture(params=LOGS_OF_FAULTS)
@@ -56,7 +58,7 @@ def all_numbers(each: int) -> Counter[tuple[str, int]]:
     return Counter((f"app {app}", n) for app in range(5) for n in range(1, each + 1))
 
 
-def assert_promised(world: KafkaWorld, found: Counter[object], wanted: Counter[object]) -> None:
+def assert_promised(world: KafkaWorld, found: Counter[T], wanted: Counter[T]) -> None:
     """Assert the promise: exactly once on Apache Kafka, at least once on the embedded broker."""
     if world.exact:
         assert found == wanted
@@ -117,10 +119,9 @@ def watching() -> Spec:
     return observe(ObserveParams(size_ms=1000, allowed_lateness_ms=0, idle_ms=1500))
 
 
-def windows(events: Sequence[Event]) -> Counter[object]:
+def windows(events: Sequence[Event]) -> Counter[Event]:
     """Return observations without what the clock decides."""
-    found = [replace(e, emitted_at=0) for e in events if isinstance(e, Observation)]
-    return Counter(found)
+    return Counter(replace(e, emitted_at=0) for e in events if isinstance(e, Observation))
 
 
 @pytest.mark.faults

@@ -13,6 +13,7 @@ from schemas.inference import InferenceTask
 from schemas.observing import Observation
 from schemas.registrations import ServiceRegistered
 from schemas.topics import key_of, topic_of
+from streams.embedded.apache import Apache
 from tests.examples import example
 from tests.hosts.faust_world import faust_world
 from tests.hosts.samples import metrics, observations, tally
@@ -26,7 +27,7 @@ HIDDEN_S = 3.0
 
 
 @pytest.fixture
-def world(apache, tmp_path: Path) -> Iterator[KafkaWorld]:
+def world(apache: Apache, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, apache) as made:
         yield made
 
@@ -75,7 +76,7 @@ def test_no_host_sees_what_was_aborted(world: KafkaWorld) -> None:
     assert numbers(world) == {f"app {n}": [1, 2, 3, 4] for n in range(5)}
 
 
-def test_faust_does_not_see_what_was_aborted(apache, tmp_path: Path) -> None:
+def test_faust_does_not_see_what_was_aborted(apache: Apache, tmp_path: Path) -> None:
     with faust_world(tmp_path, apache) as world:
         abort(world, observations(20, first=100))
         world.produce(observations(20))

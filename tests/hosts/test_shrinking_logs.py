@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from schemas.topics import PARTITIONS
+from streams.embedded.apache import Apache
 from tests.hosts.samples import observations, tally
 from tests.hosts.test_every_host import counted, numbers
 from tests.hosts.worlds import KafkaWorld, kafka_world
@@ -16,7 +17,7 @@ OBSERVATIONS = "weir.observations"
 
 
 @pytest.fixture
-def world(apache, tmp_path: Path) -> Iterator[KafkaWorld]:
+def world(apache: Apache, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, apache) as made:
         yield made
 
