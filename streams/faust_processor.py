@@ -32,8 +32,10 @@ class Hosted:
         self._inbox: asyncio.Queue[EventT[bytes]] = asyncio.Queue(INBOX)
         self._working = asyncio.Lock()
         self.positions: Mapping[Partition, int] = {}
-        """The next offset of each partition it was given: what is before is safe. Never changed,
-        only replaced: other threads look at it."""
+        """The next offset of each partition it was given: what is before is applied. Never
+        changed, only replaced: other threads look at it."""
+        self._applied: list[EventT[bytes]] = []
+        self._sound = True
 
     @property
     def ready(self) -> bool:
@@ -46,10 +48,16 @@ class Hosted:
         return [0] if self.spec.singleton and mine else sorted(mine)
 
     async def suspend(self) -> None:
-        """Finish the batch in hand and forget all state; it comes back from snapshots."""
+        """Finish the batch in hand and forget all state; it comes back from snapshots.
+
+        What a step left half done is not kept.
+        """
         self._assigned.clear()
         self.positions = {}
         async with self._working:
+            if self._session is not None and self._sound:
+                await send(self._app, await asyncio.to_thread(self._session.keep))
+                self._acknowledge()
             self._session = None
             self.positions = {}
             while not self._inbox.empty():
@@ -58,7 +66,7 @@ class Hosted:
     async def resume(self, session: Session) -> None:
         """Work in this session from now on."""
         async with self._working:
-            self._session = session
+            self._session, self._sound, self._applied = session, True, []
             self.positions = session.positions()
         self._assigned.set()
 
@@ -94,12 +102,20 @@ class Hosted:
     async def _step(self, session: Session, events: Sequence[EventT[bytes]]) -> None:
         generation = self._app.consumer_generation_id
         current = [event for event in events if event.message.generation_id == generation]
+        self._sound = False
         decided = await asyncio.to_thread(session.decide, [event.message for event in current])
         await send(self._app, decided.outputs)
         await send(self._app, decided.kept)
-        for event in current:
-            event.ack()
+        self._sound = True
+        self._applied += current
+        if decided.complete:
+            self._acknowledge()
         self.positions = session.positions()
+
+    def _acknowledge(self) -> None:
+        for event in self._applied:
+            event.ack()
+        self._applied = []
 
 
 async def send(app: faust.App, messages: Iterable[Outgoing]) -> None:

@@ -16,6 +16,10 @@ from workers.host_output import encoded
 from workers.host_state import Instance, Step
 from workers.kafka_sending import Outgoing
 
+KEPT_BYTES_PER_MS = 64
+LONGEST_UNKEPT_MS = 5_000
+"""States may take 64 kB a second where nothing follows from what was applied, and wait so long:
+a large one would otherwise be written anew for every message and every timer."""
 SHORTEST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
 
@@ -60,10 +64,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What follows from a batch: outputs, and the snapshots to keep once those are safe."""
+    """What follows from a batch: outputs, and the snapshots to keep once those are safe.
+
+    With `complete` all that was ever applied is safe then, and may be acknowledged.
+    """
 
     outputs: list[Outgoing]
     kept: list[Outgoing]
+    complete: bool
 
 
 class Kept:
@@ -124,6 +132,8 @@ class Session:
         self._spec = spec
         self._instances = instances
         self._bad = bad
+        self._stale: set[int] = set()
+        self._not_before = 0
 
     def starts(self) -> dict[Partition, int]:
         """Return the next offset of every partition whose state was restored."""
@@ -141,16 +151,17 @@ class Session:
         """Return how long nothing is due, in seconds, a second at most."""
         wakes = [kept.instance.wake_at() for kept in self._instances.values()]
         now_ms = self._world.clock()
+        wakes += [self._not_before] if self._stale else []
         pauses = [(wake - now_ms) / 1000 for wake in wakes if wake is not None]
         return max(SHORTEST_PAUSE_S, min([*pauses, LONGEST_PAUSE_S]))
 
     def decide(self, messages: Sequence[Message]) -> Decided:
         """Apply messages to the instances that own them, and fire the timers that are due.
 
-        Raises TooManyBad, EncodeError, RegistryUnavailable, KafkaUnavailable.
+        States are kept at once where there are outputs, else at a bounded rate. Raises TooManyBad,
+        EncodeError, RegistryUnavailable, KafkaUnavailable.
         """
         outputs: list[Output] = []
-        snapshots_due: list[Snapshot] = []
         for partition, kept in self._instances.items():
             mine = [m for m in messages if self._spec.singleton or m.partition == partition]
             now_ms = self._world.clock()
@@ -158,10 +169,21 @@ class Session:
             fired = due is not None and due <= now_ms
             step = self._step(kept.instance, mine, now_ms)
             outputs += step.outputs
-            snapshot = kept.changed(now_ms) if mine or fired else None
-            snapshots_due += [snapshot] if snapshot is not None else []
-        codec = self._world.codec
-        return Decided(encoded(outputs, codec), encoded(snapshots_due, codec))
+            if mine or fired:
+                self._stale.add(partition)
+        waits = self._not_before - LONGEST_UNKEPT_MS <= self._world.clock() < self._not_before
+        kept_now = self.keep() if outputs or not waits else []
+        return Decided(encoded(outputs, self._world.codec), kept_now, complete=not self._stale)
+
+    def keep(self) -> list[Outgoing]:
+        """Return the states that have changed since they were last kept."""
+        now_ms = self._world.clock()
+        changed = [self._instances[partition].changed(now_ms) for partition in sorted(self._stale)]
+        self._stale.clear()
+        found = encoded([snapshot for snapshot in changed if snapshot], self._world.codec)
+        size = sum(len(message.value or b"") for message in found)
+        self._not_before = now_ms + min(LONGEST_UNKEPT_MS, size // KEPT_BYTES_PER_MS)
+        return found
 
     def _step(self, instance: Instance, messages: Sequence[Message], now_ms: int) -> Step:
         catalogue = self._world.catalogue()
