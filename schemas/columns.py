@@ -76,12 +76,12 @@ def decode(values: Sequence[bytes], event: type[Event], codec: Codec) -> Decoded
     Nothing is raised for bad messages: they are reported, and disturb nobody.
     """
     groups, bad = _by_schema(values)
-    frames = [_empty(event)]
+    frames = []
     for schema_id, rows in groups.items():
         part, wrong = _decode_group(values, rows, schema_id, event, codec)
         frames.append(part)
         bad.extend(wrong)
-    full = [frame for frame in frames if frame.height] or frames[:1]
+    full = [frame for frame in frames if frame.height] or [_empty(event)]
     frame = full[0] if len(full) == 1 else pl.concat(full).sort(_ROW)
     return Decoded(frame, tuple(sorted(bad, key=lambda b: b.row)))
 
