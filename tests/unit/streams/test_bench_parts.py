@@ -145,6 +145,6 @@ def test_what_is_registered_can_be_removed() -> None:
     assert {(type(event), key_of(event)) for event in made} == entries
 
 
-def test_both_benchmarks_are_commands() -> None:
+def test_the_benchmarks_are_commands() -> None:
     names = {command.name or command.callback.__name__ for command in bench_app.registered_commands}
-    assert names == {"end-to-end", "faults"}
+    assert names >= {"end-to-end", "faults"}
