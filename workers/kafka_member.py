@@ -3,13 +3,13 @@
 Its owner is told of assignments and revocations while it polls, and says from where to read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from workers import kafka
-from workers.errors import KafkaUnavailable
+from workers.errors import KafkaUnavailable, WorkerError
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
@@ -58,6 +58,8 @@ class Member:
         of itself may be nothing, and transactions without a generation are taken from anybody.
         """
         self._ends: dict[Partition, int] = {}
+        self._closing = False
+        self._failed: Exception | None = None
         wait = max(settings.fetch_wait_ms, fetch_wait_ms)
         self.consumer = kafka.consumer(
             settings, group, enable_partition_eof=True, fetch_wait_max_ms=wait
@@ -71,7 +73,9 @@ class Member:
 
         Rebalances are served in here. Raises KafkaUnavailable for errors that do not pass.
         """
-        return self._good(kafka.drain(self.consumer, most, wait_s, gather_s))
+        found = kafka.drain(self.consumer, most, wait_s, gather_s)
+        self._raise()
+        return self._good(found)
 
     def _good(self, found: list[Message]) -> list[Message]:
         others = [message for message in found if message.error() is not None]
@@ -107,6 +111,7 @@ class Member:
         """
         self.consumer.pause(self.consumer.assignment())
         self.consumer.poll(wait_s)
+        self._raise()
 
     def owned(self) -> set[Partition]:
         """Return the partitions that are assigned now."""
@@ -156,16 +161,35 @@ class Member:
         return ahead
 
     def close(self) -> None:
-        """Leave the group; the owner's `revoked` is called before."""
+        """Leave the group; the owner's `revoked` is called before. Raises what it raises."""
+        self._closing = True
         self.consumer.close()
+        self._raise()
+
+    def _raise(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _serve(self, call: Callable[[], None]) -> None:
+        """Keep what a callback raises until the client has returned, which may not carry it."""
+        try:
+            call()
+        except (WorkerError, KafkaException, RuntimeError) as error:
+            self._failed = error
 
     def _assign(self, _: Consumer, places: list[TopicPartition]) -> None:
+        """Take what is assigned, but for an assignment that comes while leaving."""
+        if not self._closing:
+            self._serve(lambda: self._take(places))
+
+    def _take(self, places: list[TopicPartition]) -> None:
         self.consumer.assign(places)
         self.generation = self.consumer.consumer_group_metadata()
         self._owner.assigned()
 
     def _revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
-        self._owner.revoked()
+        self._serve(self._owner.revoked)
 
     def _lose(self, _: Consumer, __: list[TopicPartition]) -> None:
-        self._owner.lost()
+        self._serve(self._owner.lost)
