@@ -39,6 +39,7 @@ def send(settings, topic, count):
     assert client.flush(20) == 0
 
 
+@pytest.mark.faults
 def test_a_killed_broker_comes_back_with_what_it_acknowledged(tmp_path):
     with kafka_or_skip(tmp_path) as cluster:
         settings = settings_of(cluster)

@@ -1,6 +1,6 @@
 """`weir demo --no-drift`: nothing switches by itself, and a killed worker loses nothing.
 
-The first runs on Apache Kafka, the second on the embedded broker.
+The first runs on the embedded broker, the second on a cluster of Apache Kafka that runs already.
 """
 
 import subprocess
@@ -14,10 +14,10 @@ from streams.embedded.apache import Apache
 from tests.e2e.demonstration import demo, sql, summary_of
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(150)
-def test_without_a_corruption_nothing_switches(tmp_path: Path, apache: Apache) -> None:
-    where = ("--bootstrap", apache.bootstrap)
-    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "14", *where) as process:
+def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
+    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "14") as process:
         summary = summary_of(process)
     assert summary["responses"] == summary["requests"] > 0
     assert summary["drifts"] == 0
@@ -28,8 +28,11 @@ def test_without_a_corruption_nothing_switches(tmp_path: Path, apache: Apache) -
 
 
 @pytest.mark.timeout(150)
-def test_a_killed_worker_costs_no_acknowledged_request_its_response(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "12", "--keep") as process:
+def test_a_killed_worker_costs_no_acknowledged_request_its_response(
+    tmp_path: Path, apache: Apache
+) -> None:
+    where = ("--bootstrap", apache.bootstrap, "--keep")
+    with demo(tmp_path, "--seed", "2", "--no-drift", "--seconds", "12", *where) as process:
         worker = _serving_worker(process, tmp_path)
         node = worker.cmdline()[worker.cmdline().index("--node") + 1]
         worker.kill()

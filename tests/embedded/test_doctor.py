@@ -220,6 +220,7 @@ def test_a_transaction_that_nobody_ends(stack: Stack) -> None:
     assert found(settings, "transactions")[0].status is Status.OK
 
 
+@pytest.mark.faults
 def test_messages_that_nobody_reads_and_a_member_that_stands_still(stack: Stack) -> None:
     settings = stack.settings
     value, key = metric(settings)

@@ -77,6 +77,7 @@ def test_it_is_ready_supervises_and_leaves_nothing(tmp_path: Path) -> None:
     stack.stop()
 
 
+@pytest.mark.faults
 def test_what_does_not_live_or_answer_any_more_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-@pytest.fixture(params=LOGS)
+@pytest.fixture(params=[LOGS[0], pytest.param(LOGS[1], marks=pytest.mark.faults)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
     with faust_world(tmp_path, cluster_of(request)) as made:
         yield made
