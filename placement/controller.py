@@ -101,8 +101,9 @@ class Place:
         decided = self._placements.get(state.service)
         if decided is None or not state.answered:
             return False
-        known = (decided.generation, decided.replicas, decided.assignments)
-        return known == (state.generation, state.replicas, state.assignments)
+        causes = (state.request,) if state.request else ()
+        known = (decided.generation, decided.replicas, decided.assignments, decided.causes)
+        return known == (state.generation, state.replicas, state.assignments, causes)
 
     def _views(self, batch: Batch) -> dict[str, NodeView]:
         """Return the nodes as they are now, when this batch may have to decide."""
@@ -114,12 +115,14 @@ class Place:
         """Take over what has changed in the catalogue: registrations, newer decisions."""
         registered, placements = catalogue.of(ServiceRegistered), catalogue.of(PlacementDecided)
         if registered is not self._registered:
-            before, self._registered = self._registered, registered
-            for service in before.keys() | registered.keys():
-                if before.get(service) is not registered.get(service):
+            known, self._registered = self._registered, registered
+            for service in known.keys() | registered.keys():
+                if known.get(service) is not registered.get(service):
                     self._note(service)
         if placements is not self._placements:
-            self._placements = placements
+            before, self._placements = self._placements, placements
+            for service in before.keys() - placements.keys():
+                self._forget_if(service, at_end=True)
             for service, decided in placements.items():
                 self._adopt(service, decided)
 
@@ -127,6 +130,7 @@ class Place:
         """Go on from a decision that is newer than what is known of a service."""
         known = self._services.get(service)
         if known is not None and known.generation >= decided.generation:
+            self._forget_if(service, at_end=known.generation == decided.generation)
             return
         newer = state_of(decided)
         if known is not None and not known.answered:
@@ -136,18 +140,26 @@ class Place:
         self._note(service)
 
     def _note(self, service: str) -> None:
-        """Count what a service takes now, let it be looked at; let go of what is at an end."""
+        """Count what a service takes now, and let it be looked at."""
         state, registered = self._services.get(service), self._registered.get(service)
         self._occupied.drop(service)
         if state is None:
             return
         if registered is not None:
             self._occupied.put(demand_of(registered), state.assignments)
-        elif not state.replicas and state.answered:
+        self._watch.touch([service])
+        decided = self._placements.get(service)
+        told = decided is not None and decided.generation >= state.generation
+        self._forget_if(service, at_end=told)
+
+    def _forget_if(self, service: str, *, at_end: bool) -> None:
+        """Let go of a service that is retired and removed, once the catalogue says so too."""
+        state = self._services.get(service)
+        if state is None or state.replicas or not state.answered or service in self._registered:
+            return
+        if at_end or not state.generation:
             del self._services[service]
             self._watch.forget(service)
-            return
-        self._watch.touch([service])
 
     def _apply(self, request: PlacementRequested, catalogue: Catalogue) -> set[str]:
         """Take over what a request asks for; return the services concerned, none if it is old."""
@@ -195,8 +207,7 @@ class Place:
 
     def _settle(self, state: ServiceState, views: dict[str, NodeView]) -> None:
         registered = self._registered.get(state.service)
-        over = not state.replicas and (registered is None or not state.generation)
-        if over:
+        if not state.replicas and not state.generation:
             del self._services[state.service]
             self._watch.forget(state.service)
         elif registered is not None:

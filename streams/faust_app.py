@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -104,7 +104,7 @@ def _worker(settings: Settings) -> type[faust.Worker]:
             self.loop.add_signal_handler(signal.SIGHUP, self._hand_over)
 
         def _hand_over(self) -> None:
-            self.app.hands_over = True
+            cast(App, self.app).hands_over = True
             self._schedule_shutdown(signal.SIGTERM)
 
     return Worker

@@ -8,6 +8,7 @@ different workers. Both are settled here, where it makes its consumers.
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import aiokafka  # type: ignore[import-untyped]  # has no hints
 import faust
@@ -129,7 +130,7 @@ class CommittedConsumer(driver.Consumer):
         where nothing is committed, though records of the partition were fetched and thrown away.
         """
         await super().perform_seek()
-        starts = await self.transport.starts()
+        starts = await cast(Transport, self.transport).starts()
         for place in self.assignment():
             committed = self._committed_offset.get(place) or 0
             start = starts.get(place, committed)

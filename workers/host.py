@@ -34,6 +34,7 @@ SMALL_BATCH = 200
 LAG_EVERY_MS = 2_000
 RESTS = 3.0
 """Of the time spent on a batch, how long its host then gathers the next one."""
+LONGEST_GATHER_S = 0.015
 
 
 class BatchHost:
@@ -205,12 +206,12 @@ class BatchHost:
         """Return how long to gather a batch: each is followed by a rest of its own length, thrice.
 
         So what comes after a pause is worked on at once, and a stream costs a quarter of a core
-        until it needs more: then batches grow, for `poll_ms` at most.
+        until it needs more. Nothing waits longer than 15 ms for company.
         """
         if not self.spec.transactional:
             return 0.0
         left = self._rest_until - time.perf_counter()
-        return min(max(0.0, left), self._settings.host.poll_ms / 1000)
+        return min(max(0.0, left), LONGEST_GATHER_S)
 
     def _wait_s(self) -> float:
         longest = self._settings.host.poll_ms

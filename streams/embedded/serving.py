@@ -196,11 +196,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _gone(self) -> bool:
         try:
-            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            waiting: bytes = self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
         except OSError:
             return True
+        return waiting == b""
 
     def _send(self, response: Response) -> None:
         body = response.body

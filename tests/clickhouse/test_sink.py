@@ -4,6 +4,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from schemas.inference import InferenceTask
 from schemas.registrations import ServiceRegistered
 from schemas.topics import topic_named, topic_of
@@ -87,6 +89,7 @@ def test_the_catalogue_keeps_its_history(everything: Settings) -> None:
         )
 
 
+@pytest.mark.faults
 def test_it_waits_while_clickhouse_is_away(
     everything: Settings, tmp_path: Path, server: ClickHouseSettings
 ) -> None:

@@ -201,6 +201,8 @@ class _Counting(_Server):
 
 
 def test_a_client_that_goes_away_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("ERROR")
+
     def answer(request: Request) -> Response:
         return Response(200, b"x" * 4_000_000)
 

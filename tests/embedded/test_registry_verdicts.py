@@ -8,8 +8,8 @@ import requests
 from schemas import evolution
 from tests.compatibility.histories import histories, of_java
 
-COUNT = 180
-"""Histories of three versions each: 240 pairs or more, in each of the modes."""
+COUNT = 75
+"""Histories of three versions each: 100 pairs or more, in each of the modes."""
 
 
 def expected(mode: str, new: str, earlier: list[str]) -> bool:

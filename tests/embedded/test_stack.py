@@ -138,6 +138,7 @@ def test_what_is_told_stands_and_what_is_not_suits_the_broker(tmp_path: Path) ->
     assert plain.session_timeout_ms == SESSION_MS
 
 
+@pytest.mark.faults
 def test_an_app_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
     stack = Stack(Settings(data_dir=tmp_path), apps=(fake("fine"), fake("sick", "broken")))
     with pytest.raises(StackError, match=r"sick does not start: it cannot work"):
@@ -161,6 +162,7 @@ def test_it_stops_early_when_the_broker_outgrows_its_bound(tmp_path: Path) -> No
         assert not stack.ready()
 
 
+@pytest.mark.faults
 def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     events = [consumer({"consumer": name, "apps": ["a"]}, 5) for name in ("one", "two")]
@@ -186,7 +188,14 @@ UP = (
 )
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.faults),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.faults),
+    ],
+)
 def test_up_ends_with_its_processes(tmp_path: Path, end: signal.Signals) -> None:
     up = subprocess.Popen(
         [sys.executable, "-c", UP, "up", "--data-dir", str(tmp_path)],

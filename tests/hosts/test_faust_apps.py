@@ -152,6 +152,7 @@ def test_placements_start_workers_and_a_signal_ends_everything(
     assert (world.settings.data_dir / "logs" / "left-1.log").exists()
 
 
+@pytest.mark.faults
 def test_a_killed_actuator_takes_its_workers_along(world: KafkaWorld, topics: Topics) -> None:
     log = (world.settings.data_dir / "actuate.log").open("ab")
     command = [sys.executable, "-m", "streams.cli", "run", "actuate"]

@@ -88,6 +88,7 @@ def launch(settings: Settings) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", program], stdout=log, stderr=log)
 
 
+@pytest.mark.faults
 def test_a_killed_worker_loses_nothing_and_repeats_only_equal_events(world: FaustWorld) -> None:
     world.produce(observations(1000))
     first = launch(world.settings)

@@ -87,6 +87,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(90)
 def test_every_metric_is_observed_exactly_once(tmp_path: Path) -> None:
     with (

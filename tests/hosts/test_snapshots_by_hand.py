@@ -84,6 +84,7 @@ def test_what_changes_no_window_is_carried_over_as_if_nothing_was(world: KafkaWo
     assert seen(world) == wanted
 
 
+@pytest.mark.faults
 def test_other_windows_are_made_anew_as_if_they_had_always_been(world: KafkaWorld) -> None:
     events = metrics(600)
     until_cut(world, watching(), events[:330])
@@ -116,6 +117,7 @@ def counted(world: World, each: int) -> bool:
     return len(found) == 5 and all(len(values) >= each for values in found.values())
 
 
+@pytest.mark.faults
 def test_a_state_bound_to_parameters_is_made_anew_from_the_log(world: KafkaWorld) -> None:
     world.produce(observations(50))
     world.run(tally(Unreadable), lambda: counted(world, 10))
