@@ -268,6 +268,7 @@ def test_open_dead_letters_and_states_that_do_not_fit(stack: Stack) -> None:
     assert drift.why.startswith("drift/0: it was taken under other parameters")
 
 
+@pytest.mark.faults
 def test_registrations_of_nobody_are_warned_of(stack: Stack, weir: Weir) -> None:
     clause = ("--clause", "accuracy >= 0.9 over 10s")
     strict = weir("contracts", "register", "desk", "--app", "nowhere", *clause, "--strict")

@@ -111,7 +111,7 @@ def end_all(running: Sequence[Running]) -> None:
     assert time.monotonic() - begun < LIMIT_S
 
 
-@pytest.fixture(params=[LOGS[0], pytest.param(LOGS[1], marks=pytest.mark.faults)])
+@pytest.fixture(params=[pytest.param(log, marks=pytest.mark.faults) for log in LOGS])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
         yield made
