@@ -23,22 +23,17 @@ def elect_preferred(settings: KafkaSettings, timeout_s: float = 60.0) -> int:
     moved = 0
     while True:
         try:
-            future = client.elect_leaders(ElectionType.PREFERRED, None, request_timeout=CALL_S)
-            found = future.result()
+            # no timeout as an argument: confluent-kafka 2.16 ends with a SystemError on any
+            found = client.elect_leaders(ElectionType.PREFERRED, None).result(CALL_S)
         except KafkaException as error:
             if time.monotonic() > deadline:
                 raise kafka.unavailable(settings, error) from error
             time.sleep(PAUSE_S)
             continue
-        refused = [e for e in found.values() if e is not None and _code(e) not in _DONE]
+        refused = [e for e in found.values() if e is not None and e.code() not in _DONE]
         moved += sum(1 for error in found.values() if error is None)
         if not refused:
             return moved
         if time.monotonic() > deadline:
-            raise kafka.unavailable(settings, refused[0])
+            raise kafka.unavailable(settings, KafkaException(refused[0]))
         time.sleep(PAUSE_S)
-
-
-def _code(error: KafkaException) -> int:
-    cause = error.args[0] if error.args else error
-    return int(cause.code()) if isinstance(cause, KafkaError) else KafkaError.UNKNOWN
