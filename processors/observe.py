@@ -94,7 +94,7 @@ class Observe:
         """Return when the next window closes by the clock, should no event come."""
         due = [key[0] for key in self._open]
         if not self._late.is_empty():
-            due.append(int(self._late["deadline"].min()))  # type: ignore[arg-type]  # int
+            due.append(int(self._late["deadline"].min()))  # type: ignore[arg-type]  # an Int64 column
         if self._newest is None or not due:
             return None
         return self._seen_ms + max(self._params.idle_ms, min(due) - self._newest)

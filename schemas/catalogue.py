@@ -54,7 +54,7 @@ class Catalogue:
         if kind not in self._groups:
             groups: dict[str, list[Event]] = {}
             for entry in self.of(kind).values():
-                groups.setdefault(entry.app, []).append(entry)  # type: ignore[attr-defined]  # said above
+                groups.setdefault(entry.app, []).append(entry)  # type: ignore[attr-defined]  # `kind` has it
             self._groups[kind] = {app: tuple(found) for app, found in groups.items()}
         return cast(Mapping[str, tuple[E, ...]], self._groups[kind])
 

@@ -18,7 +18,8 @@ def percentiles(values: Sequence[float], digits: int = 1) -> dict[str, float | N
     if not values:
         return {"p50": None, "p99": None}
     found = np.percentile(np.asarray(values, dtype=np.float64), (50, 99))
-    return {name: round(float(value), digits) for name, value in zip(("p50", "p99"), found)}  # noqa: B905 - two and two
+    p50, p99 = (round(float(value), digits) for value in found)
+    return {"p50": p50, "p99": p99}
 
 
 @dataclass(frozen=True, slots=True)

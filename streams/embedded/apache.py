@@ -10,10 +10,9 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streams.embedded.broker import answers, quick
+from streams.embedded.cluster import Owned
 from streams.embedded.jars import SOURCE, jars, needed
 from streams.embedded.processes import LOOPBACK, free_port, launch, stop, tail, wait_until
 from streams.embedded.supervised import memory_mib
@@ -83,7 +82,7 @@ class Node:
             stop(self._process, grace_s)
 
 
-class Apache:
+class Apache(Owned):
     """A cluster of Apache Kafka; a context manager, ready when entered.
 
     `overrides` are server properties that replace the defaults. What a directory holds from an
@@ -172,23 +171,6 @@ class Apache:
             node.end()
         for node in self.nodes:
             node.terminate(STOP_S if len(self.nodes) == 1 else MINORITY_S)
-
-    def __enter__(self) -> Self:
-        self.launch()
-        try:
-            self.wait()
-        except StackError:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _format(self, node: Node) -> None:
         argv = [needed("java"), *_QUICK, "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]

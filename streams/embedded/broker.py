@@ -12,11 +12,10 @@ import struct
 import subprocess
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 
+from streams.embedded.cluster import Owned
 from streams.embedded.processes import LOOPBACK, free_port, launch, refuse_taken, stop, wait_until
 from streams.errors import StackError
 from workers.settings import KafkaSettings
@@ -29,7 +28,7 @@ _API_VERSIONS = struct.pack(">hhih", 18, 0, 1, -1)
 """A request for the API versions: key 18, version 0, correlation id 1, no client id."""
 
 
-class Broker:
+class Broker(Owned):
     """A broker process on a loopback port; a context manager."""
 
     forgets = True
@@ -106,23 +105,6 @@ class Broker:
         if self._process is not None:
             stop(self._process, grace_s=2.0)
             self._process = None
-
-    def __enter__(self) -> Self:
-        self.launch()
-        try:
-            self.wait()
-        except StackError:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def quick(given: KafkaSettings, **values: str | int) -> KafkaSettings:

@@ -1,8 +1,11 @@
 """What the stack needs of the Kafka that it runs on: its own, Apache Kafka, or somebody else's."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
+from streams.errors import StackError
 from workers.settings import KafkaSettings
 
 
@@ -57,3 +60,36 @@ class Cluster(Protocol):
     def stop(self) -> None:
         """End it, when it is ours."""
         ...
+
+
+class Owned(ABC):
+    """A cluster of our own as a context manager: it answers when entered, and ends when left."""
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start it without waiting. Raises StackError when it cannot be started."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Return when it answers. Raises StackError when it does not."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it."""
+
+    def __enter__(self) -> Self:
+        self.launch()
+        try:
+            self.wait()
+        except StackError:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
