@@ -6,24 +6,26 @@ against what the broker acknowledged. The moments come from a seed.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from streams.bench.faults import FAULTS, Fault
-from streams.bench.faults_world import Say, Where, World, opened
-from streams.bench.ledger import Verdict, audit
+from streams.bench.faults_world import NotRecovered, Say, Where, World, opened
+from streams.bench.ledger import Found, Verdict, audit
 from streams.bench.ledger_feed import Feed, Rates
 from streams.errors import SettingsError
 from workers.clock import wall_ms
-from workers.errors import ClickHouseUnavailable
+from workers.errors import ClickHouseUnavailable, WorkerError
 
 FIRST_S, LAST_S = 0.2, 1.8
 """Between so many seconds after all works again the next fault comes."""
 ROUNDS, ROUND_S = 8, 6.0
 STEADY_S = 1.5
+NOTHING = Found(metrics={}, responses={}, latencies={}, windows={}, late={}, letters={})
+"""What SQL shows where it cannot be asked."""
 TITLES = ("fault", "times", "events", "lost", "doubled", "recovery_s")
 
 
@@ -43,10 +45,14 @@ class FaultRow:
     recovery_s: tuple[float, ...]
     told: str
     statuses: dict[str, int]
+    failed: bool = False
+    """What could not be looked for counts as lost: after this nothing worked any more."""
 
     @property
-    def recovery(self) -> dict[str, float]:
-        """The median and the longest recovery, s."""
+    def recovery(self) -> dict[str, float | None]:
+        """The median and the longest recovery, s; None where there was none."""
+        if not self.recovery_s:
+            return {"p50": None, "max": None}
         return {
             "p50": round(median(self.recovery_s), 2),
             "max": round(max(self.recovery_s), 2),
@@ -70,24 +76,35 @@ def run_faults(
 ) -> list[FaultRow]:
     """Inflict the faults that apply to a `kind` of broker ("kafka", "embedded"), or those named.
 
-    Each stack is started in a folder of its own below `folder`. Raises SettingsError for an
-    unknown name, StackError, NotRecovered.
+    Each stack is started in a folder of its own below `folder`; after a fault that it did not
+    recover from, the others get a new one. Raises SettingsError for an unknown name, StackError,
+    and NotRecovered for a stack that does not work before any fault.
     """
-    rows = []
+    rows: list[FaultRow] = []
     for where in Where:
         if (where is Where.EMBEDDED) != (kind == "embedded"):
             continue
-        chosen = _chosen(where, names)
-        if not chosen:
-            continue
-        with opened(where, folder / where.name.lower(), seed, say) as world:
-            world.surge_s = surge_s
-            for fault in chosen:
-                say(f"{fault.name}: {fault.says}")
-                row = trial(world, fault, times)
-                say(f"{fault.name}: {row.told}")
-                rows.append(row)
+        left = _chosen(where, names)
+        while left:
+            home = folder / f"{where.name.lower()}-{len(rows)}"
+            with opened(where, home, seed, say) as world:
+                world.surge_s = surge_s
+                done = list(_until_one_fails(world, left, times, say))
+            rows += done
+            left = left[len(done) :]
     return rows
+
+
+def _until_one_fails(
+    world: World, faults: Iterable[Fault], times: int, say: Say
+) -> Iterator[FaultRow]:
+    for fault in faults:
+        say(f"{fault.name}: {fault.says}")
+        row = trial(world, fault, times)
+        say(f"{fault.name}: {row.told}")
+        yield row
+        if row.failed:
+            return
 
 
 def _chosen(where: Where, names: Collection[str] | None) -> list[Fault]:
@@ -102,19 +119,26 @@ def _chosen(where: Where, names: Collection[str] | None) -> list[Fault]:
 def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) -> FaultRow:
     """Inflict a fault so many times on a page of its own, and return what it cost.
 
-    Raises NotRecovered when afterwards something does not work again within 90 s.
+    Where something does not work again within 90 s, or SQL cannot be read, the row says so.
     """
     page = f"{fault.name}-{wall_ms()}"
     feed = world.open_page(page, rates or Rates())
     times = min(times, fault.most)
-    recovered = []
-    for _ in range(times):
-        time.sleep(world.random.uniform(FIRST_S, LAST_S))
-        fault.inflict(world, feed)
-        recovered.append(world.recovery_s(wall_ms()))
-    feed.stop()
-    verdict = settle(world, feed)
-    statuses = world.books.statuses(page)
+    recovered: list[float] = []
+    statuses: dict[str, int] = {}
+    failure = ""
+    try:
+        for _ in range(times):
+            time.sleep(world.random.uniform(FIRST_S, LAST_S))
+            fault.inflict(world, feed)
+            recovered.append(world.recovery_s(wall_ms()))
+        feed.stop()
+        verdict = settle(world, feed)
+        statuses = world.books.statuses(page)
+    except (NotRecovered, WorkerError) as error:
+        feed.stop()
+        verdict = audit(feed.ledger, NOTHING)
+        failure = f"FAILED, all of it counts as lost: {error}; "
     seconds = ", ".join(f"{each:.1f}" for each in recovered)
     return FaultRow(
         fault=fault.name,
@@ -123,8 +147,9 @@ def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) ->
         lost=verdict.lost,
         doubled=verdict.doubled,
         recovery_s=tuple(recovered),
-        told=f"{verdict}; recovered after {seconds} s; answers {statuses}",
+        told=f"{failure}{verdict}; recovered after {seconds or 'no'} s; answers {statuses}",
         statuses=statuses,
+        failed=bool(failure),
     )
 
 

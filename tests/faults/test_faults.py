@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from streams.bench import faults_processes, faults_traffic
-from streams.bench.faulting import FaultRow, run_faults, trial
+from streams.bench.faulting import NOTHING, FaultRow, run_faults, trial
 from streams.bench.faults import FAULTS, ONE, Fault
 from streams.bench.faults_world import Where, World, opened
+from streams.bench.ledger import Ledger, Metric, audit
 from streams.bench.ledger_feed import Feed, Rates
 from streams.errors import SettingsError
 from tests.broker.cluster import kafka_or_skip
@@ -94,3 +95,13 @@ def test_a_row_tells_the_median_and_the_longest_recovery() -> None:
         "doubled": 1,
         "recovery_s": {"p50": 2.0, "max": 9.0},
     }
+
+
+def test_what_cannot_be_looked_for_counts_as_lost() -> None:
+    ledger = Ledger(size_ms=1_000, metrics={"m": Metric("a", 5)}, requests={"r"})
+    ledger.acknowledged = {"m": ("weir.metrics", 0, 1), "r": ("weir.requests", 0, 1)}
+    verdict = audit(ledger, NOTHING)
+    assert (verdict.events, verdict.doubled) == (2, 0)
+    assert verdict.lost >= 2
+    row = FaultRow("f", 1, verdict.events, verdict.lost, 0, (), "", {}, failed=True)
+    assert row.record()["recovery_s"] == {"p50": None, "max": None}
