@@ -177,9 +177,7 @@ class Apache(Owned):
         argv += ["format", f"--cluster-id={self.cluster}", f"--config={node.properties}"]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
-            raise StackError(
-                f"Kafka's storage could not be formatted: {done.stderr.strip()[-600:]}"
-            )
+            raise StackError(f"Kafka's storage could not be formatted: {done.stderr.strip()[:600]}")
 
     def _properties(self, node: Node) -> str:
         copies = min(3, len(self.nodes))

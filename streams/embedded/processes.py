@@ -1,11 +1,13 @@
 """Child processes that never outlive their parent, and the ports they listen on."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from streams.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
+_PORTS = range(15_000, 30_000)
+_CHANCE = random.SystemRandom()
+_given: deque[int] = deque(maxlen=1_000)
 _LAUNCH = """
 import ctypes, os, sys
 parent, signal = int(sys.argv[1]), int(sys.argv[2])
@@ -25,11 +30,26 @@ os.execvp(sys.argv[3], sys.argv[3:])
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nobody listens now."""
+    """Return a port of the loopback interface on which nobody listens now.
+
+    No port is given again soon by one process, and none that the system could take for the near
+    end of a connection: whoever asked may listen on it a good while later.
+    """
+    while True:
+        port = _CHANCE.choice(_PORTS)
+        if port not in _given and not _taken(port):
+            _given.append(port)
+            return port
+
+
+def _taken(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+        return False
 
 
 def listens(port: int) -> bool:
