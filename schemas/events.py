@@ -27,6 +27,7 @@ EVENTS: dict[str, type[Event]] = {
         r.PolicySelected,
         o.MetricReport,
         o.Observation,
+        o.LateMetric,
         o.DriftDetected,
         o.QualityEvaluated,
         o.ContractViolated,

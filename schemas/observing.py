@@ -55,6 +55,33 @@ class Observation(Event):
     late_count: int
     emitted_at: Timestamp
     sources: tuple[SourceRange, ...] = ()
+    kind: str = ""
+    rate: float = 0.0
+    first: float | None = None
+    last: float | None = None
+    distinct: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateMetric(Event):
+    """A measurement that came after a window of its series had closed."""
+
+    event_id: str
+    event_time: Timestamp
+    app: str
+    stage: str = ""
+    service: str = ""
+    instance: str = ""
+    node: str = ""
+    metric: str
+    value: float
+    unit: str = ""
+    request_id: str | None = None
+    window: str
+    window_end: Timestamp
+    late_ms: int
+    emitted_at: Timestamp
+    sources: tuple[SourceRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,6 +248,19 @@ class WindowDefined(Event):
     allowed_lateness_ms: int = 0
     registered_at: Timestamp
     event_id: str
+    stage: str = ""
+    service: str = ""
+    instance: str = ""
+    node: str = ""
+    size_events: int = 0
+    interval_ms: int = 0
+    interval_events: int = 0
+    gap_ms: int = 0
+    align_ms: int = 0
+    early_ms: int = 0
+    late: str = "count"
+    functions: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,7 @@ _TABLE = (
         mover="derive",
     ),
     Topic("weir.observations", (o.Observation,), ("app",), PARTITIONS),
+    Topic("weir.late", (o.LateMetric,), ("app",), PARTITIONS),
     Topic("weir.drifts", (o.DriftDetected,), ("app",), PARTITIONS),
     Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),
     Topic("weir.violations", (o.ContractViolated,), ("app",), PARTITIONS),

@@ -50,6 +50,7 @@ _NAMES: tuple[tuple[type[Event], str, tuple[str, ...]], ...] = (
     (i.InferenceResponse, "responses", ("app", "request_id")),
     (i.GroundTruth, "labels", ("app", "request_id")),
     (o.Observation, "observations", ("app", "metric", "service", "window_start")),
+    (o.LateMetric, "late_metrics", ("app", "metric", "event_time")),
     (o.DriftDetected, "drifts", ("app",)),
     (o.QualityEvaluated, "quality", ("app",)),
     (o.ContractViolated, "violations", ("app",)),
