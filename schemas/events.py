@@ -6,6 +6,7 @@ from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
+from schemas import signals as s
 from schemas.base import Event
 from schemas.errors import UnknownContract
 
@@ -31,6 +32,8 @@ EVENTS: dict[str, type[Event]] = {
         o.DriftDetected,
         o.QualityEvaluated,
         o.ContractViolated,
+        s.LogReported,
+        s.SpanReported,
         i.InferenceRequest,
         i.InferenceTask,
         i.InferenceResult,

@@ -12,6 +12,7 @@ from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
+from schemas import signals as s
 from schemas.base import Event
 from schemas.errors import UnknownContract
 
@@ -77,6 +78,8 @@ _TABLE = (
     Topic(
         "weir.metrics", (o.MetricReport,), SERIES, PARTITIONS, time="event_time", mover="observe"
     ),
+    Topic("weir.logs", (s.LogReported,), ("app",), PARTITIONS, time="event_time"),
+    Topic("weir.spans", (s.SpanReported,), ("app",), PARTITIONS, time="started_at"),
     Topic(
         "weir.requests",
         (i.InferenceRequest,),

@@ -19,6 +19,7 @@ from schemas import files
 from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
+from schemas import signals as s
 from schemas.base import Event
 from schemas.topics import home_of
 
@@ -44,6 +45,8 @@ TENSOR = "Tensor"
 
 _NAMES: tuple[tuple[type[Event], str, tuple[str, ...]], ...] = (
     (o.MetricReport, "metrics", ("app", "metric", "service", "event_time")),
+    (s.LogReported, "logs", ("app", "service", "event_time")),
+    (s.SpanReported, "spans", ("app", "service", "started_at")),
     (i.InferenceRequest, "requests", ("app", "created_at")),
     (i.InferenceTask, "tasks", ("app", "service", "created_at")),
     (i.InferenceResult, "results", ("app", "service")),

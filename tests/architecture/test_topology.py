@@ -17,7 +17,14 @@ CATALOGUE_OF_OTHERS = {
     "DeploymentObserved", "NodeReported",
 }  # fmt: skip
 """What actuate and the workers look up; they are no specifications."""
-READ_BY_SINK_ALONE = {"weir.actions", "weir.deadletters", "weir.snapshots"}
+READ_BY_SINK_ALONE = {
+    "weir.late",
+    "weir.logs",
+    "weir.spans",
+    "weir.actions",
+    "weir.deadletters",
+    "weir.snapshots",
+}
 """For SQL, for people, and for hosts when they restore."""
 
 
