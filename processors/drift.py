@@ -17,6 +17,7 @@ from river.drift import ADWIN
 from processors.params import identity, require
 from processors.watch import Drift, Watch, WatchParams, WatchState, Window
 from schemas.codec import pack_state, unpack_state
+from schemas.columns import whole
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import DriftDetected
@@ -107,7 +108,8 @@ class Detect:
         for gone in stale:
             del self._series[gone]
         drifts: list[tuple[int, DriftDetected]] = []
-        for row in self._grouped(batch.frame):
+        frame = batch.frame if batch.series is None else whole(batch.frame, batch.series)
+        for row in self._grouped(frame):
             key: _Key = row[: len(SERIES)]
             if key not in self._series and len(self._series) >= self._params.max_series:
                 outputs.extend(self._refuse(batch.now_ms))

@@ -14,6 +14,7 @@ from processors import lateness, summaries, windows
 from processors.params import identity, require
 from processors.windows import WINDOW, Windowing
 from schemas.codec import pack_state, unpack_state
+from schemas.columns import whole
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import Observation
@@ -86,7 +87,7 @@ class Observe:
             return self._tick(batch)
         self._source = (batch.topic, batch.partition)
         refusals = self._define(batch)
-        self._take(windows.assign(batch.frame, self._eras[-1].windowings))
+        self._take(windows.assign(_whole(batch), self._eras[-1].windowings))
         self._seen_ms = batch.now_ms
         return [*refusals, *self._close(batch.now_ms)]
 
@@ -132,12 +133,13 @@ class Observe:
         """Put rows into the windows that were open, and forget those of closed ones."""
         if self._newest is None or batch.frame.is_empty():
             return
+        frame = _whole(batch)
         ends = [*(era.first for era in self._eras[1:]), None]
         for era, end in zip(self._eras, ends, strict=True):
             inside = pl.col("_offset") >= era.first
             if end is not None:
                 inside &= pl.col("_offset") < end
-            rows = windows.assign(batch.frame.filter(inside), era.windowings)
+            rows = windows.assign(frame.filter(inside), era.windowings)
             self._store(rows.filter(pl.col("_close") > self._newest))
 
     def _define(self, batch: Columns) -> list[Output]:
@@ -237,6 +239,10 @@ class Observe:
         last = self._eras[-1].first if oldest is None else oldest
         keep = max(i for i, era in enumerate(self._eras) if era.first <= last)
         self._eras = self._eras[keep:]
+
+
+def _whole(batch: Columns) -> pl.DataFrame:
+    return batch.frame if batch.series is None else whole(batch.frame, batch.series)
 
 
 def _no_rows() -> pl.DataFrame:

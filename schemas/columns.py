@@ -1,18 +1,10 @@
 """Batches of events to columns: N framed messages become one polars frame.
 
-A batch of payloads of one schema is one Avro object-container block, which polars decodes in
-Rust. Every payload gets a random nonce of eight bytes appended, and the writer's schema a
-fixed(8) field for it: bytes that hold two records, too few or too many, shift what follows, and
-the nonce tells. Then the batch is read message by message, and exactly the bad ones are reported.
-
-Polars panics on lengths that point beyond the block; the panic is caught here, but Rust writes a
-line to stderr. It is lenient in one place: any union index but null's is taken as the other
-branch, which changes no value, neither of that message nor of another.
+A batch of payloads of one schema is decoded in one go (`schemas.columns_block`). Where any of
+them is not exactly one record, the batch is read message by message, and exactly the bad ones are
+reported. Metrics go on as rows of numbers beside a short frame of the series they belong to.
 """
 
-import io
-import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,32 +15,20 @@ import polars as pl
 from schemas import files
 from schemas.base import Event
 from schemas.codec import PREFIX, Codec, record_name, schema_id_of, unpack_plain
-from schemas.codec import without_logical_types as plain_types
+from schemas.columns_block import decode_block, dtype_of, fields_of, plan_of, varint
 from schemas.errors import DecodeError
+from schemas.topics import SERIES
 
-NONCE_BYTES = 8
-_NONCE = "_nonce"
-_ROW = "_row"
-_PROMOTIONS = frozenset(
-    {
-        ("int", "long"),
-        ("int", "float"),
-        ("int", "double"),
-        ("long", "float"),
-        ("long", "double"),
-        ("float", "double"),
-    }
-)
-"""Numeric types that Avro lets a reader widen, from and to; bytes and strings are left to rows."""
-_PRIMITIVES: dict[str, Any] = {
-    "string": pl.String,
-    "long": pl.Int64,
-    "int": pl.Int32,
-    "double": pl.Float64,
-    "float": pl.Float32,
-    "boolean": pl.Boolean,
-    "bytes": pl.Binary,
+KEYS = (*SERIES, "unit")
+"""Columns of a frame of series after its `_key`."""
+_LEAN = {
+    "event_time": pl.Int64(),
+    "value": pl.Float64(),
+    "_series": pl.UInt32(),
+    "_offset": pl.Int64(),
+    "request_id": pl.String(),
 }
+_ROW = "_row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +93,11 @@ def _decode_group(
         )
         return _empty(event), [Bad(row, wrong) for row in rows]
     bodies = [values[row][PREFIX.size :] for row in rows]
-    plan = _plan(writer, event.__name__)
-    frame = None if plan is None else _decode_block(bodies, writer)
+    plan = plan_of(writer, event.__name__)
+    frame = None if plan is None else decode_block(bodies, writer)
     if plan is not None and frame is not None:
         return frame.select(plan).with_columns(pl.Series(_ROW, rows, dtype=pl.Int64)), []
     return _decode_rows(bodies, rows, writer, event)
-
-
-def _decode_block(bodies: list[bytes], writer: str) -> pl.DataFrame | None:
-    """Decode bodies of one schema in one go; None when any of them is not exactly one record."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    sync = secrets.token_bytes(16)
-    block = nonce.join(bodies) + nonce
-    head = _header(writer) + sync + _varint(len(bodies)) + _varint(len(block))
-    try:
-        frame = pl.read_avro(io.BytesIO(b"".join((head, block, sync))))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, OSError):
-        return None
-    whole = frame.select((pl.col(_NONCE) == pl.lit(nonce)).all()).item()
-    if frame.height != len(bodies) or not whole:
-        return None
-    return frame
 
 
 def _decode_rows(
@@ -150,71 +114,8 @@ def _decode_rows(
 
 
 @lru_cache(maxsize=256)
-def _plan(writer: str, record: str) -> list[pl.Expr] | None:
-    """Return what brings a frame of the writer's schema to the record's newest shape.
-
-    None where polars does not resolve as Avro does: maps, most unions, changes inside of records.
-    """
-    written = {field["name"]: field["type"] for field in _fields(writer)}
-    if _NONCE in written or not all(map(_decodes, written.values())):
-        return None
-    columns = []
-    for field in _fields(files.text(record)):
-        name, dtype = field["name"], _dtype(field["type"])
-        given = next((n for n in (name, *field.get("aliases", ())) if n in written), None)
-        if given is None and "default" in field:
-            columns.append(_default(field, dtype).alias(name))
-        elif given is None or not _resolves(written[given], field["type"]):
-            return None
-        elif _dtype(written[given]) == dtype:
-            columns.append(pl.col(given).alias(name))
-        else:
-            columns.append(pl.col(given).cast(dtype).alias(name))
-    return columns
-
-
-def _decodes(kind: Any) -> bool:
-    """Tell whether polars decodes a type; nested enums are given to it as the int they are."""
-    if isinstance(kind, list):
-        plain = [branch for branch in kind if branch != "null"]
-        return len(plain) == 1 and len(kind) <= 2 and _decodes(plain[0])
-    if isinstance(kind, str):
-        return True
-    if kind["type"] == "record":
-        return all(_decodes(field["type"]) for field in kind["fields"])
-    return kind["type"] != "map" and _decodes(kind.get("items", "null"))
-
-
-def _default(field: dict[str, Any], dtype: pl.DataType) -> pl.Expr:
-    default = field["default"]
-    if dtype == pl.Binary and default is not None:
-        default = default.encode("latin-1")  # as Avro writes bytes in JSON
-    return pl.lit(default, dtype=dtype)
-
-
-def _resolves(writer: Any, reader: Any) -> bool:
-    if writer == reader:
-        return True
-    if isinstance(reader, list) and reader[0] == "null":
-        nullable = isinstance(writer, list) and writer[0] == "null" and len(writer) == 2
-        return _resolves(writer[1] if nullable else writer, reader[1])
-    return isinstance(writer, str) and isinstance(reader, str) and (writer, reader) in _PROMOTIONS
-
-
-@lru_cache(maxsize=256)
-def _fields(schema: str) -> list[dict[str, Any]]:
-    """Return the fields of a record, every type written out where it stands."""
-    top = json.loads(schema)
-    inlined = _inline(plain_types(top), {})
-    return [
-        field | {"type": plain["type"]}
-        for field, plain in zip(top["fields"], inlined["fields"], strict=True)
-    ]
-
-
-@lru_cache(maxsize=256)
 def _schema(record: str) -> dict[str, pl.DataType]:
-    columns = {field["name"]: _dtype(field["type"]) for field in _fields(files.text(record))}
+    columns = {field["name"]: dtype_of(field["type"]) for field in fields_of(files.text(record))}
     return columns | {_ROW: pl.Int64()}
 
 
@@ -222,77 +123,26 @@ def _empty(event: type[Event]) -> pl.DataFrame:
     return pl.DataFrame(schema=_schema(event.__name__))
 
 
-def _dtype(kind: Any) -> pl.DataType:
-    if isinstance(kind, list):
-        return _dtype(kind[1] if kind[0] == "null" else kind[0])
-    if isinstance(kind, str):
-        primitive: pl.DataType = _PRIMITIVES[kind]()
-        return primitive
-    if kind["type"] == "array":
-        return pl.List(_dtype(kind["items"]))
-    return pl.Struct({field["name"]: _dtype(field["type"]) for field in kind["fields"]})
+def metrics(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Code a frame with the fields of MetricReport and `_offset`, as `Columns` has it.
+
+    Returns the rows and their series, in the order in which those come first. `request_id` may be
+    absent.
+    """
+    series = frame.select(KEYS).unique(maintain_order=True)
+    coded = frame.join(series.with_row_index("_series"), on=KEYS, how="left", maintain_order="left")
+    if "request_id" not in frame.columns:
+        coded = coded.with_columns(pl.lit(None, dtype=pl.String).alias("request_id"))
+    keys = [b"".join(map(_text, row)) for row in series.iter_rows()]
+    lean = coded.select(pl.col(name).cast(dtype) for name, dtype in _LEAN.items())
+    return lean, series.select(pl.Series("_key", keys, dtype=pl.Binary), *KEYS)
 
 
-@lru_cache(maxsize=256)
-def _header(writer: str) -> bytes:
-    """Return the head of an object container for the writer's schema plus the nonce field."""
-    fields = [
-        {"name": f["name"], "type": f["type"] if _is_enum(f["type"]) else _as_int(f["type"])}
-        for f in _fields(writer)
-    ]
-    nonce = {"name": _NONCE, "type": {"type": "fixed", "name": "WeirNonce", "size": NONCE_BYTES}}
-    schema = {"type": "record", "name": "Framed", "fields": [*fields, nonce]}
-    entries = ((b"avro.schema", json.dumps(schema).encode()), (b"avro.codec", b"null"))
-    pairs = b"".join(_varint(len(part)) + part for entry in entries for part in entry)
-    return b"Obj\x01" + _varint(len(entries)) + pairs + b"\x00"
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return varint(len(data)) + data
 
 
-def _is_enum(kind: Any) -> bool:
-    return isinstance(kind, dict) and kind["type"] == "enum"
-
-
-def _as_int(kind: Any) -> Any:
-    """Return a type with enums as ints, which they are on the wire: polars knows no nested enum."""
-    if isinstance(kind, list):
-        return [_as_int(branch) for branch in kind]
-    if isinstance(kind, str):
-        return kind
-    if _is_enum(kind):
-        return "int"
-    plain = dict(kind)
-    if "items" in plain:
-        plain["items"] = _as_int(plain["items"])
-    if "fields" in plain:
-        plain["fields"] = [f | {"type": _as_int(f["type"])} for f in plain["fields"]]
-    return plain
-
-
-def _inline(schema: Any, named: dict[str, Any]) -> Any:
-    """Repeat named types where they are referred to, as polars resolves no names; drop the rest."""
-    if isinstance(schema, list):
-        return [_inline(branch, named) for branch in schema]
-    if isinstance(schema, str):
-        return named.get(schema.rpartition(".")[2], schema)
-    kind = schema["type"]
-    if kind == "array":
-        return {"type": "array", "items": _inline(schema["items"], named)}
-    if kind == "map":
-        return {"type": "map", "values": _inline(schema["values"], named)}
-    plain = {key: schema[key] for key in ("type", "name", "symbols", "size") if key in schema}
-    if kind == "record":
-        plain["fields"] = [
-            {"name": f["name"], "type": _inline(f["type"], named)} for f in schema["fields"]
-        ]
-    named[schema["name"].rpartition(".")[2]] = plain
-    return plain
-
-
-def _varint(value: int) -> bytes:
-    """Return a non-negative Avro long: zig-zag, then seven bits a byte, lowest first."""
-    zigzag = value << 1
-    out = bytearray()
-    while zigzag > 0x7F:
-        out.append((zigzag & 0x7F) | 0x80)
-        zigzag >>= 7
-    out.append(zigzag)
-    return bytes(out)
+def whole(frame: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `metrics` with the fields of their series."""
+    return frame.drop("_series").hstack(series.select(KEYS)[frame["_series"]])

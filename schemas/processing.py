@@ -49,6 +49,11 @@ class Columns:
 
     Columns are the fields of the event (instants as Int64 ms) and `_offset`, Int64, ascending.
     An empty frame is a timer.
+
+    Metrics have `event_time`, `value`, `request_id`, `_offset` alone, and `_series`, UInt32: the
+    row in `series`, which has app, stage, service, instance, node, metric, unit, and `_key`,
+    Binary, their Avro encoding in this order. Each series and unit stands there once, some perhaps
+    without an event; the numbers mean nothing to the next batch. Other events have no `series`.
     """
 
     frame: pl.DataFrame
@@ -56,6 +61,7 @@ class Columns:
     partition: int
     now_ms: int
     catalogue: Catalogue = field(default_factory=Catalogue)
+    series: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from schemas import checks, columns
+from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from schemas.errors import ContractError, DecodeError
-from schemas.processing import Partition, Record
+from schemas.observing import MetricReport
+from schemas.processing import Columns, Partition, Record
 from schemas.topics import Topic, topic_named
 from workers.kafka import RawMessage
 
@@ -85,6 +87,14 @@ def frame(
     return good.drop("_row", "_timestamp"), sorted(
         bad, key=lambda wrong: wrong.message.offset() or 0
     )
+
+
+def batch_of(frame: pl.DataFrame, place: Partition, now_ms: int, catalogue: Catalogue) -> Columns:
+    """Return what a processor takes of a frame of one partition."""
+    if topic_named(place[0]).events[0] is not MetricReport:
+        return Columns(frame, *place, now_ms=now_ms, catalogue=catalogue)
+    lean, series = columns.metrics(frame)
+    return Columns(lean, *place, now_ms=now_ms, catalogue=catalogue, series=series)
 
 
 def _placed(decoded: pl.DataFrame, messages: Sequence[RawMessage]) -> pl.DataFrame:

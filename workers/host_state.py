@@ -117,7 +117,7 @@ class Instance:
         if self.spec.columnar:
             frame, _ = host_decode.frame(group, place[0], self._codec)
             frame, _ = self._homes.rows(frame, group, place)
-            self._processor.rebuild(Columns(frame, *place, now_ms=then, catalogue=catalogue))
+            self._processor.rebuild(host_decode.batch_of(frame, place, then, catalogue))
         else:
             records, _ = host_decode.rows(group, self._codec)
             records, _ = self._homes.records(records, group)
@@ -158,7 +158,7 @@ class Instance:
             frame, bad = host_decode.frame(mine, place[0], self._codec)
             frame, moved = self._homes.rows(frame, mine, place)
             if frame.height:
-                batch = Columns(frame, *place, now_ms=now_ms, catalogue=catalogue)
+                batch = host_decode.batch_of(frame, place, now_ms, catalogue)
                 step.outputs += self._processor.process(batch)
             self._count(step, len(group), bad, now_ms)
             step.moved += moved
@@ -219,7 +219,7 @@ class Instance:
             return Batch((), now_ms, catalogue)
         topic = self.spec.inputs[0]
         frame, _ = host_decode.frame([], topic, self._codec)
-        return Columns(frame, topic, self.partition, now_ms, catalogue)
+        return host_decode.batch_of(frame, (topic, self.partition), now_ms, catalogue)
 
     def offsets(self) -> dict[Partition, int]:
         """Return what to commit: the oldest offset needed per partition, or else the position."""

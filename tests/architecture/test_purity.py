@@ -62,7 +62,7 @@ def test_a_deciding_module_imports_no_clock_chance_or_client(path: Path) -> None
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
         + ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
     }
-    assert imported & IMPORTS <= ({"secrets"} if module(path) == "schemas.columns" else set())
+    assert imported & IMPORTS <= ({"secrets"} if module(path) == "schemas.columns_block" else set())
 
 
 @pytest.mark.parametrize(

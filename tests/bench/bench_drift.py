@@ -7,6 +7,7 @@ import polars as pl
 from river.drift import ADWIN
 
 from processors.drift import spec
+from schemas.columns import metrics
 from schemas.processing import Columns
 from tests.bench.measure import Row, rate
 from tests.bench.metrics import SERIES, START_MS
@@ -36,8 +37,9 @@ def rows() -> Iterator[Row]:
         schema_overrides={"request_id": pl.String, "_offset": pl.Int64, "event_time": pl.Int64},
     )
     batches = [
-        Columns(frame[start : start + BATCH], "weir.metrics", 0, START_MS)
+        Columns(lean, "weir.metrics", 0, START_MS, series=series)
         for start in range(0, EVENTS, BATCH)
+        for lean, series in [metrics(frame[start : start + BATCH])]
     ]
 
     def ours() -> int:

@@ -147,5 +147,8 @@ def _frozen(batch: AnyBatch) -> AnyBatch:
 
 def _same(one: AnyBatch, other: AnyBatch) -> bool:
     if isinstance(one, Columns) and isinstance(other, Columns):
-        return one.frame.equals(other.frame) and one.now_ms == other.now_ms
+        same = one.series is other.series is None or (
+            one.series is not None and other.series is not None and one.series.equals(other.series)
+        )
+        return same and one.frame.equals(other.frame) and one.now_ms == other.now_ms
     return one == other

@@ -6,6 +6,7 @@ import polars as pl
 
 from processors.drift import DriftParams, spec
 from schemas.catalogue import Catalogue
+from schemas.columns import metrics
 from schemas.processing import Batch, Columns
 from schemas.registrations import MetricDefined
 
@@ -36,7 +37,8 @@ def batches(seed: int) -> list[Batch | Columns]:
             rows += _rows(dice, at, offset, broken=1_200 <= offset < 2_600)
             offset += 1
         at += 90_000 if dice.random() < 0.02 else 0
-        made.append(Columns(_frame(rows, len(made)), "weir.metrics", 0, at, catalogue))
+        frame, series = metrics(_frame(rows, len(made)))
+        made.append(Columns(frame, "weir.metrics", 0, at, catalogue, series))
     return made
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from processors.observe import ObserveParams, spec
 from schemas.catalogue import Catalogue
+from schemas.columns import metrics
 from schemas.processing import Batch, Columns
 from schemas.registrations import WindowDefined
 
@@ -22,7 +23,9 @@ def batches(seed: int) -> list[Batch | Columns]:
         rows = [_row(dice, now, offset + i) for i in range(dice.choice((0, 1, 7, 60)))]
         if rows:
             offset += len(rows)
-            made.append(Columns(_frame(rows), "weir.metrics", 0, now, _catalogue(number)))
+            frame, series = metrics(_frame(rows))
+            batch = Columns(frame, "weir.metrics", 0, now, _catalogue(number), series)
+            made.append(batch)
     return made
 
 

@@ -11,6 +11,7 @@ from processors import drift
 from processors.drift import Detect, DriftParams, DriftState
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
+from schemas.columns import metrics
 from schemas.decisions import ActionTaken
 from schemas.observing import DriftDetected
 from schemas.processing import Columns, Output
@@ -49,7 +50,8 @@ def columns(
             "_offset": offsets,
         }
     )
-    return Columns(frame, "weir.metrics", 1, START, catalogue or Catalogue())
+    lean, series = metrics(frame)
+    return Columns(lean, "weir.metrics", 1, START, catalogue or Catalogue(), series)
 
 
 def drifts(outputs: object) -> list[DriftDetected]:

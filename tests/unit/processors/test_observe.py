@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from processors.errors import InvalidParameters
 from processors.observe import Observe, ObserveParams, spec
 from schemas.catalogue import Catalogue
+from schemas.columns import metrics
 from schemas.decisions import ActionTaken
 from schemas.observing import Observation
 from schemas.processing import Columns, Output
@@ -41,8 +42,8 @@ def frame(rows: list[Row], first: int = 0) -> pl.DataFrame:
 
 
 def batch(rows: list[Row], now: int, first: int = 0, catalogue: Catalogue | None = None) -> Columns:
-    columns = frame(rows, first)
-    return Columns(columns, "weir.metrics", 2, START + now, catalogue or Catalogue())
+    columns, series = metrics(frame(rows, first))
+    return Columns(columns, "weir.metrics", 2, START + now, catalogue or Catalogue(), series)
 
 
 def observe() -> Observe:

@@ -8,7 +8,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from schemas import codec, columns, files, introspect
+from schemas import codec, columns, columns_block, files, introspect
 from schemas.base import Event
 from schemas.errors import DecodeError
 from schemas.events import EVENTS
@@ -66,7 +66,7 @@ def test_columns_resolve_as_rows_do(record: str) -> None:
         values = written(schema, *(maker.datum(plain) for _ in range(3)))
         event = EVENTS[record]
         assert by_column(values, event, schema) == by_row(values, event, schema), schema
-        fast += columns._plan(json.dumps(schema), record) is not None
+        fast += columns_block.plan_of(json.dumps(schema), record) is not None
     assert fast >= WRITERS // 10
 
 
@@ -74,9 +74,9 @@ def test_what_is_planned_is_decoded_at_once() -> None:
     planned = 0
     for maker, schema in changed("MetricReport"):
         text, plain = json.dumps(schema), codec.without_logical_types(schema)
-        if columns._plan(text, "MetricReport") is not None:
+        if columns_block.plan_of(text, "MetricReport") is not None:
             bodies = [value[5:] for value in written(schema, maker.datum(plain))]
-            assert columns._decode_block(bodies, text) is not None, schema
+            assert columns_block.decode_block(bodies, text) is not None, schema
             planned += 1
     assert planned > 10
 
