@@ -136,6 +136,56 @@ class WorkerSettings(Section):
     )
 
 
+class TargetSection(Section):
+    """One Prometheus endpoint that the intake scrapes."""
+
+    url: str
+    every_s: float = Field(default=15.0, ge=0.1, description="time between two scrapes, s")
+    timeout_s: float = Field(default=5.0, gt=0, description="longest wait for an answer, s")
+    labels: dict[str, str] = Field(
+        default={}, description="labels of all its series, such as app and node"
+    )
+
+
+class IntakeSettings(Section):
+    """What is taken from systems that know nothing of Weir, and how much of it.
+
+    `*_from` name attributes or labels, comma-separated, best first; '.' and '_' are the same.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=4318, ge=0, le=65535, description="0 for any that is free")
+    token: SecretStr = Field(default=SecretStr(""), description="bearer token; empty asks for none")
+    app: str = Field(default="", description="application of what names none")
+    app_from: str = "weir.app,service.namespace,app"
+    stage_from: str = "weir.stage,stage"
+    service_from: str = "weir.service,service.name,service,k8s.deployment.name,job"
+    instance_from: str = "weir.instance,service.instance.id,k8s.pod.name,container.id,instance"
+    node_from: str = "weir.node,k8s.node.name,host.name,node,host.id"
+    labels: str = Field(
+        default="*", description="labels kept in names of metrics, comma-separated; * for all"
+    )
+    quantiles: str = Field(
+        default="0.5,0.9,0.95,0.99",
+        pattern=r"^(0\.\d+(,0\.\d+)*)?$",
+        description="what is estimated of histograms",
+    )
+    max_body: int = Field(default=4 * 1_048_576, ge=1024, description="unpacked bytes a request")
+    max_points: int = Field(default=20_000, ge=1, description="points, logs or spans a request")
+    max_series: int = Field(default=100_000, ge=1, description="cumulative series remembered")
+    buffer_events: int = Field(
+        default=50_000, ge=1, description="most events on their way to Kafka"
+    )
+    rate_per_s: float = Field(default=0.0, ge=0, description="most events a second; 0 for no limit")
+    answer_s: float = Field(
+        default=5.0, ge=0.1, le=60, description="events that Kafka has not by then are refused, s"
+    )
+    log_rate: float = Field(default=1.0, gt=0, le=1, description="share of logs kept")
+    span_rate: float = Field(default=1.0, gt=0, le=1, description="share of traces kept")
+    targets: tuple[TargetSection, ...] = ()
+    qoa4ml_topic: str = Field(default="", description="topic of QoA4ML reports in JSON, if any")
+
+
 class Identity(Section):
     """Who a probe reports for."""
 
@@ -157,6 +207,7 @@ class Settings(Section):
     host: HostSettings = HostSettings()
     local: LocalSettings = LocalSettings()
     worker: WorkerSettings = WorkerSettings()
+    intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(

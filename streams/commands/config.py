@@ -12,7 +12,7 @@ def config(
 ) -> None:
     """Show the settings in force: defaults, then the file (--config), then WEIR_ variables.
 
-    What is printed is such a file; passwords are left out.
+    What is printed is such a file; passwords and tokens are left out.
     """
     from streams.settings import load
 
@@ -28,7 +28,7 @@ def _open(values: dict[str, Any]) -> dict[str, Any]:
     kept = {
         key: _open(value) if isinstance(value, dict) else value for key, value in values.items()
     }
-    return {key: value for key, value in kept.items() if "password" not in key}
+    return {key: value for key, value in kept.items() if "password" not in key and key != "token"}
 
 
 def _toml(values: dict[str, Any]) -> str:
