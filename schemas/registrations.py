@@ -265,7 +265,7 @@ class WindowDefined(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefined(Event):
-    """A metric that applications may report and contracts may name."""
+    """A metric that applications report, or that is computed from what they report."""
 
     name: str
     metric: str
@@ -275,6 +275,10 @@ class MetricDefined(Event):
     description: str
     registered_at: Timestamp
     event_id: str
+    expression: str = ""
+    app: str = ""
+    group_by: tuple[str, ...] = ()
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
