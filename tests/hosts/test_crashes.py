@@ -1,0 +1,65 @@
+"""Observe is killed again and again while metrics flow; what stands there in the end is the same.
+
+`CRASH_SEED` says where the kills fall; the seed is printed.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from processors.observe import ObserveParams
+from processors.observe import spec as observe
+from schemas.base import Event
+from schemas.observing import Observation
+from schemas.processing import Spec
+from tests.hosts.crashing import Feed, assert_promised, finals, lives, stream, suffer, undisturbed
+from tests.hosts.doomed import process
+from tests.hosts.worlds import KafkaWorld, cluster_of, kafka_world, wait_until
+
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+KILLS = 50
+RATE = 400
+HOUR_MS = 3_600_000
+BROKERS = ("embedded", "apache")
+OBSERVED = "weir.observations"
+
+
+@pytest.fixture(params=BROKERS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
+    with kafka_world(tmp_path, cluster_of(request)) as made:
+        made.with_kafka(transaction_timeout_ms=2_000)
+        yield made
+
+
+def by_events() -> Spec:
+    """Return observe whose windows only events close."""
+    return observe(ObserveParams(size_ms=1_000, allowed_lateness_ms=300, idle_ms=HOUR_MS))
+
+
+def by_clock() -> Spec:
+    """Return observe whose windows the clock closes after 300 ms without an event."""
+    return observe(ObserveParams(size_ms=1_000, allowed_lateness_ms=100, idle_ms=300))
+
+
+def definitions() -> list[Event]:
+    """Return definitions of windows of every kind."""
+    return []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_what_was_observed_is_the_same_however_often_the_process_dies(world: KafkaWorld) -> None:
+    world.produce(definitions())
+    with Feed(world, stream(SEED), RATE) as feed:
+        took = suffer(world, by_events, SEED, lives(SEED, KILLS))
+    feed.close()
+    wanted = finals(undisturbed(by_events, definitions(), feed.sent).events(OBSERVED))
+    with process(world, by_events):
+        wait_until(lambda: finals(world.events(OBSERVED)).keys() >= wanted.keys())
+    found = finals(world.events(OBSERVED))
+    print(f"{KILLS} kills in {took:.0f} s, {len(feed.sent)} metrics, {len(wanted)} observations")
+    assert len(wanted) > 100
+    assert_promised(world, found, wanted)
