@@ -26,6 +26,8 @@ from workers.telemetry import plain_logger
 
 ConsumerClient = Consumer
 ProducerClient = Producer
+ClientError = KafkaException
+"""What clients raise of what Kafka refuses."""
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000

@@ -1,48 +1,54 @@
-"""Reports metrics of a process that is none of Weir's own, and that the process exists.
+"""Reports of a process that is none of Weir's own: metrics, answers of models, and itself.
 
     probe = Probe(settings, tags=("camera",))      # who reports: settings.identity
     probe.report("brightness", 0.7)
-    with probe.timer("capture"):
-        ...
+    probe.gauge("queue", lambda: len(waiting))
+    frames = probe.counter("frames")
+    with probe.timer("capture"):                   # or @probe.timer("capture")
+        frames.add()
+    request_id = probe.report_inference(label="cat", confidence=0.9, execution_ms=12.5)
+    probe.report_truth(request_id, "dog")
     probe.close()
 
-Nothing here blocks or raises into the caller: measurements are handed to a thread through a
-bounded queue, and what cannot be sent is counted.
+Nothing here blocks or raises into the caller, whether broker and registry are there, come later or
+never: what is told is put into a bounded buffer, a thread makes events of it, and what cannot be
+sent is counted and reported, as metric `probe.dropped`, as soon as something can be.
 """
 
-import contextlib
 import math
 import os
-import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from schemas.base import Event
-from schemas.errors import ContractError
-from schemas.observing import MetricReport
 from schemas.records import KeyValue
 from schemas.registrations import InstanceReported
-from schemas.topics import key_of, topic_of
 from workers import kafka
 from workers.clock import wall_ms
 from workers.errors import WorkerError
+from workers.probe_buffer import Buffer
+from workers.probe_link import Link
+from workers.probe_periodic import Counter, Gauge, Periodic
+from workers.probe_results import Answer, Inference, new_request_id, result_of, truth_of
+from workers.probe_sampling import Sampler, Sampling
+from workers.probe_sender import RETRY_S, Counts, Later, Measured, Sender, Waiting
+from workers.probe_timing import Timer
 from workers.registry import Registry
 from workers.settings import Identity, Settings
-from workers.telemetry import logger
 
-QUEUE = 10_000
+BUFFER = 10_000
 """Most measurements that wait; librdkafka's own queue, as bounded, follows."""
-HEARTBEAT_MS = 1_000
-EXPIRY_MS = 5_000
-RETRY_S = 0.2
-TURN_S = 0.1
+TURN_S = 0.05
+"""A measurement waits no longer than this when all is well."""
 LAST_MS = 1 << 53
 
-log = logger(__name__)
+Connect = Callable[[Callable[[], object]], Link]
+"""Makes a link, given what to call for each message that was taken and given up."""
 
 
 class NoIdentity(WorkerError):
@@ -52,8 +58,10 @@ class NoIdentity(WorkerError):
 class Probe:
     """Reports for `settings.identity`, and as an instance with tags and properties.
 
-    `sent`, `dropped` and `refused` count what was handed to Kafka, what found a full queue, and
-    what was no finite number. Raises NoIdentity when the identity names no application.
+    `buffer` bounds what waits; `connect` makes the link, by default to Kafka and the registry of
+    the settings. `sent`, `dropped` and `refused` count what was handed to Kafka, what found no
+    room or was given up, and what made no sense. Raises NoIdentity when the identity names no
+    application, KafkaUnavailable or RegistryUnavailable for settings that no client takes.
     """
 
     def __init__(
@@ -63,25 +71,23 @@ class Probe:
         tags: Sequence[str] = (),
         metadata: Mapping[str, str] | None = None,
         method: str = "",
+        role: str = "probe",
+        sampling: Sampling | None = None,
+        buffer: int = BUFFER,
+        connect: Connect | None = None,
     ) -> None:
         if not settings.identity.app:
             raise NoIdentity("name the application: WEIR_IDENTITY__APP, or [identity] app")
         self._identity = _named(settings.identity)
-        self._registry = Registry(settings.registry)
-        self._codec = self._registry.codec()
-        self._producer = kafka.producer(
-            settings.kafka, linger_ms=20, queue_buffering_max_messages=QUEUE
-        )
-        self._tags = tuple(tags)
-        self._metadata = tuple(
-            KeyValue(key=key, value=value) for key, value in (metadata or {}).items()
-        )
-        self._method = method
-        self._waiting: queue.Queue[MetricReport] = queue.Queue(QUEUE)
+        self._counts = Counts()
+        self._waiting: Waiting = Buffer(buffer)
+        self._sampler = Sampler(sampling or Sampling())
+        self._periodic = Periodic(self.report_whole)
         self._closing = threading.Event()
-        self.sent = 0
-        self.dropped = 0
-        self.refused = 0
+        self._close_s = 0.0
+        own = _instance(self._identity, tags, metadata or {}, method, role)
+        link = (connect or partial(to_kafka, settings, buffer))(self._counts.dropped.add)
+        self._sender = Sender(link, own, self._waiting, self._counts, self._sampler)
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
         self._thread.start()
 
@@ -101,6 +107,21 @@ class Probe:
         """Return the id under which it reports itself."""
         return self._identity.instance
 
+    @property
+    def sent(self) -> int:
+        """Return how many measurements and events were handed to Kafka's client."""
+        return self._counts.sent
+
+    @property
+    def dropped(self) -> int:
+        """Return how many found no room, or were taken and never acknowledged."""
+        return self._counts.dropped.total()
+
+    @property
+    def refused(self) -> int:
+        """Return how many made no sense: no finite number, no name, a time that is none."""
+        return self._counts.refused.total()
+
     def report(
         self,
         metric: str,
@@ -111,134 +132,170 @@ class Probe:
         event_time: int | None = None,
     ) -> None:
         """Report one measurement, of now or of `event_time` (ms since the epoch)."""
-        report = self._measured(metric, value, unit, request_id, event_time)
-        if report is None:
-            self.refused += 1
-            return
-        try:
-            self._waiting.put_nowait(report)
-        except queue.Full:
-            self.dropped += 1
+        measured = _measured(metric, value, unit, request_id, event_time)
+        if measured is None:
+            self._counts.refused.add()
+        elif self._sampler.admits(measured[0]) and not self._waiting.offer(measured):
+            self._counts.dropped.add()
 
-    @contextlib.contextmanager
-    def timer(self, metric: str, *, request_id: str | None = None) -> Iterator[None]:
-        """Report how long the block, or the decorated function, took in ms, also if it raises."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            took_ms = (time.perf_counter() - started) * 1000
-            self.report(metric, took_ms, unit="ms", request_id=request_id)
+    def report_whole(
+        self, metric: str, value: float, *, unit: str = "", request_id: str | None = None
+    ) -> None:
+        """Report one measurement of now, whatever the sampling: sums and states are not sampled."""
+        measured = _measured(metric, value, unit, request_id, None)
+        if measured is None:
+            self._counts.refused.add()
+        elif not self._waiting.offer(measured):
+            self._counts.dropped.add()
+
+    def timer(self, metric: str, *, request_id: str | None = None) -> Timer:
+        """Return what reports how long a block, or each call of a decorated function, takes."""
+        return Timer(self.report, metric, request_id)
+
+    def gauge(
+        self, metric: str, read: Callable[[], float | None], *, unit: str = "", every_s: float = 1.0
+    ) -> Gauge:
+        """Ask for a value every so many seconds, in a thread, and report it unless it is None."""
+        made = Gauge(metric, read, unit)
+        self._periodic.add(made, every_s)
+        return made
+
+    def counter(
+        self, metric: str, *, unit: str = "1", rate: bool = False, every_s: float = 1.0
+    ) -> Counter:
+        """Return a sum to add to; what came since last time is reported every so many seconds.
+
+        With `rate` it is reported per second, as `<metric>.rate`.
+        """
+        made = Counter(metric, unit, rate=rate)
+        self._periodic.add(made, every_s)
+        return made
+
+    def inference(self, request_id: str | None = None) -> Inference:
+        """Return a block that times a model and reports what it answered."""
+        return Inference(self, request_id)
+
+    def report_inference(
+        self,
+        *,
+        label: str | None = None,
+        confidence: float | None = None,
+        execution_ms: float = 0.0,
+        queue_ms: float = 0.0,
+        request_id: str | None = None,
+        model_version: str = "",
+    ) -> str:
+        """Report an answer of a model; return the request id under which to tell the truth.
+
+        `report_answer` takes what there is besides.
+        """
+        answer = Answer(
+            label=label,
+            confidence=confidence,
+            execution_ms=execution_ms,
+            queue_ms=queue_ms,
+            model_version=model_version,
+        )
+        known = str(request_id) if request_id else new_request_id()
+        self.report_answer(known, answer)
+        return known
+
+    def report_answer(self, request_id: str, answer: Answer) -> None:
+        """Report what a model answered to a request; again for the same request is a repetition."""
+        if self._sampler.admits_request(request_id):
+            self._later(partial(result_of, self._identity, request_id, answer, wall_ms()))
+
+    def report_truth(
+        self, request_id: str, label: str, *, known_at: int | None = None, source: str = ""
+    ) -> None:
+        """Tell what was right, known since `known_at` (ms since the epoch, now by default)."""
+        when = wall_ms() if known_at is None else known_at
+        if self._sampler.admits_request(request_id):
+            self._later(partial(truth_of, self._identity, request_id, label, when, source))
+
+    def tell(self, event: Event) -> None:
+        """Send any event; one that does not fit its schema is refused."""
+        self._later(lambda: event)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Send what waits, say that this instance has stopped, and end."""
         if self._closing.is_set():
             return
+        self._periodic.end(timeout_s)
+        self._close_s = timeout_s
         self._closing.set()
-        self._thread.join(timeout_s)
-        self._producer.flush(timeout_s)
+        self._thread.join(timeout_s + RETRY_S)
 
-    def _measured(
-        self,
-        metric: str,
-        value: float,
-        unit: str,
-        request_id: str | None,
-        event_time: int | None,
-    ) -> MetricReport | None:
-        """Return an event that can be sent, or None: a caller's mistake must not raise there."""
-        own = self._identity
-        try:
-            number = float(value)
-            when = wall_ms() if event_time is None else int(event_time)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        if not metric or not math.isfinite(number) or not 0 <= when < LAST_MS:
-            return None
-        return MetricReport(
-            event_time=when,
-            app=own.app,
-            stage=own.stage,
-            service=own.service,
-            instance=own.instance,
-            node=own.node,
-            metric=_text(metric),
-            value=number,
-            unit=_text(unit),
-            request_id=None if request_id is None else _text(request_id),
-        )
+    def _later(self, make: Later) -> None:
+        if not self._waiting.offer(make):
+            self._counts.dropped.add()
 
     def _run(self) -> None:
+        wait_s = 0.0
+        while not self._closing.wait(wait_s):
+            wait_s = TURN_S if self._sender.turn(time.monotonic()) else RETRY_S
+        self._sender.end(self._close_s)
+
+
+def _measured(
+    metric: str, value: float, unit: str, request_id: str | None, event_time: int | None
+) -> Measured | None:
+    """Return what waits for the thread, or None: a caller's mistake must not raise there."""
+    try:
+        number = float(value)
+        when = time.time_ns() // 1_000_000 if event_time is None else int(event_time)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    name = str(metric)
+    if not (name and math.isfinite(number) and 0 <= when < LAST_MS):
+        return None
+    return name, number, str(unit), None if request_id is None else str(request_id), when
+
+
+def to_kafka(settings: Settings, most: int, lost: Callable[[], object]) -> Link:
+    """Return a link to Kafka and the registry; at most `most` messages are under way.
+
+    What was taken is tried for as long as the process lives: time alone loses nothing.
+    """
+
+    def connect() -> kafka.ProducerClient:
         try:
-            self._work()
-        finally:
-            self._registry.close()
+            return kafka.producer(
+                settings.kafka,
+                linger_ms=20,
+                queue_buffering_max_messages=most,
+                compression_type="lz4",
+                delivery_timeout_ms=0,
+            )
+        except kafka.ClientError as error:
+            raise kafka.unavailable(settings.kafka, error) from error
 
-    def _work(self) -> None:
-        next_beat = 0.0
-        while not self._closing.is_set():
-            now = time.monotonic()
-            if now >= next_beat and self._say(self._heartbeat("ready")):
-                next_beat = now + HEARTBEAT_MS / 1000
-            self._pass_on(TURN_S)
-        while not self._waiting.empty():
-            if not self._pass_on(0):
-                return
-        self._say(self._heartbeat("stopped"))
-
-    def _pass_on(self, wait_s: float) -> bool:
-        """Send one measurement and what follows at once; False when nothing can be sent."""
-        try:
-            report = self._waiting.get(timeout=wait_s) if wait_s else self._waiting.get_nowait()
-        except queue.Empty:
-            self._producer.poll(0)
-            return True
-        while not self._say(report):
-            if self._closing.wait(RETRY_S):
-                self.dropped += 1
-                return False
-        self.sent += 1
-        return True
-
-    def _say(self, event: Event) -> bool:
-        """Hand an event to Kafka; False when it must be tried again."""
-        try:
-            value = self._codec.encode(event)
-            self._producer.produce(topic_of(event), value, key=key_of(event))
-            self._producer.poll(0)
-        except (WorkerError, ContractError) as error:
-            log.warning("probe.waits", error=str(error))
-            return False
-        except BufferError:
-            self._producer.poll(TURN_S)
-            return False
-        return True
-
-    def _heartbeat(self, health: str) -> InstanceReported:
-        own, now = self._identity, wall_ms()
-        return InstanceReported(
-            instance=own.instance,
-            service=own.service,
-            app=own.app,
-            stage=own.stage,
-            node=own.node,
-            worker="",
-            task_topic="",
-            model_version="",
-            tags=self._tags,
-            run=own.run,
-            user=own.user,
-            method=self._method,
-            role="probe",
-            metadata=self._metadata,
-            health=health,
-            heartbeat=now,
-            expires_at=now + EXPIRY_MS,
-        )
+    registry = Registry(settings.registry)
+    return Link(connect, registry.id_of, lost, registry.close)
 
 
-def _text(given: object) -> str:
-    return str(given).encode("utf-8", "replace").decode("utf-8")
+def _instance(
+    own: Identity, tags: Sequence[str], metadata: Mapping[str, str], method: str, role: str
+) -> InstanceReported:
+    return InstanceReported(
+        instance=own.instance,
+        service=own.service,
+        app=own.app,
+        stage=own.stage,
+        node=own.node,
+        worker="",
+        task_topic="",
+        model_version="",
+        tags=tuple(tags),
+        run=own.run,
+        user=own.user,
+        method=method,
+        role=role,
+        metadata=tuple(KeyValue(key=key, value=value) for key, value in metadata.items()),
+        health="ready",
+        heartbeat=0,
+        expires_at=0,
+    )
 
 
 def _named(identity: Identity) -> Identity:
