@@ -14,6 +14,8 @@ from schemas.base import Event
 from schemas.processing import Partition, Record
 from schemas.records import SourceRange
 
+Key = tuple[str, str]
+"""Application and request id: two applications may number their requests alike."""
 _NEVER = -1
 _BEYOND = 1 << 62
 
@@ -76,6 +78,7 @@ class Entry:
     answered: bool = False
     answer: Prediction | None = None
     truth: Truth | None = None
+    contradicted: bool = False
 
     @property
     def orphaned(self) -> bool:
@@ -84,7 +87,7 @@ class Entry:
 
 
 class Joins:
-    """Entries by request id, in the order in which they expire."""
+    """Entries by request, in the order in which they expire."""
 
     def __init__(
         self, ttl_ms: int, mark_ms: int, most: int, fill: Callable[[Entry, Event], None]
@@ -93,10 +96,10 @@ class Joins:
         self._mark_ms = mark_ms
         self._most = most
         self._fill = fill
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[Key, Entry] = {}
         self._marks: list[Mark] = []
         self._next: dict[Partition, int] = {}
-        self._again: list[tuple[Mark, str, Event]] = []
+        self._again: list[tuple[Mark, Key, Event]] = []
 
     def advance(self, now_ms: int) -> None:
         """Begin a mark when the last is old; for a batch that holds something.
@@ -109,7 +112,7 @@ class Joins:
         if turned or now_ms >= last + self._mark_ms:
             self._marks.append(Mark(now_ms, dict(self._next)))
 
-    def entry(self, record: Record, request_id: str) -> Entry:
+    def entry(self, record: Record, key: Key) -> Entry:
         """Return the entry of a record's request, made if there is none."""
         place = (record.topic, record.partition)
         if place not in self._next:
@@ -117,46 +120,45 @@ class Joins:
                 mark.starts.setdefault(place, record.offset)
         self._next[place] = record.offset + 1
         mark = self._marks[-1]
-        entry = self._entries.get(request_id)
+        entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[request_id] = Entry(mark, mark)
+            entry = self._entries[key] = Entry(mark, mark)
         entry.touched = mark
         return entry
 
-    def again(self, record: Record, request_id: str) -> None:
+    def again(self, record: Record, key: Key) -> None:
         """Note a record that is read again; it takes effect with the next `expire`."""
         place = (record.topic, record.partition)
         for mark in reversed(self._marks):
             if mark.starts.get(place, _BEYOND) <= record.offset:
-                self._again.append((mark, request_id, record.event))
+                self._again.append((mark, key, record.event))
                 return
 
-    def expire(self, now_ms: int) -> list[tuple[int, Truth]]:
-        """Drop what has outlived its time; return truths that nothing was joined to, by mark."""
+    def expire(self, now_ms: int) -> list[tuple[int, Entry]]:
+        """Drop what has outlived its time; return it with the instants (ms) of its marks."""
         self._settle()
         expiring = [m for m in self._marks if not m.expired and m.due(self._ttl_ms) <= now_ms]
         for mark in expiring:
             mark.expired = True
-        orphans: list[tuple[int, Truth]] = []
+        gone: list[tuple[int, Entry]] = []
         while expiring and self._entries:
-            request_id, entry = next(iter(self._entries.items()))
+            key, entry = next(iter(self._entries.items()))
             if not entry.mark.expired:
                 break
-            del self._entries[request_id]
-            if entry.orphaned and entry.truth is not None:
-                orphans.append((entry.mark.at_ms, entry.truth))
+            del self._entries[key]
+            gone.append((entry.mark.at_ms, entry))
             if not entry.touched.expired:
                 entry.mark.held_ms = max(entry.mark.held_ms, entry.touched.at_ms)
         self._marks = [m for m in self._marks if not m.expired or m.due(self._ttl_ms) > now_ms]
-        return orphans
+        return gone
 
-    def evict(self) -> list[str]:
-        """Drop the oldest tenth when there are too many entries; return their request ids."""
+    def evict(self) -> list[Key]:
+        """Drop the oldest tenth when there are too many entries; return their keys."""
         if len(self._entries) <= self._most:
             return []
         oldest = list(self._entries)[: max(1, self._most // 10)]
-        for request_id in oldest:
-            del self._entries[request_id]
+        for key in oldest:
+            del self._entries[key]
         return oldest
 
     def due(self) -> int | None:
@@ -194,15 +196,15 @@ class Joins:
     def _settle(self) -> None:
         """Apply what was read again, mark by mark; the order within a mark plays no part."""
         again, self._again = sorted(self._again, key=lambda item: item[0].at_ms), []
-        for mark, request_id, event in again:
-            entry = self._entries.get(request_id)
+        for mark, key, event in again:
+            entry = self._entries.get(key)
             if entry is None or mark.at_ms >= entry.mark.at_ms + self._ttl_ms:
-                self._entries.pop(request_id, None)
-                entry = self._entries[request_id] = Entry(mark, mark)
+                self._entries.pop(key, None)
+                entry = self._entries[key] = Entry(mark, mark)
             entry.touched = mark
             self._fill(entry, event)
         if again:
-            alive = {key: one for key, one in self._entries.items() if not one.mark.expired}
+            alive = {at: one for at, one in self._entries.items() if not one.mark.expired}
             evicted = len(alive) - self._most
             self._entries = dict(list(alive.items())[max(0, evicted) :])
 

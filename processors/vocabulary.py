@@ -1,18 +1,40 @@
 """The metrics that exist without anyone's doing: what `derive` makes of results and labels.
 
-Contracts and rules may name these and the metrics that MetricDefined declares.
+Contracts and rules may name these and the metrics that MetricDefined declares. Every value is one
+sample; shares, rates and quantiles are what observe makes of the samples of a window:
+
+| asked for | read as | unit |
+|---|---|---|
+| latency of a task, in the queue, in execution | p95 … of `latency`, `queue`, `execution` | ms |
+| latency end to end | the same of `response_latency` | ms |
+| throughput of an instance | `rate` of `failure`: each result has one sample | results/s |
+| throughput of good results | `rate` of `latency`, which only those have | results/s |
+| throughput of an application | `rate` of `answered`: each response has one sample | responses/s |
+| error rate, technical | mean of `failure` | share of results |
+| error rate, of the labels | mean of `error` (`accuracy` is 1 less that) | share of judged |
+| accuracy per class | mean of `accuracy.class.<true class>` | share of judged |
+| agreement with the ensemble | mean of `agreement` | share of results |
+| available, by time | mean of `availability` | share of samples of the clock |
+| available, by request | mean of `deadline_met`, of `answered` | share of results, of responses |
+
+A window without samples makes no observation: no throughput is an absence. That an instance is
+gone shows in `availability`, which others sample for it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 CLASS_ACCURACY = "accuracy.class."
-"""Prefix of the accuracy per true class, followed by the class."""
+"""Prefix of the accuracy per true class, followed by the class.
+
+Classes beyond the bounds of derive's parameters count together as `accuracy.class.(other)`.
+"""
+AVAILABILITY = "availability"
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedMetric:
-    """A metric of derive: its unit, what it says, and at which levels it is reported.
+    """A metric of derive: its unit (empty for a ratio), what it says, and at which levels it is.
 
     Levels: instance (app, stage, service, instance, node), service (app, stage, service),
     app (app alone).
@@ -32,9 +54,14 @@ DERIVED: dict[str, DerivedMetric] = {
         DerivedMetric("execution", "ms", ("instance",), "time a task took in the runtime"),
         DerivedMetric("confidence", "", ("instance", "app"), "probability of the answered class"),
         DerivedMetric("failure", "", ("instance",), "1 when a result is not ok, else 0"),
+        DerivedMetric(
+            AVAILABILITY, "", ("instance", "service"), "1 when ready by its last heartbeat, else 0"
+        ),
         DerivedMetric("response_latency", "ms", ("app",), "request made to answer given"),
         DerivedMetric("answered", "", ("app",), "1 when a request got an answer, else 0"),
-        DerivedMetric("deadline_met", "", ("app",), "1 when the answer was in time, else 0"),
+        DerivedMetric(
+            "deadline_met", "", ("instance", "app"), "1 when a result or answer was in time, else 0"
+        ),
         DerivedMetric("accuracy", "", ("service", "app"), "1 when the label was right, else 0"),
         DerivedMetric("error", "", ("service", "app"), "1 when the label was wrong, else 0"),
         DerivedMetric("agreement", "", ("service",), "1 when a member agreed with the answer"),

@@ -4,7 +4,6 @@
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from processors.observe import ObserveParams
 from processors.observe import spec as observe
 from schemas.base import Event
-from schemas.observing import Observation
 from schemas.processing import Spec
 from tests.hosts.crashing import Feed, assert_promised, finals, lives, stream, suffer, undisturbed
 from tests.hosts.doomed import process

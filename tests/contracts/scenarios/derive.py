@@ -1,14 +1,25 @@
-"""Derive: results, responses and labels in any order, repeated, failed, late and unmatched."""
+"""Derive: results, responses and labels in any order, repeated, failed, late, unmatched, at odds.
+
+And instances that come, fall silent and leave.
+"""
 
 import random
+from dataclasses import replace
 
 from processors.derive import DeriveParams, spec
 from schemas.base import Event
+from schemas.catalogue import Catalogue
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
 from schemas.processing import Batch, Columns, Record
+from schemas.registrations import InstanceReported
 from schemas.topics import topic_of
+from tests.examples import example
 
-SPEC = spec(DeriveParams(ttl_ms=4_000, mark_ms=500))
+SPEC = spec(
+    DeriveParams(
+        ttl_ms=4_000, mark_ms=500, availability_ms=700, gone_ms=3_000, classes=2, class_ttl_ms=2_000
+    )
+)
 START = 1_700_000_000_000
 SERVICES = ("small", "large", "forest")
 
@@ -27,9 +38,26 @@ def batches(seed: int) -> list[Batch | Columns]:
         records.append(Record(event, topic, 0, offsets[topic], at))
         offsets[topic] += 1
         if dice.random() < 0.12:
-            made.append(Batch(tuple(records), at))
+            made.append(Batch(tuple(records), at, _catalogue(at - START)))
             records = []
     return made
+
+
+def _catalogue(passed: int) -> Catalogue:
+    """Return instances: one falls silent for a time, one leaves after a while, others stay."""
+    found = {}
+    for number in range(6):
+        beat = min(passed, 1_000) if number == 0 and passed < 5_000 else passed
+        name = f"small.{number}"
+        found[name] = replace(
+            example(InstanceReported),
+            instance=name,
+            service="small",
+            health="stopped" if number == 1 and passed > 3_000 else "ready",
+            heartbeat=START + beat,
+            expires_at=START + beat + 500,
+        )
+    return Catalogue({InstanceReported: found})
 
 
 def _request(dice: random.Random, request_id: str, at: int) -> list[tuple[int, Event]]:
@@ -48,6 +76,8 @@ def _request(dice: random.Random, request_id: str, at: int) -> list[tuple[int, E
             request_id=request_id, app="digits", label=dice.choice("012"), known_at=known
         )
         events += [(known, label)] * dice.choice((1, 1, 2))
+        if dice.random() < 0.1:
+            events.append((known + 300, replace(label, label="9")))
     return events if dice.random() < 0.9 else events[-1:]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import permutations
 
 from processors.derive import Derive, DeriveParams, spec
+from processors.derive_classes import OTHER as UNNAMED
 from processors.vocabulary import CLASS_ACCURACY, DERIVED
 from schemas.base import Event
 from schemas.decisions import ActionTaken
@@ -61,10 +62,10 @@ LABEL = GroundTruth(request_id="r1", app="digits", label="7", known_at=START + 5
 
 
 class Feeder:
-    """Gives records the next offset of their topic."""
+    """Gives records the next offset of their topic; availability is not sampled."""
 
     def __init__(self, params: DeriveParams) -> None:
-        built = spec(params).build(0)
+        built = spec(replace(params, availability_ms=0)).build(0)
         assert isinstance(built, Derive)
         self.processor = built
         self._offsets: Counter[str] = Counter()
@@ -92,6 +93,11 @@ def values(outputs: list[Output]) -> dict[tuple[str, str], float]:
     return found
 
 
+def metrics(outputs: list[Output]) -> dict[str, float]:
+    """Return the value of each metric, whoever reports it."""
+    return {event.metric: event.value for event in outputs if isinstance(event, MetricReport)}
+
+
 def test_a_result_tells_its_times_and_confidence() -> None:
     outputs = derive(RESULT)
 
@@ -101,6 +107,7 @@ def test_a_result_tells_its_times_and_confidence() -> None:
         ("small", "execution"): 5.0,
         ("small", "confidence"): 0.8,
         ("small", "failure"): 0.0,
+        ("small", "deadline_met"): 1.0,
     }
     first = outputs[0]
     assert isinstance(first, MetricReport)
@@ -113,7 +120,8 @@ def test_a_failed_result_tells_only_that() -> None:
     failed = replace(RESULT, status="failed", label=None, confidence=None)
 
     assert values(derive(failed, RESPONSE, LABEL))["small", "failure"] == 1.0
-    assert {metric for service, metric in values(derive(failed)) if service} == {"failure"}
+    told = {metric: value for (service, metric), value in values(derive(failed)).items() if service}
+    assert told == {"failure": 1.0, "deadline_met": 0.0}
 
 
 def test_a_response_tells_of_the_whole() -> None:
@@ -186,6 +194,69 @@ def test_a_label_that_meets_nothing_is_told() -> None:
     assert feeder.processor.wake_at() is None
 
 
+def test_a_label_may_come_long_before_its_result_but_not_longer_than_it_is_remembered() -> None:
+    feeder = Feeder(DeriveParams(ttl_ms=1_000, mark_ms=100))
+    feeder.feed(LABEL, replace(LABEL, request_id="r2"), now=0)
+
+    assert "accuracy" in metrics(feeder.feed(RESULT, now=999))
+    late = feeder.feed(replace(RESULT, request_id="r2", event_id="r2"), now=1_000)
+    assert [e.kind for e in late if isinstance(e, ActionTaken)] == ["label.unmatched"]
+    assert "accuracy" not in metrics(late)
+
+
+def test_a_label_that_comes_too_late_is_told_when_it_is_forgotten_too() -> None:
+    feeder = Feeder(DeriveParams(ttl_ms=1_000, mark_ms=100))
+    feeder.feed(RESULT, now=0)
+
+    assert feeder.feed(LABEL, now=1_000) == []
+    (action,) = feeder.feed(now=2_000)
+    assert isinstance(action, ActionTaken)
+    assert action.kind == "label.unmatched"
+
+
+def test_the_first_label_holds_and_others_are_told_once_per_request() -> None:
+    feeder = Feeder(DeriveParams(ttl_ms=1_000, mark_ms=100))
+    feeder.feed(RESULT, LABEL, LABEL)
+
+    assert feeder.feed(replace(LABEL, label="3"), replace(LABEL, label="4"), now=10) == []
+    again = feeder.feed(replace(RESULT, event_id="r1-again", attempt=2), now=20)
+    assert metrics(again)["accuracy"] == 1.0
+    (action,) = feeder.feed(now=1_000)
+    assert isinstance(action, ActionTaken)
+    assert (action.kind, action.target) == ("label.contradicted", "digits")
+    assert action.reason.startswith("1 requests")
+
+
+def test_applications_may_number_their_requests_alike() -> None:
+    other = replace(LABEL, app="signs", label="stop")
+
+    outputs = derive(RESULT, other, LABEL)
+    assert metrics(outputs)["accuracy"] == 1.0
+    assert "accuracy.class.stop" not in metrics(outputs)
+
+
+def test_classes_have_accuracies_of_their_own_up_to_a_bound() -> None:
+    feeder = Feeder(DeriveParams(classes=2, class_ttl_ms=5_000))
+
+    def named(label: str, now: int) -> list[str]:
+        number = f"{label[:1]}{now}"
+        result = replace(RESULT, request_id=number, event_id=number)
+        outputs = feeder.feed(result, replace(LABEL, request_id=number, label=label), now=now)
+        return [m for m in metrics(outputs) if m.startswith(CLASS_ACCURACY)]
+
+    assert named("x" * 101, 0) == [CLASS_ACCURACY + UNNAMED]
+    assert named("a", 0) == ["accuracy.class.a"]
+    assert named("b", 1_000) == ["accuracy.class.b"]
+    assert named("c", 2_000) == [CLASS_ACCURACY + UNNAMED]
+    assert named("b", 4_000) == ["accuracy.class.b"]
+    other = Feeder(DeriveParams(classes=2, class_ttl_ms=5_000))
+    other.processor.restore(feeder.processor.snapshot())
+    feeder = other
+    assert named("c", 4_999) == [CLASS_ACCURACY + UNNAMED]
+    assert named("c", 5_000) == ["accuracy.class.c"]
+    assert named("a", 5_001) == [CLASS_ACCURACY + UNNAMED]
+
+
 def test_what_is_forgotten_for_lack_of_room_is_told() -> None:
     feeder = Feeder(DeriveParams(max_requests=3))
 
@@ -206,7 +277,8 @@ def test_a_restart_knows_which_request_was_forgotten_in_between() -> None:
     feeder.feed(RESPONSE, now=700)
     assert feeder.feed(LABEL, now=1_050) == []
     needed = feeder.processor.oldest_needed()
-    restarted = Derive(DeriveParams(ttl_ms=1_000, mark_ms=500), 0)
+    params = DeriveParams(ttl_ms=1_000, mark_ms=500, availability_ms=0)
+    restarted = Derive(params, 0)
     restarted.restore(feeder.processor.snapshot())
     for event in (RESULT, RESPONSE, LABEL):
         place = (topic_of(event), 0)
