@@ -6,6 +6,7 @@ Used to hold events and schema files together, to (de)serialise events and proce
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -80,12 +81,13 @@ def from_plain(record: type) -> Callable[[Plain], Any]:
 def _unbuild(
     record: type, converters: dict[str, Callable[[Any], Any]]
 ) -> Callable[[Any], dict[str, Any]]:
-    names = tuple(f.name for f in fields(record) if f.name not in converters)
+    names = tuple(f.name for f in fields(record))
+    values = attrgetter(*names, "__class__")  # of a record with one field a tuple, too
 
     def convert(value: Any) -> dict[str, Any]:
-        plain = {name: getattr(value, name) for name in names}
+        plain = dict(zip(names, values(value), strict=False))
         for name, converter in converters.items():
-            plain[name] = converter(getattr(value, name))
+            plain[name] = converter(plain[name])
         return plain
 
     return convert

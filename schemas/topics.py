@@ -124,6 +124,7 @@ _TASKS = Topic(TASKS_PREFIX, (i.InferenceTask,), ("request_id",), retention_ms=H
 _HOME: dict[type[Event], Topic] = {
     event: topic for topic in (*_TABLE, _TASKS) for event in topic.events
 }
+_KEYS = {event: attrgetter(*topic.key) for event, topic in _HOME.items()}
 CATALOGUE: tuple[Topic, ...] = tuple(topic for topic in _TABLE if topic.compacted)[:-1]
 """Compacted topics that describe the world; all but the snapshots."""
 
@@ -159,7 +160,8 @@ def topic_of(event: Event) -> str:
 
 def key_of(event: Event) -> str:
     """Return the message key of this event."""
-    return "/".join(str(attrgetter(name)(event)) for name in _HOME[type(event)].key)
+    found = _KEYS[type(event)](event)
+    return "/".join(map(str, found)) if type(found) is tuple else str(found)
 
 
 def subject_of(event: type[Event], topic: str | None = None) -> str:
