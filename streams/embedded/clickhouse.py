@@ -1,7 +1,8 @@
 """ClickHouse's HTTP interface over chDB, for clickhouse-connect, curl, Grafana and browsers.
 
 Run it as a process: `python -m streams.embedded.clickhouse --port 8123 --path data`. GET is
-read-only as in ClickHouse. One user with one password; everybody may do everything.
+read-only as in ClickHouse. One user with one password; everybody may do everything. It ends with
+1 when a full disk has spoiled a part that the next start can replace.
 """
 
 import argparse
@@ -10,7 +11,9 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from streams.embedded.engine import Answer, Engine, Parts
@@ -21,8 +24,10 @@ from streams.embedded.questions import Question
 from streams.embedded.refusals import QueryRefused, status_of
 from streams.embedded.running_queries import Watch
 from streams.embedded.serving import Cut, Request, Response, serve
+from streams.embedded.spoiled import spoiled_part
 from streams.errors import StackError
 
+_LOG = logging.getLogger(__name__)
 USER_VARIABLE = "WEIR_CLICKHOUSE__USERNAME"
 PASSWORD_VARIABLE = "WEIR_CLICKHOUSE__PASSWORD"  # noqa: S105 - the name of a variable
 _TYPES = {
@@ -50,6 +55,9 @@ class Interface:
         self._engine = engine
         self._login = login or Login()
         self._watch = Watch(engine.kill)
+        self._started = time.time()
+        self.spoiled = threading.Event()
+        """Set when a part cannot be read that the next start would replace."""
 
     def __call__(self, request: Request) -> Response:
         """Return the response to a request."""
@@ -68,7 +76,14 @@ class Interface:
                 answer = self._engine.ask(question)
             return self._success(request, answer, question)
         except QueryRefused as refused:
+            self._look(refused)
             return _failure(refused, query_id)
+
+    def _look(self, refused: QueryRefused) -> None:
+        part = spoiled_part(refused, self._started)
+        if part is not None and not self.spoiled.is_set():
+            _LOG.error("%s was spoiled, as by a full disk: this server ends, to load it anew", part)
+            self.spoiled.set()
 
     def _success(self, request: Request, answer: Answer, question: Question) -> Response:
         summary = {
@@ -90,7 +105,9 @@ class Interface:
             "X-ClickHouse-Exception-Tag": tag,
         }
         kind = _content_type(answer.format)
-        body = _Body(answer.body, tag) if isinstance(answer.body, Parts) else answer.body
+        body = (
+            _Body(answer.body, tag, self._look) if isinstance(answer.body, Parts) else answer.body
+        )
         encoding = _encoding(request, question) if body else None
         if encoding is None:
             return Response(200, body, kind, headers)
@@ -104,8 +121,9 @@ class Interface:
 class _Body:
     """An answer in parts: packed if asked for, and with its error at its end if it fails."""
 
-    def __init__(self, parts: Parts, tag: str) -> None:
+    def __init__(self, parts: Parts, tag: str, look: Callable[[QueryRefused], None]) -> None:
         self._parts = parts
+        self._look = look
         self._tag = tag.encode()
         self._failed = False
         self.encoding: str | None = None
@@ -126,6 +144,7 @@ class _Body:
             yield from self._parts
         except QueryRefused as refused:
             self._failed = True
+            self._look(refused)
             said = f"{refused}\n".encode()
             frame = b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n"
             yield frame % (self._tag, said, len(said), self._tag)
@@ -165,12 +184,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         login = Login(
             os.environ.get(USER_VARIABLE, "default"), os.environ.get(PASSWORD_VARIABLE, "")
         )
-        serve(Interface(engine, login), options.port, options.host)
+        interface = Interface(engine, login)
+        serve(interface, options.port, options.host, interface.spoiled)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 3
     engine.close()
-    return 0
+    return 1 if interface.spoiled.is_set() else 0
 
 
 if __name__ == "__main__":

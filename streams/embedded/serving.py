@@ -58,8 +58,13 @@ class Response:
 Application = Callable[[Request], Response]
 
 
-def serve(application: Application, port: int, host: str = LOOPBACK) -> None:
-    """Serve until SIGTERM or SIGINT; requests that run then get a few seconds to finish.
+def serve(
+    application: Application,
+    port: int,
+    host: str = LOOPBACK,
+    ended: threading.Event | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or `ended`; requests that run then get a few seconds to finish.
 
     Call it from the main thread. Raises StackError when the port cannot be had.
     """
@@ -68,7 +73,7 @@ def serve(application: Application, port: int, host: str = LOOPBACK) -> None:
         server = _Server((host, port), partial(_Handler, application, busy))
     except OSError as error:
         raise StackError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    ended = threading.Event()
+    ended = ended or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
