@@ -56,8 +56,9 @@ class Interface:
         self._login = login or Login()
         self._watch = Watch(engine.kill)
         self._started = time.time()
-        self.spoiled = threading.Event()
-        """Set when a part cannot be read that the next start would replace."""
+        self.ended = threading.Event()
+        self.spoiled = False
+        """Whether a part was met that cannot be read and that the next start would replace."""
 
     def __call__(self, request: Request) -> Response:
         """Return the response to a request."""
@@ -81,9 +82,10 @@ class Interface:
 
     def _look(self, refused: QueryRefused) -> None:
         part = spoiled_part(refused, self._started)
-        if part is not None and not self.spoiled.is_set():
+        if part is not None and not self.spoiled:
             _LOG.error("%s was spoiled, as by a full disk: this server ends, to load it anew", part)
-            self.spoiled.set()
+            self.spoiled = True
+            self.ended.set()
 
     def _success(self, request: Request, answer: Answer, question: Question) -> Response:
         summary = {
@@ -185,12 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.get(USER_VARIABLE, "default"), os.environ.get(PASSWORD_VARIABLE, "")
         )
         interface = Interface(engine, login)
-        serve(interface, options.port, options.host, interface.spoiled)
+        serve(interface, options.port, options.host, interface.ended)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 3
     engine.close()
-    return 1 if interface.spoiled.is_set() else 0
+    return 1 if interface.spoiled else 0
 
 
 if __name__ == "__main__":
