@@ -29,6 +29,8 @@ _BUSY = frozenset(
 )
 """Timeouts, too many queries or parts, no memory, disk full, read-only or stopping for now, its
 keeper away: worth another try."""
+_SPOILED = frozenset({33, 40, 107, 228, 246})
+"""A part that cannot be read, as after a full disk: a server that starts again sets it aside."""
 _ROWS = frozenset({6, 26, 27, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 407, 469, 691})
 """What single rows are refused for: values out of range, texts too long, broken constraints."""
 _NO_SPACE = "No space left on device"
@@ -157,15 +159,21 @@ def connect(settings: ClickHouseSettings, answer_s: float = ANSWER_S) -> Databas
 def _translated(error: Exception, where: str) -> WorkerError:
     code = error.code if isinstance(error, Error) else None
     text = scrub_error_details(str(error))
+    said = _EXCEPTION.search(text)
+    plain = _URL.sub("", said[1] if said else text)
+    if code in _SPOILED:
+        return ClickHouseUnavailable(
+            f"ClickHouse at {where} cannot read a part of its data: {plain}; the embedded one "
+            "starts again by itself, another one has to be restarted"
+        )
     if _is_passing(error, code, text):
-        cause = _ERRNO.search(text) or _EXCEPTION.search(text)
+        cause = _ERRNO.search(text) or said
         return ClickHouseUnavailable(
             f"ClickHouse at {where} does not answer: {cause[0] if cause else text}; start it "
             "(`weir up`) or set WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
         )
-    said = _EXCEPTION.search(text)
     kind = RowsRefused if code in _ROWS else ClickHouseRefused
-    return kind(_URL.sub("", said[1] if said else text), code)
+    return kind(plain, code)
 
 
 def _is_passing(error: Exception, code: int | None, text: str) -> bool:

@@ -38,11 +38,11 @@ SAMPLE_S = 0.5
 START_PER_S = 4_000.0
 MOST_PER_S = 400_000.0
 BISECTIONS = 3
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.75, 0.6)
+SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
 """Of the rate found by short tries, what is tried for the whole time, in turn."""
 TRY_SLACK_S, HOLD_SLACK_S = 1.0, 0.5
 """By how many seconds' worth of metrics lag may differ between first third and end."""
-CAUGHT_UP_S, SETTLE_S = 60.0, 60.0
+CAUGHT_UP_S, SETTLE_S = 180.0, 60.0
 _STORED = """SELECT sum(following) FROM (SELECT max(_offset) + 1 AS following FROM weir.metrics
 WHERE _cluster = {cluster:String} GROUP BY _partition)"""
 _OBSERVED = """SELECT sum(count) + sum(late_count) FROM weir.observations FINAL

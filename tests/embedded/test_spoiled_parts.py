@@ -2,15 +2,17 @@
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.exceptions import DatabaseError
-
 from streams.embedded.refusals import QueryRefused
 from streams.embedded.spoiled import spoiled_part
 from tests.embedded.conftest import clickhouse_in
+from workers.clickhouse import connect
+from workers.errors import ClickHouseUnavailable
+from workers.settings import ClickHouseSettings
 
 PART = "/store/939/939f87bb-5b23-4b07-baee-bd83d566dc13/all_1_2_1"
 
@@ -27,8 +29,11 @@ def test_a_server_that_meets_one_ends_and_starts_again_with_all_rows(tmp_path: P
         for marks in Path(str(folder)).glob("*mrk*"):
             marks.write_bytes(b"")
         client.command("SYSTEM DROP MARK CACHE")
-        with pytest.raises(DatabaseError, match="Empty marks file"):
-            client.query("SELECT sum(n) FROM t")
+    with (
+        closing(connect(ClickHouseSettings(port=server.port, database="default"))) as database,
+        pytest.raises(ClickHouseUnavailable, match="cannot read a part of its data: Empty marks"),
+    ):
+        database.query("SELECT sum(n) FROM t")
     assert server.process.wait(15) == 1
     server.start()
     with clickhouse_connect.get_client(host="127.0.0.1", port=server.port) as client:
