@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from schemas.base import Event
+from schemas.decisions import ActionTaken
 from schemas.observing import MetricReport, Observation
 from schemas.processing import Spec
 from schemas.topics import key_of, topic_of
@@ -46,11 +47,16 @@ def metric(at: int, series: int, value: float) -> MetricReport:
 
 
 class Feed:
-    """Produces a stream in a thread, so many metrics a second, until it is ended."""
+    """Produces a stream in a thread, so many metrics a second, until it is ended.
 
-    def __init__(self, world: KafkaWorld, events: Iterator[MetricReport], rate: int) -> None:
+    With `pauses` it falls silent now and then, for up to so many seconds.
+    """
+
+    def __init__(
+        self, world: KafkaWorld, events: Iterator[MetricReport], rate: int, pauses: float = 0.0
+    ) -> None:
         self.sent: list[MetricReport] = []
-        self._world, self._events, self._rate = world, events, rate
+        self._world, self._events, self._rate, self._pauses = world, events, rate, pauses
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -64,9 +70,11 @@ class Feed:
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        tick = 0.05
+        dice, tick = random.Random(self._rate), 0.05
         while not self._stop.wait(tick):
             self.send([next(self._events) for _ in range(int(self._rate * tick))])
+            if self._pauses and dice.random() < tick:
+                self._stop.wait(dice.uniform(0, self._pauses))
 
     def send(self, events: list[MetricReport]) -> None:
         """Produce events, each with its event time as the time of its record."""
@@ -124,6 +132,18 @@ def undisturbed(
         world.log.produce(event, timestamp=event.event_time)
     world.run(make(), lambda: False)
     return world
+
+
+def accounted(events: list[Event]) -> Counter[str]:
+    """Return how many metrics of each service are in final observations, counted late or told."""
+    found: Counter[str] = Counter()
+    for event in events:
+        if isinstance(event, Observation) and event.final:
+            found[event.service] += event.count + event.late_count
+        elif isinstance(event, ActionTaken) and event.kind == "metrics.late":
+            of = {pair.key: pair.value for pair in event.parameters}
+            found[of["series"].split("/")[2]] += int(of["count"])
+    return found
 
 
 def finals(events: list[Event]) -> Counter[Event]:

@@ -4,6 +4,7 @@
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,18 @@ import pytest
 from processors.observe import ObserveParams
 from processors.observe import spec as observe
 from schemas.base import Event
+from schemas.observing import Observation
 from schemas.processing import Spec
-from tests.hosts.crashing import Feed, assert_promised, finals, lives, stream, suffer, undisturbed
+from tests.hosts.crashing import (
+    Feed,
+    accounted,
+    assert_promised,
+    finals,
+    lives,
+    stream,
+    suffer,
+    undisturbed,
+)
 from tests.hosts.doomed import process
 from tests.hosts.worlds import KafkaWorld, cluster_of, kafka_world, wait_until
 
@@ -61,3 +72,30 @@ def test_what_was_observed_is_the_same_however_often_the_process_dies(world: Kaf
     print(f"{KILLS} kills in {took:.0f} s, {len(feed.sent)} metrics, {len(wanted)} observations")
     assert len(wanted) > 100
     assert_promised(world, found, wanted)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_where_the_clock_decides_every_metric_counts_once(world: KafkaWorld) -> None:
+    with Feed(world, stream(SEED), RATE, pauses=1.5) as feed:
+        took = suffer(world, by_clock, SEED + 1, lives(SEED + 1, KILLS))
+    feed.close()
+    wanted = Counter(event.service for event in feed.sent)
+    with process(world, by_clock):
+        wait_until(lambda: outcome(world) == wanted)
+    observed = [event for event in world.events(OBSERVED) if isinstance(event, Observation)]
+    late = sum(event.late_count for event in observed)
+    print(f"{KILLS} kills in {took:.0f} s, {len(feed.sent)} metrics, {late} counted late")
+    assert late > 0
+    assert outcome(world) == wanted
+
+
+def outcome(world: KafkaWorld) -> Counter[str]:
+    """Return how often the metrics of each service were accounted for.
+
+    On the embedded broker the last of the events with the same id is the one that holds.
+    """
+    events = [*world.events(OBSERVED), *world.events("weir.actions")]
+    if not world.exact:
+        events = list({event.event_id: event for event in events}.values())  # type: ignore[attr-defined]
+    return accounted(events)
