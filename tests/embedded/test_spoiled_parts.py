@@ -7,6 +7,7 @@ from pathlib import Path
 
 import clickhouse_connect
 import pytest
+
 from streams.embedded.refusals import QueryRefused
 from streams.embedded.spoiled import spoiled_part
 from tests.embedded.conftest import clickhouse_in
