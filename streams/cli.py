@@ -31,6 +31,7 @@ COMMANDS = {
     "restart": Entry("restart:restart", "Renew processes while everything goes on.", RUN),
     "run": Entry("run:run", "Run processors by name in this process.", RUN),
     "worker": Entry("worker:worker", "Run an inference worker.", RUN),
+    "agent": Entry("agent:app", "Report what a machine is doing, and its neighbours.", RUN),
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),

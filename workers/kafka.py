@@ -5,7 +5,7 @@ read committed data from the start, commit only what they are told, and share co
 topics out by range. The modules `workers.kafka_*` are rooms behind the same door.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import (
@@ -102,9 +102,19 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
     return config | {key: value for key, value in optional.items() if value}
 
 
-def producer(settings: KafkaSettings, *, linger_ms: int = 5, **extra: Any) -> Producer:
-    """Return an idempotent producer (acks=all); `extra` are librdkafka properties, dots as '_'."""
-    return Producer(_producing(settings, linger_ms) | _dotted(extra))
+def producer(
+    settings: KafkaSettings,
+    *,
+    linger_ms: int = 5,
+    on_stats: Callable[[str], object] | None = None,
+    **extra: Any,
+) -> Producer:
+    """Return an idempotent producer (acks=all); `extra` are librdkafka properties, dots as '_'.
+
+    `on_stats` hears librdkafka's statistics, as JSON, once a second while the producer is polled.
+    """
+    stats = {"stats_cb": on_stats, "statistics.interval.ms": 1000} if on_stats else {}
+    return Producer(_producing(settings, linger_ms) | _dotted(extra) | stats)
 
 
 def transactional_producer(

@@ -20,7 +20,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -217,6 +217,10 @@ class Probe:
         """Send any event; one that does not fit its schema is refused."""
         self._later(lambda: event)
 
+    def accompany(self, make: Callable[[], Iterable[Event]]) -> None:
+        """Send what `make` returns with every heartbeat: what would be stale if it waited."""
+        self._sender.beside = make
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Send what waits, say that this instance has stopped, and end."""
         if self._closing.is_set():
@@ -252,10 +256,16 @@ def _measured(
     return name, number, str(unit), None if request_id is None else str(request_id), when
 
 
-def to_kafka(settings: Settings, most: int, lost: Callable[[], object]) -> Link:
+def to_kafka(
+    settings: Settings,
+    most: int,
+    lost: Callable[[], object],
+    on_stats: Callable[[str], object] | None = None,
+) -> Link:
     """Return a link to Kafka and the registry; at most `most` messages are under way.
 
-    What was taken is tried for as long as the process lives: time alone loses nothing.
+    What was taken is tried for as long as the process lives: time alone loses nothing. `on_stats`
+    hears librdkafka's statistics, as JSON, once a second.
     """
 
     def connect() -> kafka.ProducerClient:
@@ -263,6 +273,7 @@ def to_kafka(settings: Settings, most: int, lost: Callable[[], object]) -> Link:
             return kafka.producer(
                 settings.kafka,
                 linger_ms=20,
+                on_stats=on_stats,
                 queue_buffering_max_messages=most,
                 compression_type="lz4",
                 delivery_timeout_ms=0,

@@ -1,7 +1,7 @@
 """The thread's side of a probe: makes events of what waits, and tells of the probe itself."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from schemas.base import Event
@@ -59,6 +59,8 @@ class Sender:
         self._encoder = MetricEncoder(_reporter(own))
         self._told = {DROPPED: 0, REFUSED: 0}
         self._next_beat = 0.0
+        self.beside: Callable[[], Iterable[Event]] = tuple
+        """Makes what is sent with every heartbeat."""
 
     def turn(self, now_s: float) -> bool:
         """Send the heartbeat when it is due, then all that waits; False when that cannot be now."""
@@ -84,6 +86,8 @@ class Sender:
         own = replace(self._own, health=health, heartbeat=now, expires_at=now + EXPIRY_MS)
         if self._link.send(own) is not Fate.SENT:
             return False
+        for event in self.beside():
+            self._link.send(event)
         for metric, value in self._sampler.companions():
             self._post((metric, value, "", None, now))
         self._tell(DROPPED, self._counts.dropped, now)

@@ -139,7 +139,7 @@ class WorkerSettings(Section):
 class TargetSection(Section):
     """One Prometheus endpoint that the intake scrapes."""
 
-    url: str
+    url: str = Field(pattern="^https?://[^/]+", description="where it serves its metrics")
     every_s: float = Field(default=15.0, ge=0.1, description="time between two scrapes, s")
     timeout_s: float = Field(default=5.0, gt=0, description="longest wait for an answer, s")
     labels: dict[str, str] = Field(
@@ -198,6 +198,16 @@ class Identity(Section):
     node: str = ""
 
 
+class AgentSettings(Section):
+    """The node agent."""
+
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        description="what agents that measure the way between them share; "
+        "needed to listen elsewhere than on the loopback",
+    )
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -209,6 +219,7 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()
+    agent: AgentSettings = AgentSettings()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(
         default="INFO",

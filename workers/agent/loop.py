@@ -1,0 +1,102 @@
+"""The agent at work: asks its samplers in turn and reports what they say."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psutil
+
+from workers.agent.machine import MIB
+from workers.agent.readings import Rates, Reading
+from workers.telemetry import logger
+
+log = logger(__name__)
+
+
+class Sampler(Protocol):
+    """Something that can be asked how it is."""
+
+    def read(self) -> Iterable[Reading]:
+        """Return what is to be reported now."""
+        ...
+
+
+class Reporting(Protocol):
+    """What a reading goes to: a probe."""
+
+    def report(self, metric: str, value: float, *, unit: str = "") -> None:
+        """Report a measurement of now."""
+        ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """When a sampler is asked; `every_s` apart, a turn that was missed is left out."""
+
+    name: str
+    sampler: Sampler
+    every_s: float
+    due: float = 0.0
+    failed: int = 0
+
+
+def take_turns(
+    probe: Reporting,
+    turns: Sequence[Turn],
+    stop: threading.Event,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Ask each sampler when it is its turn, until `stop`; one that fails is asked again."""
+    while not stop.is_set() and turns:
+        for turn in turns:
+            now = clock()
+            if now >= turn.due:
+                turn.due = max(turn.due + turn.every_s, now) if turn.due else now + turn.every_s
+                ask(probe, turn)
+        stop.wait(max(0.0, min(turn.due for turn in turns) - clock()))
+
+
+def ask(probe: Reporting, turn: Turn) -> None:
+    """Report what a sampler says; what a machine cannot tell is told once, in the log."""
+    try:
+        for metric, value, unit in turn.sampler.read():
+            probe.report(metric, value, unit=unit)
+    except (OSError, psutil.Error, ValueError, RuntimeError) as error:
+        turn.failed += 1
+        if turn.failed == 1:
+            log.warning("agent.sampler_failed", sampler=turn.name, error=repr(error))
+
+
+class Cost:
+    """What the agent itself costs: agent.cpu (% of a core), agent.memory (MiB, resident),
+    agent.sent (B/s to brokers, as compressed) and agent.events (1/s).
+
+    `events` tells how many were handed over so far.
+    """
+
+    def __init__(
+        self, events: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._own = psutil.Process()
+        self._events = events
+        self._clock = clock
+        self._rates = Rates()
+        self._bytes = 0
+
+    def hear(self, statistics: str) -> None:
+        """Take in librdkafka's statistics."""
+        told: dict[str, Any] = json.loads(statistics)
+        self._bytes = int(told.get("tx_bytes", 0))
+
+    def read(self) -> Iterator[Reading]:
+        """Yield what it cost since the last reading."""
+        used = self._own.cpu_times()
+        counters = {"cpu": used.user + used.system, "sent": self._bytes, "events": self._events()}
+        rates = self._rates.of(counters, self._clock())
+        yield Reading("agent.memory", self._own.memory_info().rss / MIB, "MiB")
+        for name, scale, unit in (("cpu", 100, "%"), ("sent", 1, "B/s"), ("events", 1, "1/s")):
+            if name in rates:
+                yield Reading(f"agent.{name}", rates[name] * scale, unit)
