@@ -35,6 +35,8 @@ READERS = ("observe", "drift")
 SINK = "sink"
 _METRICS = tuple(("weir.metrics", partition) for partition in range(PARTITIONS))
 SAMPLE_S = 0.5
+STALL_S = 3.0
+"""A reader without a snapshot for so long has applied no more than its last one says."""
 START_PER_S = 4_000.0
 MOST_PER_S = 400_000.0
 BISECTIONS = 3
@@ -145,11 +147,13 @@ class Load:
             self._metrics.check()
             time.sleep(TOLD_S)
         counts = {name: self._applied.since(name, begin) for name in READERS} | {SINK: stored}
-        last = {name: (now, count) for name, count in self._applied.look().items()}
         sent.append((now, self._metrics.sent))
+        last = self._applied.look()
+        for name, found in counts.items():
+            if not found or now - found[-1][0] > STALL_S:
+                found.append((now, last[name]))
         return {
-            name: self._samples(sent, [*found, last[name]], self._before[name])
-            for name, found in counts.items()
+            name: self._samples(sent, found, self._before[name]) for name, found in counts.items()
         }
 
     def _samples(
