@@ -32,6 +32,7 @@ COMMANDS = {
     "run": Entry("run:run", "Run processors by name in this process.", RUN),
     "worker": Entry("worker:worker", "Run an inference worker.", RUN),
     "agent": Entry("agent:app", "Report what a machine is doing, and its neighbours.", RUN),
+    "intake": Entry("intake:app", "Take OpenTelemetry, Prometheus and QoA4ML as events.", RUN),
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),

@@ -35,6 +35,14 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (TimeoutError, UNAVAILABLE),
     (OSError, USAGE),
 )
+_EXTRAS = {
+    "sklearn": "demo",
+    "skl2onnx": "demo",
+    "matplotlib": "demo",
+    "opentelemetry": "intake",
+    "google": "intake",
+}
+"""Extras of the distribution by the library that they bring; of all others it is embedded."""
 DEBUG = "DEBUG"
 
 
@@ -47,7 +55,7 @@ def explain(error: Exception) -> tuple[str, int]:
         if isinstance(error, kind):
             return _one_line(str(error) or type(error).__name__), code
     if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = "demo" if error.name in ("sklearn", "skl2onnx", "matplotlib") else "embedded"
+        extra = _EXTRAS.get(error.name.partition(".")[0], "embedded")
         return f"{error.name} is not installed; `pip install weir[{extra}]`", UNAVAILABLE
     if os.environ.get("WEIR_LOG_LEVEL", "").upper() == DEBUG:
         return "".join(traceback.format_exception(error)), INTERNAL

@@ -25,3 +25,11 @@ def instant_ms(text: str, now_ms: int) -> int:
         ) from error
     zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
     return round(zoned.timestamp() * 1000)
+
+
+def duration_s(text: str) -> float:
+    """Return how long a duration is, in s. Raises SettingsError."""
+    found = _AGO.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        raise SettingsError(f"{text!r} is no duration; write 5s, 0.5s, 2min or 1h")
+    return float(found[1]) * _UNITS[found[2]] / 1000

@@ -1,0 +1,1 @@
+"""What systems say that know nothing of Weir: OpenTelemetry, Prometheus, QoA4ML."""
