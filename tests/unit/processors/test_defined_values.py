@@ -14,7 +14,7 @@ from processors.expressions import compiled
 from processors.expressions_types import SERIES_COLUMNS
 from tests.unit.processors.expressions_plain import METRICS, Row, plain, texts
 
-START = 1_700_000_000_000
+START = 1_000
 
 
 def row(metric: str, value: float, at: int = 0, **fields: Any) -> dict[str, Any]:
