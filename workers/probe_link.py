@@ -25,11 +25,11 @@ class Producing(Protocol):
         """Take a message; raises BufferError when its queue is full."""
         ...
 
-    def poll(self, timeout: float) -> int:
+    def poll(self, timeout: float, /) -> int:
         """Call back for what was delivered or given up."""
         ...
 
-    def flush(self, timeout: float) -> int:
+    def flush(self, timeout: float, /) -> int:
         """Wait for deliveries; return how many messages are still under way."""
         ...
 
