@@ -205,6 +205,8 @@ class Apache(Owned):
             "group.min.session.timeout.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
             "message.max.bytes": str(16 * 1_048_576),
+            # A transaction that follows at once waits for the markers of the last: 20 ms, or 1.
+            "add.partitions.to.txn.retry.backoff.ms": "1",
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         }
         merged = values | self._overrides
