@@ -11,11 +11,12 @@ import polars as pl
 
 from schemas import introspect
 from schemas.base import Event
-from schemas.errors import InvalidEvent
+from schemas.closed import WindowsClosed, objection
+from schemas.errors import DecodeError, InvalidEvent
 from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
 from schemas.records import Tensor
-from schemas.topics import home_of
+from schemas.topics import Topic, home_of
 
 MAX_AHEAD_MS = 60_000
 INLINE_BYTES = 65_536
@@ -55,6 +56,18 @@ def check(event: Event, timestamp: int) -> None:
         _check_metric(event)
     elif isinstance(event, InferenceRequest):
         _check_request(event)
+    elif isinstance(event, WindowsClosed) and (reason := objection(event)):
+        raise InvalidEvent("columns", "rows", reason)
+
+
+def check_size(length: int, topic: Topic) -> None:
+    """Raise DecodeError (too-large) when a value is longer than its topic takes."""
+    if length > topic.max_bytes:
+        raise DecodeError(
+            "too-large",
+            f"{length} bytes where {topic.name} takes at most {topic.max_bytes}; "
+            "send what is large by reference",
+        )
 
 
 def check_frame(frame: pl.DataFrame, event: type[Event]) -> tuple[pl.DataFrame, list[Refused]]:
@@ -81,7 +94,7 @@ def _suspicious(event: type[Event]) -> pl.Expr:
         conditions.append(pl.col(home.time) > pl.col("_timestamp") + MAX_AHEAD_MS)
     if event is MetricReport:
         conditions += [~pl.col("value").is_finite(), pl.col("metric") == ""]
-    elif event is InferenceRequest:
+    elif event in (InferenceRequest, WindowsClosed):
         conditions.append(pl.lit(value=True))
     return pl.any_horizontal(conditions)
 

@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from schemas import closed as c
 from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
@@ -29,6 +30,7 @@ EVENTS: dict[str, type[Event]] = {
         o.MetricReport,
         o.Observation,
         o.LateMetric,
+        c.WindowsClosed,
         o.DriftDetected,
         o.QualityEvaluated,
         o.ContractViolated,

@@ -8,6 +8,7 @@ violations, ensembles, keyed by application).
 from dataclasses import dataclass
 from operator import attrgetter
 
+from schemas import closed as c
 from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
@@ -107,6 +108,13 @@ _TABLE = (
     ),
     Topic("weir.observations", (o.Observation,), ("app",), PARTITIONS),
     Topic("weir.late", (o.LateMetric,), ("app",), PARTITIONS),
+    Topic(
+        "weir.closed",
+        (c.WindowsClosed,),
+        ("topic", "partition"),
+        retention_ms=HOUR_MS,
+        max_bytes=4 * 1_048_576,
+    ),
     Topic("weir.drifts", (o.DriftDetected,), ("app",), PARTITIONS),
     Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),
     Topic("weir.violations", (o.ContractViolated,), ("app",), PARTITIONS),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from schemas.closed import WindowsClosed
 from schemas.decisions import Snapshot
 from schemas.events import EVENTS
 from workers.clickhouse import Database, connect
@@ -22,8 +23,8 @@ def forget(database: Database, name: str) -> None:
     database.execute(f"ALTER TABLE migrations DELETE WHERE {condition} SETTINGS mutations_sync=1")
 
 
-def test_every_event_but_the_snapshot_has_a_table() -> None:
-    assert set(EVENTS.values()) - set(tables()) == {Snapshot}
+def test_every_event_but_snapshots_and_rows_of_windows_has_a_table() -> None:
+    assert set(EVENTS.values()) - set(tables()) == {Snapshot, WindowsClosed}
     assert len({table.name for table in tables().values()}) == len(tables())
 
 
