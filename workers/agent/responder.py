@@ -10,12 +10,9 @@ from typing import Self
 
 from workers.agent import echoing
 from workers.errors import WorkerError
-from workers.telemetry import logger
 
 PATIENCE_S = 5.0
 CHUNK = bytes(65_536)
-
-log = logger(__name__)
 
 
 class NotToBeServed(WorkerError):
@@ -79,12 +76,10 @@ class Responder:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            with connection:
+            with contextlib.suppress(OSError), connection:  # whoever is gone needs no answer
                 connection.settimeout(PATIENCE_S)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._talk(connection, time.monotonic() + echoing.LIFE_S)
-        except OSError as error:
-            log.debug("responder.ended", error=str(error))
         finally:
             self._free.release()
 

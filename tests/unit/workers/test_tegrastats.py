@@ -1,0 +1,145 @@
+"""Lines of every generation of Jetson, read to the last word.
+
+The lines have the forms that NVIDIA documents for R28 to R36; their numbers are made up.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.workers.probe_world import until
+from workers.agent.readings import Reading
+from workers.agent.tegra_process import Tegra, command
+from workers.agent.tegrastats import LONGEST, parse
+
+ORIN = (
+    "05-09-2026 18:42:06 RAM 18207/62841MB (lfb 466x4MB) SWAP 86/31420MB (cached 3MB) "
+    "CPU [14%@2188,off,2%@1036] EMC_FREQ 3%@2133 GR3D_FREQ 7%@[114,115] NVENC 79%@166 NVDEC off "
+    "NVJPG1 off VIC 36%@115 OFA off NVDLA0 off PVA0_FREQ off APE 174 cpu@52.562C CV0@-256C "
+    "tj@-3.5C VDD_GPU_SOC 2412mW/2400mW VIN_SYS_5V0 4707mW/4700mW NC 0mW/0mW NC 0mW/0mW"
+)
+XAVIER = (
+    "RAM 2690/6854MB (lfb 6x1MB) SWAP 479/3427MB (cached 3MB) CPU [3%@1904,off] EMC_FREQ 0%@1600 "
+    "GR3D_FREQ 0%@[510] VIC_FREQ 601 APE 150 MTS fg 1% bg 2% AUX@39C GPU@37.5C "
+    "VDD_IN 5046mW/5040mW VDD_CPU_GPU_CV 696mW/690mW"
+)
+TX1 = (
+    "RAM 1179/3983MB (lfb 120x4MB) IRAM 0/252kB(lfb 252kB) CPU [1%@102,4%@102] EMC_FREQ 7%@408 "
+    "GR3D_FREQ 5%@76 APE 25 Tboard@38C VDD_IN 2532/2698 VDD_CPU 76/178"
+)
+OLDEST = "RAM 3468/3983MB (lfb 48x4MB) cpu [17%,13%]@408 EMC 1%@408 APE 25 GR3D 39%@76"
+NANO = (
+    "RAM 613/3964MB (lfb 1x512kB) CPU [2%@102] EMC_FREQ 0% GR3D_FREQ 88% MSENC 115 PLL@39C "
+    "thermal@41C POM_5V_IN 2353/2350 POM_5V_GPU 0/0 VDD_SYS 1234mW"
+)
+
+
+def said(line: str) -> dict[str, tuple[float, str]]:
+    readings, unread = parse(line)
+    assert unread == []
+    assert len({reading.metric for reading in readings}) == len(readings)
+    return {r.metric.removeprefix("jetson."): (r.value, r.unit) for r in readings}
+
+
+def test_an_orin() -> None:
+    assert said(ORIN) == {
+        "ram.used": (18207, "MB"), "ram.total": (62841, "MB"), "ram.lfb": (4, "MB"),
+        "ram.lfb_blocks": (466, "1"), "swap.used": (86, "MB"), "swap.total": (31420, "MB"),
+        "swap.cached": (3, "MB"), "cpu.0.online": (1, ""), "cpu.0.used": (14, "%"),
+        "cpu.0.frequency": (2188, "MHz"), "cpu.1.online": (0, ""), "cpu.2.online": (1, ""),
+        "cpu.2.used": (2, "%"), "cpu.2.frequency": (1036, "MHz"), "emc.on": (1, ""),
+        "emc.used": (3, "%"), "emc.frequency": (2133, "MHz"), "gr3d.on": (1, ""),
+        "gr3d.used": (7, "%"), "gr3d.0.frequency": (114, "MHz"), "gr3d.1.frequency": (115, "MHz"),
+        "nvenc.on": (1, ""), "nvenc.used": (79, "%"), "nvenc.frequency": (166, "MHz"),
+        "nvdec.on": (0, ""), "nvjpg1.on": (0, ""), "vic.on": (1, ""), "vic.used": (36, "%"),
+        "vic.frequency": (115, "MHz"), "ofa.on": (0, ""), "nvdla0.on": (0, ""), "pva0.on": (0, ""),
+        "ape.on": (1, ""), "ape.frequency": (174, "MHz"), "temperature.cpu": (52.562, "C"),
+        "temperature.tj": (-3.5, "C"), "power.vdd_gpu_soc": (2412, "mW"),
+        "power.vdd_gpu_soc.average": (2400, "mW"), "power.vin_sys_5v0": (4707, "mW"),
+        "power.vin_sys_5v0.average": (4700, "mW"),
+    }  # fmt: skip
+
+
+def test_a_xavier() -> None:
+    found = said(XAVIER)
+    assert (found["gr3d.frequency"], found["vic.frequency"]) == ((510, "MHz"), (601, "MHz"))
+    assert (found["mts.foreground"], found["mts.background"]) == ((1, "%"), (2, "%"))
+    assert (found["power.vdd_in"], found["power.vdd_in.average"]) == ((5046, "mW"), (5040, "mW"))
+    assert (found["temperature.aux"], found["temperature.gpu"]) == ((39, "C"), (37.5, "C"))
+
+
+def test_a_tx1() -> None:
+    found = said(TX1)
+    assert [found[f"iram.{what}"] for what in ("used", "total", "lfb")] == [
+        (0, "kB"), (252, "kB"), (252, "kB"),
+    ]  # fmt: skip
+    assert (found["power.vdd_in"], found["power.vdd_cpu.average"]) == ((2532, "mW"), (178, "mW"))
+    assert (found["gr3d.used"], found["gr3d.frequency"]) == ((5, "%"), (76, "MHz"))
+
+
+def test_the_oldest_form_has_one_frequency_for_all_cores() -> None:
+    found = said(OLDEST)
+    assert [found[f"cpu.{n}.frequency"] for n in (0, 1)] == [(408, "MHz")] * 2
+    assert (found["cpu.1.used"], found["gr3d.used"]) == ((13, "%"), (39, "%"))
+
+
+def test_a_nano() -> None:
+    found = said(NANO)
+    assert found["ram.lfb"] == (512, "kB")
+    assert (found["emc.used"], "emc.frequency" in found) == ((0, "%"), False)
+    assert (found["power.pom_5v_in"], found["power.pom_5v_gpu"]) == ((2353, "mW"), (0, "mW"))
+    assert (found["power.vdd_sys"], "power.vdd_sys.average" in found) == ((1234, "mW"), False)
+    assert found["msenc.frequency"] == (115, "MHz")
+
+
+def test_what_is_of_no_known_form_is_handed_back_and_costs_the_rest_nothing() -> None:
+    readings, unread = parse("RAM 1/2MB wat 7%% CPU [x] APE 25")
+    assert unread == ["wat", "7%%"]
+    assert [r.metric for r in readings if r.metric.startswith("jetson.a")] == [
+        "jetson.ape.on", "jetson.ape.frequency",
+    ]  # fmt: skip
+    assert Reading("jetson.cpu.0.online", 0.0) in readings
+
+
+@given(st.text(st.sampled_from("RAMCPU 019%@[],/()-mWCoff\n"), max_size=60))
+def test_no_line_whatever_raises(text: str) -> None:
+    readings, _ = parse(text)
+    assert all(reading.metric.startswith("jetson.") for reading in readings)
+
+
+def test_a_line_without_end_is_cut() -> None:
+    readings, _ = parse("APE 25 " * LONGEST)
+    assert len(readings) < LONGEST
+
+
+def test_a_machine_without_the_program_tells_nothing() -> None:
+    assert command(1.0, lambda _: None) is None
+    assert command(0.5, lambda name: f"/usr/bin/{name}") == [
+        "/usr/bin/tegrastats", "--interval", "500",
+    ]  # fmt: skip
+    assert list(Tegra(None).read()) == []
+
+
+def test_each_line_of_the_program_is_read_once(tmp_path: Path) -> None:
+    script = tmp_path / "lines.py"
+    script.write_text(f"import time\nprint({NANO!r}, flush=True)\ntime.sleep(60)\n", "utf-8")
+    tegra = Tegra([sys.executable, str(script)])
+    readings: list[Reading] = []
+
+    def heard() -> bool:
+        readings.extend(tegra.read())
+        return bool(readings)
+
+    until(heard)
+    assert readings == parse(NANO)[0]
+    assert list(tegra.read()) == []
+    process = tegra._process
+    assert process is not None
+    tegra.close()
+    process.wait(10)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
