@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+from processors.unrepeated import unrepeated
 from schemas.observing import Observation
 
 
@@ -50,13 +51,14 @@ class Evidence:
             self._kept = {key: item for key, item in kept if item[1].metric in metrics}
 
     def add(self, seen: Observation, offset: int, span_ms: int) -> bool:
-        """Keep an observation of a wanted metric; False when it is too old or known.
+        """Keep a final observation of a wanted metric; False when it is too old or known.
 
         One whose window ended more than `span_ms` before the newest comes too late for any
         verdict; it stays in the log and in SQL.
         """
         self.wanted.setdefault(seen.metric, offset)
-        if seen.window_end <= self.newest - span_ms or not self._fresh(seen):
+        stale = seen.window_end <= self.newest - span_ms
+        if not seen.final or stale or not self._fresh(seen):
             return False
         self.newest = max(self.newest, seen.window_end)
         self._kept[seen.event_id] = (offset, seen)
@@ -65,7 +67,7 @@ class Evidence:
     def add_again(self, seen: Observation, offset: int) -> None:
         """Keep an observation that was kept before a restart."""
         since = self.wanted.get(seen.metric)
-        if since is not None and offset >= since and self._fresh(seen):
+        if seen.final and since is not None and offset >= since and self._fresh(seen):
             self._kept[seen.event_id] = (offset, seen)
 
     def _fresh(self, seen: Observation) -> bool:
@@ -73,9 +75,14 @@ class Evidence:
         return known is None or known[1].revision < seen.revision
 
     def within(self, end: int, span_ms: int) -> list[Observation]:
-        """Return what ended within the span before `end`, in the order of windows and places."""
-        inside = [seen for _, seen in self._kept.values() if end - span_ms < seen.window_end <= end]
-        return sorted(inside, key=lambda o: (o.window_end, o.stage, o.service, o.instance, o.node))
+        """Return what ended within the span before `end`, in the order of windows and places.
+
+        Where several windows tell of the same events, one of them is returned.
+        """
+        inside = (seen for _, seen in self._kept.values() if end - span_ms < seen.window_end <= end)
+        return sorted(
+            unrepeated(inside), key=lambda o: (o.window_end, o.stage, o.service, o.instance, o.node)
+        )
 
     def forget(self, before: int) -> None:
         """Drop what ended at `before` or earlier."""

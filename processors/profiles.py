@@ -7,6 +7,7 @@ twice. After a change of concept only windows that began afterwards tell anythin
 import math
 from dataclasses import dataclass, field, replace
 
+from processors.unrepeated import rank
 from schemas.observing import Observation
 
 
@@ -31,7 +32,7 @@ class Span:
 class Series:
     """The newest windows of a metric, oldest first, and the id of the newest observation.
 
-    All are of one window definition, `window`, `size` ms long.
+    All are of one window definition, `window`, `size` ms long where it is a tumbling one.
     """
 
     spans: tuple[Span, ...] = ()
@@ -71,11 +72,13 @@ NOTHING = Summary(0, 0.0, 0.0)
 def add(series: Series, seen: Observation, keep: int) -> Series:
     """Return the series with an observation; at most `keep` windows stay, the newest.
 
-    Where several windows are defined, the shortest counts: the others tell the same again. A later
-    revision replaces its window. A window that overlaps another one of the same source is left
-    out: hopping windows would count events twice.
+    Where several windows are defined, the shortest tumbling one counts: the others tell the same
+    again. Only final observations count, and a later revision replaces its window. A window that
+    overlaps another one of the same source is left out: hopping ones would count events twice.
     """
-    size = seen.window_end - seen.window_start
+    if not seen.final:
+        return series
+    size = rank(seen)
     if not series.window or size < series.size:
         series = Series(window=seen.window, size=size)
     elif seen.window != series.window:

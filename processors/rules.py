@@ -69,12 +69,12 @@ class Quality:
         self._refused: tuple[str, ...] = ()
 
     def process(self, batch: Batch) -> Sequence[Output]:
-        """Return the verdicts that change."""
+        """Return the verdicts that change; early observations are not judged."""
         if not batch.records:
             return []
         outputs: list[Output] = [*self._define(batch)]
         for record in batch.records:
-            if isinstance(record.event, Observation):
+            if isinstance(record.event, Observation) and record.event.final:
                 for rule in self._rules:
                     if _applies(rule, record.event):
                         outputs.extend(self._judge(rule, record.event, batch.now_ms))

@@ -1,8 +1,9 @@
 -- How well each clause of each contract was kept: the newest version of every contract, judged on
 -- spans of the clause's own length, one after the other. As in the processor a clause is judged at
 -- the coarsest level that reports its metric, and only where there are enough events. Where several
--- windows make up a span, means, counts and extremes are exact, quantiles are means weighted by
--- count.
+-- definitions of windows apply to a series, the shortest tumbling one counts, or else the first by
+-- name. Where several windows make up a span, means, counts and extremes are exact, quantiles are
+-- means weighted by count.
 CREATE OR REPLACE VIEW contract_compliance AS
 WITH
     clauses AS
@@ -56,7 +57,10 @@ WITH
                 c.statistic = 'p99', o.p99,
                 o.mean) AS observed,
             (o.stage != '') + (o.service != '') + (o.instance != '') AS level,
-            min(level) OVER (PARTITION BY cluster, contract, clause, span) AS coarsest
+            min(level) OVER (PARTITION BY cluster, contract, clause, span) AS coarsest,
+            o.kind NOT IN ('', 'tumbling') AS other,
+            (other, if(other, 0, o.window_end - o.window_start), o.window) AS definition,
+            min(definition) OVER (PARTITION BY cluster, contract, clause, span, o.stage, o.service, o.instance, o.node) AS chosen
         FROM clauses AS c
         INNER JOIN observations AS o FINAL
             ON o._cluster = c.cluster AND o.app = c.app AND o.metric = c.metric
@@ -84,7 +88,7 @@ WITH
                 any(statistic) = 'max', max(observed),
                 sum(events * observed) / total) AS value
         FROM concerned
-        WHERE level = coarsest
+        WHERE level = coarsest AND definition = chosen
         GROUP BY cluster, contract, clause, span
     ),
     judged AS
