@@ -81,3 +81,5 @@ lock: ## renew requirements/*.lock; needs uv (python -m pip install uv)
 		pyproject.toml --extra embedded --extra demo --extra intake --group dev -o requirements/dev.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		-c requirements/dev.lock pyproject.toml --extra intake -o requirements/run.lock
+	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		requirements/bench.in -o requirements/bench.lock

@@ -1,0 +1,137 @@
+"""The process that is measured: observe on the batch host, `observing_weir COUNT CLOSING PROFILE`.
+
+Settings come from WEIR_. It observes COUNT events and prints a line of JSON: seconds of wall and
+CPU from the moment at which partitions are assigned until the commit that follows the last event,
+all threads included; peak memory; and where the CPU time went, when PROFILE is 1. With CLOSING 1
+it then stays until the clock has closed the last windows, outside of the time.
+"""
+
+import gc
+import json
+import resource
+import sys
+import threading
+import time
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from processors.observe import spec
+from schemas.registrations import WindowDefined
+from streams.bench.observing_stages import Stages
+from streams.settings import load
+from workers import telemetry
+from workers.catalogue import CatalogueReader
+from workers.host import BatchHost
+from workers.registry import Registry
+
+POLL_S = 0.005
+COMMIT_S = 0.3
+"""A commit of the last events that has not come after this was there already."""
+QUIET_S = 2.5
+"""Without outputs for so long after the last event: every window has closed."""
+LABELS = {"processor": "observe"}
+
+
+def _sample(name: str) -> float:
+    return REGISTRY.get_sample_value(name, LABELS) or 0.0
+
+
+def applied() -> float:
+    """Return how many messages the host has applied."""
+    return _sample("weir_host_messages_total")
+
+
+def now() -> tuple[float, float]:
+    """Return the wall's clock and the CPU time of this process (s)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), used.ru_utime + used.ru_stime
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has ever had resident, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Failed(Exception):
+    """The host ended before all was applied."""
+
+
+def measure(count: int, *, closing: bool, stages: Stages | None) -> dict[str, Any]:
+    """Observe `count` messages and return the figures. Raises Failed."""
+    settings = load()
+    codec = Registry(settings.registry).codec()
+    reader = CatalogueReader(settings.kafka, codec, {WindowDefined})
+    reader.begin()
+    host = BatchHost(spec(), settings, codec=codec, catalogue=reader)
+    stop = threading.Event()
+    thread = threading.Thread(target=host.run, args=(stop,), name="host")
+    thread.start()
+    while not host.ready and thread.is_alive():
+        time.sleep(POLL_S)
+    before, begun = peak_mib(), now()
+    if stages is not None:
+        stages.clear()
+    _until_applied(count, thread)
+    ended = now()
+    parts = {} if stages is None else stages.report(ended[1] - begun[1], count)
+    if closing:
+        _until_quiet(thread)
+    stop.set()
+    thread.join()
+    reader.stop()
+    if applied() < count:
+        raise Failed(f"the host ended after {applied():.0f} of {count} messages")
+    return {
+        "events": count,
+        "wall_s": ended[0] - begun[0],
+        "cpu_s": ended[1] - begun[1],
+        "memory_mib": {"before": round(before, 1), "peak": round(peak_mib(), 1)},
+        "dead_letters": _sample("weir_host_dead_letters_total"),
+        "profile_us": parts,
+        "versions": {
+            name: version(name) for name in ("confluent-kafka", "polars", "numpy", "fastavro")
+        },
+    }
+
+
+def _until_applied(count: int, thread: threading.Thread) -> None:
+    """Return when all was applied and committed."""
+    commits = 0.0
+    while applied() < count and thread.is_alive():
+        commits = _sample("weir_host_commit_seconds_count")
+        time.sleep(POLL_S)
+    until = time.monotonic() + COMMIT_S
+    while _sample("weir_host_commit_seconds_count") == commits and time.monotonic() < until:
+        time.sleep(POLL_S)
+
+
+def _until_quiet(thread: threading.Thread) -> None:
+    """Return when nothing has come out for a while."""
+    told, since = -1.0, time.monotonic()
+    while time.monotonic() - since < QUIET_S and thread.is_alive():
+        outputs = _sample("weir_host_outputs_total")
+        if outputs != told:
+            told, since = outputs, time.monotonic()
+        time.sleep(0.05)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the figures; 1 when the host ended too soon."""
+    count, closing, profile = (int(argument) for argument in arguments)
+    telemetry.configure("WARNING", json=False)
+    stages = Stages() if profile else None
+    try:
+        told = measure(count, closing=bool(closing), stages=stages)
+    except Failed as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    gc.freeze()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
