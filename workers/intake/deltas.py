@@ -148,7 +148,7 @@ class Draft:
             return Step(Seen.STALE)
         self._new[key] = _Total(start_ns, time_ns, value, self._now_ms)
         if last is None:
-            whole = start_ns >= self._deltas.began_ns
+            whole = start_ns > 0 and start_ns >= self._deltas.began_ns
             return Step(Seen.WHOLE if whole else Seen.FIRST)
         elapsed_ms = (time_ns - last.time_ns) / NS_PER_MS
         if (start_ns and last.start_ns and start_ns != last.start_ns) or fell(last.value):

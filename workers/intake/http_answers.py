@@ -1,6 +1,7 @@
 """Answers to reports over HTTP: what went wrong, in the words that the sender's protocol has."""
 
 import json
+import zlib
 from typing import NoReturn
 
 from aiohttp import web
@@ -12,6 +13,11 @@ from workers.intake.qoa4ml import Malformed
 from workers.intake.receiving import TooFast
 
 ENCODINGS = ("", "identity", "gzip", "deflate")
+MAX_BODY = web.AppKey("max_body", int)
+
+
+class TooLarge(Exception):
+    """A body is larger than may be."""
 
 
 class Refusal(Exception):
@@ -90,14 +96,32 @@ async def body_of(request: web.Request) -> bytes:
 
     Raises Refusal when it is larger than may be, unpacked, or cannot be unpacked.
     """
+    most = request.app[MAX_BODY]
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        most = request.app[MAX_BODY]
+        return unpacked(await request.read(), encoding, most)
+    except (web.HTTPRequestEntityTooLarge, TooLarge) as error:
         why = f"the body is larger than {most} bytes, unpacked; send smaller batches"
         raise Refusal(413, otlp_body.INVALID, why) from error
-    except (web.RequestPayloadError, ValueError) as error:
-        raise Refusal(400, otlp_body.INVALID, f"the body cannot be unpacked: {error}") from error
+    except (web.RequestPayloadError, zlib.error) as error:
+        why = f"the body cannot be unpacked as {encoding or 'it is'}: {error}"
+        raise Refusal(400, otlp_body.INVALID, why) from error
 
 
-MAX_BODY = web.AppKey("max_body", int)
+def unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """Return a body without its encoding; no more than `most` bytes of it are ever unpacked.
+
+    Raises TooLarge when there are more, zlib.error for what is damaged or ends too early.
+    """
+    if encoding in ("", "identity"):
+        return body
+    out = bytearray()
+    while body:
+        packed = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+        out += packed.decompress(body, most + 1 - len(out))
+        if len(out) > most:
+            raise TooLarge
+        if not packed.eof:
+            raise zlib.error("it ends too early")
+        body = packed.unused_data
+    return bytes(out)

@@ -93,8 +93,17 @@ SIGNALS = (
 )
 
 
-def application(receiver: Receiver, ready: Callable[[], bool]) -> web.Application:
-    """Return the web application; until `ready` every report is answered 503."""
+def server(receiver: Receiver, ready: Callable[[], bool], grace_s: float) -> web.AppRunner:
+    """Return a server that is yet to be started; until `ready` every report is answered 503.
+
+    Requests under way have `grace_s` to end. Bodies are unpacked here, not by aiohttp, which
+    would unpack all of a body that is far too large.
+    """
+    app = _application(receiver, ready)
+    return web.AppRunner(app, access_log=None, shutdown_timeout=grace_s, auto_decompress=False)
+
+
+def _application(receiver: Receiver, ready: Callable[[], bool]) -> web.Application:
     most = receiver.settings.max_body
     app = web.Application(client_max_size=most, middlewares=[_counted])
     app[http_answers.MAX_BODY] = most

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-MAX_LOG = 709.0
-"""Beyond e to this power there is no float."""
+MAX_POWER = 1023.0
+"""Beyond 2 to this power there is no float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +81,20 @@ def exponential(
 
     Bucket i of `above` counts values in (b^i, b^(i+1)], b = 2^(2^-scale); `below` their negatives.
     """
-    log_base = math.log(2) * 2.0**-scale
     found = [
-        Bucket(-_power(log_base, i + 1), -_power(log_base, i), n, geometric=True)
+        Bucket(-_power(scale, i + 1), -_power(scale, i), n, geometric=True)
         for i, n in sorted(below.items(), reverse=True)
     ]
     if zero:
         found.append(Bucket(-zero_bound if below else 0.0, zero_bound, zero))
     return found + [
-        Bucket(_power(log_base, i), _power(log_base, i + 1), n, geometric=True)
+        Bucket(_power(scale, i), _power(scale, i + 1), n, geometric=True)
         for i, n in sorted(above.items())
     ]
 
 
-def _power(log_base: float, index: int) -> float:
-    return math.exp(max(-MAX_LOG, min(MAX_LOG, log_base * index)))
+def _power(scale: int, index: int) -> float:
+    return float(2.0 ** max(-MAX_POWER, min(MAX_POWER, index * 2.0**-scale)))
 
 
 def coarser(counts: Mapping[int, float], steps: int) -> dict[int, float]:

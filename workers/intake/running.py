@@ -16,7 +16,7 @@ from schemas.topics import home_of
 from workers import kafka
 from workers.errors import HostStopped, KafkaUnavailable, WorkerError
 from workers.intake.delivering import Delivery
-from workers.intake.http_server import application
+from workers.intake.http_server import server
 from workers.intake.qoa4ml_topic import ReportTopic
 from workers.intake.receiving import Receiver
 from workers.intake.scraping import Scraper
@@ -89,8 +89,7 @@ class Intake:
 
     async def _listen(self, receiver: Receiver, stack: AsyncExitStack) -> None:
         own = self._own
-        app = application(receiver, lambda: self.ready)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=own.answer_s)
+        runner = server(receiver, lambda: self.ready, own.answer_s)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, own.host, own.port)

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import parse_qsl, urldefrag, urlsplit
+from urllib.parse import parse_qsl, urldefrag, urlsplit, urlunsplit
 
 import aiohttp
 from prometheus_client.metrics_core import Metric
@@ -52,9 +52,14 @@ def target_of(url: str, every_s: float) -> TargetSection:
 
 
 def origin_of(target: TargetSection) -> Origin:
-    """Return where a target's series come from; its instance is host and port unless it says."""
-    labels: Mapping[str, str] = {"instance": urlsplit(target.url).netloc.rpartition("@")[2]}
-    return Origin(target.url, {**labels, **target.labels})
+    """Return where a target's series come from; its instance is host and port unless it says.
+
+    Name and password in the URL are left out.
+    """
+    parts = urlsplit(target.url)
+    place = parts.netloc.rpartition("@")[2]
+    labels: Mapping[str, str] = {"instance": place}
+    return Origin(urlunsplit(parts._replace(netloc=place)), {**labels, **target.labels})
 
 
 class Scraper:
@@ -70,8 +75,8 @@ class Scraper:
         labels = {canonical(name): value for name, value in self._origin.labels.items()}
         if who(receiver.terms.names, labels) is None:
             raise NoApplication(
-                f"{target.url} names no application: say #app=NAME behind the URL, labels.app in "
-                "the settings, or --app for all"
+                f"{self._origin.url} names no application: say #app=NAME behind the URL, "
+                "labels.app in the settings, or --app for all"
             )
         self._failure = ""
 
@@ -131,11 +136,11 @@ class Scraper:
     def _tell(self, failure: str) -> None:
         """Count how it ended, and log when that changes."""
         outcome = "failed" if failure else "ok"
-        metrics.SCRAPES.labels(self._target.url, outcome).inc()
+        metrics.SCRAPES.labels(self._origin.url, outcome).inc()
         if failure and failure != self._failure:
-            log.warning("intake.scrape_failed", target=self._target.url, reason=failure)
+            log.warning("intake.scrape_failed", target=self._origin.url, reason=failure)
         elif self._failure and not failure:
-            log.info("intake.scrape_works_again", target=self._target.url)
+            log.info("intake.scrape_works_again", target=self._origin.url)
         self._failure = failure
 
     def _down(self, took_ms: float, _: Draft, now_ms: int) -> Translated:
@@ -162,4 +167,4 @@ class Scraper:
             await self._receiver.take("scrape", counted)
         except (WorkerError, Busy) as error:
             metrics.LOST.labels("scrape").inc(made)
-            log.warning("intake.scrape_lost", target=self._target.url, reason=str(error))
+            log.warning("intake.scrape_lost", target=self._origin.url, reason=str(error))
