@@ -84,17 +84,18 @@ class Cost:
         self._events = events
         self._clock = clock
         self._rates = Rates()
-        self._bytes = 0
+        self.bytes = 0
+        """Bytes that went to brokers so far."""
 
     def hear(self, statistics: str) -> None:
         """Take in librdkafka's statistics."""
         told: dict[str, Any] = json.loads(statistics)
-        self._bytes = int(told.get("tx_bytes", 0))
+        self.bytes = int(told.get("tx_bytes", 0))
 
     def read(self) -> Iterator[Reading]:
         """Yield what it cost since the last reading."""
         used = self._own.cpu_times()
-        counters = {"cpu": used.user + used.system, "sent": self._bytes, "events": self._events()}
+        counters = {"cpu": used.user + used.system, "sent": self.bytes, "events": self._events()}
         rates = self._rates.of(counters, self._clock())
         yield Reading("agent.memory", self._own.memory_info().rss / MIB, "MiB")
         for name, scale, unit in (("cpu", 100, "%"), ("sent", 1, "B/s"), ("events", 1, "1/s")):

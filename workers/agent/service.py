@@ -87,6 +87,11 @@ class Agent:
         self.probe = Probe(settings, role=ROLE, buffer=plan.buffer, connect=link)
         """What it reports through."""
 
+    @property
+    def wire_bytes(self) -> int:
+        """Return how many bytes went to brokers, as compressed; known to a second."""
+        return self._cost.bytes
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`, then say that the node is not looked after any more."""
         every = self._plan.every_s
