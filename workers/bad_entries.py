@@ -7,6 +7,7 @@ from workers.catalogue import log_bad
 from workers.clock import Clock, wall_ms
 from workers.deadletters import Refused, dead_letter
 from workers.host_output import outgoing
+from workers.kafka_steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 
@@ -21,14 +22,14 @@ class BadEntries:
         self._codec = codec
         self._clock = clock
         self._cluster = ""
-        self._producer: kafka.ProducerClient | None = None
+        self._producer: SteadyProducer | None = None
 
     def __call__(self, message: kafka.RawMessage, error: ContractError) -> None:
         """Say in the log and on weir.deadletters what is wrong with an entry."""
         log_bad(message, error)
         if self._producer is None:
             self._cluster = kafka.cluster_id(self._settings)
-            self._producer = kafka.producer(self._settings)
+            self._producer = SteadyProducer(self._settings)
         letter = dead_letter(
             Refused.of(message),
             error,

@@ -26,6 +26,7 @@ from schemas.topics import key_of, topic_of
 from workers import kafka
 from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
+from workers.kafka_steady import SteadyProducer
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.telemetry import logger
@@ -84,7 +85,7 @@ class Client:
 
     def __enter__(self) -> Self:
         """Begin to listen. Raises KafkaUnavailable, RegistryUnavailable."""
-        self._producer = kafka.producer(self._settings.kafka, linger_ms=1)
+        self._producer = SteadyProducer(self._settings.kafka, linger_ms=1)
         self._thread = threading.Thread(target=self._listen, name="responses", daemon=True)
         self._thread.start()
         if not self._ready.wait(30) or self._error is not None:

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from schemas.topics import TASKS_PREFIX, TOPICS
 from workers import kafka
 from workers.errors import Aborted, Fenced, HostStopped, KafkaUnavailable
+from workers.kafka_steady import SteadyProducer
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
@@ -152,7 +153,9 @@ class Transactions:
             self._doubtful = True
 
 
-def _produce(producer: Producer, record: Outgoing, on_delivery: Any = None) -> None:
+def _produce(
+    producer: Producer | SteadyProducer, record: Outgoing, on_delivery: Any = None
+) -> None:
     producer.produce(
         record.topic,
         record.value,
@@ -175,7 +178,7 @@ class Deliveries:
         self._stalled = stalled
         self._settings = settings
         self._producer = kafka.producer(settings, linger_ms=0)
-        self._outside: Producer | None = None
+        self._outside: SteadyProducer | None = None
         self._failed: KafkaError | None = None
 
     def send(self, records: Iterable[Outgoing]) -> None:
@@ -198,7 +201,7 @@ class Deliveries:
 
     def _send_outside(self, record: Outgoing) -> None:
         if self._outside is None:
-            self._outside = kafka.producer(self._settings, linger_ms=0)
+            self._outside = SteadyProducer(self._settings, linger_ms=0)
         try:
             _produce(self._outside, record, _note_undelivered)
         except (BufferError, KafkaException) as error:
@@ -209,6 +212,8 @@ class Deliveries:
             _produce(self._producer, record, self._delivered)
         except BufferError:
             return False
+        except KafkaException as error:
+            raise HostStopped(f"an output could not be sent: {error.args[0]}") from error
         return True
 
     def settle(self) -> None:

@@ -20,6 +20,7 @@ from workers.clickhouse import Database, connect
 from workers.clock import wall_ms
 from workers.deadletters import BadShare, Refused, dead_letter
 from workers.errors import HostStopped, KafkaUnavailable, TooManyBad
+from workers.kafka_steady import SteadyProducer
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.sink_migrations import migrate
@@ -103,7 +104,7 @@ class _Sink:
         self._starts = waiting(positions, database, self._cluster)
         self._registry = Registry(settings.registry)
         self._codec = self._registry.codec()
-        self._producer = kafka.producer(settings.kafka)
+        self._producer = SteadyProducer(settings.kafka)
         self._client = kafka.reader(
             settings.kafka, queued_max_messages_kbytes=_FETCH_KB, fetch_wait_max_ms=_FETCH_WAIT_MS
         )
@@ -220,7 +221,7 @@ class _Sink:
             self._producer.produce(
                 topic_of(event),
                 self._codec.encode(event),
-                key_of(event),
+                key=key_of(event),
                 on_delivery=lambda error, _: failures.append(str(error)) if error else None,
             )
             self._producer.poll(0)

@@ -16,9 +16,9 @@ from schemas.partitioning import partition_of
 from schemas.topics import PARTITIONS, key_of, topic_of
 from streams.bench.ledger import Ledger, Metric
 from streams.bench.ledger_app import APP, SERVICE, STAGE, WINDOW_MS
-from workers import kafka
 from workers.client import tensors
 from workers.clock import wall_ms
+from workers.kafka_steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 SERIES = tuple(f"m{number}" for number in range(8))
@@ -59,12 +59,10 @@ class Feed:
         self.page = page
         self.ledger = Ledger(WINDOW_MS, exact)
         self.factor = 1.0
-        self._settings = settings
         self._codec = codec
         self._rates = rates
         self._numbers = itertools.count()
-        self._producer = kafka.producer(settings)
-        self._broken = False
+        self._producer = SteadyProducer(settings)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"feed {page}", daemon=True)
 
@@ -131,12 +129,7 @@ class Feed:
             if error is None:
                 place = (str(message.topic()), int(message.partition()), int(message.offset()))
                 self.ledger.acknowledged[name] = place
-            elif error.fatal():
-                self._broken = True
 
-        if self._broken:  # an idempotent producer never recovers from a fatal error
-            self._producer = kafka.producer(self._settings)
-            self._broken = False
         while True:
             try:
                 self._producer.produce(

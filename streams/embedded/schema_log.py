@@ -8,6 +8,7 @@ from typing import Any
 from streams.embedded.versions import RegistryRefused, Write, content_of
 from workers import kafka, kafka_reading
 from workers.errors import KafkaUnavailable
+from workers.kafka_steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 WRITE_S = 10.0
@@ -28,7 +29,7 @@ class SchemaLog:
         self._settings = settings
         self._topic = kafka.REGISTRY_TOPIC.name
         kafka.create_topics(settings, [kafka.REGISTRY_TOPIC])
-        self._producer = kafka.producer(settings, linger_ms=0)
+        self._producer = SteadyProducer(settings, linger_ms=0)
 
     def read(self) -> Iterator[Write]:
         """Yield all records, oldest first; what is no record of a registry is passed over.
@@ -64,7 +65,7 @@ class SchemaLog:
 
         for write in writes:
             value = None if write.value is None else _bytes(write.value)
-            self._producer.produce(self._topic, value, _bytes(write.key), on_delivery=delivered)
+            self._producer.produce(self._topic, value, key=_bytes(write.key), on_delivery=delivered)
         left = self._producer.flush(WRITE_S)
         if left or failures:
             reason = failures[0] if failures else f"no answer within {WRITE_S:.0f} s"
