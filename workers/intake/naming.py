@@ -63,7 +63,8 @@ def listed(text: str) -> tuple[str, ...]:
 
 def text(given: object, most: int = MAX_TEXT) -> str:
     """Return anything as text that UTF-8 can carry, of at most so many characters."""
-    return str(given)[:most].encode("utf-8", "replace").decode("utf-8")
+    cut = str(given)[:most]
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def who(names: Names, attributes: Mapping[str, str]) -> Who | None:

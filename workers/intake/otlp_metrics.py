@@ -8,6 +8,7 @@ quantiles that they have. What tells the points of one metric apart stands behin
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -25,14 +26,15 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from workers.intake.deltas import Draft, Seen, TooMany
 from workers.intake.histograms import Histogram, added, described
-from workers.intake.naming import REQUEST, canonical, labelled, text
-from workers.intake.otlp_values import Source, event_ms, texts
+from workers.intake.naming import REQUEST, Who, canonical, labelled, text
+from workers.intake.otlp_values import Source, as_text, event_ms
 from workers.intake.points import Point, Points
 from workers.intake.quantiles import suffix
 from workers.intake.translated import Terms, Translated
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+Items = tuple[tuple[str, str], ...]
 
 
 def points_in(request: ExportMetricsServiceRequest) -> int:
@@ -67,6 +69,16 @@ def translate(
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the attributes of a point say."""
+
+    who: Who | None
+    labels: str | None
+    request_id: str | None
+    items: Items
+
+
 class _Maker:
     """Makes the events of one scope of one resource."""
 
@@ -86,6 +98,7 @@ class _Maker:
         self._draft = draft
         self._now_ms = now_ms
         self._out = out
+        self._known: dict[Items, _About] = {}
 
     def take(self, metric: Metric) -> None:
         """Make the events of all points of a metric."""
@@ -99,32 +112,44 @@ class _Maker:
         if make is None:
             self._out.passed["without data"] += 1
             return
+        if not metric.name:
+            self._out.refused["without a name"] += len(_data_points(metric))
+            return
+        called = (text(metric.name), text(metric.unit, 32))
         for point in _data_points(metric):
             if point.flags & NO_VALUE:
                 self._out.passed["without a value"] += 1
                 continue
-            named = self._named(metric, point)
+            named = self._named(called, point)
             if isinstance(named, str):
                 self._out.refused[named] += 1
             else:
                 self._add(make(metric, point, named))
 
-    def _named(self, metric: Metric, point: Any) -> Point | str:
+    def _named(self, called: tuple[str, str], point: Any) -> Point | str:
         """Return whom a point is about and when, or why it cannot be taken."""
-        attributes = texts(point.attributes)
-        who = self._source.who_of(attributes)
-        labels = labelled(self._terms.names, attributes, self._telling)
-        when = event_ms(point.time_unix_nano, self._now_ms)
-        if who is None:
+        items = tuple((a.key, as_text(a.value)) for a in point.attributes)
+        about = self._known.get(items) or self._about(items)
+        if about.who is None:
             return "without an application or service"
-        if not metric.name:
-            return "without a name"
-        if labels is None:
+        if about.labels is None:
             return "with labels that are too long"
-        request = next((v for k, v in attributes.items() if canonical(k) == REQUEST), None)
-        key = (self._source.identity, self._scope, metric.name, tuple(sorted(attributes.items())))
-        name = text(metric.name)
-        return Point(who, name, labels, text(metric.unit, 32), when, key, request)
+        name, unit = called
+        when = event_ms(point.time_unix_nano, self._now_ms)
+        key = (self._source.identity, self._scope, name, about.items)
+        return Point(about.who, name, about.labels, unit, when, key, about.request_id)
+
+    def _about(self, items: Items) -> "_About":
+        """Return what attributes say, and remember it: many metrics have the same."""
+        given = dict(items)
+        found = _About(
+            self._source.who_of(given),
+            labelled(self._terms.names, given, self._telling),
+            next((value for key, value in items if canonical(key) == REQUEST), None),
+            tuple(sorted(given.items())),
+        )
+        self._known[items] = found
+        return found
 
     def _add(self, found: Points | str) -> None:
         if isinstance(found, str):

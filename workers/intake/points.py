@@ -43,8 +43,9 @@ class Points:
         """Return why readers would refuse it; empty when they would not."""
         if self.point.when > now_ms + MAX_AHEAD_MS:
             return "more than a minute ahead of the clock here"
-        if not all(math.isfinite(value) for _, value in self.values):
-            return "not finite"
+        for _, value in self.values:
+            if not math.isfinite(value):
+                return "not finite"
         return ""
 
     def events(self) -> Iterator[MetricReport]:
