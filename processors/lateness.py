@@ -1,32 +1,37 @@
 """Events that came after their window had closed: counted until an observation takes the count.
 
 A late event is noted at an instant, the newest event time seen when it came. The next window of
-its series that closes after that instant takes the count, unless the entry's deadline comes
-first; then the count is told as an action, so that none is lost in silence. Instants are event
-times, so where a batch ends plays no part.
+its series and definition that closes after that instant takes the count, unless the entry's
+deadline comes first; then the count is told as an action, so that none is lost in silence.
+Instants are event times, so where a batch ends plays no part.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from processors.summaries import series_of
+from processors.windows_rows import Ids, Ints
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.topics import SERIES
 
-_SCHEMA = dict.fromkeys(SERIES, pl.String) | {
+_SCHEMA = {
+    "series": pl.UInt32,
+    "window": pl.String,
     "since": pl.Int64,
     "deadline": pl.Int64,
     "late": pl.Int64,
 }
+_PLACE = ["series", "window"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateEntry:
-    """Late events of one series (its key) that no observation has counted yet."""
+    """Late events of one series and definition that no observation has counted yet."""
 
     app: str
     stage: str
@@ -37,6 +42,8 @@ class LateEntry:
     since: int
     deadline: int
     late: int
+    unit: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,67 +60,67 @@ def nothing_late() -> pl.DataFrame:
     return pl.DataFrame(schema=_SCHEMA)
 
 
-def entries_of(rows: pl.DataFrame, hold_ms: int) -> pl.DataFrame:
-    """Return entries for late rows (SERIES and `_newest`, the instant at which each came).
+def entries_of(series: Ids, window: str, since: Ints, hold_ms: int) -> pl.DataFrame:
+    """Return entries for late rows: their series, and the instants at which they came.
 
     Deadlines lie on a grid of `hold_ms`, between one and two of them after the instant.
     """
-    deadline = (pl.col("_newest").floordiv(hold_ms) + 2) * hold_ms
-    keyed = rows.select(*SERIES, pl.col("_newest").alias("since"), deadline.alias("deadline"))
-    grouped = keyed.group_by([*SERIES, "since", "deadline"], maintain_order=True)
-    return grouped.agg(pl.len().cast(pl.Int64).alias("late"))
+    rows = pl.DataFrame({"series": series, "since": since}).group_by("series", "since").len("late")
+    deadline = (pl.col("since").floordiv(hold_ms) + 2) * hold_ms
+    wide = rows.with_columns(pl.lit(window).alias("window"), deadline.alias("deadline"))
+    return wide.select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
+
+
+def closings_of(series: Ids, windows: Iterable[str], closes: Ints) -> pl.DataFrame:
+    """Return closings in the order in which they are told."""
+    columns = {"series": series.astype(np.uint32), "window": list(windows), "_close": closes}
+    schema = {"series": pl.UInt32, "window": pl.String, "_close": pl.Int64}
+    return pl.DataFrame(columns, schema=schema)
 
 
 def settle(entries: pl.DataFrame, closings: pl.DataFrame, newest: int) -> Settled:
-    """Give entries to the closings (SERIES and `_close`, ordered) that follow them.
+    """Give entries to the closings that follow them.
 
     `newest` is the instant up to which time has come.
     """
-    numbered = closings.select(*SERIES, "_close").with_row_index("_number")
-    firsts = numbered.unique([*SERIES, "_close"], keep="first", maintain_order=True)
+    numbered = closings.with_row_index("_number")
+    firsts = numbered.unique([*_PLACE, "_close"], keep="first", maintain_order=True)
     joined = entries.sort("since").join_asof(
         firsts.sort("_close"),
         left_on="since",
         right_on="_close",
-        by=list(SERIES),
+        by=_PLACE,
         strategy="forward",
         allow_exact_matches=False,
         check_sortedness=False,
     )
     taken = (pl.col("_close") < pl.col("deadline")).fill_null(value=False)
     counted = joined.filter(taken).group_by("_number").agg(pl.col("late").sum())
-    grouped = joined.filter(~taken).group_by([*SERIES, "deadline"])
-    rest = grouped.agg(pl.col("since").max(), pl.col("late").sum())
-    rest = rest.select(list(_SCHEMA)).sort(["deadline", *SERIES])
+    grouped = joined.filter(~taken).group_by([*_PLACE, "deadline"])
+    rest = grouped.agg(pl.col("since").max(), pl.col("late").sum()).select(list(_SCHEMA))
     gone = pl.col("deadline") <= newest
     return Settled(dict(counted.iter_rows()), rest.filter(gone).to_dicts(), rest.filter(~gone))
 
 
-def told(entry: dict[str, Any], now_ms: int) -> ActionTaken:
-    """Return the action that tells of late events that no observation took."""
-    series = series_of(entry)
+def told(entry: dict[str, Any], names: tuple[str, ...], now_ms: int) -> ActionTaken:
+    """Return the action that tells of late events that no observation took.
+
+    `names` are the fields of the series and its unit.
+    """
+    series = "/".join(names[: len(SERIES)])
+    window, count = entry["window"], entry["late"]
     return ActionTaken(
-        event_id=stable_id("observe", "late", series, entry["deadline"]),
-        target=entry["app"],
+        event_id=stable_id("observe", "late", *names, window, entry["deadline"]),
+        target=names[0],
         kind="metrics.late",
         status="done",
         policy="",
-        reason=f"{entry['late']} events of {series} came after their window had closed, and no "
+        reason=f"{count} events of {series} came after their window ({window}) had closed, and no "
         "window of the series closed since; they are in no observation",
         parameters=(
             KeyValue(key="series", value=series),
-            KeyValue(key="count", value=str(entry["late"])),
+            KeyValue(key="window", value=window),
+            KeyValue(key="count", value=str(count)),
         ),
         taken_at=now_ms,
     )
-
-
-def packed(entries: pl.DataFrame) -> tuple[LateEntry, ...]:
-    """Return entries as state."""
-    return tuple(LateEntry(**row) for row in entries.iter_rows(named=True))
-
-
-def unpacked(entries: tuple[LateEntry, ...]) -> pl.DataFrame:
-    """Return state as entries."""
-    rows = [{name: getattr(entry, name) for name in _SCHEMA} for entry in entries]
-    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")

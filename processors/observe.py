@@ -1,29 +1,42 @@
-"""Metrics to observations: exact statistics per series over tumbling event-time windows.
+"""Metrics to observations: exact statistics per series over windows of event time.
 
 The watermark of a partition is the newest event time that it has shown, row by row; an idle
-partition's advances with the clock. Open windows are frames, which a restart reads again from
-the log; the snapshot holds the rest.
+partition's advances with the clock. Open windows are arrays, which a restart reads again from the
+log; the snapshot holds the rest. Which windows there are, and what is late, says
+`processors.windows`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
-from processors import lateness, summaries, windows
+from processors import lateness, windows
+from processors.observe_series import SeriesBook
+from processors.observe_state import (
+    Era,
+    Marks,
+    ObserveState,
+    ShelfState,
+    packed,
+    running_of,
+    unpacked,
+)
+from processors.observe_telling import Sent, refusal, sent, tell
 from processors.params import identity, require
-from processors.windows import WINDOW, Windowing
+from processors.windows import Windowing
+from processors.windows_closing import Closing
+from processors.windows_ordered import Ordered
+from processors.windows_panes import Panes
+from processors.windows_rows import Ints, Rows
 from schemas.codec import pack_state, unpack_state
-from schemas.columns import whole
 from schemas.decisions import ActionTaken
-from schemas.identity import stable_id
-from schemas.observing import Observation
+from schemas.observing import LateMetric, Observation
 from schemas.processing import Columns, Output, Partition, Spec
 from schemas.registrations import WindowDefined
-from schemas.topics import SERIES
 
-_ROW = (*SERIES, "value", "unit", "_offset")
-_WindowKey = tuple[int, int, int, str]
+Shelf = Panes | Ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +46,9 @@ class ObserveParams:
     `size_ms` and `allowed_lateness_ms` hold where no WindowDefined applies. A partition is idle
     `idle_ms` after its last event; a timer that fires more than `away_ms` too late tells that the
     host was away, not that the partition is idle. Late events wait one to two `hold_ms` of event
-    time for an observation that counts them.
+    time for an observation that counts them. A series that was silent for `forget_ms` of event
+    time is forgotten. A partition with `most_rows` rows in open windows (28 bytes each) or
+    `most_series` series (about 700) is `full`.
     """
 
     size_ms: int = 2_000
@@ -41,27 +56,9 @@ class ObserveParams:
     idle_ms: int = 1_000
     away_ms: int = 5_000
     hold_ms: int = 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Era:
-    """The windowings in force from an offset on."""
-
-    first: int
-    windowings: tuple[Windowing, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObserveState:
-    """What the log does not tell: watermark, clock of the last event, eras, late counts."""
-
-    newest: int | None
-    seen_ms: int
-    topic: str
-    partition: int
-    eras: tuple[Era, ...]
-    refused: tuple[str, ...]
-    late: tuple[lateness.LateEntry, ...]
+    forget_ms: int = 600_000
+    most_rows: int = 8_000_000
+    most_series: int = 1_000_000
 
 
 class Observe:
@@ -69,36 +66,68 @@ class Observe:
 
     def __init__(self, params: ObserveParams) -> None:
         self._params = params
-        self._default = Windowing(
-            name="default", size_ms=params.size_ms, lateness_ms=params.allowed_lateness_ms
-        )
-        self._open: dict[_WindowKey, list[pl.DataFrame]] = {}
+        self._default = windows.tumbling("default", params.size_ms, params.allowed_lateness_ms)
+        self._definitions: Mapping[str, WindowDefined] | None = None
+        self._begin(())
+
+    def _begin(self, eras: tuple[Era, ...]) -> None:
+        self._book = SeriesBook()
+        self._shelves: dict[Windowing, Shelf] = {}
         self._late = lateness.nothing_late()
         self._newest: int | None = None
         self._seen_ms = 0
         self._source: Partition = ("", 0)
-        self._eras: tuple[Era, ...] = ()
+        self._eras = eras
         self._refused: tuple[str, ...] = ()
-        self._definitions: Mapping[str, WindowDefined] | None = None
+        self._marks = Marks()
+        self._restored: tuple[int, ...] = ()
+        self._again = 0
+        self._ahead = 0
+        self._resuming = False
 
     def process(self, batch: Columns) -> Sequence[Output]:
         """Put rows into windows and return the observations of those that close."""
+        self._resume()
         if batch.frame.is_empty():
             return self._tick(batch)
         self._source = (batch.topic, batch.partition)
         refusals = self._define(batch)
-        self._take(windows.assign(_whole(batch), self._eras[-1].windowings))
+        rows, before = self._rows(batch), self._newest
+        running = np.maximum.accumulate(rows.times)
+        if before is not None:
+            running = np.maximum(running, before)
+        self._newest = int(running[-1])
+        late = self._put(rows, running, batch)
+        self._mark(int(rows.offsets[0]), int(running[0]) if before is None else before)
+        self._ahead = int(rows.offsets[-1]) + 1
         self._seen_ms = batch.now_ms
-        return [*refusals, *self._close(batch.now_ms)]
+        closings = self._advance(before, running, rows.offsets)
+        return [*refusals, *self._tell(closings, late, batch.now_ms)]
+
+    @property
+    def full(self) -> bool:
+        """Whether no more events should come until windows have closed."""
+        held = sum(shelf.held() for shelf in self._shelves.values())
+        return held >= self._params.most_rows or len(self._book) >= self._params.most_series
 
     def wake_at(self) -> int | None:
         """Return when the next window closes by the clock, should no event come."""
-        due = [key[0] for key in self._open]
+        self._resume()
+        if self._newest is None:
+            return None
+        due = [at for shelf in self._shelves.values() for at in self._due(shelf, self._newest)]
         if not self._late.is_empty():
             due.append(int(self._late["deadline"].min()))  # type: ignore[arg-type]  # an Int64 column
-        if self._newest is None or not due:
+        if not due:
             return None
         return self._seen_ms + max(self._params.idle_ms, min(due) - self._newest)
+
+    def _due(self, shelf: Shelf, newest: int) -> Iterator[int]:
+        at, early = shelf.due(), shelf.windowing.early_ms
+        if at is not None:
+            yield at
+        if early and shelf.news():
+            yield (newest // early + 1) * early
 
     def snapshot(self) -> bytes:
         """Return the state without open windows."""
@@ -110,19 +139,39 @@ class Observe:
                 partition=self._source[1],
                 eras=self._eras,
                 refused=self._refused,
-                late=lateness.packed(self._late),
+                late=packed(self._late, self._book),
+                shelves=tuple(
+                    ShelfState(windowing=shelf.windowing, told=shelf.told, progress=shelf.packed())
+                    for _, shelf in sorted(self._shelves.items(), key=lambda one: repr(one[0]))
+                ),
+                marks=self._marks.since(self._oldest_ordered()),
+                ahead=self._ahead,
             )
         )
 
     def restore(self, data: bytes) -> None:
         """Take over a state; its open windows come with `rebuild`."""
         state = unpack_state(data, ObserveState)
-        self._open = {}
+        self._begin(state.eras)
         self._newest, self._seen_ms = state.newest, state.seen_ms
         self._source = (state.topic, state.partition)
-        self._eras, self._refused = state.eras, state.refused
-        self._late = lateness.unpacked(state.late)
+        self._refused = state.refused
+        self._late = unpacked(state.late, self._book, state.newest or 0)
+        for kept in state.shelves:
+            shelf = self._shelf(kept.windowing)
+            shelf.told = kept.told
+            shelf.unpack(kept.progress)
+        self._marks, self._ahead = Marks(state.marks), state.ahead
+        self._restored = state.marks
+        self._again = state.marks[1] if state.marks else 0
         self._definitions = None
+        self._resuming = True
+
+    def _resume(self) -> None:
+        if self._resuming and self._newest is not None:
+            for shelf in self._shelves.values():
+                shelf.resume(self._newest)
+        self._resuming = False
 
     def oldest_needed(self) -> Mapping[Partition, int]:
         """Return the lowest offset in an open window."""
@@ -133,14 +182,36 @@ class Observe:
         """Put rows into the windows that were open, and forget those of closed ones."""
         if self._newest is None or batch.frame.is_empty():
             return
-        frame = _whole(batch)
+        rows = self._rows(batch)
+        running = rows.times
+        if self._restored:
+            running = running_of(rows.times, rows.offsets, self._restored, self._again)
+            self._again = int(running[-1])
         ends = [*(era.first for era in self._eras[1:]), None]
         for era, end in zip(self._eras, ends, strict=True):
-            inside = pl.col("_offset") >= era.first
-            if end is not None:
-                inside &= pl.col("_offset") < end
-            rows = windows.assign(frame.filter(inside), era.windowings)
-            self._store(rows.filter(pl.col("_close") > self._newest))
+            low = int(np.searchsorted(rows.offsets, era.first))
+            high = len(rows) if end is None else int(np.searchsorted(rows.offsets, end))
+            part, since = rows[low:high], running[low:high]
+            for shelf, mine in self._shared(era.windowings, part) if len(part) else ():
+                least = self._restored[0] if _by_order(shelf) and self._restored else 0
+                keep = mine & (part.offsets >= least)
+                if keep.any():
+                    shelf.again(part[keep], since[keep], self._newest)
+
+    def _rows(self, batch: Columns) -> Rows:
+        frame, newest = batch.frame, self._newest
+        series = batch.series
+        if series is None:
+            raise TypeError("observe takes columns of metrics, which come with their series")
+        times = frame["event_time"].to_numpy()
+        seen = int(times.max()) if newest is None else max(newest, int(times.max()))
+        ids = self._book.ids(series, seen)
+        return Rows(
+            ids[frame["_series"].to_numpy()],
+            times,
+            frame["value"].to_numpy(),
+            frame["_offset"].to_numpy(),
+        )
 
     def _define(self, batch: Columns) -> list[Output]:
         definitions = batch.catalogue.of(WindowDefined)
@@ -151,117 +222,171 @@ class Observe:
         if not self._eras or self._eras[-1].windowings != resolved.windowings:
             first = int(batch.frame["_offset"][0]) if self._eras else 0
             self._eras = (*self._eras, Era(first=first, windowings=resolved.windowings))
+        for windowing in resolved.windowings:
+            self._shelf(windowing).windowing = windowing
         known, self._refused = (
             self._refused,
             tuple(refused.definition.event_id for refused in resolved.refused),
         )
         return [
-            _refusal(refused, batch.now_ms)
+            refusal(refused, batch.now_ms)
             for refused in resolved.refused
             if refused.definition.event_id not in known
         ]
 
-    def _take(self, rows: pl.DataFrame) -> None:
-        before = self._newest
-        running = pl.col("event_time").cum_max()
-        if before is not None:
-            running = pl.max_horizontal(running, pl.lit(before))
-        rows = rows.with_columns(running.alias("_newest"))
-        self._newest = int(rows["_newest"][-1])
-        late = pl.col("_newest") >= pl.col("_close")
-        if rows.select(late.any()).item():
-            found = lateness.entries_of(rows.filter(late), self._params.hold_ms)
-            self._late = pl.concat([self._late, found])
-            rows = rows.filter(~late)
-        self._store(rows)
+    def _shelf(self, windowing: Windowing) -> Shelf:
+        """Return the windows of a windowing; what does not change them is not told apart."""
+        shape = replace(windowing, functions=(), early_ms=0, send_late=False)
+        shelf = self._shelves.get(shape)
+        if shelf is None:
+            shelf = self._shelves[shape] = self._made(windowing)
+        return shelf
 
-    def _store(self, rows: pl.DataFrame) -> None:
-        if rows.is_empty():
-            return
-        parts = rows.partition_by(WINDOW, as_dict=True, maintain_order=True)
-        for key, part in parts.items():
-            close, end, start, name = key
-            self._open.setdefault((close, end, start, name), []).append(part.select(_ROW))
+    def _made(self, windowing: Windowing) -> Shelf:
+        if windowing.on_time:
+            return Panes(windowing)
+        return Ordered(windowing, self._params.forget_ms, self._book.digest)
+
+    def _shared(
+        self, windowings: tuple[Windowing, ...], rows: Rows
+    ) -> Iterator[tuple[Shelf, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]]:
+        """Yield the windows of each windowing, and which rows are theirs."""
+        flags = self._book.flags(windowings)
+        for number, windowing in enumerate(windowings):
+            yield self._shelf(windowing), flags[number][rows.series]
+
+    def _put(self, rows: Rows, running: Ints, batch: Columns) -> list[Sent]:
+        windowings = self._eras[-1].windowings
+        if len(windowings) == 1:
+            return self._add(self._shelf(windowings[0]), rows, running, batch)
+        found: list[Sent] = []
+        for shelf, mine in self._shared(windowings, rows):
+            if mine.all():
+                found += self._add(shelf, rows, running, batch)
+            elif mine.any():
+                found += self._add(shelf, rows[mine], running[mine], batch)
+        return found
+
+    def _add(self, shelf: Shelf, rows: Rows, running: Ints, batch: Columns) -> list[Sent]:
+        late = shelf.add(rows, running)
+        if late is None:
+            return []
+        missed, since = rows[late.rows], running[late.rows]
+        windowing = shelf.windowing
+        entries = lateness.entries_of(missed.series, windowing.name, since, self._params.hold_ms)
+        self._late = pl.concat([self._late, entries])
+        if not windowing.send_late:
+            return []
+        return sent(windowing, missed, since, late, self._book, batch)
 
     def _tick(self, batch: Columns) -> Sequence[Output]:
-        wake = self.wake_at()
-        if wake is None or self._newest is None or batch.now_ms < wake:
+        wake, before = self.wake_at(), self._newest
+        if wake is None or before is None or batch.now_ms < wake:
             return []
         if batch.now_ms <= wake + self._params.away_ms:
-            self._newest += batch.now_ms - self._seen_ms
+            self._newest = before + batch.now_ms - self._seen_ms
+            if any(map(_by_order, self._shelves.values())):
+                self._marks.moved(self._ahead, self._newest)
         self._seen_ms = batch.now_ms
-        return self._close(batch.now_ms)
+        closings = self._advance(before, np.array([self._newest]), None)
+        return self._tell(closings, [], batch.now_ms)
 
-    def _close(self, now_ms: int) -> list[Output]:
+    def _advance(self, before: int | None, running: Ints, offsets: Ints | None) -> list[Closing]:
+        """Return what is due, by all windowings, while newest went on as `running` tells."""
+
+        def cut(at: int) -> int | None:
+            place = int(np.searchsorted(running, at))
+            return None if offsets is None or place == len(offsets) else int(offsets[place])
+
+        due: list[Closing] = []
+        newest = int(running[-1])
+        for shelf in self._shelves.values():
+            after, early = before, shelf.windowing.early_ms
+            for place in _crossings(before, running, early) if early else ():
+                reached = int(running[place])
+                due += shelf.close(after, reached, cut)
+                gone = None if offsets is None else int(offsets[place])
+                due += shelf.early(reached // early * early, reached, gone)
+                after = reached
+            due += shelf.close(after, newest, cut)
+        return due
+
+    def _tell(self, closings: list[Closing], late: list[Sent], now_ms: int) -> list[Output]:
         newest = self._newest
-        closed = sorted(key for key in self._open if newest is not None and key[0] <= newest)
-        if newest is None or not (closed or self._overdue(newest)):
+        overdue = not self._late.is_empty() and bool((self._late["deadline"] <= newest).any())
+        if newest is None or not (closings or late or overdue):
             return []
-        rows = [self._labelled(key, self._open.pop(key)) for key in closed]
-        summary = summaries.summarise(pl.concat(rows) if rows else _no_rows())
-        settled = lateness.Settled({}, [], self._late)
-        if not self._late.is_empty():
-            settled = lateness.settle(self._late, summary, newest)
-            self._late = settled.pending
-        self._forget_eras()
-        return self._ordered(summary, settled, now_ms)
-
-    def _ordered(
-        self, summary: pl.DataFrame, settled: lateness.Settled, now_ms: int
-    ) -> list[Output]:
-        topic, partition = self._source
-        told: list[tuple[int, int, Observation | ActionTaken]] = []
-        for number, row in enumerate(summary.iter_rows(named=True)):
-            late = settled.counts.get(number, 0)
-            seen = summaries.observation(row, late, topic, partition, now_ms)
-            told.append((row["_close"], 0, seen))
-        told.extend(
-            (entry["deadline"], 1, lateness.told(entry, now_ms)) for entry in settled.expired
+        told, self._late = tell(
+            closings,
+            late,
+            self._late,
+            self._book,
+            source=self._source,
+            newest=newest,
+            now_ms=now_ms,
         )
-        return [event for _, _, event in sorted(told, key=lambda item: item[:2])]
+        if closings:
+            self._forget(newest)
+        return told
 
-    def _labelled(self, key: _WindowKey, chunks: list[pl.DataFrame]) -> pl.DataFrame:
-        literals = [
-            pl.lit(value, dtype=pl.String if isinstance(value, str) else pl.Int64).alias(name)
-            for name, value in zip(WINDOW, key, strict=True)
-        ]
-        return pl.concat(chunks).with_columns(literals)
+    def _forget(self, newest: int) -> None:
+        """Forget series, windowings and marks that nothing needs any more."""
+        self._forget_eras()
+        ids = self._book.sweep(newest, self._params.forget_ms, self._used())
+        if ids is not None:
+            for shelf in self._shelves.values():
+                shelf.renumber(ids)
+            numbers = pl.Series("series", ids[self._late["series"].to_numpy()], dtype=pl.UInt32)
+            self._late = self._late.with_columns(numbers)
 
-    def _overdue(self, newest: int) -> bool:
-        return bool((self._late["deadline"] <= newest).any())
+    def _used(self) -> Iterator["np.ndarray[tuple[int], np.dtype[np.uint32]]"]:
+        yield self._late["series"].to_numpy()
+        for shelf in self._shelves.values():
+            yield from shelf.used()
+
+    def _mark(self, offset: int, newest: int) -> None:
+        if any(map(_by_order, self._shelves.values())):
+            self._marks.put(offset, newest)
+            if self._marks.crowded:
+                self._marks.forget(self._oldest_ordered())
 
     def _oldest(self) -> int | None:
-        firsts = [chunk["_offset"][0] for chunks in self._open.values() for chunk in chunks[:1]]
-        return min(firsts, default=None)
+        firsts = [shelf.oldest() for shelf in self._shelves.values() if not _by_order(shelf)]
+        ordered = self._oldest_ordered()
+        if ordered is not None:
+            firsts.append(self._marks.first(ordered))
+        return min((first for first in firsts if first is not None), default=None)
+
+    def _oldest_ordered(self) -> int | None:
+        firsts = [shelf.oldest() for shelf in self._shelves.values() if _by_order(shelf)]
+        return min((first for first in firsts if first is not None), default=None)
 
     def _forget_eras(self) -> None:
+        if len(self._eras) == 1:
+            return
         oldest = self._oldest()
         last = self._eras[-1].first if oldest is None else oldest
         keep = max(i for i, era in enumerate(self._eras) if era.first <= last)
         self._eras = self._eras[keep:]
+        shapes = {id(self._shelf(one)) for era in self._eras for one in era.windowings}
+        self._shelves = {
+            shape: shelf
+            for shape, shelf in self._shelves.items()
+            if id(shelf) in shapes or shelf.held()
+        }
 
 
-def _whole(batch: Columns) -> pl.DataFrame:
-    return batch.frame if batch.series is None else whole(batch.frame, batch.series)
+def _by_order(shelf: Shelf) -> bool:
+    return isinstance(shelf, Ordered)
 
 
-def _no_rows() -> pl.DataFrame:
-    text = dict.fromkeys((*SERIES, "unit", "_name"), pl.String)
-    whole = dict.fromkeys(("_offset", "_close", "_end", "_start"), pl.Int64)
-    return pl.DataFrame(schema=text | whole | {"value": pl.Float64})
-
-
-def _refusal(refused: windows.Refused, now_ms: int) -> ActionTaken:
-    definition = refused.definition
-    return ActionTaken(
-        event_id=stable_id("observe", "definition.refused", definition.event_id),
-        target=definition.name,
-        kind="definition.refused",
-        status="refused",
-        policy="",
-        reason=f"window definition {definition.name}: {refused.reason}",
-        taken_at=now_ms,
-    )
+def _crossings(before: int | None, running: Ints, early_ms: int) -> list[int]:
+    """Return the rows at which newest reaches or passes a multiple of `early_ms`."""
+    passed = running // early_ms
+    start = passed[0] if before is None else before // early_ms
+    previous = np.concatenate(([start], passed[:-1]))
+    crossings: list[int] = np.flatnonzero(passed != previous).tolist()
+    return crossings
 
 
 def spec(params: ObserveParams | None = None) -> Spec:
@@ -271,12 +396,14 @@ def spec(params: ObserveParams | None = None) -> Spec:
     """
     chosen = params or ObserveParams()
     require(chosen, size_ms=1, allowed_lateness_ms=0, idle_ms=1, away_ms=1, hold_ms=1)
+    require(chosen, forget_ms=1_000, most_rows=1, most_series=1)
     return Spec(
         name="observe",
         inputs=("weir.metrics",),
-        outputs=(Observation, ActionTaken),
+        outputs=(Observation, ActionTaken, LateMetric),
         build=lambda _partition: Observe(chosen),
         parameters=identity(chosen),
+        format=2,
         columnar=True,
         catalogue=(WindowDefined,),
         state=ObserveState,

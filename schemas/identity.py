@@ -9,9 +9,21 @@ def stable_id(*parts: str | int) -> str:
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     Source: XXH3, 128 bits (xxhash.com); collisions among 10^12 events are below 10^-14.
     """
-    digest = xxhash.xxh3_128()
-    for part in parts:
-        raw = str(part).encode()
-        digest.update(len(raw).to_bytes(4, "little"))
-        digest.update(raw)
-    return digest.hexdigest()
+    return identity_of(joined_parts(*parts))
+
+
+def joined_parts(*parts: str | int) -> bytes:
+    """Return what `stable_id` hashes; what comes of more parts can be appended."""
+    raws = [str(part).encode() for part in parts]
+    return b"".join([len(raw).to_bytes(4, "little") + raw for raw in raws])
+
+
+def identity_of(joined: bytes) -> str:
+    """Return the id of parts that were joined: stable_id(*a, *b) is that of a's and b's together."""
+    return xxhash.xxh3_128_hexdigest(joined)
+
+
+def stable_number(data: bytes) -> int:
+    """Return 64 bits that depend on the data alone, as a signed integer (XXH3)."""
+    number = xxhash.xxh3_64_intdigest(data)
+    return number - (1 << 64) if number >> 63 else number

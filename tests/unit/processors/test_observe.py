@@ -227,22 +227,33 @@ def catalogue(*definitions: WindowDefined) -> Catalogue:
     return Catalogue({WindowDefined: {one.name: one for one in definitions}})
 
 
-def test_the_most_specific_definition_wins() -> None:
+def test_all_definitions_that_match_apply_and_the_default_where_none_does() -> None:
     world = catalogue(
-        defined("all", size_ms=4_000),
-        defined("latencies", metric="latency", size_ms=3_000),
-        defined("shop", app="shop", size_ms=2_000),
+        defined("all", size_ms=4_000, service="a"),
+        defined("latencies", metric="latency", size_ms=3_000, service="a"),
+        defined("gate", app="gate"),
+        defined("off", size_ms=500, stopped=True),
     )
+    rows: list[Row] = [(100, 1.0), (200, 1.0, "b"), (9_000, 1.0)]
 
-    outputs = observe().process(batch([(100, 1.0), (9_000, 1.0)], 1_000, catalogue=world))
+    outputs = observe().process(batch(rows, 1_000, catalogue=world))
 
-    assert [(o.window, o.window_end - o.window_start) for o in seen(outputs)] == [("shop", 2_000)]
+    found = [(o.window, o.service, o.window_end - o.window_start) for o in seen(outputs)]
+    assert sorted(found) == [("all", "a", 4_000), ("default", "b", 1_000), ("latencies", "a", 3_000)]
 
 
 @pytest.mark.parametrize(
     ("definition", "why"),
     [
-        (defined("hop", kind="hopping"), "kind 'hopping' are not supported"),
+        (defined("hop", kind="rolling"), "kind 'rolling' are unknown"),
+        (defined("hop", kind="hopping"), "interval_ms is 0"),
+        (defined("hop", kind="hopping", size_ms=2_000, interval_ms=1), "more than 1000 times"),
+        (defined("gap", kind="session"), "gap_ms is 0"),
+        (defined("gap", gap_ms=5), "gap_ms is 5; tumbling windows of this sort take none"),
+        (defined("ten", kind="count", size_ms=0), "size_events is 0"),
+        (defined("mix", kind="trailing"), "size_events and interval_ms, or size_ms and"),
+        (defined("sum", functions=("mean", "median")), "function 'median' is unknown"),
+        (defined("out", late="drop"), "late is 'drop'"),
         (defined("none", size_ms=0), "size_ms is 0"),
         (defined("back", allowed_lateness_ms=-1), "allowed_lateness_ms is -1"),
     ],

@@ -1,0 +1,134 @@
+"""What observe says, in order: observations, late events, and actions about what is in neither."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from processors import lateness
+from processors.observations import observations
+from processors.observe_series import FIELDS, SeriesBook
+from processors.windows import Refused, Windowing
+from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing
+from processors.windows_panes import Late
+from processors.windows_rows import Ints, Rows
+from schemas.decisions import ActionTaken
+from schemas.identity import stable_id
+from schemas.observing import LateMetric
+from schemas.processing import Columns, Output, Partition
+from schemas.records import SourceRange
+from schemas.topics import SERIES
+
+_Key = tuple[int, int, tuple[Any, ...]]
+"""An instant of event time, a rank, and what tells apart those of one instant and rank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A late event that is sent on, and newest when it came."""
+
+    at: int
+    event: LateMetric
+
+
+def tell(
+    closings: Sequence[Closing],
+    late: Sequence[Sent],
+    pending: pl.DataFrame,
+    book: SeriesBook,
+    *,
+    source: Partition,
+    newest: int,
+    now_ms: int,
+) -> tuple[list[Output], pl.DataFrame]:
+    """Return all that is due by `newest` in the order of its instants, and the pending late counts.
+
+    So what is told does not depend on where batches end.
+    """
+    closings = sorted(closings, key=_place)
+    closed = [one for one in closings if one.rank == CLOSED]
+    settled = _settled(pending, closed, newest)
+    told: list[tuple[_Key, Sequence[Output]]] = []
+    number = 0
+    for closing in closings:
+        counts = {}
+        if settled.counts and closing.rank == CLOSED:
+            span = range(number, number + len(closing))
+            counts = {at - number: settled.counts[at] for at in span if at in settled.counts}
+            number += len(closing)
+        told.append((_place(closing), observations(closing, book, counts, source, now_ms)))
+    for entry in settled.expired:
+        names = book.names(entry["series"])
+        key = (entry["deadline"], EXPIRED, (entry["window"], *names))
+        told.append((key, [lateness.told(entry, names, now_ms)]))
+    for one in late:
+        place = (one.event.sources[0].first, one.event.window)
+        told.append(((one.at, SENT, place), [one.event]))
+    told.sort(key=lambda one: one[0])
+    return [event for _, events in told for event in events], settled.pending
+
+
+def _place(closing: Closing) -> _Key:
+    place = (closing.windowing.name, int(closing.ends[0]), int(closing.begins[0]))
+    return (closing.at, closing.rank, place)
+
+
+def _settled(pending: pl.DataFrame, closed: Sequence[Closing], newest: int) -> lateness.Settled:
+    if pending.is_empty():
+        return lateness.Settled({}, [], pending)
+    nothing = np.empty(0, np.int64)
+    series = np.concatenate([nothing, *(one.series for one in closed)])
+    closes = np.concatenate([nothing, *(np.full(len(one), one.at) for one in closed)])
+    names = [one.windowing.name for one in closed for _ in range(len(one))]
+    return lateness.settle(pending, lateness.closings_of(series, names, closes), newest)
+
+
+def sent(
+    windowing: Windowing, rows: Rows, since: Ints, late: Late, book: SeriesBook, batch: Columns
+) -> list[Sent]:
+    """Return late rows, with newest as it was when each came, as events."""
+    ends, closes = late.ends[late.rows], late.closes[late.rows]
+    places = np.searchsorted(batch.frame["_offset"].to_numpy(), rows.offsets)
+    requests = batch.frame["request_id"].gather(places).to_list()
+    found = []
+    for row, (number, request) in enumerate(zip(rows.series.tolist(), requests, strict=True)):
+        names, offset = book.names(number), int(rows.offsets[row])
+        source = SourceRange(
+            topic=batch.topic,
+            partition=batch.partition,
+            first=offset,
+            last=offset,
+            series="/".join(names[: len(SERIES)]),
+        )
+        event = LateMetric(
+            event_id=stable_id(
+                "late", batch.topic, batch.partition, offset, windowing.name, int(ends[row])
+            ),
+            event_time=int(rows.times[row]),
+            **dict(zip(FIELDS, names, strict=True)),
+            value=float(rows.values[row]),
+            request_id=request,
+            window=windowing.name,
+            window_end=int(ends[row]),
+            late_ms=int(since[row] - closes[row]),
+            emitted_at=batch.now_ms,
+            sources=(source,),
+        )
+        found.append(Sent(int(since[row]), event))
+    return found
+
+
+def refusal(refused: Refused, now_ms: int) -> ActionTaken:
+    """Return the action that tells of a definition that cannot be applied."""
+    definition = refused.definition
+    return ActionTaken(
+        event_id=stable_id("observe", "definition.refused", definition.event_id),
+        target=definition.name,
+        kind="definition.refused",
+        status="refused",
+        policy="",
+        reason=f"window definition {definition.name}: {refused.reason}",
+        taken_at=now_ms,
+    )
