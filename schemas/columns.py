@@ -5,7 +5,7 @@ them is not exactly one record, the batch is read message by message, and exactl
 reported. Metrics go on as rows of numbers beside a short frame of the series they belong to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -133,14 +133,14 @@ def metrics(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     coded = frame.join(series.with_row_index("_series"), on=KEYS, how="left", maintain_order="left")
     if "request_id" not in frame.columns:
         coded = coded.with_columns(pl.lit(None, dtype=pl.String).alias("request_id"))
-    keys = [b"".join(map(_text, row)) for row in series.iter_rows()]
+    keys = [key_of(row) for row in series.iter_rows()]
     lean = coded.select(pl.col(name).cast(dtype) for name, dtype in _LEAN.items())
     return lean, series.select(pl.Series("_key", keys, dtype=pl.Binary), *KEYS)
 
 
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return varint(len(data)) + data
+def key_of(texts: Iterable[str]) -> bytes:
+    """Return the `_key` of a series: its texts and the unit as Avro writes them."""
+    return b"".join(varint(len(data)) + data for data in map(str.encode, texts))
 
 
 def whole(frame: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ import polars as pl
 
 from schemas import files
 from schemas.codec import without_logical_types as plain_types
+from schemas.errors import DecodeError
 
 NONCE_BYTES = 8
 _NONCE = "_nonce"
@@ -44,20 +45,39 @@ _PRIMITIVES: dict[str, Any] = {
 }
 
 
+def seed() -> int:
+    """Return 64 bits that nobody can guess, for hashes that must not be made to collide."""
+    return secrets.randbits(64)
+
+
 def decode_block(bodies: list[bytes], writer: str) -> pl.DataFrame | None:
     """Decode bodies of one schema in one go; None when any of them is not exactly one record."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    sync = secrets.token_bytes(16)
-    block = nonce.join(bodies) + nonce
-    head = _header(writer) + sync + varint(len(bodies)) + varint(len(block))
-    try:
-        frame = pl.read_avro(io.BytesIO(b"".join((head, block, sync))))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, OSError):
+    frame = _read(_header(writer), len(bodies), nonce.join(bodies) + nonce)
+    if frame is None or frame.height != len(bodies):
         return None
     whole = frame.select((pl.col(_NONCE) == pl.lit(nonce)).all()).item()
-    if frame.height != len(bodies) or not whole:
-        return None
+    return frame if whole else None
+
+
+def read_block(block: bytes, count: int, writer: str) -> pl.DataFrame:
+    """Decode records of a flat schema that are well formed, but for texts that may be no UTF-8.
+
+    Raises DecodeError (malformed) when there are such.
+    """
+    frame = _read(_plain_header(writer), count, block)
+    if frame is None:
+        raise DecodeError("malformed", "a text is no UTF-8")
     return frame
+
+
+def _read(header: bytes, count: int, block: bytes) -> pl.DataFrame | None:
+    sync = secrets.token_bytes(16)
+    head = header + sync + varint(count) + varint(len(block))
+    try:
+        return pl.read_avro(io.BytesIO(b"".join((head, block, sync))))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, OSError):
+        return None
 
 
 @lru_cache(maxsize=256)
@@ -143,7 +163,16 @@ def _header(writer: str) -> bytes:
         for f in fields_of(writer)
     ]
     nonce = {"name": _NONCE, "type": {"type": "fixed", "name": "WeirNonce", "size": NONCE_BYTES}}
-    schema = {"type": "record", "name": "Framed", "fields": [*fields, nonce]}
+    return _container([*fields, nonce])
+
+
+@lru_cache(maxsize=16)
+def _plain_header(writer: str) -> bytes:
+    return _container(fields_of(writer))
+
+
+def _container(fields: list[dict[str, Any]]) -> bytes:
+    schema = {"type": "record", "name": "Framed", "fields": fields}
     entries = ((b"avro.schema", json.dumps(schema).encode()), (b"avro.codec", b"null"))
     pairs = b"".join(varint(len(part)) + part for entry in entries for part in entry)
     return b"Obj\x01" + varint(len(entries)) + pairs + b"\x00"

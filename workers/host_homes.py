@@ -8,7 +8,8 @@ topic, its mover in the topic table; everybody else passes over them.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import polars as pl
+import numpy as np
+import numpy.typing as npt
 
 from schemas import topics
 from schemas.partitioning import partition_of
@@ -18,16 +19,12 @@ from workers.kafka_sending import Outgoing
 
 HEADER = "weir-moved-from"
 """Carries topic/partition/offset of the message that was sent again."""
-MOST_KNOWN = 100_000
 
 
 class Homes:
     """Knows where keys belong, and what `processor` is to move.
 
     `counts` has the number of partitions per topic; without one everything is at home.
-
-    In columns a message key is trusted once it was seen to be right: to check each row would cost
-    as much as all the rest.
     """
 
     def __init__(self, counts: Mapping[str, int], processor: str) -> None:
@@ -37,7 +34,6 @@ class Homes:
             if topic.mover and counts.get(topic.name, 1) > 1
         }
         self._processor = processor
-        self._known: dict[Partition, set[bytes]] = {}
 
     def records(
         self, records: Sequence[Record], messages: Iterable[RawMessage]
@@ -54,11 +50,12 @@ class Homes:
         moved = []
         for message in messages:
             home = astray.get((str(message.topic()), message.partition(), message.offset()))  # type: ignore[arg-type]
-            if home is not None and self._moves(str(message.topic())):
-                moved.append(_sent_again(message, *home))
+            if home is not None and self.moves(str(message.topic())):
+                moved.append(sent_again(message, *home))
         return good, moved
 
-    def _moves(self, topic: str) -> bool:
+    def moves(self, topic: str) -> bool:
+        """Tell whether it is this processor that sends the messages of a topic home."""
         return topics.topic_named(topic).mover == self._processor
 
     def _home_of(self, record: Record) -> tuple[str, int] | None:
@@ -69,38 +66,19 @@ class Homes:
         home = partition_of(key, count)
         return None if home == record.partition else (key, home)
 
-    def rows(
-        self, frame: pl.DataFrame, messages: Sequence[RawMessage], place: Partition
-    ) -> tuple[pl.DataFrame, list[Outgoing]]:
-        """Split a frame of one partition, with `_offset`, in the same way."""
-        count = self._counts.get(place[0], 1)
-        known = self._known.setdefault(place, set())
-        if count == 1:
-            return frame, []
-        strange = [message for message in messages if message.key() not in known]
-        if not strange:
-            return frame, []
-        doubtful = {message.offset(): message for message in strange}
-        homes: dict[str, int] = {}
-        moved: dict[int, Outgoing] = {}
-        columns = [*topics.topic_named(place[0]).key, "_offset"]
-        rows = frame.select(columns).filter(pl.col("_offset").is_in(list(doubtful)))
-        for *parts, offset in rows.iter_rows():
-            key = "/".join(str(part) for part in parts)
-            home = homes.get(key)
-            if home is None:
-                home = homes[key] = partition_of(key, count)
-            if home != place[1]:
-                moved[offset] = _sent_again(doubtful[offset], key, home)
-            elif doubtful[offset].key() == key.encode() and len(known) < MOST_KNOWN:
-                known.add(key.encode())
-        if not moved:
-            return frame, []
-        good = frame.filter(~pl.col("_offset").is_in(list(moved)))
-        return good, list(moved.values()) if self._moves(place[0]) else []
+    def of(self, hashes: npt.NDArray[np.int64], place: Partition) -> npt.NDArray[np.int64]:
+        """Return the home of each series, given the hash of its message key."""
+        return hashes % self._counts.get(place[0], 1)
+
+    def astray(self, hashes: npt.NDArray[np.int64], place: Partition) -> npt.NDArray[np.bool_]:
+        """Tell which series stand in a partition, `place`, that is not their home."""
+        if place[0] not in self._counts:
+            return np.zeros(hashes.size, np.bool_)
+        return self.of(hashes, place) != place[1]
 
 
-def _sent_again(message: RawMessage, key: str, partition: int) -> Outgoing:
+def sent_again(message: RawMessage, key: str, partition: int) -> Outgoing:
+    """Return a message as it is to be sent to its home."""
     stood = f"{message.topic()}/{message.partition()}/{message.offset()}"
     return Outgoing(
         str(message.topic()),

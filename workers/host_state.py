@@ -6,7 +6,7 @@ and timers alike.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
@@ -19,6 +19,9 @@ from workers.host_homes import Homes
 from workers.host_retries import meant_for
 from workers.kafka import RawMessage
 from workers.kafka_sending import Outgoing
+
+if TYPE_CHECKING:
+    from workers.host_columns import ColumnReader
 
 
 @runtime_checkable
@@ -70,6 +73,7 @@ class Instance:
         self._codec = codec
         self._cluster = cluster
         self._homes = homes or Homes({}, spec.name)
+        self._reader = _reader(codec, self._homes) if spec.columnar else None
         self._processor: Any = spec.build(partition)
         self._restored_ms = 0
 
@@ -114,10 +118,9 @@ class Instance:
     def _rebuild(self, place: Partition, group: Sequence[RawMessage], catalogue: Catalogue) -> None:
         then = self._restored_ms
         group = meant_for(group, self.spec.name)
-        if self.spec.columnar:
-            frame, _ = host_decode.frame(group, place[0], self._codec)
-            frame, _ = self._homes.rows(frame, group, place)
-            self._processor.rebuild(host_decode.batch_of(frame, place, then, catalogue))
+        if self._reader is not None:
+            read = self._reader.read(group, place)
+            self._processor.rebuild(read.batch(place, then, catalogue))
         else:
             records, _ = host_decode.rows(group, self._codec)
             records, _ = self._homes.records(records, group)
@@ -127,8 +130,8 @@ class Instance:
         """Apply messages of its input partitions; those applied before are dropped."""
         groups = self._groups(messages)
         fresh = {place: self._unapplied(place, group) for place, group in groups.items()}
-        if self.spec.columnar:
-            step = self._apply_columns(fresh, now_ms, catalogue)
+        if self._reader is not None:
+            step = self._apply_columns(self._reader, fresh, now_ms, catalogue)
         else:
             step = self._apply_rows(fresh, messages, now_ms, catalogue)
         for place, group in fresh.items():
@@ -148,20 +151,21 @@ class Instance:
         return [message for message in group if _offset(message) >= position]
 
     def _apply_columns(
-        self, groups: Mapping[Partition, Sequence[RawMessage]], now_ms: int, catalogue: Catalogue
+        self,
+        reader: "ColumnReader",
+        groups: Mapping[Partition, Sequence[RawMessage]],
+        now_ms: int,
+        catalogue: Catalogue,
     ) -> Step:
         step = Step()
         for place, group in groups.items():
             if not group:
                 continue
-            mine = meant_for(group, self.spec.name)
-            frame, bad = host_decode.frame(mine, place[0], self._codec)
-            frame, moved = self._homes.rows(frame, mine, place)
-            if frame.height:
-                batch = host_decode.batch_of(frame, place, now_ms, catalogue)
-                step.outputs += self._processor.process(batch)
-            self._count(step, len(group), bad, now_ms)
-            step.moved += moved
+            read = reader.read(meant_for(group, self.spec.name), place)
+            if read.frame.height:
+                step.outputs += self._processor.process(read.batch(place, now_ms, catalogue))
+            self._count(step, len(group), read.bad, now_ms)
+            step.moved += read.moved
         return step
 
     def _apply_rows(
@@ -215,11 +219,10 @@ class Instance:
         return Step(outputs=list(self._processor.process(self._timer(now_ms, catalogue))))
 
     def _timer(self, now_ms: int, catalogue: Catalogue) -> Batch | Columns:
-        if not self.spec.columnar:
+        if self._reader is None:
             return Batch((), now_ms, catalogue)
-        topic = self.spec.inputs[0]
-        frame, _ = host_decode.frame([], topic, self._codec)
-        return host_decode.batch_of(frame, (topic, self.partition), now_ms, catalogue)
+        place = (self.spec.inputs[0], self.partition)
+        return self._reader.read([], place).batch(place, now_ms, catalogue)
 
     def offsets(self) -> dict[Partition, int]:
         """Return what to commit: the oldest offset needed per partition, or else the position."""
@@ -235,6 +238,12 @@ class Instance:
         """Return its state as the event that a host writes with the outputs."""
         state = self._processor.snapshot()
         return snapshots.make(self.spec, self.partition, self.positions, state, now_ms)
+
+
+def _reader(codec: Codec, homes: Homes) -> "ColumnReader":
+    from workers.host_columns import ColumnReader  # noqa: PLC0415 - what is compiled loads slowly
+
+    return ColumnReader(codec, homes)
 
 
 def _offset(message: RawMessage) -> int:

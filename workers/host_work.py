@@ -1,6 +1,8 @@
 """The instances of a processor that a host owns, and what of their work is not yet safe."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import groupby
+from operator import itemgetter
 
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
@@ -131,11 +133,15 @@ class Work:
         if len(self._instances) == 1:
             (index,) = self._instances
             return {index: list(messages)} if messages else {}
+        if not messages:
+            return {}
+        places = list(map(type(messages[0]).partition, messages))
+        if len(set(places)) == 1:
+            return {places[0]: list(messages)} if places[0] in self._instances else {}
         groups: dict[int, list[RawMessage]] = {index: [] for index in self._instances}
-        for message in messages:
-            partition = message.partition()
+        for partition, run in groupby(zip(places, messages, strict=True), itemgetter(0)):
             if partition in groups:
-                groups[partition].append(message)
+                groups[partition] += [message for _, message in run]
         return {index: group for index, group in groups.items() if group}
 
     def commit_due(self) -> int | None:

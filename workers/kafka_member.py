@@ -78,12 +78,15 @@ class Member:
         return self._good(found)
 
     def _good(self, found: list[Message]) -> list[Message]:
-        others = [message for message in found if message.error() is not None]
-        for message in others:
+        if not any(map(Message.error, found)):
+            return found
+        for message in found:
+            if message.error() is None:
+                continue
             kafka.check_alive(self._settings, message)
             if kafka.is_eof(message):
                 self._ends[kafka.place_of(message)] = int(message.offset() or 0)
-        return [message for message in found if message.error() is None] if others else found
+        return [message for message in found if message.error() is None]
 
     @property
     def at_end(self) -> set[Partition]:
