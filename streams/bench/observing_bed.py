@@ -62,7 +62,11 @@ class Bed:
             producer.produce(snapshots.TOPIC, None, key)
         if producer.flush(FLUSH_S):
             raise NotFilled("the broker took no tombstones of saved states")
-        member = Member(self.settings.kafka, f"weir-{PROCESSOR}", [TOPIC], _Nobody())
+        owner = _Owner()
+        member = Member(self.settings.kafka, f"weir-{PROCESSOR}", [TOPIC], owner)
+        until = time.monotonic() + FLUSH_S
+        while not owner.owns and time.monotonic() < until:
+            member.poll(1, 0.1)
         done = member.commit({(TOPIC, partition): 0 for partition in range(PARTITIONS)})
         member.close()
         if not done:
@@ -90,11 +94,15 @@ class Bed:
         return self.settings.kafka
 
 
-class _Nobody:
-    """The owner of a member that is never assigned anything."""
+class _Owner:
+    """The owner of a member that takes all partitions only to set its offsets."""
+
+    def __init__(self) -> None:
+        self.owns = False
 
     def assigned(self) -> None:
-        """Do nothing."""
+        """Note that offsets can be committed."""
+        self.owns = True
 
     def revoked(self) -> None:
         """Do nothing."""

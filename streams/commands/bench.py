@@ -197,7 +197,6 @@ def observe(
     part is then null, and the reason is told.
     """
     from streams.bench import observing, observing_words
-    from streams.commands.output import show_rows
     from streams.settings import load
     from workers import telemetry
 
@@ -210,13 +209,7 @@ def observe(
     plan = observing.quick(plan) if quick else plan
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
         found = observing.measure(load(), (data_dir or Path(scratch)).absolute(), plan, say)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        titles = ("", "events", "events/s", "events per CPU s", "Weir is so many times that")
-        show_rows(titles, list(observing_words.lines(found)), as_json=False)
-        for line in observing_words.further(found):
-            typer.echo(line)
+    _show_observing(found, as_json=as_json)
     for name, word in observing_words.wrong(found):
         say(f"{name} LOST OR DOUBLED EVENTS: {word}")
     missed = observing_words.missed(found)
@@ -305,6 +298,19 @@ def _on_each(
             say(f"{kind} WAS NOT MEASURED: {error}")
             found[kind], absent = None, True
     return found, absent
+
+
+def _show_observing(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from streams.bench.observing_words import further, lines
+    from streams.commands.output import show_rows
+
+    titles = ("", "events", "events/s", "events per CPU s", "Weir is so many times that")
+    show_rows(titles, list(lines(found)), as_json=False)
+    for line in further(found):
+        typer.echo(line)
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
