@@ -58,6 +58,10 @@ class Buffer(Generic[T]):
         except IndexError:
             return None
 
+    def shut(self) -> None:
+        """Take nothing more."""
+        self._bound = 0
+
     def put_back(self, item: T) -> None:
         """Make an item that was taken the oldest again, whatever the bound."""
         self._items.appendleft(item)

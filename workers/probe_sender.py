@@ -78,6 +78,7 @@ class Sender:
             self._beat("stopped")
         for _ in range(self._link.close(max(0.0, until - time.monotonic()))):
             self._counts.dropped.add()
+        self._waiting.shut()
         while self._waiting.take() is not None:
             self._counts.dropped.add()
 

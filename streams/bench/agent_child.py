@@ -6,6 +6,7 @@ reads this machine so often; with `alone` it does not follow the catalogue. The 
 standard output is JSON: cpu_s, seconds, events, bytes (to brokers), memory_mib.
 """
 
+import importlib
 import json
 import sys
 import threading
@@ -20,7 +21,6 @@ from streams.settings import load
 from workers import telemetry
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
-from workers.agent.known_nodes import KnownNodes
 from workers.agent.machine import MIB
 from workers.agent.service import Agent, Plan
 from workers.probe import BUFFER, Probe, to_kafka
@@ -90,7 +90,7 @@ def _paced(rate: float, seconds: float, report: Callable[[int], None]) -> None:
 
 def _agent(settings: Settings, every: float, seconds: float, *, alone: bool) -> dict[str, Any]:
     registry = Registry(settings.registry)
-    nodes = None if alone else KnownNodes(settings.kafka, registry.codec())
+    nodes = None if alone else _following(settings, registry)
     facts, stop = gather("bench", NoGpus()), threading.Event()
     agent = Agent(settings, facts, Plan(every_s=every), NoGpus(), nodes.all if nodes else None)
     found: dict[str, Any] = {}
@@ -108,6 +108,12 @@ def _agent(settings: Settings, every: float, seconds: float, *, alone: bool) -> 
         nodes.close()
     registry.close()
     return found
+
+
+def _following(settings: Settings, registry: Registry) -> Any:
+    """Return the catalogue's nodes; loaded here, since its memory is what `alone` saves."""
+    known_nodes = importlib.import_module("workers.agent.known_nodes")
+    return known_nodes.KnownNodes(settings.kafka, registry.codec())
 
 
 def _spent(sent_bytes: int, events: int) -> dict[str, float]:

@@ -22,7 +22,7 @@ CHILD = "streams.bench.agent_child"
 PROBE_RATES = (10, 100, 1_000, 10_000)
 AGENT_PERIODS = (10.0, 1.0, 0.2)
 SAMPLING_RATES = (0.5, 0.1, 0.05, 0.01)
-WINDOW, TRIES = 10_000, 200
+WINDOW, TRIES = 10_000, 100
 Say = Callable[[str], None]
 
 

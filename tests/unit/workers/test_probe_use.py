@@ -176,6 +176,8 @@ def test_an_event_is_sent_as_it_is_and_a_second_close_does_nothing() -> None:
     made.close()
     made.close()
     assert producer.events(MetricReport) == [event]
+    made.report("too late", 1.0)
+    assert made.dropped == 1
     assert {topic for topic, _, _ in producer.delivered} == {topic_of(event), "weir.instances"}
     assert producer.events(InstanceReported)[-1].health == "stopped"
 
