@@ -25,6 +25,7 @@ from workers.settings import IntakeSettings, Settings
 from workers.telemetry import logger
 
 TRY_S = 1.0
+ASK_S = 2.0
 TURN_S = 0.1
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _FIRST = (
@@ -150,7 +151,7 @@ class Intake:
                 return
 
     def _look(self, codec: Codec) -> None:
-        found = kafka.partition_counts(self._settings.kafka)
+        found = kafka.partition_counts(self._settings.kafka, ASK_S)
         missing = sorted({home_of(type(event)).name for event in _FIRST} - found.keys())
         if missing:
             raise KafkaUnavailable(
