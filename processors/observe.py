@@ -7,36 +7,31 @@ log; the snapshot holds the rest. Which windows there are, and what is late, say
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from processors import lateness, windows
 from processors.observe_series import SeriesBook
+from processors.observe_shelves import Shelves
 from processors.observe_state import (
     Era,
     Marks,
     ObserveState,
-    ShelfState,
     packed,
     running_of,
     unpacked,
 )
 from processors.observe_telling import Sent, refusal, sent, tell
 from processors.params import identity, require
-from processors.windows import Windowing
 from processors.windows_closing import Closing
-from processors.windows_ordered import Ordered
-from processors.windows_panes import Panes
-from processors.windows_rows import Ints, Rows
+from processors.windows_rows import Ids, Ints, Rows
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import LateMetric, Observation
 from schemas.processing import Columns, Output, Partition, Spec
 from schemas.registrations import WindowDefined
-
-Shelf = Panes | Ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +67,7 @@ class Observe:
 
     def _begin(self, eras: tuple[Era, ...]) -> None:
         self._book = SeriesBook()
-        self._shelves: dict[Windowing, Shelf] = {}
+        self._shelves = Shelves(self._book, self._params.forget_ms)
         self._late = lateness.nothing_late()
         self._newest: int | None = None
         self._seen_ms = 0
@@ -101,13 +96,13 @@ class Observe:
         self._mark(int(rows.offsets[0]), int(running[0]) if before is None else before)
         self._ahead = int(rows.offsets[-1]) + 1
         self._seen_ms = batch.now_ms
-        closings = self._advance(before, running, rows.offsets)
+        closings = self._shelves.advance(before, running, rows.offsets)
         return [*refusals, *self._tell(closings, late, batch.now_ms)]
 
     @property
     def full(self) -> bool:
         """Whether no more events should come until windows have closed."""
-        held = sum(shelf.held() for shelf in self._shelves.values())
+        held = self._shelves.held()
         return held >= self._params.most_rows or len(self._book) >= self._params.most_series
 
     def wake_at(self) -> int | None:
@@ -115,19 +110,12 @@ class Observe:
         self._resume()
         if self._newest is None:
             return None
-        due = [at for shelf in self._shelves.values() for at in self._due(shelf, self._newest)]
+        due = list(self._shelves.due(self._newest))
         if not self._late.is_empty():
             due.append(int(self._late["deadline"].min()))  # type: ignore[arg-type]  # an Int64 column
         if not due:
             return None
         return self._seen_ms + max(self._params.idle_ms, min(due) - self._newest)
-
-    def _due(self, shelf: Shelf, newest: int) -> Iterator[int]:
-        at, early = shelf.due(), shelf.windowing.early_ms
-        if at is not None:
-            yield at
-        if early and shelf.news():
-            yield (newest // early + 1) * early
 
     def snapshot(self) -> bytes:
         """Return the state without open windows."""
@@ -140,11 +128,8 @@ class Observe:
                 eras=self._eras,
                 refused=self._refused,
                 late=packed(self._late, self._book),
-                shelves=tuple(
-                    ShelfState(windowing=shelf.windowing, told=shelf.told, progress=shelf.packed())
-                    for _, shelf in sorted(self._shelves.items(), key=lambda one: repr(one[0]))
-                ),
-                marks=self._marks.since(self._oldest_ordered()),
+                shelves=self._shelves.packed(),
+                marks=self._marks.since(self._shelves.oldest(by_order=True)),
                 ahead=self._ahead,
             )
         )
@@ -157,10 +142,7 @@ class Observe:
         self._source = (state.topic, state.partition)
         self._refused = state.refused
         self._late = unpacked(state.late, self._book, state.newest or 0)
-        for kept in state.shelves:
-            shelf = self._shelf(kept.windowing)
-            shelf.told = kept.told
-            shelf.unpack(kept.progress)
+        self._shelves.unpack(state.shelves)
         self._marks, self._ahead = Marks(state.marks), state.ahead
         self._restored = state.marks
         self._again = state.marks[1] if state.marks else 0
@@ -169,8 +151,7 @@ class Observe:
 
     def _resume(self) -> None:
         if self._resuming and self._newest is not None:
-            for shelf in self._shelves.values():
-                shelf.resume(self._newest)
+            self._shelves.resume(self._newest)
         self._resuming = False
 
     def oldest_needed(self) -> Mapping[Partition, int]:
@@ -187,16 +168,14 @@ class Observe:
         if self._restored:
             running = running_of(rows.times, rows.offsets, self._restored, self._again)
             self._again = int(running[-1])
+        least = self._restored[0] if self._restored else 0
         ends = [*(era.first for era in self._eras[1:]), None]
         for era, end in zip(self._eras, ends, strict=True):
             low = int(np.searchsorted(rows.offsets, era.first))
             high = len(rows) if end is None else int(np.searchsorted(rows.offsets, end))
-            part, since = rows[low:high], running[low:high]
-            for shelf, mine in self._shared(era.windowings, part) if len(part) else ():
-                least = self._restored[0] if _by_order(shelf) and self._restored else 0
-                keep = mine & (part.offsets >= least)
-                if keep.any():
-                    shelf.again(part[keep], since[keep], self._newest)
+            if low < high:
+                part, since = rows[low:high], running[low:high]
+                self._shelves.again(era.windowings, part, since, self._newest, least)
 
     def _rows(self, batch: Columns) -> Rows:
         frame, newest = batch.frame, self._newest
@@ -222,8 +201,7 @@ class Observe:
         if not self._eras or self._eras[-1].windowings != resolved.windowings:
             first = int(batch.frame["_offset"][0]) if self._eras else 0
             self._eras = (*self._eras, Era(first=first, windowings=resolved.windowings))
-        for windowing in resolved.windowings:
-            self._shelf(windowing).windowing = windowing
+        self._shelves.define(resolved.windowings)
         known, self._refused = (
             self._refused,
             tuple(refused.definition.event_id for refused in resolved.refused),
@@ -234,50 +212,16 @@ class Observe:
             if refused.definition.event_id not in known
         ]
 
-    def _shelf(self, windowing: Windowing) -> Shelf:
-        """Return the windows of a windowing; what does not change them is not told apart."""
-        shape = replace(windowing, functions=(), early_ms=0, send_late=False)
-        shelf = self._shelves.get(shape)
-        if shelf is None:
-            shelf = self._shelves[shape] = self._made(windowing)
-        return shelf
-
-    def _made(self, windowing: Windowing) -> Shelf:
-        if windowing.on_time:
-            return Panes(windowing)
-        return Ordered(windowing, self._params.forget_ms, self._book.digest)
-
-    def _shared(
-        self, windowings: tuple[Windowing, ...], rows: Rows
-    ) -> Iterator[tuple[Shelf, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]]:
-        """Yield the windows of each windowing, and which rows are theirs."""
-        flags = self._book.flags(windowings)
-        for number, windowing in enumerate(windowings):
-            yield self._shelf(windowing), flags[number][rows.series]
-
     def _put(self, rows: Rows, running: Ints, batch: Columns) -> list[Sent]:
-        windowings = self._eras[-1].windowings
-        if len(windowings) == 1:
-            return self._add(self._shelf(windowings[0]), rows, running, batch)
         found: list[Sent] = []
-        for shelf, mine in self._shared(windowings, rows):
-            if mine.all():
-                found += self._add(shelf, rows, running, batch)
-            elif mine.any():
-                found += self._add(shelf, rows[mine], running[mine], batch)
+        for missed in self._shelves.put(self._eras[-1].windowings, rows, running):
+            name, since = missed.windowing.name, missed.since
+            hold_ms = self._params.hold_ms
+            entries = lateness.entries_of(missed.rows.series, name, since, hold_ms)
+            self._late = pl.concat([self._late, entries])
+            if missed.windowing.send_late:
+                found += sent(missed, self._book, batch)
         return found
-
-    def _add(self, shelf: Shelf, rows: Rows, running: Ints, batch: Columns) -> list[Sent]:
-        late = shelf.add(rows, running)
-        if late is None:
-            return []
-        missed, since = rows[late.rows], running[late.rows]
-        windowing = shelf.windowing
-        entries = lateness.entries_of(missed.series, windowing.name, since, self._params.hold_ms)
-        self._late = pl.concat([self._late, entries])
-        if not windowing.send_late:
-            return []
-        return sent(windowing, missed, since, late, self._book, batch)
 
     def _tick(self, batch: Columns) -> Sequence[Output]:
         wake, before = self.wake_at(), self._newest
@@ -285,31 +229,11 @@ class Observe:
             return []
         if batch.now_ms <= wake + self._params.away_ms:
             self._newest = before + batch.now_ms - self._seen_ms
-            if any(map(_by_order, self._shelves.values())):
+            if self._shelves.by_order:
                 self._marks.moved(self._ahead, self._newest)
         self._seen_ms = batch.now_ms
-        closings = self._advance(before, np.array([self._newest]), None)
+        closings = self._shelves.advance(before, np.array([self._newest]), None)
         return self._tell(closings, [], batch.now_ms)
-
-    def _advance(self, before: int | None, running: Ints, offsets: Ints | None) -> list[Closing]:
-        """Return what is due, by all windowings, while newest went on as `running` tells."""
-
-        def cut(at: int) -> int | None:
-            place = int(np.searchsorted(running, at))
-            return None if offsets is None or place == len(offsets) else int(offsets[place])
-
-        due: list[Closing] = []
-        newest = int(running[-1])
-        for shelf in self._shelves.values():
-            after, early = before, shelf.windowing.early_ms
-            for place in _crossings(before, running, early) if early else ():
-                reached = int(running[place])
-                due += shelf.close(after, reached, cut)
-                gone = None if offsets is None else int(offsets[place])
-                due += shelf.early(reached // early * early, reached, gone)
-                after = reached
-            due += shelf.close(after, newest, cut)
-        return due
 
     def _tell(self, closings: list[Closing], late: list[Sent], now_ms: int) -> list[Output]:
         newest = self._newest
@@ -334,32 +258,27 @@ class Observe:
         self._forget_eras()
         ids = self._book.sweep(newest, self._params.forget_ms, self._used())
         if ids is not None:
-            for shelf in self._shelves.values():
-                shelf.renumber(ids)
+            self._shelves.renumber(ids)
             numbers = pl.Series("series", ids[self._late["series"].to_numpy()], dtype=pl.UInt32)
             self._late = self._late.with_columns(numbers)
 
-    def _used(self) -> Iterator["np.ndarray[tuple[int], np.dtype[np.uint32]]"]:
+    def _used(self) -> Iterator[Ids]:
         yield self._late["series"].to_numpy()
-        for shelf in self._shelves.values():
-            yield from shelf.used()
+        yield from self._shelves.used()
 
     def _mark(self, offset: int, newest: int) -> None:
-        if any(map(_by_order, self._shelves.values())):
+        if self._shelves.by_order:
             self._marks.put(offset, newest)
             if self._marks.crowded:
-                self._marks.forget(self._oldest_ordered())
+                self._marks.forget(self._shelves.oldest(by_order=True))
 
     def _oldest(self) -> int | None:
-        firsts = [shelf.oldest() for shelf in self._shelves.values() if not _by_order(shelf)]
-        ordered = self._oldest_ordered()
-        if ordered is not None:
-            firsts.append(self._marks.first(ordered))
-        return min((first for first in firsts if first is not None), default=None)
-
-    def _oldest_ordered(self) -> int | None:
-        firsts = [shelf.oldest() for shelf in self._shelves.values() if _by_order(shelf)]
-        return min((first for first in firsts if first is not None), default=None)
+        first = self._shelves.oldest(by_order=False)
+        ordered = self._shelves.oldest(by_order=True)
+        if ordered is None:
+            return first
+        ordered = self._marks.first(ordered)
+        return ordered if first is None else min(first, ordered)
 
     def _forget_eras(self) -> None:
         if len(self._eras) == 1:
@@ -368,25 +287,7 @@ class Observe:
         last = self._eras[-1].first if oldest is None else oldest
         keep = max(i for i, era in enumerate(self._eras) if era.first <= last)
         self._eras = self._eras[keep:]
-        shapes = {id(self._shelf(one)) for era in self._eras for one in era.windowings}
-        self._shelves = {
-            shape: shelf
-            for shape, shelf in self._shelves.items()
-            if id(shelf) in shapes or shelf.held()
-        }
-
-
-def _by_order(shelf: Shelf) -> bool:
-    return isinstance(shelf, Ordered)
-
-
-def _crossings(before: int | None, running: Ints, early_ms: int) -> list[int]:
-    """Return the rows at which newest reaches or passes a multiple of `early_ms`."""
-    passed = running // early_ms
-    start = passed[0] if before is None else before // early_ms
-    previous = np.concatenate(([start], passed[:-1]))
-    crossings: list[int] = np.flatnonzero(passed != previous).tolist()
-    return crossings
+        self._shelves.keep(one for era in self._eras for one in era.windowings)
 
 
 def spec(params: ObserveParams | None = None) -> Spec:

@@ -10,10 +10,9 @@ import polars as pl
 from processors import lateness
 from processors.observations import observations
 from processors.observe_series import FIELDS, SeriesBook
-from processors.windows import Refused, Windowing
+from processors.observe_shelves import Missed
+from processors.windows import Refused
 from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing
-from processors.windows_panes import Late
-from processors.windows_rows import Ints, Rows
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import LateMetric
@@ -85,10 +84,9 @@ def _settled(pending: pl.DataFrame, closed: Sequence[Closing], newest: int) -> l
     return lateness.settle(pending, lateness.closings_of(series, names, closes), newest)
 
 
-def sent(
-    windowing: Windowing, rows: Rows, since: Ints, late: Late, book: SeriesBook, batch: Columns
-) -> list[Sent]:
-    """Return late rows, with newest as it was when each came, as events."""
+def sent(missed: Missed, book: SeriesBook, batch: Columns) -> list[Sent]:
+    """Return late rows as events."""
+    windowing, rows, since, late = missed.windowing, missed.rows, missed.since, missed.late
     ends, closes = late.ends[late.rows], late.closes[late.rows]
     places = np.searchsorted(batch.frame["_offset"].to_numpy(), rows.offsets)
     requests = batch.frame["request_id"].gather(places).to_list()
