@@ -85,7 +85,6 @@ def run(
     from workers.agent.service import Plan
 
     settings = _identified(settings_of_running(), node, app_name)
-    telemetry.configure(settings.log_level, json=settings.log_json)
     plan = Plan(
         every_s=every,
         disks=tuple(disks or ("/",)),
@@ -98,6 +97,7 @@ def run(
         buffer=buffer,
     )
     known = tuple(_pair(text) for text in labels or ())
+    telemetry.configure(settings.log_level, json=settings.log_json)
     with _listening(listen, advertise, plan.token) as answers_at:
         about = _About(zone, known, answers_at, placeable)
         _work(settings, plan, about, follow=not alone)
@@ -153,14 +153,19 @@ def _nodes(settings: "Settings") -> "KnownNodes":
 @contextlib.contextmanager
 def _listening(listen: str, advertise: str, token: str) -> "Iterator[str]":
     """Answer neighbours while the block runs; yield where they find it, if they can."""
+    from streams.errors import SettingsError
     from workers.agent import echoing
-    from workers.agent.responder import Responder
+    from workers.agent.responder import NotToBeServed, Responder
 
     if not listen:
         yield ""
         return
     where = _neighbour(listen)
-    with Responder(where.host, where.port, token) as made:
+    try:
+        responder = Responder(where.host, where.port, token)
+    except NotToBeServed as error:
+        raise SettingsError(str(error)) from error
+    with responder as made:
         typer.echo(f"neighbours may measure at {where.host}:{made.port}", err=True)
         alone = where.host in echoing.LOOPBACK and not advertise
         yield "" if alone else advertise or f"{where.host}:{made.port}"
