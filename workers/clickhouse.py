@@ -75,13 +75,13 @@ class Database:
         types = tuple(kind.name for kind in found.column_types)
         return Answer(tuple(found.column_names), types, tuple(tuple(r) for r in found.result_rows))
 
-    def text(self, sql: str, fmt: str) -> bytes:
+    def text(self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None) -> bytes:
         """Return what a query gives in one of ClickHouse's output formats, such as CSVWithNames.
 
-        Raises ClickHouseRefused, ClickHouseUnavailable.
+        `{name:Type}` in it stands for a parameter. Raises ClickHouseRefused, ClickHouseUnavailable.
         """
         try:
-            return self._client.raw_query(sql, fmt=fmt)
+            return self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=fmt)
         except (ClickHouseError, OSError) as error:
             raise self._error(error) from error
 
