@@ -37,6 +37,9 @@ COMMANDS = {
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
+    "observe": Entry(
+        "observe:app", "Windows and metrics of applications, and what they show.", REGISTER
+    ),
     "produce": Entry("produce:produce", "Check events and send them to a topic.", REGISTER),
     "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
