@@ -12,7 +12,7 @@ from schemas import checks, topics
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.decisions import ActionTaken, DeadLetter
-from schemas.errors import ContractError, DecodeError, InvalidEvent
+from schemas.errors import ContractError, DecodeError, InvalidEvent, UnknownContract
 from schemas.partitioning import partition_of_bytes
 from workers import kafka, kafka_reading, letters
 from workers.errors import RecoveryRefused
@@ -184,6 +184,7 @@ class _Planner:
         """Return what to send for a case; raises RecoveryRefused."""
         processors = self._readers(case)
         letter = case.letter
+        _refuse_foreign(letter.topic)
         if standing is not None and letters.is_original(letter, standing.value()):
             key, value, headers = standing.key(), standing.value(), standing.headers() or []
             note = f"for {', '.join(processors)}"
@@ -252,6 +253,16 @@ class _Planner:
         if event is not None:
             return partition_of_bytes(topics.key_of(event).encode(), count)
         return partition_of_bytes(key, count) if key else min(letter.partition, count - 1)
+
+
+def _refuse_foreign(topic: str) -> None:
+    """Keep what an intake refused of others' topics with those who wrote it."""
+    try:
+        topics.topic_named(topic)
+    except UnknownContract as error:
+        raise RecoveryRefused(
+            f"{topic} is none of our topics: mend it where it was written, then discard this"
+        ) from error
 
 
 def _text(place: Place) -> str:

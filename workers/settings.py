@@ -172,6 +172,7 @@ class IntakeSettings(Section):
     )
     max_body: int = Field(default=4 * 1_048_576, ge=1024, description="unpacked bytes a request")
     max_points: int = Field(default=20_000, ge=1, description="points, logs or spans a request")
+    max_requests: int = Field(default=64, ge=1, description="most requests under way")
     max_series: int = Field(default=100_000, ge=1, description="cumulative series remembered")
     buffer_events: int = Field(
         default=50_000, ge=1, description="most events on their way to Kafka"

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 import threading
 import zlib
 
@@ -17,6 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client import REGISTRY
 
 from tests.intake.intake_world import served
+from workers.intake import http_answers
 from workers.intake.http_answers import TooLarge, unpacked
 from workers.intake.otlp_body import JSON, PROTOBUF
 
@@ -204,6 +206,22 @@ def test_a_series_that_is_on_its_way_waits_for_the_earlier_report() -> None:
         assert "still on its way" in answer.json()["message"]
         world.loop.call_soon_threadsafe(world.sink.held.set)
         first.join(10)
+
+
+def test_no_more_requests_are_under_way_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_answers, "READ_S", 0.3)
+    with served(max_requests=1) as world:
+        host, port = world.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as slow:
+            head = f"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: {PROTOBUF}\r\n"
+            slow.sendall(f"{head}Content-Length: 9\r\n\r\n12".encode())
+            answers = []
+            while not answers or answers[-1].ok:
+                answers.append(world.post("/v1/metrics", b"", Content_Type=PROTOBUF))
+            assert answers[-1].status_code == 503
+            assert "1 requests are under way" in status(answers[-1].content).message
+            assert b"408" in slow.recv(100)
+        assert world.post("/v1/metrics", b"", Content_Type=PROTOBUF).ok
 
 
 async def _made() -> asyncio.Event:

@@ -14,7 +14,8 @@ from schemas.observing import MetricReport
 from schemas.topics import TOPICS, Topic, key_of
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port
-from workers import kafka, kafka_reading
+from workers import kafka, kafka_reading, retrying
+from workers.clock import wall_ms
 from workers.intake.delivering import Delivery, Full, Undelivered, Unfit
 from workers.intake.qoa4ml_topic import ReportTopic
 from workers.intake.receiving import Receiver
@@ -29,7 +30,8 @@ REPORTS = "qoa-reports"
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
     with Broker(tmp_path_factory.mktemp("broker") / "broker.log") as broker:
         made = KafkaSettings(bootstrap=broker.bootstrap, session_timeout_ms=1000)
-        wanted = [TOPICS["weir.metrics"], TOPICS["weir.deadletters"], Topic(REPORTS, (), ())]
+        wanted = [TOPICS[f"weir.{name}"] for name in ("metrics", "deadletters", "actions")]
+        wanted.append(Topic(REPORTS, (), ()))
         kafka.create_topics(made, wanted)
         yield made
 
@@ -149,6 +151,12 @@ def test_reports_on_a_topic_become_events_and_malformed_ones_dead_letters(
     read_reports(settings, "second", failures=0)
     assert metrics(settings, "first") == list(range(20))
     assert metrics(settings, "second") == list(range(20))
+
+
+def test_a_letter_of_a_foreign_topic_is_sent_again_by_nobody(settings: KafkaSettings) -> None:
+    found = retrying.rehearse(settings, CODEC, lambda cases: cases, retrying.Terms(), wall_ms())
+    assert {(outcome.case.place[0], outcome.done) for outcome in found} == {(REPORTS, False)}
+    assert all("none of our topics" in outcome.told for outcome in found)
 
 
 def test_the_record_says_when_a_report_was_made_that_does_not(settings: KafkaSettings) -> None:

@@ -1,5 +1,6 @@
 """Answers to reports over HTTP: what went wrong, in the words that the sender's protocol has."""
 
+import asyncio
 import json
 import zlib
 from typing import NoReturn
@@ -12,6 +13,8 @@ from workers.intake.deltas import Busy
 from workers.intake.qoa4ml import Malformed
 from workers.intake.receiving import TooFast
 
+READ_S = 10.0
+"""Longest wait for the body of a request."""
 ENCODINGS = ("", "identity", "gzip", "deflate")
 MAX_BODY = web.AppKey("max_body", int)
 
@@ -99,7 +102,12 @@ async def body_of(request: web.Request) -> bytes:
     most = request.app[MAX_BODY]
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     try:
-        return unpacked(await request.read(), encoding, most)
+        async with asyncio.timeout(READ_S):
+            body = await request.read()
+        return unpacked(body, encoding, most)
+    except TimeoutError as error:
+        why = f"the body has not come within {READ_S:g} s"
+        raise Refusal(408, otlp_body.UNAVAILABLE, why) from error
     except (web.HTTPRequestEntityTooLarge, TooLarge) as error:
         why = f"the body is larger than {most} bytes, unpacked; send smaller batches"
         raise Refusal(413, otlp_body.INVALID, why) from error

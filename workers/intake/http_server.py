@@ -1,7 +1,8 @@
 """OTLP and QoA4ML over HTTP: requests in, events to Kafka, and an answer when Kafka has them."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,6 +39,7 @@ from workers.intake.deltas import Busy, Draft
 from workers.intake.http_answers import Refusal
 from workers.intake.receiving import Receiver
 from workers.intake.translated import Terms, Translated
+from workers.settings import IntakeSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -107,7 +109,7 @@ def _application(receiver: Receiver, ready: Callable[[], bool]) -> web.Applicati
     most = receiver.settings.max_body
     app = web.Application(client_max_size=most, middlewares=[_counted])
     app[http_answers.MAX_BODY] = most
-    gate = _Gate(receiver.settings.token.get_secret_value(), ready)
+    gate = _Gate(receiver.settings, ready)
     for signal in SIGNALS:
         handler = partial(_otlp, receiver=receiver, gate=gate, signal=signal)
         app.router.add_post(f"/v1/{signal.name}", handler)
@@ -132,14 +134,17 @@ async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 class _Gate:
-    """Who is let in, and when."""
+    """Who is let in, and when, and how many at once."""
 
-    def __init__(self, token: str, ready: Callable[[], bool]) -> None:
-        self._token = token
+    def __init__(self, settings: IntakeSettings, ready: Callable[[], bool]) -> None:
+        self._token = settings.token.get_secret_value()
+        self._most = settings.max_requests
+        self._inside = 0
         self._ready = ready
 
-    def check(self, request: web.Request) -> None:
-        """Raise Refusal for a wrong token, and while nothing can be taken."""
+    @contextmanager
+    def entered(self, request: web.Request) -> Iterator[None]:
+        """Be within; raises Refusal for a wrong token, and while nothing more can be taken."""
         if self._token:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
@@ -147,6 +152,14 @@ class _Gate:
                 raise Refusal(401, otlp_body.UNAUTHENTICATED, why)
         if not self._ready():
             raise Refusal(503, otlp_body.UNAVAILABLE, "not ready: Kafka is not reached yet", 1)
+        if self._inside >= self._most:
+            why = f"{self._inside} requests are under way; try again"
+            raise Refusal(503, otlp_body.UNAVAILABLE, why, 1)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
 
 async def _otlp(
@@ -154,10 +167,10 @@ async def _otlp(
 ) -> web.Response:
     kind = request.content_type if request.content_type in otlp_body.KINDS else otlp_body.PROTOBUF
     try:
-        gate.check(request)
-        http_answers.kind_of(request, otlp_body.KINDS)
-        read = _read(await http_answers.body_of(request), kind, signal, receiver)
-        found = await _take(receiver, f"otlp-{signal.name}", partial(_translate, signal, read))
+        with gate.entered(request):
+            http_answers.kind_of(request, otlp_body.KINDS)
+            read = _read(await http_answers.body_of(request), kind, signal, receiver)
+            found = await _take(receiver, f"otlp-{signal.name}", partial(_translate, signal, read))
     except Refusal as refusal:
         return http_answers.told(refusal, kind)
     answer = signal.answer(sum(found.refused.values()), found.complaint)
@@ -193,14 +206,14 @@ async def _take(
 
 async def _qoa4ml(request: web.Request, *, receiver: Receiver, gate: _Gate) -> web.Response:
     try:
-        gate.check(request)
-        http_answers.kind_of(request, ("application/json",))
-        report = _report(await http_answers.body_of(request))
-        found = await _take(
-            receiver,
-            "qoa4ml",
-            lambda _, now_ms: qoa4ml_events.translate(report, receiver.terms.names, now_ms),
-        )
+        with gate.entered(request):
+            http_answers.kind_of(request, ("application/json",))
+            report = _report(await http_answers.body_of(request))
+            found = await _take(
+                receiver,
+                "qoa4ml",
+                lambda _, now_ms: qoa4ml_events.translate(report, receiver.terms.names, now_ms),
+            )
     except Refusal as refusal:
         return http_answers.told_plainly(refusal)
     refused = dict(found.refused)

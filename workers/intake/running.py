@@ -164,5 +164,7 @@ class Intake:
     async def _read_reports(self, receiver: Receiver, stop: threading.Event) -> None:
         loop = asyncio.get_running_loop()
         cluster = await asyncio.to_thread(kafka.cluster_id, self._settings.kafka)
+        if self._topic not in await asyncio.to_thread(kafka.partition_counts, self._settings.kafka):
+            log.warning("intake.no_topic", topic=self._topic, hint="it is read once it is there")
         topic = ReportTopic(self._settings.kafka, self._topic, receiver, loop, cluster)
         await asyncio.to_thread(topic.run, stop)
