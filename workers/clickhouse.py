@@ -16,7 +16,13 @@ from clickhouse_connect.driver.exceptions import (
     scrub_error_details,
 )
 
-from workers.errors import ClickHouseRefused, ClickHouseUnavailable, RowsRefused, WorkerError
+from workers.errors import (
+    ClickHouseRefused,
+    ClickHouseUnavailable,
+    DiskTrouble,
+    RowsRefused,
+    WorkerError,
+)
 from workers.settings import ClickHouseSettings
 
 CONNECT_S = 5
@@ -31,6 +37,8 @@ _BUSY = frozenset(
 keeper away: worth another try."""
 _SPOILED = frozenset({33, 40, 107, 228, 246})
 """A part that cannot be read, as after a full disk: a server that starts again sets it aside."""
+_FULL = frozenset({75, 76, 243})
+"""A file that cannot be written or opened, no space."""
 _ROWS = frozenset({6, 26, 27, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 407, 469, 691})
 """What single rows are refused for: values out of range, texts too long, broken constraints."""
 _NO_SPACE = "No space left on device"
@@ -162,13 +170,14 @@ def _translated(error: Exception, where: str) -> WorkerError:
     said = _EXCEPTION.search(text)
     plain = _URL.sub("", said[1] if said else text)
     if code in _SPOILED:
-        return ClickHouseUnavailable(
+        return DiskTrouble(
             f"ClickHouse at {where} cannot read a part of its data: {plain}; the embedded one "
             "starts again by itself, another one has to be restarted"
         )
     if _is_passing(error, code, text):
         cause = _ERRNO.search(text) or said
-        return ClickHouseUnavailable(
+        full = code in _FULL or _NO_SPACE in text
+        return (DiskTrouble if full else ClickHouseUnavailable)(
             f"ClickHouse at {where} does not answer: {cause[0] if cause else text}; start it "
             "(`weir up`) or set WEIR_CLICKHOUSE__HOST and WEIR_CLICKHOUSE__PORT"
         )

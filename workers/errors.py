@@ -5,6 +5,7 @@ WorkerError
 │   ├── KafkaUnavailable
 │   ├── RegistryUnavailable
 │   └── ClickHouseUnavailable
+│       └── DiskTrouble      it cannot write its disk, or read what it wrote
 ├── SchemaRefused            the registry refused a schema; the message says what is incompatible
 ├── ClickHouseRefused        ClickHouse refused a statement; the message is its own
 │   └── RowsRefused          it refused rows for what they hold
@@ -35,6 +36,10 @@ class RegistryUnavailable(Unavailable):
 
 class ClickHouseUnavailable(Unavailable):
     """ClickHouse does not answer."""
+
+
+class DiskTrouble(ClickHouseUnavailable):
+    """ClickHouse cannot write its disk, as when it is full, or cannot read what it wrote."""
 
 
 class ClickHouseRefused(WorkerError):

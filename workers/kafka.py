@@ -320,6 +320,11 @@ def assign_more(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -
     client.incremental_assign([TopicPartition(*place, at) for place, at in starts.items()])
 
 
+def read_again(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -> None:
+    """Give a consumer these partitions and no others, each from the offset given."""
+    client.assign([TopicPartition(*place, at) for place, at in starts.items()])
+
+
 def places_seen(
     client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 5.0
 ) -> set[tuple[str, int]]:

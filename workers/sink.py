@@ -25,6 +25,7 @@ from workers.registry import Registry
 from workers.settings import Settings
 from workers.sink_migrations import migrate
 from workers.sink_positions import Place, is_stored, positions
+from workers.sink_rewinding import Rewinding
 from workers.sink_rows import Unusable
 from workers.sink_storing import REFUSED, Storing
 from workers.sink_waiting import Patience, Pauses
@@ -47,7 +48,8 @@ class SinkParams:
     """How large and how old a batch may grow, how often new topics are looked for, and patience.
 
     Rows; bytes; ms; ms; and the first and the longest pause between tries, ms, and after how long
-    a silence it says that it waits, ms; and the longest wait for one answer of ClickHouse, s.
+    a silence it says that it waits, ms; and the longest wait for one answer of ClickHouse, s. What
+    was stored within `again_ms` before the database's disk had trouble is stored again.
     """
 
     rows: int = 20_000
@@ -58,6 +60,7 @@ class SinkParams:
     longest_pause_ms: int = 5_000
     silence_ms: int = 5_000
     answer_s: float = 30.0
+    again_ms: int = 10_000
 
 
 def run(
@@ -111,6 +114,7 @@ class _Sink:
         self._storing = Storing(database, self._codec, self._cluster, waiting, self._tell)
         self._share = BadShare(settings.host.max_bad_share, NAME)
         self._assigned: set[Place] = set()
+        self._rewinding = Rewinding(params.again_ms / 1000)
         self._look_at = 0.0
         self._begin()
 
@@ -151,7 +155,9 @@ class _Sink:
         self._waiting.back()
         new = {place for place in seen if is_stored(place[0])} - self._assigned
         if new:
-            kafka.assign_more(self._client, {place: self._starts.get(place, 0) for place in new})
+            starts = {place: self._starts.get(place, 0) for place in new}
+            kafka.assign_more(self._client, starts)
+            self._rewinding.begin(starts)
             self._assigned |= new
 
     def _take_rest(self) -> None:
@@ -193,7 +199,17 @@ class _Sink:
             partitions = Counter(topic for topic, _ in self._assigned)
             self._storing.store(self._batch, partitions)
             self._share.count(len(self._batch), 0)
+            if self._waiting.disk_trouble is None:
+                self._rewinding.stored(self._batch)
         self._begin()
+        if self._waiting.disk_trouble is not None:
+            self._store_again(self._waiting.disk_trouble)
+
+    def _store_again(self, since: float) -> None:
+        """Read on from before the disk of the database had trouble: see sink_rewinding."""
+        self._waiting.disk_trouble = None
+        kafka.read_again(self._client, self._rewinding.before(since))
+        _log.warning("sink.stores-again", before_s=self._params.again_ms / 1000)
 
     def _tell(self, unusable: Sequence[Unusable]) -> None:
         """Have dead letters made of messages that cannot be stored.

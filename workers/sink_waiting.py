@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from workers import telemetry
-from workers.errors import HostStopped, Unavailable
+from workers.errors import DiskTrouble, HostStopped, Unavailable
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -31,7 +31,9 @@ class Pauses:
 class Patience:
     """Tries again, ever more slowly, while something that is needed cannot be reached.
 
-    `ready` is set while it follows and waits for nothing. Used by one thread.
+    `ready` is set while it follows and waits for nothing. `disk_trouble` is when (monotonic, s)
+    the database first had trouble with its disk; whoever acts on it sets it to None. Used by one
+    thread.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Patience:
         self._follows = False
         self._since: float | None = None
         self._call = 0
+        self.disk_trouble: float | None = None
 
     def follow(self) -> None:
         """Say that everything is there and partitions are followed: ready, but while waiting."""
@@ -81,6 +84,8 @@ class Patience:
                 with self._listening():
                     found = action(*args, **kwargs)
             except Unavailable as error:
+                if isinstance(error, DiskTrouble) and self.disk_trouble is None:
+                    self.disk_trouble = time.monotonic()
                 self.away(str(error))
                 _log.debug("sink.tries-again", why=str(error), pause_ms=pause)
                 if self._stop.wait(pause / 1000):

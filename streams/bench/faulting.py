@@ -13,10 +13,10 @@ from statistics import median
 from typing import Any
 
 from streams.bench.faults import FAULTS, Fault
-from streams.bench.faults_world import NotRecovered, Say, Where, World, opened
+from streams.bench.faults_world import Say, Where, World, opened
 from streams.bench.ledger import Found, Verdict, audit
 from streams.bench.ledger_feed import Feed, Rates
-from streams.errors import SettingsError
+from streams.errors import SettingsError, StreamsError
 from workers.clock import wall_ms
 from workers.errors import ClickHouseUnavailable, WorkerError
 
@@ -135,7 +135,7 @@ def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) ->
         feed.stop()
         verdict = settle(world, feed)
         statuses = world.books.statuses(page)
-    except (NotRecovered, WorkerError) as error:
+    except (StreamsError, WorkerError) as error:
         feed.stop()
         verdict = audit(feed.ledger, NOTHING)
         failure = f"FAILED, all of it counts as lost: {error}; "

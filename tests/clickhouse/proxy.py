@@ -20,6 +20,7 @@ class Harm(Enum):
     FULL = "inserts are refused for lack of disk space"
     SILENT = "nobody answers until the harm is over; then the connection ends"
     PICKY = "inserts that hold a certain word are refused for it, dead letters apart"
+    SPOILED = "inserts are acknowledged and not carried out, as when a disk fills up meanwhile"
     LOST = "inserts are carried out, and their answers lost"
 
 
@@ -68,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif harm is Harm.FULL and insert:
             self._refuse(243, FULL)
+        elif harm is Harm.SPOILED and insert:
+            self.server.harmed += 1
+            self._send(200, b"", {})
         elif harm is Harm.PICKY and insert and POISON in body and not letters:
             self._refuse(469, BROKEN)
         else:
