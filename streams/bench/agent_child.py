@@ -71,7 +71,6 @@ def _probe(settings: Settings, rate: float, seconds: float, *, idle: bool) -> di
     _paced(rate, WARM_S, report)
     before = _spent(wire.bytes, made.sent if made else 0)
     _paced(rate, seconds, report)
-    time.sleep(1.2)  # the last statistics
     found = _since(before, _spent(wire.bytes, made.sent if made else 0))
     if made is not None:
         found["dropped"] = made.dropped
