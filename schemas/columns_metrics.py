@@ -5,7 +5,7 @@ right. Whatever else a batch holds is read as any event is, so that the same mes
 with the same words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import polars as pl
 
 from schemas import checks, columns
 from schemas import kernels_metrics as kernels
+from schemas.base import Event
 from schemas.codec import PREFIX, Codec, schema_id_of
 from schemas.columns_block import read_block
 from schemas.columns_programs import program_of
@@ -24,6 +25,7 @@ from schemas.topics import home_of
 
 Longs = npt.NDArray[np.int64]
 TOPIC = home_of(MetricReport)
+Reader = Callable[[Sequence[bytes], type[Event], Codec], columns.Decoded]
 MOST_SCHEMAS = 8
 """Writers' schemas of a batch that are read by kernels; the messages of others are the rest."""
 _REQUESTS = '{"type": "record", "name": "R", "fields": [{"name": "r", "type": ["null", "string"]}]}'
@@ -86,11 +88,14 @@ class MetricDecoder:
         """
         self._table.begin()
         lengths = np.fromiter(map(len, values), np.int64, len(values))
-        parts, rest = self._by_kernels(values, lengths, timestamps)
-        bad: list[Bad] = []
-        if rest.size or not parts:
-            part, bad = self._by_rows(values, rest, timestamps)
-            parts.append(part)
+        large = np.flatnonzero(lengths > TOPIC.max_bytes)
+        parts, odd, others = self._by_kernels(values, lengths, timestamps)
+        bad = _too_large(lengths, large)
+        for rows, reader in ((odd, columns.decode_rows), (others, columns.decode)):
+            if rows.size or not parts:
+                part, wrong = self._by_rows(values, rows, timestamps, reader)
+                parts.append(part)
+                bad += wrong
         whole = parts[0] if len(parts) == 1 else _merged(parts)
         codes, series, homes = self._table.coded(whole.entries)
         frame = pl.DataFrame(
@@ -102,23 +107,28 @@ class MetricDecoder:
                 "request_id": whole.requests,
             }
         )
-        return Metrics(frame, series, homes, tuple(bad))
+        return Metrics(frame, series, homes, tuple(sorted(bad, key=lambda wrong: wrong.row)))
 
     def _by_kernels(
         self, values: Sequence[bytes], lengths: Longs, timestamps: Longs
-    ) -> tuple[list[_Part], Longs]:
-        """Read what kernels can, schema by schema; return that, and the rows that are left."""
+    ) -> tuple[list[_Part], Longs, Longs]:
+        """Read what kernels can, schema by schema.
+
+        Returns that, the rows of the same schemas that are not plainly right, and other rows.
+        """
         data = np.frombuffer(bytearray().join((*values, bytes(kernels.SPARE))), np.uint8)
         ends = np.cumsum(lengths)
-        fits = lengths <= TOPIC.max_bytes
-        pending, rest = np.flatnonzero(fits), [np.flatnonzero(~fits)]
+        pending = np.flatnonzero(lengths <= TOPIC.max_bytes)
+        rest, left = [pending[:0]], [pending[:0]]
         parts: list[_Part] = []
-        while pending.size and len(parts) < MOST_SCHEMAS:
+        for _ in range(MOST_SCHEMAS):
+            if not pending.size:
+                break
             prefix = values[int(pending[0])][: PREFIX.size]
             program = self._program(prefix)
             if program is None:
-                alike = np.array([values[row].startswith(prefix) for row in pending.tolist()])
-                rest.append(pending[alike])
+                alike = np.array([values[row][: PREFIX.size] == prefix for row in pending.tolist()])
+                left.append(pending[alike])
                 pending = pending[~alike]
                 continue
             given = (data, ends, pending, int.from_bytes(prefix, "little"), program)
@@ -130,7 +140,7 @@ class MetricDecoder:
                 part = part.at(usable)
             parts.append(part)
             rest.append(odd)
-        return parts, np.sort(np.concatenate([*rest, pending]))
+        return parts, np.sort(np.concatenate(rest)), np.sort(np.concatenate([*left, pending]))
 
     def _program(self, prefix: bytes) -> Longs | None:
         """Return how to read what has a prefix; None when that takes longer, or is wrong."""
@@ -160,20 +170,17 @@ class MetricDecoder:
         return part, rows[found == kernels.ODD], rows[found == kernels.OTHER]
 
     def _by_rows(
-        self, values: Sequence[bytes], rows: Longs, timestamps: Longs
+        self, values: Sequence[bytes], rows: Longs, timestamps: Longs, reader: Reader
     ) -> tuple[_Part, list[Bad]]:
-        """Read messages as those of any event, with `columns.decode` and the checks of values."""
-        bad = _too_large(values, rows)
-        gone = {wrong.row for wrong in bad}
-        rows = np.array([row for row in rows.tolist() if row not in gone], np.int64)
-        decoded = columns.decode([values[row] for row in rows.tolist()], MetricReport, self._codec)
+        """Read messages as those of any event, and check their values."""
+        decoded = reader([values[row] for row in rows.tolist()], MetricReport, self._codec)
         place = decoded.frame["_row"].to_numpy()
         stamped = decoded.frame.with_columns(
             pl.Series("_timestamp", timestamps[rows[place]], dtype=pl.Int64),
             pl.Series("_offset", rows[place], dtype=pl.Int64),
         )
         good, refused = checks.check_frame(stamped, MetricReport)
-        bad += [Bad(int(rows[wrong.row]), wrong.error) for wrong in decoded.bad]
+        bad = [Bad(int(rows[wrong.row]), wrong.error) for wrong in decoded.bad]
         bad += [Bad(int(rows[wrong.row]), wrong.error) for wrong in refused]
         lean, series = columns.metrics(good)
         entries = self._table.find_keys(series["_key"].to_list())
@@ -184,16 +191,16 @@ class MetricDecoder:
             entries[lean["_series"].to_numpy()],
             lean["request_id"],
         )
-        return part, sorted(bad, key=lambda wrong: wrong.row)
+        return part, bad
 
 
-def _too_large(values: Sequence[bytes], rows: Longs) -> list[Bad]:
+def _too_large(lengths: Longs, rows: Longs) -> list[Bad]:
     bad: list[Bad] = []
-    for row in rows:
+    for row in rows.tolist():
         try:
-            checks.check_size(len(values[row]), TOPIC)
+            checks.check_size(int(lengths[row]), TOPIC)
         except DecodeError as error:
-            bad.append(Bad(int(row), error))
+            bad.append(Bad(row, error))
     return bad
 
 

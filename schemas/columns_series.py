@@ -46,6 +46,9 @@ class SeriesTable:
         texts = dict.fromkeys(KEYS, pl.String())
         self._frame = pl.DataFrame(schema={"_key": pl.Binary(), **texts})
 
+    def __len__(self) -> int:
+        return int(self._counts[0])
+
     def begin(self) -> None:
         """Forget all series when there are too many; those that still come are taken in again."""
         if self._counts[0] > MOST_SERIES or self._counts[1] > MOST_WORDS:

@@ -11,6 +11,7 @@ from tests.architecture.tree import module, sources
 HEAVY = {
     "polars",
     "pyarrow",
+    "numba",
     "numpy",
     "river",
     "faust",
@@ -52,11 +53,11 @@ def test_no_worker_module_loads_faust_or_river() -> None:
     assert loaded(imports) & {"faust", "mode", "river"} == set()
 
 
-def test_the_path_of_a_request_loads_no_faust() -> None:
+def test_the_path_of_a_request_loads_no_faust_and_compiles_nothing() -> None:
     modules = ("processors.route", "workers.host", "workers.client", "workers.inference.loop")
     commands = ("streams.commands.run", "streams.commands.worker", "streams.guard")
     imports = "\n".join(f"import {name}" for name in (*modules, *commands))
-    assert loaded(imports) & {"faust", "mode", "aiokafka"} == set()
+    assert loaded(imports) & {"faust", "mode", "aiokafka", "numba"} == set()
 
 
 @pytest.mark.parametrize("package", ["schemas", "processors", "placement"])
