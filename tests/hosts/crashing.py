@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from schemas.base import Event
 from schemas.decisions import ActionTaken
-from schemas.observing import MetricReport, Observation
+from schemas.observing import LateMetric, MetricReport, Observation
 from schemas.processing import Spec
 from schemas.topics import key_of, topic_of
 from tests.hosts.doomed import POINTS, Blow, process
@@ -147,8 +147,12 @@ def accounted(events: list[Event]) -> Counter[str]:
 
 
 def finals(events: list[Event]) -> Counter[Event]:
-    """Return the final observations, without what the clock decides."""
-    found = [event for event in events if isinstance(event, Observation) and event.final]
+    """Return final observations and late metrics, without what the clock decides."""
+    found = [
+        event
+        for event in events
+        if isinstance(event, LateMetric) or (isinstance(event, Observation) and event.final)
+    ]
     return Counter(replace(event, emitted_at=0) for event in found)
 
 
