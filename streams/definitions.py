@@ -51,10 +51,17 @@ KINDS: tuple[type[Event], ...] = (WindowDefined, MetricDefined, RuleDefined)
 _DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SCOPE = tuple(field for field in SERIES if field != "app")
-_WINDOW = ("name", *_SCOPE, "size", "interval", "gap", "longest", "align", "lateness", "early")
-_WINDOW += ("late", "functions")
-_METRIC = ("name", "metric", "expression", "group_by", "window", "unit", "low", "high")
-_METRIC += ("description",)
+_TIMES = {
+    "gap": "gap_ms",
+    "align": "align_ms",
+    "early": "early_ms",
+    "lateness": "allowed_lateness_ms",
+}
+_WINDOW = ("name", *_SCOPE, "size", "interval", "longest", *_TIMES, "late", "functions")
+_METRIC = (
+    *("name", "metric", "expression", "group_by", "window", "unit"),
+    *("description", "low", "high"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +197,9 @@ def _window(app: str, plain: Mapping[str, Any]) -> dict[str, Any]:
         field: plain[field] for field in ("name", *_SCOPE, "late", "functions") if field in plain
     }
     found |= _amount(plain, "size", what) | _amount(plain, "interval", what)
-    times = {"gap": "gap_ms", "align": "align_ms", "early": "early_ms"}
-    times |= {"lateness": "allowed_lateness_ms"}
-    found |= {times[field]: _time_of(plain, field, what) for field in times if field in plain}
+    found |= {
+        name: _time_of(plain, field, what) for field, name in _TIMES.items() if field in plain
+    }
     if "longest" in plain:
         if "gap" not in plain and "size_events" not in found:
             raise RegistrationError(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.bench_observe import observe, saying
 from streams.commands.clusters import Bootstrap, BrokerKind
 
 if TYPE_CHECKING:
     from streams.bench.endtoend import Plan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command()(observe)
 
 
 @app.callback()
@@ -117,7 +119,7 @@ def end_to_end(
         raise typer.BadParameter(f"--only is {KAFKA} or {EMBEDDED}, not {only!r}")
     telemetry.configure("CRITICAL", json=False)  # what clients say while Kafka is away is no news
     plan = Plan(seconds=seconds, times=times, faults=faults, seed=seed)
-    say = _saying(time.monotonic())
+    say = saying(time.monotonic())
     plan = shortened(plan) if quick else plan
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
         home = (data_dir or Path(scratch)).absolute()
@@ -155,7 +157,7 @@ def control_plane(
 
     telemetry.configure("CRITICAL", json=False)
     sizes = sorted({max(1, apps // 5), max(1, apps // 2), apps})
-    rows = measure(load(), sizes, _saying(time.monotonic()))
+    rows = measure(load(), sizes, saying(time.monotonic()))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
@@ -164,107 +166,12 @@ def control_plane(
         show_rows(["", *(str(size) for size in sizes)], cells, as_json=False)
 
 
-@app.command()
-def observe(
-    *,
-    broker: BrokerKind = "apache",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="peers, series or memory; may be repeated.", show_default="all"),
-    ] = None,
-    events: Annotated[int, typer.Option(min=100_000, help="Events on the topic.")] = 4_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Also tell where Weir's CPU time goes.")
-    ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Short runs of fewer series: rough figures, in minutes.")
-    ] = False,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data and logs stay; a temporary folder by default.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with 1 when a goal is missed, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Measure observing: Weir, a raw consumer, Bytewax, Quix Streams and Faust on the same events.
-
-    Events per second of the wall's clock and of CPU, each system in a process of its own; then
-    Weir with 10 and 100,000 series, what an observation costs, and memory with a million series.
-    The others are installed into an environment of their own the first time. Ends with 1 when
-    Weir's windows do not add up to the events; with 3 when a system could not be measured: its
-    part is then null, and the reason is told.
-    """
-    from streams.bench import observing, observing_words
-    from streams.settings import load
-    from workers import telemetry
-
-    parts = tuple(only or observing.PARTS)
-    if unknown := sorted(set(parts) - set(observing.PARTS)):
-        raise typer.BadParameter(f"--only is one of {', '.join(observing.PARTS)}, not {unknown[0]}")
-    telemetry.configure("CRITICAL", json=False)  # what clients say as brokers end is no news
-    say = _saying(time.monotonic())
-    plan = observing.Plan(broker, events, rounds, parts=parts, profile=profile)
-    plan = observing.quick(plan) if quick else plan
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
-        found = observing.measure(load(), (data_dir or Path(scratch)).absolute(), plan, say)
-    _show_observing(found, as_json=as_json)
-    for name, word in observing_words.wrong(found):
-        say(f"{name} LOST OR DOUBLED EVENTS: {word}")
-    missed = observing_words.missed(found)
-    for word in missed:
-        say(f"BELOW ITS GOAL: {word}")
-    if (found["weir"] and found["weir"]["wrong"]) or (strict and missed):
-        raise typer.Exit(1)
-    if found["absent"]:
-        raise typer.Exit(3)
-
-
-@app.command()
-def agent(
-    *,
-    seconds: Annotated[float, typer.Option(min=2, help="How long each rate is measured.")] = 15.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is sampled.")] = 1,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where logs stay; a temporary folder by default.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Measure what probes and node agents cost, and what sampling does to estimates.
-
-    How long `report` holds its caller up, alone and among threads, with and without a broker; CPU
-    and bytes of a probe at several rates and of an agent at several periods, each in a process of
-    its own; errors of counts, sums, means and quantiles at several sampling rates.
-    """
-    from streams.bench.agent_cost import lines, measure
-    from streams.commands.output import show_rows
-    from streams.settings import load
-    from workers import telemetry
-
-    telemetry.configure("CRITICAL", json=False)  # brokers that are away are part of it
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
-        home = (data_dir or Path(scratch)).absolute()
-        found = measure(load(), home, seconds, seed, _saying(time.monotonic()))
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        show_rows(("", ""), lines(found), as_json=False)
-
-
 def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
         if isinstance(value, dict):
             yield from ((f"{name} {inner}", part) for inner, part in value.items())
         else:
             yield name, value
-
-
-def _saying(begun: float) -> Callable[[str], None]:
-    def say(text: str) -> None:
-        typer.echo(f"{time.monotonic() - begun:7.1f} s  {text}", err=True)
-
-    return say
 
 
 def _on_each(
@@ -298,19 +205,6 @@ def _on_each(
             say(f"{kind} WAS NOT MEASURED: {error}")
             found[kind], absent = None, True
     return found, absent
-
-
-def _show_observing(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    from streams.bench.observing_words import further, lines
-    from streams.commands.output import show_rows
-
-    titles = ("", "events", "events/s", "events per CPU s", "Weir is so many times that")
-    show_rows(titles, list(lines(found)), as_json=False)
-    for line in further(found):
-        typer.echo(line)
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
