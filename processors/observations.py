@@ -1,4 +1,8 @@
-"""From windows that are told to observations."""
+"""From windows that are told to observations, written as Avro at once.
+
+The bytes are those of version 2 of the record. What the windows of a batch share is written once;
+a series' fields are its key, whose encoding is the same. A test holds this to the schema.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,11 +12,20 @@ from processors.observe_series import SeriesBook
 from processors.summaries import statistics
 from processors.windows import EXTRAS
 from processors.windows_closing import CLOSED, Closing
-from processors.windows_rows import Ints
+from processors.windows_rows import Floats, Ints
+from schemas.columns_block import varint
 from schemas.identity import identity_of, joined_parts
 from schemas.observing import Observation
+from schemas.packed import Packed
 from schemas.processing import Partition
-from schemas.records import SourceRange
+
+_LITTLE = 16_384
+_LONGS = [varint(number) for number in range(_LITTLE)]
+_NULL = b"\0"
+_SOME = b"\x02"
+_ONE_ITEM, _END = b"\x02", b"\0"
+_ID = b"\x40"
+"""Length of an event id, 32 digits."""
 
 
 def observations(
@@ -21,103 +34,116 @@ def observations(
     late: Mapping[int, int],
     source: Partition,
     now_ms: int,
-) -> list[Observation]:
+) -> list[Packed]:
     """Return the observations of windows, in the order of their ends and lowest offsets.
 
     `late` has the late events that a window counts, by its number.
     """
     made = statistics(closing.rows, closing.starts)
     order = np.lexsort((made.low, closing.begins, closing.ends))
-    rate = made.count / np.maximum(closing.ends - closing.begins, 1) * 1000
-    asked = closing.windowing.functions or EXTRAS
-    if "rate" not in asked:
-        rate = np.zeros_like(rate)
-    distinct = made.distinct if "distinct" in asked else np.zeros_like(made.distinct)
-    numbers = (made.mean, made.std, made.min, made.max, *made.quantiles, rate)
-    whole = (closing.series, closing.begins, closing.ends, made.count, distinct)
-    columns = [column[order].tolist() for column in (*whole, made.low, made.high, *numbers)]
-    first = made.first[order].tolist() if "first" in asked else [None] * len(order)
-    last = made.last[order].tolist() if "last" in asked else [None] * len(order)
-    told = [late.get(number, 0) for number in order.tolist()] if late else [0] * len(order)
-    topic, partition = source
-    final, kind, window = closing.rank == CLOSED, closing.windowing.kind, closing.windowing.name
-    revisions = _revisions(closing)[order].tolist()
-    ids = _ids(closing, book, order)
+    series = closing.series[order].tolist()
+    points = (made.mean, made.std, made.min, made.max, *made.quantiles)
+    counts = [_long(late.get(n, 0)) for n in order.tolist()] if late else [_END] * len(order)
+    tail = _long(now_ms) + _ONE_ITEM + _text(source[0]) + _long(source[1])
+    kind = _END + _text(closing.windowing.kind)
+    columns = zip(
+        _ids(closing, book, order),
+        _longs(_revisions(closing)[order]),
+        series,
+        _longs(closing.begins[order]),
+        _longs(closing.ends[order]),
+        _longs(made.count[order]),
+        _doubles(np.stack(points, axis=1)[order]),
+        counts,
+        _longs(made.low[order]),
+        _longs(made.high[order]),
+        _extras(closing, made.count, (made.first, made.last), made.distinct, order),
+        strict=True,
+    )
+    begin = b"\1" if closing.rank == CLOSED else b"\0"
+    window = _text(closing.windowing.name)
     return [
-        Observation(
-            event_id=event_id,
-            revision=revision,
-            final=final,
-            app=names[0],
-            stage=names[1],
-            service=names[2],
-            instance=names[3],
-            node=names[4],
-            metric=names[5],
-            unit=names[6],
-            window=window,
-            window_start=begin,
-            window_end=end,
-            count=count,
-            mean=mean,
-            std=std,
-            min=least,
-            max=most,
-            p50=p50,
-            p90=p90,
-            p95=p95,
-            p99=p99,
-            late_count=late_count,
-            emitted_at=now_ms,
-            sources=(
-                SourceRange(
-                    topic=topic,
-                    partition=partition,
-                    first=low,
-                    last=high,
-                    series=book.key(series),
-                ),
+        Packed(
+            Observation,
+            book.names(number)[0],
+            b"".join(
+                (
+                    *(_ID, event_id.encode(), revision, begin, book.raw(number), window, since),
+                    *(until, count, numbers, late_count, tail, low, high),
+                    *(book.key(number), kind, extra),
+                )
             ),
-            kind=kind,
-            rate=per_second,
-            first=begins_with,
-            last=ends_with,
-            distinct=distinct,
         )
         for (
             event_id,
             revision,
-            names,
-            late_count,
-            begins_with,
-            ends_with,
-            series,
-            begin,
-            end,
+            number,
+            since,
+            until,
             count,
-            distinct,
+            numbers,
+            late_count,
             low,
             high,
-            mean,
-            std,
-            least,
-            most,
-            p50,
-            p90,
-            p95,
-            p99,
-            per_second,
-        ) in zip(
-            ids,
-            revisions,
-            map(book.names, columns[0]),
-            told,
-            first,
-            last,
-            *columns,
-            strict=True,
-        )
+            extra,
+        ) in columns
     ]
+
+
+def _long(value: int) -> bytes:
+    return _LONGS[value] if 0 <= value < _LITTLE else _zigzag(value)
+
+
+def _zigzag(value: int) -> bytes:
+    """Return an Avro long of any sign; only event times can be below 0."""
+    if value >= 0:
+        return varint(value)
+    rest, out = -2 * value - 1, bytearray()
+    while rest > 0x7F:
+        out.append((rest & 0x7F) | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return varint(len(data)) + data
+
+
+def _longs(values: Ints) -> list[bytes]:
+    """Return Avro longs; equal neighbours, as windows on a grid have them, are written once."""
+    numbers: list[int] = values.tolist()
+    if numbers and numbers[0] == numbers[-1] and bool((values == values[0]).all()):
+        return [_long(numbers[0])] * len(numbers)
+    return [_LONGS[n] if 0 <= n < _LITTLE else _zigzag(n) for n in numbers]
+
+
+def _doubles(table: Floats) -> list[bytes]:
+    """Return the rows of a table of numbers as Avro doubles one after the other."""
+    width = table.shape[1] * 8
+    data = np.ascontiguousarray(table, "<f8").tobytes()
+    return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _extras(
+    closing: Closing, count: Ints, ends: tuple[Floats, Floats], distinct: Ints, order: Ints
+) -> Iterator[bytes]:
+    """Yield rate, first, last and distinct, blank where a definition leaves them out."""
+    asked = closing.windowing.functions or EXTRAS
+    rate = count / np.maximum(closing.ends - closing.begins, 1) * 1000
+    if "rate" not in asked:
+        rate = np.zeros_like(rate)
+    if "distinct" not in asked:
+        distinct = np.zeros_like(distinct)
+    first, last = (
+        [_SOME + one for one in _doubles(values[order][:, None])]
+        if name in asked
+        else [_NULL] * len(order)
+        for name, values in zip(("first", "last"), ends, strict=True)
+    )
+    parts = (_doubles(rate[order][:, None]), first, last, _longs(distinct[order]))
+    return map(b"".join, zip(*parts, strict=True))
 
 
 def _revisions(closing: Closing) -> Ints:
@@ -135,16 +161,14 @@ def _revisions(closing: Closing) -> Ints:
 def _ids(closing: Closing, book: SeriesBook, order: Ints) -> Iterator[str]:
     """Yield event ids: of the series, the definition, and the window's place or first event."""
     series = closing.series[order].tolist()
-    name = closing.windowing.name
-    begins = closing.begins[order].tolist()
+    windowing = closing.windowing
     if closing.anchors is not None:
-        anchors = closing.anchors[order].tolist()
+        begins, anchors = closing.begins[order].tolist(), closing.anchors[order].tolist()
         for number, begin, anchor in zip(series, begins, anchors, strict=True):
-            tail = joined_parts(name, closing.windowing.kind, begin, anchor)
+            tail = joined_parts(windowing.name, windowing.kind, begin, anchor)
             yield identity_of(book.stem(number) + tail)
         return
     end = int(closing.ends[0])
-    size = closing.windowing.size_ms
-    tail = joined_parts(name, end - size, end)
+    tail = joined_parts(windowing.name, end - windowing.size_ms, end, windowing.lateness_ms)
     for number in series:
         yield identity_of(book.stem(number) + tail)

@@ -30,6 +30,7 @@ from processors.windows_rows import Ids, Ints, Rows
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import LateMetric, Observation
+from schemas.packed import Packed, Told
 from schemas.processing import Columns, Output, Partition, Spec
 from schemas.registrations import WindowDefined
 
@@ -97,7 +98,7 @@ class Observe:
         self._ahead = int(rows.offsets[-1]) + 1
         self._seen_ms = batch.now_ms
         closings = self._shelves.advance(before, running, rows.offsets)
-        return [*refusals, *self._tell(closings, late, batch.now_ms)]
+        return Told([*refusals, *self._tell(closings, late, batch.now_ms)])
 
     @property
     def full(self) -> bool:
@@ -233,9 +234,11 @@ class Observe:
                 self._marks.moved(self._ahead, self._newest)
         self._seen_ms = batch.now_ms
         closings = self._shelves.advance(before, np.array([self._newest]), None)
-        return self._tell(closings, [], batch.now_ms)
+        return Told(self._tell(closings, [], batch.now_ms))
 
-    def _tell(self, closings: list[Closing], late: list[Sent], now_ms: int) -> list[Output]:
+    def _tell(
+        self, closings: list[Closing], late: list[Sent], now_ms: int
+    ) -> list[Output | Packed]:
         newest = self._newest
         overdue = not self._late.is_empty() and bool((self._late["deadline"] <= newest).any())
         if newest is None or not (closings or late or overdue):

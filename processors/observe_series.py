@@ -7,6 +7,7 @@ import polars as pl
 
 from processors.windows import Windowing
 from processors.windows_rows import Flags, Ids, Ints
+from schemas.columns_block import varint
 from schemas.identity import joined_parts, stable_number
 from schemas.topics import SERIES
 
@@ -74,14 +75,14 @@ class SeriesBook:
         """Return a number that tells a series from others on any machine (64 bits, signed)."""
         return stable_number(self._keys[number])
 
-    def key(self, number: int) -> str:
-        """Return the message key of a series."""
-        return "/".join(self._names[number][:-1])
+    def raw(self, number: int) -> bytes:
+        """Return the fields of a series as Avro writes them, one after the other."""
+        return self._keys[number]
 
-    def frame(self, numbers: Ids) -> pl.DataFrame:
-        """Return the fields of series, one row each."""
-        rows = [self._names[number] for number in numbers.tolist()]
-        return pl.DataFrame(rows, schema=dict.fromkeys(FIELDS, pl.String), orient="row")
+    def key(self, number: int) -> bytes:
+        """Return the message key of a series, as Avro writes a text."""
+        key = "/".join(self._names[number][:-1]).encode()
+        return varint(len(key)) + key
 
     def flags(self, windowings: tuple[Windowing, ...]) -> Flags:
         """Return for each windowing (a row) and series (a column) whether it applies.

@@ -16,6 +16,7 @@ from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import LateMetric
+from schemas.packed import Packed
 from schemas.processing import Columns, Output, Partition
 from schemas.records import SourceRange
 from schemas.topics import SERIES
@@ -41,7 +42,7 @@ def tell(
     source: Partition,
     newest: int,
     now_ms: int,
-) -> tuple[list[Output], pl.DataFrame]:
+) -> tuple[list[Output | Packed], pl.DataFrame]:
     """Return all that is due by `newest` in the order of its instants, and the pending late counts.
 
     So what is told does not depend on where batches end.
@@ -49,7 +50,7 @@ def tell(
     closings = sorted(closings, key=_place)
     closed = [one for one in closings if one.rank == CLOSED]
     settled = _settled(pending, closed, newest)
-    told: list[tuple[_Key, Sequence[Output]]] = []
+    told: list[tuple[_Key, Sequence[Output | Packed]]] = []
     number = 0
     for closing in closings:
         counts = {}

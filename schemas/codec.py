@@ -228,12 +228,17 @@ class Codec:
 
         Raises EncodeError when a value does not fit the schema or the record has no id.
         """
-        schema_id = self._ids.get(type(event))
+        return self.framed(type(event), pack(event))
+
+    def framed(self, event: type[Event], body: bytes) -> bytes:
+        """Return the framed bytes of an event's body, written with the newest schema.
+
+        Raises EncodeError when the record has no id.
+        """
+        schema_id = self._ids.get(event)
         if schema_id is None:
-            raise EncodeError(
-                f"{type(event).__name__} is not registered; run `weir schemas register`"
-            )
-        return frame(schema_id, pack(event))
+            raise EncodeError(f"{event.__name__} is not registered; run `weir schemas register`")
+        return frame(schema_id, body)
 
     def writer_schema(self, schema_id: int) -> str:
         """Return the JSON of a record's schema by its id.

@@ -7,6 +7,7 @@ from typing import cast
 from faust.types import TP, Message
 
 from schemas.decisions import Snapshot
+from schemas.packed import Packed
 from schemas.processing import Batch, Output, Partition, Processor, Spec
 from streams.repeats import Once, Recent
 from streams.surroundings import World
@@ -161,7 +162,7 @@ class Session:
         States are kept at once where there are outputs, else at a bounded rate. Raises TooManyBad,
         EncodeError, RegistryUnavailable, KafkaUnavailable.
         """
-        outputs: list[Output] = []
+        outputs: list[Output | Packed] = []
         for partition, kept in self._instances.items():
             mine = [m for m in messages if self._spec.singleton or m.partition == partition]
             now_ms = self._world.clock()

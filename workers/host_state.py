@@ -12,6 +12,7 @@ from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.errors import ContractError
+from schemas.packed import Packed, parts_of
 from schemas.processing import Batch, Columns, Output, Partition, Rebuildable, Spec
 from workers import host_decode, snapshots
 from workers.deadletters import Refused, dead_letter
@@ -40,7 +41,7 @@ class Step:
     `moved` are messages that stood in a wrong partition, to be sent again.
     """
 
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Output | Packed] = field(default_factory=list)
     messages: int = 0
     bad: int = 0
     moved: list[Outgoing] = field(default_factory=list)
@@ -163,7 +164,8 @@ class Instance:
                 continue
             read = reader.read(meant_for(group, self.spec.name), place)
             if read.frame.height:
-                step.outputs += self._processor.process(read.batch(place, now_ms, catalogue))
+                batch = read.batch(place, now_ms, catalogue)
+                step.outputs += parts_of(self._processor.process(batch))
             self._count(step, len(group), read.bad, now_ms)
             step.moved += read.moved
         return step
@@ -216,7 +218,8 @@ class Instance:
         due = self.wake_at()
         if due is None or due > now_ms:
             return Step()
-        return Step(outputs=list(self._processor.process(self._timer(now_ms, catalogue))))
+        outputs = self._processor.process(self._timer(now_ms, catalogue))
+        return Step(outputs=list(parts_of(outputs)))
 
     def _timer(self, now_ms: int, catalogue: Catalogue) -> Batch | Columns:
         if self._reader is None:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
+from schemas.packed import Packed
 from schemas.processing import Output, Partition, Spec
 from workers import snapshots
 from workers.deadletters import BadShare
@@ -48,7 +49,7 @@ class Work:
         self._at_end: Set[Partition] = frozenset()
         self._since: int | None = None
         self._not_before = 0
-        self.held: list[Output | Outgoing] = []
+        self.held: list[Output | Packed | Outgoing] = []
 
     def index_of(self, place: Partition) -> int:
         """Return which instance owns a partition."""

@@ -1,6 +1,7 @@
 """Windows of observe, told as timelines: event times in ms after START, left to right as read."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -10,12 +11,15 @@ from hypothesis import strategies as st
 
 from processors.errors import InvalidParameters
 from processors.observe import Observe, ObserveParams, spec
+from schemas import codec
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics
 from schemas.decisions import ActionTaken
 from schemas.observing import Observation
+from schemas.packed import Packed, Told
 from schemas.processing import Columns, Output
 from schemas.registrations import WindowDefined
+from schemas.topics import key_of
 
 START = 1_700_000_000_000
 PARAMS = ObserveParams(size_ms=1_000, allowed_lateness_ms=200, hold_ms=10_000)
@@ -51,12 +55,12 @@ def observe() -> Observe:
 
 
 def seen(outputs: object) -> list[Observation]:
-    assert isinstance(outputs, list)
+    assert isinstance(outputs, Sequence)
     return [event for event in outputs if isinstance(event, Observation)]
 
 
 def told(outputs: object) -> list[ActionTaken]:
-    assert isinstance(outputs, list)
+    assert isinstance(outputs, Sequence)
     return [event for event in outputs if isinstance(event, ActionTaken)]
 
 
@@ -239,7 +243,11 @@ def test_all_definitions_that_match_apply_and_the_default_where_none_does() -> N
     outputs = observe().process(batch(rows, 1_000, catalogue=world))
 
     found = [(o.window, o.service, o.window_end - o.window_start) for o in seen(outputs)]
-    assert sorted(found) == [("all", "a", 4_000), ("default", "b", 1_000), ("latencies", "a", 3_000)]
+    assert sorted(found) == [
+        ("all", "a", 4_000),
+        ("default", "b", 1_000),
+        ("latencies", "a", 3_000),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +287,24 @@ def test_two_definitions_of_the_same_series_are_told() -> None:
 
     assert refusal.target == "second"
     assert "first already defines" in refusal.reason
+
+
+@given(st.lists(st.tuples(st.integers(0, 60_000), st.floats(-1e9, 1e9)), min_size=1, max_size=30))
+def test_observations_are_written_as_the_codec_writes_them(rows: list[Row]) -> None:
+    world = catalogue(
+        defined("few", functions=("last",), early_ms=700),
+        defined("sit", kind="session", size_ms=0, gap_ms=9, late="send", early_ms=40),
+    )
+    processor = observe()
+
+    outputs = processor.process(batch([*rows, (99_000, 1.0)], 5, catalogue=world))
+
+    assert isinstance(outputs, Told)
+    packed = [part for part in outputs.parts if isinstance(part, Packed)]
+    assert packed
+    for part in packed:
+        assert codec.pack(part.event()) == part.body
+        assert key_of(part.event()) == part.key
 
 
 def test_parameters_are_checked() -> None:
