@@ -96,6 +96,14 @@ def reports(app: str) -> list[bytes]:
     return [*made, b"{", b'{"service": 5}']
 
 
+def large(app: str) -> bytes:
+    """Return a report of four measurements."""
+    measured = {"metric_name": "cpu", "records": [1, 2, 3, 4]}
+    client = {"application_name": app, "instance_id": "i"}
+    stage = {"s": {"metrics": {"cpu": {"i": measured}}}}
+    return json.dumps({"metadata": {"client_config": client}, "service": stage}).encode()
+
+
 class Flaky:
     """Refuses the first reports that it is given."""
 
@@ -110,11 +118,11 @@ class Flaky:
         await self._delivery.send(events)
 
 
-def read_reports(settings: KafkaSettings, app: str, failures: int) -> None:
-    """Read the topic of reports until its events are in Kafka."""
+def read_reports(settings: KafkaSettings, app: str, failures: int, most: int = 1000) -> None:
+    """Read the topic of reports until its events are in Kafka, so many at a time."""
 
     async def work() -> None:
-        delivery = Delivery(settings, CODEC, 1000, 5)
+        delivery = Delivery(settings, CODEC, most, 5)
         receiver = Receiver(IntakeSettings(), Flaky(delivery, failures))  # type: ignore[arg-type]  # lists are all it gets
         stop = threading.Event()
         reader = ReportTopic(settings, REPORTS, receiver, asyncio.get_running_loop(), "c")
@@ -145,12 +153,17 @@ def test_reports_on_a_topic_become_events_and_malformed_ones_dead_letters(
         (20, REPORTS, "malformed-report", "intake"),
         (21, REPORTS, "malformed-report", "intake"),
     }
-    for body in reports("second"):
+    for body in (large("third"), *reports("second")):
         producer.produce(REPORTS, body)
     producer.flush(10)
-    read_reports(settings, "second", failures=0)
+    read_reports(settings, "second", failures=0, most=3)
     assert metrics(settings, "first") == list(range(20))
     assert metrics(settings, "second") == list(range(20))
+    assert metrics(settings, "third") == []
+    letters = events(settings, "weir.deadletters", DeadLetter)
+    assert [e.message for e in letters if isinstance(e, DeadLetter) and e.offset == 22] == [
+        "4 events at once; at most 3 may be on their way"
+    ]
 
 
 def test_a_letter_of_a_foreign_topic_is_sent_again_by_nobody(settings: KafkaSettings) -> None:

@@ -1,7 +1,9 @@
 """The intake as a process: what it refuses to start with, and what it does without Kafka."""
 
+import json
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -100,32 +102,49 @@ def registry(bootstrap: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def intake(environment: dict[str, str], folder: Path, port: int, health: int) -> Iterator[object]:
+def intake(
+    environment: dict[str, str], folder: Path, port: int, health: int, *, killed: bool = False
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `weir intake run` for the block, and end it, unless it is killed therein."""
     weir = Path(sys.executable).with_name("weir")
     command = [str(weir), "intake", "run", "--port", str(port), "--health-port", str(health)]
     log = folder / "intake.log"
     process = launch(command, log, environment)
     wait_until(lambda: listens(health) and _ready(health), process, "intake", log, 60)
     yield process
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    if not killed:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == (-signal.SIGKILL if killed else 0)
 
 
 def _ready(port: int) -> bool:
     return requests.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200
 
 
-@pytest.mark.faults
-def test_a_process_takes_what_a_real_exporter_sends_and_counts_it(tmp_path: Path) -> None:
-    with (
-        Broker(tmp_path / "broker.log") as broker,
-        registry(broker.bootstrap, tmp_path) as url,
-    ):
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[KafkaSettings, Registry, dict[str, str]]]:
+    """A broker with topics, a registry with contracts, and the variables that name both."""
+    with Broker(folder / "broker.log") as broker, registry(broker.bootstrap, folder) as url:
         reached = KafkaSettings(bootstrap=broker.bootstrap)
         kafka.create_topics(reached, [t for t in TOPICS.values() if t.name != "weir.snapshots"])
         contracts = Registry(RegistrySettings(url=url))
         contracts.register_all()
         environment = {"WEIR_KAFKA__BOOTSTRAP": broker.bootstrap, "WEIR_REGISTRY__URL": url}
+        yield reached, contracts, environment
+        contracts.close()
+
+
+def values(reached: KafkaSettings, contracts: Registry) -> list[float]:
+    codec = contracts.codec()
+    return [
+        codec.decode(message.value() or b"", MetricReport).value
+        for message in kafka_reading.read_all(reached, ["weir.metrics"])
+    ]
+
+
+@pytest.mark.faults
+def test_a_process_takes_what_a_real_exporter_sends_and_counts_it(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (reached, contracts, environment):
         port, health = free_port(), free_port()
         with intake(environment, tmp_path, port, health):
             exporter = OTLPMetricExporter(f"http://127.0.0.1:{port}/v1/metrics")
@@ -139,10 +158,52 @@ def test_a_process_takes_what_a_real_exporter_sends_and_counts_it(tmp_path: Path
             counted = requests.get(f"http://127.0.0.1:{health}/metrics", timeout=5).text
             assert 'weir_intake_events_total{source="otlp-metrics"} 2.0' in counted
             provider.shutdown()
-        codec = contracts.codec()
-        found = [
-            codec.decode(message.value() or b"", MetricReport).value
-            for message in kafka_reading.read_all(reached, ["weir.metrics"])
-        ]
-        contracts.close()
-        assert found == [5.0, 3.0, 0.0]
+        assert values(reached, contracts) == [5.0, 3.0, 0.0]
+
+
+def body(number: int) -> bytes:
+    point = {"asDouble": number, "timeUnixNano": "5"}
+    metric = {"name": "m", "gauge": {"dataPoints": [point]}}
+    who = [{"key": "service.name", "value": {"stringValue": "d"}}]
+    resource = {"resource": {"attributes": who}, "scopeMetrics": [{"metrics": [metric]}]}
+    return json.dumps({"resourceMetrics": [resource]}).encode()
+
+
+def send(port: int, first: int, taken: list[int]) -> None:
+    """Send one number after the other until nobody answers; note those that were taken."""
+    with requests.Session() as session:
+        for number in range(first, first + 100_000):
+            try:
+                answer = session.post(
+                    f"http://127.0.0.1:{port}/v1/metrics",
+                    data=body(number),
+                    headers={"Content-Type": "application/json"},
+                    timeout=10,
+                )
+            except requests.RequestException:
+                return
+            if answer.ok:
+                taken.append(number)
+
+
+@pytest.mark.faults
+def test_what_was_answered_is_in_kafka_whenever_the_intake_is_killed(tmp_path: Path) -> None:
+    taken: list[int] = []
+    with cluster(tmp_path) as (reached, contracts, environment):
+        for turn in range(5):
+            port, health = free_port(), free_port()
+            with intake(environment, tmp_path, port, health, killed=True) as process:
+                senders = [
+                    threading.Thread(target=send, args=(port, 10**6 * (4 * turn + n), taken))
+                    for n in range(4)
+                ]
+                for sender in senders:
+                    sender.start()
+                before = len(taken)
+                while len(taken) < before + 50 * (turn + 1):
+                    time.sleep(0.001)
+                process.kill()
+                for sender in senders:
+                    sender.join(20)
+        assert len(taken) > 750
+        assert set(taken) <= set(values(reached, contracts))

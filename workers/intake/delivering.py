@@ -7,7 +7,7 @@ little. Repeats are possible where an acknowledgement was lost: delivery is at l
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -55,27 +55,38 @@ class Sender(Protocol):
 
 
 class _Report:
-    """Counts the deliveries of one report's events, in whichever thread they are told."""
+    """Counts the deliveries of one report's events, in whichever thread they are told.
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    `over` is called in the event loop when all are told; `error` says what went wrong first.
+    """
+
+    def __init__(
+        self, count: int, loop: asyncio.AbstractEventLoop, over: Callable[["_Report"], None]
+    ) -> None:
+        self.count = count
+        self.error = ""
+        self.fatal = ""
+        self.done: asyncio.Future[None] = loop.create_future()
         self._left = count
         self._loop = loop
+        self._over = over
         self._lock = threading.Lock()
-        self._error = ""
-        self.done: asyncio.Future[str] = loop.create_future()
+
+    def delivered(self, error: KafkaError | None, _: Message) -> None:
+        """Note that an event is delivered, or is not and why."""
+        if error is not None and error.fatal():
+            self.fatal = str(error)
+        self.settle(1, error)
 
     def settle(self, count: int, error: object = None) -> None:
         """Note that so many of the events are delivered, or are not and why."""
         with self._lock:
             self._left -= count
-            self._error = self._error or ("" if error is None else str(error))
+            if error is not None and not self.error:
+                self.error = str(error)
             over = self._left == 0
         if over:
-            self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(self._error)
+            self._loop.call_soon_threadsafe(self._over, self)
 
 
 class Delivery:
@@ -95,10 +106,10 @@ class Delivery:
         )
         self._pending = 0
         self.fatal = ""
-        self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliveries", daemon=True)
         self._thread.start()
+        metrics.PENDING.set_function(lambda: self._pending)
 
     @property
     def pending(self) -> int:
@@ -117,11 +128,11 @@ class Delivery:
         except (ContractError, WorkerError) as error:
             raise Undelivered(str(error)) from error
         self._reserve(len(encoded))
-        report = _Report(len(encoded), asyncio.get_running_loop())
+        report = _Report(len(encoded), asyncio.get_running_loop(), self._settled)
         self._produce(encoded, report)
-        why = await asyncio.shield(report.done)
-        if why:
-            raise Undelivered(f"Kafka has not taken the events: {why}")
+        await asyncio.shield(report.done)
+        if report.error:
+            raise Undelivered(f"Kafka has not taken the events: {report.error}")
 
     def close(self, timeout_s: float) -> None:
         """Wait until nothing is on its way, and end."""
@@ -132,30 +143,23 @@ class Delivery:
     def _reserve(self, count: int) -> None:
         if count > self._most:
             raise Unfit(f"{count} events at once; at most {self._most} may be on their way")
-        with self._lock:
-            if self._pending + count > self._most:
-                raise Full(f"{self._pending} events are on their way to Kafka; try again")
-            self._pending += count
-        metrics.PENDING.set(self._pending)
+        if self._pending + count > self._most:
+            raise Full(f"{self._pending} events are on their way to Kafka; try again")
+        self._pending += count
 
     def _produce(self, encoded: Sequence[_Encoded], report: _Report) -> None:
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None and error.fatal():
-                self.fatal = str(error)
-            self._settle(report, 1, error)
-
         for number, (topic, key, value) in enumerate(encoded):
             try:
-                self._producer.produce(topic, value, key=key, on_delivery=delivered)
+                self._producer.produce(topic, value, key=key, on_delivery=report.delivered)
             except (BufferError, KafkaException) as error:
-                self._settle(report, len(encoded) - number, error)
+                report.settle(len(encoded) - number, error)
                 return
 
-    def _settle(self, report: _Report, count: int, error: object) -> None:
-        with self._lock:
-            self._pending -= count
-        metrics.PENDING.set(self._pending)
-        report.settle(count, error)
+    def _settled(self, report: _Report) -> None:
+        """Take leave of a report, in the event loop, be its sender still there or not."""
+        self._pending -= report.count
+        self.fatal = self.fatal or report.fatal
+        report.done.set_result(None)
 
     def _poll(self) -> None:
         while not self._closing.is_set():

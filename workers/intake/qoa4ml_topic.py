@@ -6,14 +6,16 @@ repeat: a report that does not say when it was made counts as made at its record
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.decisions import DeadLetter
 from schemas.errors import InvalidEvent
 from workers.clock import wall_ms
 from workers.deadletters import Refused, dead_letter
 from workers.intake import qoa4ml, qoa4ml_events
-from workers.intake.delivering import Retry
+from workers.intake.delivering import Retry, Unfit
+from workers.intake.deltas import Draft
+from workers.intake.qoa4ml import Malformed
 from workers.intake.receiving import Receiver
 from workers.intake.translated import Translated
 from workers.kafka import RawMessage
@@ -72,9 +74,21 @@ class ReportTopic:
 
     def _taken(self, messages: Sequence[RawMessage], stop: threading.Event) -> bool:
         """Tell whether Kafka has what messages say; False when asked to stop before."""
+        try:
+            return self._insist(lambda _, __: self._translate(messages), stop)
+        except Unfit as error:
+            whole = Malformed(str(error))
+        if len(messages) == 1:
+            letter = Translated([self._letter(messages[0], whole)])
+            return self._insist(lambda _, __: letter, stop)
+        half = len(messages) // 2
+        return self._taken(messages[:half], stop) and self._taken(messages[half:], stop)
+
+    def _insist(self, translate: Callable[[Draft, int], Translated], stop: threading.Event) -> bool:
+        """Try until Kafka has the events; False when asked to stop before. Raises Unfit."""
         while True:
             try:
-                taking = self._receiver.take(SOURCE, lambda _, __: self._translate(messages))
+                taking = self._receiver.take(SOURCE, translate)
                 asyncio.run_coroutine_threadsafe(taking, self._loop).result()
             except Retry as error:
                 log.warning("intake.waits", topic=self._topic, reason=str(error))
@@ -88,7 +102,7 @@ class ReportTopic:
         for message in messages:
             try:
                 found = self._read(message)
-            except qoa4ml.Malformed as error:
+            except Malformed as error:
                 out.refused["malformed reports"] += 1
                 out.events.append(self._letter(message, error))
                 continue
@@ -101,13 +115,13 @@ class ReportTopic:
         value = message.value() or b""
         most = self._receiver.settings.max_body
         if len(value) > most:
-            raise qoa4ml.Malformed(f"{len(value)} bytes; at most {most} are taken")
+            raise Malformed(f"{len(value)} bytes; at most {most} are taken")
         report = qoa4ml.read(value)
         stamp = message.timestamp()[1]
         names = self._receiver.terms.names
         return qoa4ml_events.translate(report, names, stamp if stamp > 0 else wall_ms())
 
-    def _letter(self, message: RawMessage, error: qoa4ml.Malformed) -> DeadLetter:
+    def _letter(self, message: RawMessage, error: Malformed) -> DeadLetter:
         invalid = InvalidEvent("malformed-report", "", str(error))
         return dead_letter(
             Refused.of(message),
