@@ -247,7 +247,7 @@ def _measured(
     """Return what waits for the thread, or None: a caller's mistake must not raise there."""
     try:
         number = float(value)
-        when = time.time_ns() // 1_000_000 if event_time is None else int(event_time)
+        when = wall_ms() if event_time is None else int(event_time)
     except (TypeError, ValueError, OverflowError):
         return None
     name = str(metric)

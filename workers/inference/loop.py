@@ -16,6 +16,7 @@ from schemas.inference import InferenceTask
 from schemas.topics import task_topic
 from workers import kafka
 from workers.catalogue import CatalogueReader
+from workers.clock import fine_ms
 from workers.deadletters import Refused, dead_letter
 from workers.errors import RegistryUnavailable
 from workers.inference.engine import Engine, EngineParams, Finished
@@ -43,11 +44,6 @@ LIVE_S = 30.0
 """A worker that has not come round for so long stands still."""
 
 log = logger(__name__)
-
-
-def now_ms() -> float:
-    """Return the wall clock, ms since the epoch, with fractions."""
-    return time.time_ns() / 1e6
 
 
 class Worker:
@@ -130,20 +126,20 @@ class Worker:
 
     def _turn(self) -> None:
         self._receive(0.0 if not self._engine.idle else IDLE_S)
-        now = now_ms()
+        now = fine_ms()
         self._send(self._engine.expire(now))
         batch = self._engine.next_batch(now)
         if batch:
             executed = execute(batch, now, self._speed, self._pause)
-            self._send(self._engine.finish(batch, executed, now_ms()))
+            self._send(self._engine.finish(batch, executed, fine_ms()))
         self._tend()
 
     def _tend(self) -> None:
         """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
         self._tended = time.monotonic()
         self._outbox.poll()
-        changed = self._hosting.follow(self._catalogue.current(), now_ms())
-        changed |= self._hosting.settle(now_ms())
+        changed = self._hosting.follow(self._catalogue.current(), fine_ms())
+        changed |= self._hosting.settle(fine_ms())
         now = time.monotonic()
         if changed or now >= self._next_report:
             self._report()
@@ -167,7 +163,7 @@ class Worker:
         if self._engine.is_open(task.task_id):
             self._progress.done(offset)
             return
-        self._send(self._engine.receive(task, offset, now_ms()))
+        self._send(self._engine.receive(task, offset, fine_ms()))
 
     def _decode(self, message: RawMessage) -> InferenceTask:
         while True:
@@ -183,7 +179,7 @@ class Worker:
             Refused.of(message),
             error,
             processor="worker",
-            now_ms=int(now_ms()),
+            now_ms=int(fine_ms()),
             cluster=kafka.cluster_id(self._settings.kafka),
         )
         self._outbox.send(letter, offset)
@@ -203,7 +199,7 @@ class Worker:
                 self._tend()
 
     def _report(self) -> None:
-        now = int(now_ms())
+        now = int(fine_ms())
         if self._succeeds:
             self._succeeds = not self._hosting.all_ready
         for replica in self._hosting if not (self._silent or self._succeeds) else ():
@@ -217,11 +213,11 @@ class Worker:
         """Say that no more is taken, finish what waits, then end."""
         log.info("worker.draining")
         until = time.monotonic() + DRAIN_S
-        self._hosting.drain(now_ms())
+        self._hosting.drain(fine_ms())
         self._report()
         while self._hosting.serving and time.monotonic() < until:
             self._turn()
-        self._send(self._engine.drain(now_ms(), "the worker stops"))
+        self._send(self._engine.drain(fine_ms(), "the worker stops"))
         self._hosting.end()
         self._report()
         if not self._outbox.flush(DRAIN_S):
