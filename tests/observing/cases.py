@@ -29,17 +29,17 @@ CASES: dict[str, Case] = {
         lambda rows: plain.on_grid(rows, spans(100, 100), LATENESS), "tumbling", size_ms=100
     ),
     "aligned": case(
-        lambda rows: plain.on_grid(rows, spans(100, 100, 37), LATENESS),
+        lambda rows: plain.on_grid(rows, spans(100, 100, 30), LATENESS),
         "tumbling",
         size_ms=100,
-        align_ms=37,
+        align_ms=30,
     ),
     "hopping": case(
-        lambda rows: plain.on_grid(rows, spans(150, 60, 11), LATENESS),
+        lambda rows: plain.on_grid(rows, spans(150, 60, 10), LATENESS),
         "hopping",
         size_ms=150,
         interval_ms=60,
-        align_ms=11,
+        align_ms=10,
     ),
     "sampling": case(
         lambda rows: plain.on_grid(rows, spans(50, 120), LATENESS),

@@ -16,13 +16,18 @@ CUTS: st.SearchStrategy[Cuts] = st.lists(
 )
 
 
+def _tens(most: int) -> st.SearchStrategy[int]:
+    """Draw whole tens, as all sizes are, so that times often meet the ends of windows."""
+    return st.integers(0, most // 10).map(lambda n: 10 * n)
+
+
 @st.composite
 def timelines(draw: st.DrawFn, behind: int = 150, most: int = 50) -> list[Row]:
     """Draw rows in the order of their arrival, up to so many ms older than the newest.
 
     The last is of another service and so much newer that everything before it is told.
     """
-    drawn = st.tuples(st.integers(0, 60), st.integers(0, behind), _SERVICES, _VALUES)
+    drawn = st.tuples(_tens(60), _tens(behind), _SERVICES, _VALUES)
     parts = draw(st.lists(drawn, min_size=1, max_size=most))
     made, clock = [], BEGIN
     for number, (step, back, service, value) in enumerate(parts):
@@ -34,13 +39,13 @@ def timelines(draw: st.DrawFn, behind: int = 150, most: int = 50) -> list[Row]:
 @st.composite
 def arrivals(draw: st.DrawFn, lateness: int, most: int = 40) -> tuple[list[Row], list[Row]]:
     """Draw the same metrics, no two at the same time, in two orders within the lateness."""
-    times = sorted(draw(st.sets(st.integers(BEGIN, 3_000), min_size=1, max_size=most)))
+    times = sorted(BEGIN + at for at in draw(st.sets(_tens(2_000), min_size=1, max_size=most)))
     rows = [(at, draw(_SERVICES), draw(_VALUES)) for at in times]
     rows.append((times[-1] + 10_000, "end", 0.0))
     return _arrived(draw, rows, lateness), _arrived(draw, rows, lateness)
 
 
 def _arrived(draw: st.DrawFn, rows: list[tuple[int, str, float]], lateness: int) -> list[Row]:
-    delays = [draw(st.integers(0, lateness)) for _ in rows]
+    delays = [draw(_tens(lateness)) for _ in rows]
     order = sorted(range(len(rows)), key=lambda n: (rows[n][0] + delays[n], n))
     return [Row(FIRST_OFFSET + offset, *rows[n]) for offset, n in enumerate(order)]

@@ -151,7 +151,7 @@ def test_a_definition_that_changes_holds_for_what_comes_then(
     old, new = CASES["tumbling"].definition, CASES["hopping"].definition
 
     def cut(row: Row) -> Iterable[tuple[int, int]]:
-        return (spans(100, 100) if row.offset < rows[0].offset + change else spans(150, 60, 11))(
+        return (spans(100, 100) if row.offset < rows[0].offset + change else spans(150, 60, 10))(
             row
         )
 
