@@ -127,7 +127,8 @@ class Periodic:
         for entry in due:
             entry.told.tell(self.report, max(1e-3, now - entry.last))
             entry.last = now
-            entry.due = max(entry.due + entry.every_s, now)
+            later = entry.due + entry.every_s
+            entry.due = later if later > now else now + entry.every_s
 
     def _run(self) -> None:
         while not self._ended:

@@ -54,9 +54,15 @@ def take_turns(
         for turn in turns:
             now = clock()
             if now >= turn.due:
-                turn.due = max(turn.due + turn.every_s, now) if turn.due else now + turn.every_s
+                turn.due = following(turn.due, turn.every_s, now)
                 ask(probe, turn)
         stop.wait(max(0.0, min(turn.due for turn in turns) - clock()))
+
+
+def following(due: float, every_s: float, now: float) -> float:
+    """Return when the next turn is; turns that were missed are left out."""
+    later = due + every_s
+    return later if later > now else now + every_s
 
 
 def ask(probe: Reporting, turn: Turn) -> None:

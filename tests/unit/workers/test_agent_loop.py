@@ -13,7 +13,7 @@ from schemas.registrations import NodeReported
 from workers.agent.chosen import LOOK_S, Chosen
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
-from workers.agent.loop import Cost, Turn, ask, take_turns
+from workers.agent.loop import Cost, Turn, ask, following, take_turns
 from workers.agent.machine import Machine
 from workers.agent.readings import Reading
 from workers.agent.service import Agent, Plan
@@ -51,6 +51,12 @@ def test_each_has_its_pace_and_a_failing_one_is_asked_again() -> None:
     assert (fast.asked, slow.asked) == (9, 1)
     assert [turn.failed for turn in turns] == [5, 0]
     assert sum(value != 1 for _, value, _ in probe) == 4
+
+
+def test_turns_that_were_missed_are_left_out() -> None:
+    assert following(0.0, 1.0, 50.0) == 51.0
+    assert following(50.0, 1.0, 50.2) == 51.0
+    assert following(50.0, 1.0, 57.0) == 58.0
 
 
 def test_an_error_that_is_no_machines_is_not_hidden() -> None:
@@ -95,6 +101,7 @@ def test_chosen_processes_are_followed_and_missed_when_gone() -> None:
         found = {reading.metric: reading.value for reading in chosen.read()}
     assert found[f"process.{own}.count"] == 0
     assert f"process.{own}.cpu" not in found
+    assert chosen._followed[own] == {}
     assert found[f"process.{os.getpid()}.count"] == 1
 
 

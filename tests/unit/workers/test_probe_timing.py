@@ -142,7 +142,7 @@ def test_each_is_told_at_its_own_pace_and_missed_turns_are_left_out() -> None:
     counter = Counter("n", rate=True)
     periodic.add(Gauge("fast", lambda: now[0]), 1.0)
     periodic.add(counter, 2.0)
-    for moment in (100.5, 101.0, 102.0, 107.0):
+    for moment in (100.5, 101.0, 102.0, 107.0, 107.5, 108.0):
         now[0] = moment
         counter.add(10)
         periodic.turn()
@@ -152,6 +152,7 @@ def test_each_is_told_at_its_own_pace_and_missed_turns_are_left_out() -> None:
         ("n.rate", 15.0),
         ("fast", 107.0),
         ("n.rate", 2.0),
+        ("fast", 108.0),
     ]
 
 
