@@ -47,10 +47,12 @@ def run(
     import signal
     import threading
 
+    from streams.errors import SettingsError
     from streams.health import serving
     from streams.running import settings_of_running
     from workers import telemetry
     from workers.intake.running import Intake
+    from workers.intake.scraping import NoApplication
 
     settings = settings_of_running()
     given: dict[str, Any] = {"host": host, "app": app_name, "qoa4ml_topic": qoa4ml_topic}
@@ -65,8 +67,11 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     made = Intake(settings)
-    with serving(health_port, ready=lambda: made.ready, live=lambda: made.live):
-        made.run(stop)
+    try:
+        with serving(health_port, ready=lambda: made.ready, live=lambda: made.live):
+            made.run(stop)
+    except NoApplication as error:
+        raise SettingsError(str(error)) from error
 
 
 def _with(settings: "Settings", changes: dict[str, Any]) -> "Settings":
