@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.bench_agent import agent
 from streams.commands.bench_observe import observe, saying
 from streams.commands.clusters import Bootstrap, BrokerKind
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(observe)
+app.command()(agent)
 
 
 @app.callback()

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from streams.bench import agent_sampling
 from streams.bench.agent_cost import lines
-from streams.commands import agent
+from streams.commands import agent, bench
 from streams.errors import SettingsError
 from workers import telemetry
 from workers.settings import Identity, Settings
@@ -41,6 +41,11 @@ def test_every_figure_has_a_row() -> None:
     assert rows["probe, 1,000 a second"].startswith("9.5 µs an event, 1.0 % of a core, 2 B/s")
     assert rows["agent, every 1 s, alone"].startswith("22.0 events/s")
     assert len(rows) == 4
+
+
+def test_every_benchmark_is_a_command() -> None:
+    named = {command.name or command.callback.__name__ for command in bench.app.registered_commands}
+    assert {"agent", "observe", "faults", "end-to-end", "control-plane"} <= named
 
 
 def test_an_agent_has_the_same_identity_after_a_restart() -> None:
