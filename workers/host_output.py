@@ -1,13 +1,12 @@
 """What a host sends: outputs of processors, encoded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 from schemas import topics
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.packed import Packed
-from schemas.packing import encode_many
 from schemas.processing import Directed, Output
 from workers.kafka_sending import Outgoing
 
@@ -27,19 +26,17 @@ def outgoing(output: Output | Packed, codec: Codec) -> Outgoing:
     return Outgoing(topics.topic_of(output), topics.key_of(output).encode(), codec.encode(output))
 
 
-def encoded(outputs: Iterable[Output | Outgoing], codec: Codec) -> list[Outgoing]:
+def encoded(outputs: Iterable[Output | Packed | Outgoing], codec: Codec) -> list[Outgoing]:
     """Encode outputs in their order; what is encoded already stays. Raises EncodeError."""
     found: list[Outgoing] = []
-    for kind, run in groupby(outputs, type):
-        if kind is Outgoing or kind is Directed:
+    for kind, run in groupby(outputs, _kind):
+        if kind is None:
             found += [one if isinstance(one, Outgoing) else outgoing(one, codec) for one in run]
         else:
-            found += _alike(list(run), codec)  # type: ignore[arg-type]  # events, by their type
+            topic, prefix = topics.home_of(kind).name, codec.framed(kind, b"")
+            found += [Outgoing(topic, one.key.encode(), prefix + one.body) for one in run]  # type: ignore[union-attr]  # packed, by their kind
     return found
 
 
-def _alike(events: Sequence[Event], codec: Codec) -> Iterator[Outgoing]:
-    """Encode events of one class."""
-    names = map(topics.topic_of, events)
-    keys = map(str.encode, map(topics.key_of, events))
-    return map(Outgoing, names, keys, encode_many(events, codec))
+def _kind(output: Output | Packed | Outgoing) -> type[Event] | None:
+    return output.kind if type(output) is Packed else None

@@ -7,8 +7,7 @@ outputs are missing, so that the guarantee sinks to at least once, not below.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -36,8 +35,7 @@ Partition = tuple[str, int]
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An encoded output; partition -1 lets the key decide."""
 
     topic: str
@@ -110,7 +108,10 @@ class Transactions:
 
     def _send(self, records: Iterable[Outgoing]) -> None:
         for record in records:
-            self._insist(lambda record=record: _produce(self._producer, record))  # type: ignore[misc]
+            try:
+                _produce(self._producer, record)
+            except (BufferError, KafkaException):
+                self._insist(lambda record=record: _produce(self._producer, record))  # type: ignore[misc]
 
     def _flush(self) -> None:
         if self._producer.flush(CALL_S) > 0:
@@ -156,12 +157,13 @@ class Transactions:
 def _produce(
     producer: Producer | SteadyProducer, record: Outgoing, on_delivery: Any = None
 ) -> None:
+    topic, key, value, partition, headers = record
     producer.produce(
-        record.topic,
-        record.value,
-        key=record.key,
-        partition=record.partition,
-        headers=list(record.headers),
+        topic,
+        value,
+        key=key,
+        partition=partition,
+        headers=list(headers) if headers else None,
         on_delivery=on_delivery,
     )
 
