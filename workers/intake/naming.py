@@ -7,6 +7,8 @@ and `service_name` of Prometheus are one.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from schemas.identity import stable_id
+
 MAX_TEXT = 256
 """Longest name of anything, characters."""
 MAX_LABELS = 512
@@ -87,6 +89,11 @@ def _first(names: Iterable[str], attributes: Mapping[str, str]) -> str:
         if value and not value.startswith(_NAMELESS):
             return text(value)
     return ""
+
+
+def digest(labels: Iterable[tuple[str, str]]) -> str:
+    """Return 32 digits that tell labels apart, in whatever order they come and however long."""
+    return stable_id(*(part for label in sorted(labels) for part in label))
 
 
 def labelled(names: Names, attributes: Mapping[str, str], telling: frozenset[str]) -> str | None:

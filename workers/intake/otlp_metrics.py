@@ -26,7 +26,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from workers.intake.deltas import Draft, Seen, TooMany
 from workers.intake.histograms import Histogram, added, described
-from workers.intake.naming import REQUEST, Who, canonical, labelled, text
+from workers.intake.naming import REQUEST, Who, canonical, digest, labelled, text
 from workers.intake.otlp_values import Source, as_text, event_ms
 from workers.intake.points import Point, Points
 from workers.intake.quantiles import suffix
@@ -76,7 +76,7 @@ class _About:
     who: Who | None
     labels: str | None
     request_id: str | None
-    items: Items
+    digest: str
 
 
 class _Maker:
@@ -92,7 +92,7 @@ class _Maker:
         out: Translated,
     ) -> None:
         self._source = source
-        self._scope = scope
+        self._scope = text(scope)
         self._terms = terms
         self._telling = terms.names.telling
         self._draft = draft
@@ -136,7 +136,7 @@ class _Maker:
             return "with labels that are too long"
         name, unit = called
         when = event_ms(point.time_unix_nano, self._now_ms)
-        key = (self._source.identity, self._scope, name, about.items)
+        key = (self._source.identity, self._scope, name, about.digest)
         return Point(about.who, name, about.labels, unit, when, key, about.request_id)
 
     def _about(self, items: Items) -> "_About":
@@ -146,7 +146,7 @@ class _Maker:
             self._source.who_of(given),
             labelled(self._terms.names, given, self._telling),
             next((value for key, value in items if canonical(key) == REQUEST), None),
-            tuple(sorted(given.items())),
+            digest(given.items()),
         )
         self._known[items] = found
         return found

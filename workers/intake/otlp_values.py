@@ -10,7 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue as Attribute
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from schemas.records import KeyValue
-from workers.intake.naming import MAX_TEXT, Names, Who, canonical, text, who
+from workers.intake.naming import MAX_TEXT, Names, Who, canonical, digest, text, who
 
 MAX_ATTRIBUTES = 32
 MAX_VALUE = 1_024
@@ -66,7 +66,7 @@ class Source:
         self.attributes = texts(resource.attributes)
         self._canonical = {canonical(key): value for key, value in self.attributes.items()}
         self.who = who(names, self._canonical)
-        self.identity = tuple(sorted(self.attributes.items()))
+        self.identity = digest(self.attributes.items())
 
     def who_of(self, attributes: Mapping[str, str]) -> Who | None:
         """Return who a point with these attributes is about; None when no application is named."""

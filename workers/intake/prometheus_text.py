@@ -18,7 +18,7 @@ from prometheus_client.samples import Sample
 
 from workers.intake.deltas import Draft, Seen, Step, TooMany
 from workers.intake.histograms import Histogram, added, described
-from workers.intake.naming import canonical, labelled, text, who
+from workers.intake.naming import canonical, digest, labelled, text, who
 from workers.intake.points import Point, Points
 from workers.intake.quantiles import suffix
 from workers.intake.translated import Terms, Translated
@@ -189,7 +189,7 @@ class _Maker:
             return "without an application or service"
         if further is None:
             return "with labels that are too long"
-        key = (self._origin.url, name, _key(labels))
+        key = (self._origin.url, text(name), digest(labels.items()))
         return Point(about, text(name), further, text(unit, 32), when, key)
 
     def _advance(self, point: Point | str, start: int, value: Any, fell: Any) -> Step[Any] | None:

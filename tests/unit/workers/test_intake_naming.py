@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.intake.naming import MAX_LABELS, MAX_TEXT, Who, labelled, text, who
+from workers.intake.naming import MAX_LABELS, MAX_TEXT, Who, digest, labelled, text, who
 from workers.intake.receiving import terms_of
 from workers.settings import IntakeSettings
 
@@ -55,6 +55,12 @@ def test_labels_stand_in_order_and_those_that_say_who_do_not() -> None:
     assert labelled(NAMES, labels, NAMES.telling) == '{a.b="q\\"\\\\\\n",z="1"}'
     assert labelled(NAMES, {"job": "x"}, NAMES.telling) == ""
     assert labelled(terms_of(IntakeSettings(labels="")).names, {"a": "1"}, frozenset()) == ""
+
+
+def test_a_digest_tells_labels_apart_and_not_their_order() -> None:
+    assert digest([("a", "1"), ("b", "2")]) == digest([("b", "2"), ("a", "1")])
+    assert digest([("a", "1b")]) != digest([("a1", "b")])
+    assert len(digest([("a", "x" * 10_000)])) == 32
 
 
 def test_labels_that_are_too_long_are_told() -> None:
