@@ -114,6 +114,8 @@ class Observe:
         due = list(self._shelves.due(self._newest))
         if not self._late.is_empty():
             due.append(int(self._late["deadline"].min()))  # type: ignore[arg-type]  # an Int64 column
+        if len(self._book) >= self._params.most_series:
+            due.append(self._book.sweep_at(self._params.forget_ms))
         if not due:
             return None
         return self._seen_ms + max(self._params.idle_ms, min(due) - self._newest)
@@ -234,7 +236,9 @@ class Observe:
                 self._marks.moved(self._ahead, self._newest)
         self._seen_ms = batch.now_ms
         closings = self._shelves.advance(before, np.array([self._newest]), None)
-        return Told(self._tell(closings, [], batch.now_ms))
+        told = self._tell(closings, [], batch.now_ms)
+        self._forget(self._newest)
+        return Told(told)
 
     def _tell(
         self, closings: list[Closing], late: list[Sent], now_ms: int
@@ -259,7 +263,8 @@ class Observe:
     def _forget(self, newest: int) -> None:
         """Forget series, windowings and marks that nothing needs any more."""
         self._forget_eras()
-        ids = self._book.sweep(newest, self._params.forget_ms, self._used())
+        most = self._params.most_series
+        ids = self._book.sweep(newest, self._params.forget_ms, self._used(), most)
         if ids is not None:
             self._shelves.renumber(ids)
             numbers = pl.Series("series", ids[self._late["series"].to_numpy()], dtype=pl.UInt32)

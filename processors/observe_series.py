@@ -101,17 +101,22 @@ class SeriesBook:
         self._flags[windowings] = (flags, len(self))
         return flags
 
-    def sweep(self, newest: int, forget_ms: int, used: Iterable[Ids]) -> Ids | None:
-        """Forget the series not seen for `forget_ms` that are not in use, now and then.
+    def sweep_at(self, forget_ms: int) -> int:
+        """Return the event time of the next sweep."""
+        return (self._swept or 0) + forget_ms
 
-        Returns the new number of each old one; None when nothing has changed.
+    def sweep(self, newest: int, forget_ms: int, used: Iterable[Ids], enough: int) -> Ids | None:
+        """Forget the series not seen for `forget_ms` that are not in use, every `forget_ms`.
+
+        It is left undone where it would free little and fewer than `enough` are known. Returns the
+        new number of each old one; None when nothing has changed.
         """
         if self._swept is None or newest - self._swept < forget_ms:
             self._swept = newest if self._swept is None else self._swept
             return None
         self._swept = newest
         keep = self._seen[: len(self)] > newest - forget_ms
-        if keep.sum() > 0.75 * len(self):
+        if keep.sum() > 0.75 * len(self) and len(self) < enough:
             return None
         for ids in used:
             keep[ids] = True

@@ -121,6 +121,20 @@ class Rebuildable(Protocol[B_contra]):
         ...
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A processor that says when its state may not grow.
+
+    While it is full its host reads nothing more for it, and lets its timers fire, so that the clock
+    does what events would have done.
+    """
+
+    @property
+    def full(self) -> bool:
+        """Whether no more events should come for now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """How hosts know a processor.

@@ -8,7 +8,7 @@ offset that they still need committed when those are acknowledged.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from schemas import topics
 from schemas.codec import Codec
@@ -21,6 +21,7 @@ from workers.errors import Aborted, KafkaUnavailable, RegistryUnavailable, TooMa
 from workers.host_commit import Committer, committer
 from workers.host_sizes import sized
 from workers.host_work import Work
+from workers.kafka import RawMessage
 from workers.kafka_member import Member
 from workers.registry import Registry
 from workers.settings import Settings
@@ -64,6 +65,7 @@ class BatchHost:
         self._must_restore = True
         self._sending = False
         self._paused = False
+        self._full = False
         self._finished = False
         self.standing: Mapping[Partition, int] = {}
         """Where it reads on, per partition; empty while it cannot. Replaced, never changed."""
@@ -172,11 +174,7 @@ class BatchHost:
         )
 
     def _turn(self) -> None:
-        most = self._settings.host.batch
-        if not self.spec.transactional:
-            most = min(most, SMALL_BATCH)
-        wait_s = self._wait_s()
-        messages = self._member.poll(most, wait_s, min(wait_s, self._gather_s()))
+        messages = self._poll()
         if self._must_restore:
             return
         now_ms = self._clock()
@@ -201,6 +199,22 @@ class BatchHost:
             ended = time.perf_counter()
             self._rest_until = ended + RESTS * (ended - begun)
         self._report_lag(now_ms)
+
+    def _poll(self) -> Sequence[RawMessage]:
+        """Return the next messages; none while a processor can take no more."""
+        most, wait_s = self._settings.host.batch, self._wait_s()
+        if not self.spec.transactional:
+            most = min(most, SMALL_BATCH)
+        full = self._work.full
+        if full != self._full:
+            self._full = full
+            self._log.warning("host.full" if full else "host.reads_on")
+            if not full and self._work.positions():
+                self._member.read_from(self._work.positions())
+        if full:
+            self._member.keep_alive(wait_s)
+            return []
+        return self._member.poll(most, wait_s, min(wait_s, self._gather_s()))
 
     def _gather_s(self) -> float:
         """Return how long to gather a batch: each is followed by a rest of its own length, thrice.

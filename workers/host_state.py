@@ -13,7 +13,7 @@ from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.errors import ContractError
 from schemas.packed import Packed, parts_of
-from schemas.processing import Batch, Columns, Output, Partition, Rebuildable, Spec
+from schemas.processing import Batch, Bounded, Columns, Output, Partition, Rebuildable, Spec
 from workers import host_decode, snapshots
 from workers.deadletters import Refused, dead_letter
 from workers.host_homes import Homes
@@ -207,6 +207,11 @@ class Instance:
                     cluster=self._cluster,
                 )
             )
+
+    @property
+    def full(self) -> bool:
+        """Whether it can take no more messages for now."""
+        return isinstance(self._processor, Bounded) and self._processor.full
 
     def wake_at(self) -> int | None:
         """Return when (ms) its timer is due; None while there is none."""

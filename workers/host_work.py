@@ -121,7 +121,7 @@ class Work:
 
     def _awake(self) -> Iterator[tuple[int, Instance]]:
         for index, instance in self._instances.items():
-            if self._at_end >= instance.positions.keys():
+            if self._at_end >= instance.positions.keys() or instance.full:
                 yield index, instance
 
     def _take(self, index: int, part: Step, step: Step) -> None:
@@ -144,6 +144,11 @@ class Work:
             if partition in groups:
                 groups[partition] += [message for _, message in run]
         return {index: group for index, group in groups.items() if group}
+
+    @property
+    def full(self) -> bool:
+        """Whether an instance can take no more messages for now."""
+        return any(instance.full for instance in self._instances.values())
 
     def commit_due(self) -> int | None:
         """Return when (ms) what is held must become safe; None when nothing is."""

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -305,6 +306,51 @@ def test_observations_are_written_as_the_codec_writes_them(rows: list[Row]) -> N
     for part in packed:
         assert codec.pack(part.event()) == part.body
         assert key_of(part.event()) == part.key
+
+
+def test_a_full_partition_waits_until_the_clock_has_closed_its_windows() -> None:
+    processor = Observe(replace(PARAMS, most_rows=3))
+    processor.process(batch([(100, 1.0), (200, 1.0)], 1_000))
+    assert not processor.full
+
+    processor.process(batch([(300, 1.0)], 1_000, first=2))
+    assert processor.full
+    assert windows(processor.process(batch([], 2_000))) == [(0, 3, 0)]
+    assert not processor.full
+
+
+def test_a_partition_full_of_series_forgets_those_that_fell_silent() -> None:
+    processor = Observe(replace(PARAMS, most_series=3, forget_ms=20_000))
+    processor.process(batch([(100, 1.0), (200, 1.0, "b"), (300, 1.0, "c")], 1_000))
+    assert processor.full
+
+    outputs: list[Output] = []
+    for _ in range(40):
+        wake = processor.wake_at()
+        if wake is None:
+            break
+        outputs += processor.process(batch([], wake - START))
+
+    assert not processor.full
+    assert windows(outputs) == [(0, 1, 0)] * 3
+    again = processor.process(batch([(60_000, 1.0, "c"), (65_000, 1.0, "b")], 70_000, first=3))
+    assert [(o.service, o.count) for o in seen(again)] == [("c", 1)]
+
+
+def test_series_are_forgotten_while_others_have_open_windows() -> None:
+    processor = Observe(replace(PARAMS, forget_ms=5_000))
+    rows: list[Row] = [(0, 1.0, str(number)) for number in range(40)]
+    rows += [(at, 2.0, "last") for at in range(0, 20_000, 500)]
+    world = catalogue(defined("few", kind="count", size_ms=0, size_events=7))
+    told: list[Output] = []
+    for first in range(0, len(rows), 10):
+        told += processor.process(batch(rows[first : first + 10], 1_000, first, world))
+
+    assert len(processor._book) < 40
+    last = [o for o in seen(told) if o.service == "last"]
+    assert [(o.window_start - START, o.count) for o in last] == [
+        (start, 7) for start in range(0, 17_500, 3_500)
+    ]
 
 
 def test_parameters_are_checked() -> None:
