@@ -18,7 +18,7 @@ from bytewax.operators import windowing
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import run_main
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from stopwatch import Stopwatch, Task, decoder, task
+from stopwatch import FETCHING, Stopwatch, Task, decoder, task
 
 BATCH = 5_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Share(StatefulSourcePartition):  # type: ignore[misc]  # Bytewax is not in
         self._watch = watch
         self._consumer = Consumer(
             {"bootstrap.servers": asked.bootstrap, "group.id": asked.group}
-            | {"enable.auto.commit": False}
+            | {"enable.auto.commit": False, **FETCHING}
         )
         self._consumer.assign([TopicPartition(asked.topic, partition, OFFSET_BEGINNING)])
 

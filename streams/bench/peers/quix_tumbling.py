@@ -15,7 +15,7 @@ from typing import Any
 
 from quixstreams import Application
 from quixstreams.models import Deserializer
-from stopwatch import Stopwatch, decoder, task
+from stopwatch import FETCHING, Stopwatch, decoder, task
 
 
 class Avro(Deserializer):  # type: ignore[misc]  # Quix Streams is not installed here
@@ -93,6 +93,7 @@ def main() -> None:
         broker_address=asked.bootstrap,
         consumer_group=asked.group,
         auto_offset_reset="earliest",
+        consumer_extra_config=dict(FETCHING),
         loglevel="WARNING",
         use_changelog_topics=False,
         auto_create_topics=False,

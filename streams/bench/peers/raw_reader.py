@@ -1,11 +1,10 @@
 """Raw: a confluent-kafka consumer that reads each value and drops it.
 
-The floor of any Python data plane on Kafka. Batches of 5,000, as Weir's host takes; librdkafka's
-own settings but for these.
+The floor of any Python data plane on Kafka. Batches of 5,000, as Weir's host takes.
 """
 
 from confluent_kafka import Consumer
-from stopwatch import Stopwatch, task
+from stopwatch import FETCHING, Stopwatch, task
 
 BATCH = 5_000
 
@@ -20,6 +19,7 @@ def main() -> None:
             "group.id": asked.group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            **FETCHING,
         }
     )
     consumer.subscribe([asked.topic])

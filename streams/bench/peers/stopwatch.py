@@ -18,6 +18,8 @@ from fastavro import parse_schema, schemaless_reader
 
 HEADER = 5
 """Bytes in front of a payload: a magic byte and the schema's id, as Confluent frames them."""
+FETCHING: Mapping[str, Any] = {"fetch.queue.backoff.ms": 50}
+"""For librdkafka, as Weir sets it: by default a reader that was slow once waits for a second."""
 
 
 @dataclass(frozen=True)
