@@ -29,8 +29,10 @@ from workers.registry import Registry
 POLL_S = 0.005
 COMMIT_S = 0.3
 """A commit of the last events that has not come after this was there already."""
-QUIET_S = 2.5
-"""Without outputs for so long after the last event: every window has closed."""
+QUIET_S = 4.0
+"""Without outputs for so long after the last event, and at rest: every window has closed."""
+BUSY = 0.25
+"""The share of a core at which it is not at rest."""
 LABELS = {"processor": "observe"}
 
 
@@ -108,13 +110,16 @@ def _until_applied(count: int, thread: threading.Thread) -> None:
 
 
 def _until_quiet(thread: threading.Thread) -> None:
-    """Return when nothing has come out for a while."""
-    told, since = -1.0, time.monotonic()
-    while time.monotonic() - since < QUIET_S and thread.is_alive():
-        outputs = _sample("weir_host_outputs_total")
-        if outputs != told:
-            told, since = outputs, time.monotonic()
+    """Return when nothing has come out for a while, and nothing was being computed meanwhile."""
+    told, since = -1.0, now()
+    while thread.is_alive():
         time.sleep(0.05)
+        outputs, (wall, cpu) = _sample("weir_host_outputs_total"), now()
+        busy = cpu - since[1] > BUSY * QUIET_S
+        if outputs != told or busy:
+            told, since = outputs, (wall, cpu)
+        elif wall - since[0] > QUIET_S:
+            return
 
 
 def main(arguments: list[str]) -> int:
