@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.observing import QualityEvaluated
+from processors.observe import ObserveParams, spec
+from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Batch, Output, Partition
-from tests.hosts.samples import EPOCH, Tally, observations, tally, verdict
+from tests.hosts.samples import EPOCH, Tally, metrics, observations, tally, verdict
 from tests.hosts.worlds import KafkaWorld, clock_from, kafka_world, wait_until
 from workers.errors import Fenced, KafkaUnavailable, TooManyBad
 from workers.host import BatchHost
@@ -73,6 +74,18 @@ def test_a_broker_that_does_not_answer_for_a_while_costs_nothing(world: KafkaWor
         os.kill(world.broker_pid, signal.SIGCONT)
         wait_until(lambda: len(set(told(world))) >= 250)
     assert Counter(told(world)) == all_numbers(50, 5)
+
+
+def test_a_full_host_reads_on_when_the_clock_has_closed_windows(world: KafkaWorld) -> None:
+    params = ObserveParams(most_rows=5, size_ms=1_000, allowed_lateness_ms=0, idle_ms=100)
+    with world.running(spec(params)):
+        world.produce(metrics(8, series=1, step_ms=1))
+        wait_until(lambda: len(world.events("weir.observations")) >= 1)
+        later = metrics(16, series=1, step_ms=1_000)[8:]
+        world.produce(later)
+        wait_until(lambda: len(world.events("weir.observations")) >= 9)
+    found = [e for e in world.events("weir.observations") if isinstance(e, Observation)]
+    assert sum(e.count for e in found) == 16
 
 
 def test_a_host_stops_when_most_messages_are_bad(world: KafkaWorld) -> None:

@@ -1,7 +1,8 @@
 """What a host holds is committed in time, also when its clock was ahead and is set right."""
 
+from processors.observe import ObserveParams, spec
 from schemas.catalogue import Catalogue
-from tests.hosts.samples import EPOCH, observations, tally
+from tests.hosts.samples import EPOCH, metrics, observations, tally
 from workers.host_work import LONGEST_WAIT_MS, Work
 from workers.local import LocalMessage, local_codec
 
@@ -13,6 +14,26 @@ LARGE_STATE = 100 * 1_048_576
 def message(number: int) -> LocalMessage:
     value = local_codec().encode(observations(number + 1)[number])
     return LocalMessage(PLACE, number, EPOCH, b"app 0", value, number)
+
+
+def test_the_timers_of_a_full_processor_fire_though_more_waits_to_be_read() -> None:
+    full = spec(ObserveParams(most_rows=2, size_ms=10, allowed_lateness_ms=0))
+    place = ("weir.metrics", 0)
+    waiting = [
+        LocalMessage(place, number, EPOCH, b"k", local_codec().encode(event), number)
+        for number, event in enumerate(metrics(2, series=1, step_ms=1))
+    ]
+    work = Work(full, local_codec(), "cluster", 0.5, {})
+    work.take_over({place: 0}, {})
+
+    work.apply(waiting, EPOCH, Catalogue(), set())
+    assert work.full
+    due = work.next_wake()
+    assert due is not None
+    step = work.apply([], due, Catalogue(), set())
+
+    assert len(step.outputs) == 1
+    assert not work.full
 
 
 def test_a_clock_that_was_ahead_delays_no_commit() -> None:
