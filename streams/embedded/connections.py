@@ -5,6 +5,7 @@ Everything here raises QueryRefused with the engine's code and message.
 
 import os
 import re
+from io import FileIO
 from typing import Any
 
 from streams.embedded import refusals
@@ -89,15 +90,23 @@ def insert(connection: Any, statement: Statement) -> Any:
     not be used: it tells of no error behind the parser, so that an insert would be acknowledged
     that a full disk or a constraint had refused.
     """
-    with os.fdopen(os.memfd_create("insert"), "wb") as file:
-        file.write(statement.data)
-        file.flush()
+    with os.fdopen(os.memfd_create("insert"), "wb", buffering=0) as file:
+        _write(file, statement.data)
         path = f"/proc/self/fd/{file.fileno()}"
         try:
             return run(connection, text_of(statement.reading(path)))
         except QueryRefused as refusal:
             told = str(refusal).replace(f"file/uri {path}", "the request")
             raise QueryRefused(refusal.code, told) from refusal
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise refused(refusals.NO_SPACE, f"Cannot hold the rows: {error.strerror}") from error
 
 
 def run(connection: Any, text: str, format_: str = "TabSeparated") -> Any:

@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import clickhouse_connect
+import psutil
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from streams.embedded.refusals import QueryRefused
 from streams.embedded.spoiled import spoiled_part
@@ -55,3 +57,19 @@ def test_only_what_a_start_has_not_seen_yet_ends_a_server(tmp_path: Path) -> Non
     assert spoiled_part(QueryRefused(243, said), now - 1) is None
     assert spoiled_part(QueryRefused(246, said.replace("939", "938")), now - 1) is None
     assert spoiled_part(QueryRefused(246, "Code: 246. nothing named"), now - 1) is None
+
+
+def test_rows_that_cannot_be_held_are_refused_as_a_full_disk_is(tmp_path: Path) -> None:
+    server = clickhouse_in(tmp_path)
+    server.start()
+    with clickhouse_connect.get_client(host="127.0.0.1", port=server.port) as client:
+        client.command("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+        process = psutil.Process(server.process.pid)
+        usual = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, usual[1]))
+        with pytest.raises(DatabaseError, match="NOT_ENOUGH_SPACE"):
+            client.insert("t", [[1]], column_names=["n"])
+        process.rlimit(psutil.RLIMIT_FSIZE, usual)
+        client.insert("t", [[1]], column_names=["n"])
+        assert client.query("SELECT count() FROM t").first_row == (1,)
+    server.stop()
