@@ -30,12 +30,39 @@ class SeriesBook:
         self._words: dict[str, str] = {}
         self._flags: dict[tuple[Windowing, ...], tuple[Flags, int]] = {}
         self._swept: int | None = None
+        self._base = -1
+        self._entries: Ints = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def ids(self, series: pl.DataFrame, newest: int) -> Ids:
-        """Return the number of each row of a frame of series, which are noted as seen."""
+        """Return the number of each row of a frame of series, which are noted as seen.
+
+        Where a decoder has numbered them, known ones are found by that, else by their keys.
+        """
+        numbered = "_entry" in series.columns
+        numbers = self._by_entry(series) if numbered else self._by_key(series)
+        self._seen[numbers] = newest
+        return numbers.astype(np.uint32)
+
+    def _by_entry(self, series: pl.DataFrame) -> Ints:
+        entries = series["_entry"].to_numpy()
+        base, places = int(entries[0]) >> 32, entries & 0xFFFFFFFF
+        if base != self._base:
+            self._base, self._entries = base, np.empty(0, np.int64)
+        if places.max() >= len(self._entries):
+            known = self._entries
+            self._entries = np.full(2 * int(places.max()) + 2, -1)
+            self._entries[: len(known)] = known
+        numbers: Ints = self._entries[places]
+        unknown = np.flatnonzero(numbers < 0)
+        if len(unknown):
+            numbers[unknown] = self._by_key(series[unknown])
+            self._entries[places] = numbers
+        return numbers
+
+    def _by_key(self, series: pl.DataFrame) -> Ints:
         keys = series["_key"].to_list()
         ids = [self._ids.get(key, -1) for key in keys]
         if -1 in ids:
@@ -43,9 +70,7 @@ class SeriesBook:
             fields = series.select(FIELDS)[unknown].rows()
             for row, names in zip(unknown, fields, strict=True):
                 ids[row] = self._add(keys[row], names)
-        numbers = np.array(ids, np.uint32)
-        self._seen[numbers] = newest
-        return numbers
+        return np.array(ids, np.int64)
 
     def _add(self, key: bytes, names: Sequence[str]) -> int:
         number = self._ids.get(key)
@@ -134,5 +159,5 @@ class SeriesBook:
         seen = np.zeros(max(_SPARED, 2 * len(kept)), np.int64)
         seen[: len(kept)] = self._seen[kept]
         self._seen = seen
-        self._flags = {}
+        self._flags, self._base = {}, -1
         return ids

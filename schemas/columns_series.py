@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ MOST_WORDS = 1 << 23
 MOST_CHUNKS = 16
 UNUSABLE = -1
 """Home of a key that no event may have: empty app or metric, or no UTF-8."""
+_BASES = count()
+"""Of `_entry`, one for each time that a table is filled; entries are its lower 32 bits."""
 _KEY_SCHEMA = json.dumps(
     {"type": "record", "name": "Key", "fields": [{"name": n, "type": "string"} for n in KEYS]}
 )
@@ -37,6 +40,7 @@ class SeriesTable:
         self._empty()
 
     def _empty(self) -> None:
+        self._base = next(_BASES) << 32
         self._counts = np.zeros(2, np.int64)
         self._hashes = np.empty(0, np.uint64)
         self._where, self._sizes, self._homes = (np.empty(0, np.int64) for _ in range(3))
@@ -78,10 +82,14 @@ class SeriesTable:
         return self._homes[entries]
 
     def coded(self, entries: Longs) -> tuple[npt.NDArray[np.uint32], pl.DataFrame, Longs]:
-        """Return small numbers for entries, and the series and homes by these numbers."""
+        """Return small numbers for entries, and the series and homes by these numbers.
+
+        The series have `_entry`, which no other series ever has in this process.
+        """
         codes, found = np.empty(entries.size, np.uint32), np.empty(entries.size, np.int64)
         found = found[: kernels.renumber(entries, self._marks, codes, found)]
-        return codes, self._frame[found], self._homes[found]
+        series = self._frame[found].with_columns(pl.Series("_entry", found + self._base))
+        return codes, series, self._homes[found]
 
     def _table(self) -> kernels.Table:
         return (

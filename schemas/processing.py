@@ -54,6 +54,7 @@ class Columns:
     row in `series`, which has app, stage, service, instance, node, metric, unit, and `_key`,
     Binary, their Avro encoding in this order. Each series and unit stands there once, some perhaps
     without an event; the numbers mean nothing to the next batch. Other events have no `series`.
+    Decoders add `_entry`, Int64: a number of the series for as long as the process lives.
     """
 
     frame: pl.DataFrame

@@ -353,6 +353,20 @@ def test_series_are_forgotten_while_others_have_open_windows() -> None:
     ]
 
 
+def test_series_are_the_same_by_the_numbers_of_a_decoder() -> None:
+    rows: list[Row] = [(at, float(at), "abcdefg"[at * 5 % 7]) for at in range(0, 6_000, 30)]
+    plain, numbered = observe(), observe()
+    for first in range(0, len(rows), 20):
+        one = batch(rows[first : first + 20], 1_000, first)
+        assert one.series is not None
+        letters = one.series["service"].to_list()
+        table = 0 if first < 100 else 7 << 32  # the decoder begins a new table
+        entries = [table + (ord(letter) * 31) % 97 for letter in letters]
+        other = replace(one, series=one.series.with_columns(pl.Series("_entry", entries)))
+
+        assert numbered.process(other) == plain.process(one)
+
+
 def test_parameters_are_checked() -> None:
     with pytest.raises(InvalidParameters, match=r"ObserveParams\.size_ms is 0"):
         spec(ObserveParams(size_ms=0))
