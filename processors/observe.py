@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from processors import lateness, windows
+from processors.exporting import Exporter
 from processors.observe_series import SeriesBook
 from processors.observe_shelves import Shelves
 from processors.observe_state import (
@@ -27,12 +28,13 @@ from processors.observe_telling import Sent, refusal, sent, tell
 from processors.params import identity, require
 from processors.windows_closing import Closing
 from processors.windows_rows import Ids, Ints, Rows
+from schemas.closed import WindowsClosed
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import LateMetric, Observation
 from schemas.packed import Packed, Told
 from schemas.processing import Columns, Output, Partition, Spec
-from schemas.registrations import WindowDefined
+from schemas.registrations import MetricDefined, WindowDefined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,7 @@ class Observe:
         self._again = 0
         self._ahead = 0
         self._resuming = False
+        self._exporter = Exporter()
 
     def process(self, batch: Columns) -> Sequence[Output]:
         """Put rows into windows and return the observations of those that close."""
@@ -88,6 +91,7 @@ class Observe:
             return self._tick(batch)
         self._source = (batch.topic, batch.partition)
         refusals = self._define(batch)
+        self._exporter.take(batch.frame)
         rows, before = self._rows(batch), self._newest
         running = np.maximum.accumulate(rows.times)
         if before is not None:
@@ -134,6 +138,7 @@ class Observe:
                 shelves=self._shelves.packed(),
                 marks=self._marks.since(self._shelves.oldest(by_order=True)),
                 ahead=self._ahead,
+                held=self._exporter.held,
             )
         )
 
@@ -150,6 +155,7 @@ class Observe:
         self._restored = state.marks
         self._again = state.marks[1] if state.marks else 0
         self._definitions = None
+        self._exporter = Exporter(state.held)
         self._resuming = True
 
     def _resume(self) -> None:
@@ -166,6 +172,8 @@ class Observe:
         """Put rows into the windows that were open, and forget those of closed ones."""
         if self._newest is None or batch.frame.is_empty():
             return
+        self._exporter.define(batch.catalogue.of(MetricDefined), self._newest)
+        self._exporter.take(batch.frame)
         rows = self._rows(batch)
         running = rows.times
         if self._restored:
@@ -196,6 +204,7 @@ class Observe:
         )
 
     def _define(self, batch: Columns) -> list[Output]:
+        self._exporter.define(batch.catalogue.of(MetricDefined), self._newest)
         definitions = batch.catalogue.of(WindowDefined)
         if definitions is self._definitions:
             return []
@@ -230,6 +239,7 @@ class Observe:
         wake, before = self.wake_at(), self._newest
         if wake is None or before is None or batch.now_ms < wake:
             return []
+        self._exporter.define(batch.catalogue.of(MetricDefined), before)
         if batch.now_ms <= wake + self._params.away_ms:
             self._newest = before + batch.now_ms - self._seen_ms
             if self._shelves.by_order:
@@ -237,7 +247,7 @@ class Observe:
         self._seen_ms = batch.now_ms
         closings = self._shelves.advance(before, np.array([self._newest]), None)
         told = self._tell(closings, [], batch.now_ms)
-        self._forget(self._newest)
+        self._forget(before if self._newest is None else self._newest)
         return Told(told)
 
     def _tell(
@@ -255,6 +265,7 @@ class Observe:
             source=self._source,
             newest=newest,
             now_ms=now_ms,
+            exporter=self._exporter,
         )
         if closings:
             self._forget(newest)
@@ -263,6 +274,7 @@ class Observe:
     def _forget(self, newest: int) -> None:
         """Forget series, windowings and marks that nothing needs any more."""
         self._forget_eras()
+        self._exporter.forget(self._oldest())
         most = self._params.most_series
         ids = self._book.sweep(newest, self._params.forget_ms, self._used(), most)
         if ids is not None:
@@ -309,12 +321,12 @@ def spec(params: ObserveParams | None = None) -> Spec:
     return Spec(
         name="observe",
         inputs=("weir.metrics",),
-        outputs=(Observation, ActionTaken, LateMetric),
+        outputs=(Observation, ActionTaken, LateMetric, WindowsClosed),
         build=lambda _partition: Observe(chosen),
         parameters=identity(chosen),
-        format=2,
+        format=3,
         columnar=True,
-        catalogue=(WindowDefined,),
+        catalogue=(WindowDefined, MetricDefined),
         state=ObserveState,
         portable=True,
     )

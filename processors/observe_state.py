@@ -12,6 +12,7 @@ from processors.lateness import LateEntry, nothing_late
 from processors.observe_series import FIELDS, SeriesBook
 from processors.windows import Windowing
 from processors.windows_rows import Ints
+from schemas.closed import DefinitionHeld
 from schemas.columns import metrics
 
 _MOST_MARKS = 1_024
@@ -43,6 +44,7 @@ class ObserveState:
 
     `marks` are pairs of an offset and the newest event time before it. Windows by order are
     rebuilt from the first on; at the others the clock had moved it. `ahead` is the next offset.
+    `held` are the definitions whose rows are told, and since when.
     """
 
     newest: int | None
@@ -55,6 +57,7 @@ class ObserveState:
     shelves: tuple[ShelfState, ...] = ()
     marks: tuple[int, ...] = ()
     ahead: int = 0
+    held: tuple[DefinitionHeld, ...] = ()
 
 
 class Marks:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from processors import lateness
+from processors.exporting import EXPORTED, Exporter
 from processors.observations import observations
 from processors.observe_series import FIELDS, SeriesBook
 from processors.observe_shelves import Missed
@@ -42,6 +43,7 @@ def tell(
     source: Partition,
     newest: int,
     now_ms: int,
+    exporter: Exporter,
 ) -> tuple[list[Output | Packed], pl.DataFrame]:
     """Return all that is due by `newest` in the order of its instants, and the pending late counts.
 
@@ -66,6 +68,8 @@ def tell(
     for one in late:
         place = (one.event.sources[0].first, one.event.window)
         told.append(((one.at, SENT, place), [one.event]))
+    for at, events in exporter.told(closings, book, source, now_ms):
+        told.append(((at, EXPORTED, ()), events))
     told.sort(key=lambda one: one[0])
     return [event for _, events in told for event in events], settled.pending
 

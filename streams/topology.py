@@ -21,11 +21,14 @@ class Place:
 
     module: str
     host: Host
+    plugins: bool = False
+    """Whether it calls the functions that installed distributions name under `weir.metrics`."""
 
 
 PROCESSORS: dict[str, Place] = {
     "derive": Place("processors.derive", Host.BATCH),
     "observe": Place("processors.observe", Host.BATCH),
+    "define": Place("processors.define", Host.BATCH, plugins=True),
     "drift": Place("processors.drift", Host.BATCH),
     "quality": Place("processors.rules", Host.BATCH),
     "contract": Place("processors.contracts", Host.BATCH),
@@ -71,5 +74,8 @@ def spec_named(name: str) -> Spec:
     place = PROCESSORS.get(name)
     if place is None:
         raise HostingError(f"no processor {name!r}; known: {', '.join(PROCESSORS)}")
-    spec: Spec = importlib.import_module(place.module).spec()
+    module = importlib.import_module(place.module)
+    if place.plugins:
+        found = importlib.import_module("streams.plugins").installed()
+    spec: Spec = module.spec(plugins=found) if place.plugins else module.spec()
     return spec

@@ -54,7 +54,7 @@ class App:
     overlap: bool = False
 
 
-DATA = App("data", ("run", "derive", "observe", "drift", "quality", "contract"))
+DATA = App("data", ("run", "derive", "observe", "define", "drift", "quality", "contract"))
 ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)
