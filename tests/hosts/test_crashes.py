@@ -1,6 +1,6 @@
 """Observe is killed again and again while metrics flow; what stands there in the end is the same.
 
-`CRASH_SEED` says where the kills fall; the seed is printed.
+`CRASH_SEED` says where the kills fall, `CRASH_KILLS` how many; the seed is printed.
 """
 
 import os
@@ -31,7 +31,7 @@ from tests.hosts.samples import EPOCH
 from tests.hosts.worlds import KafkaWorld, cluster_of, kafka_world, wait_until
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
-KILLS = 50
+KILLS = int(os.environ.get("CRASH_KILLS", "50"))
 RATE = 400
 HOUR_MS = 3_600_000
 BROKERS = ("embedded", "apache")
