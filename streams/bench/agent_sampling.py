@@ -1,4 +1,4 @@
-"""What sampling costs: the errors of what is estimated from a share of the measurements. Pure.
+"""What sampling costs: the errors of what is estimated from a share of the measurements.
 
 A window holds so many latencies, lognormal as latencies are; a sampler of the probe chooses among
 them, again and again with other seeds. Errors are root mean squares over the tries, as a share of

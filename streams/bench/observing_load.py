@@ -1,4 +1,4 @@
-"""What `weir bench observe` puts on weir.metrics: metrics of so many series, in ticks. Pure.
+"""What `weir bench observe` puts on weir.metrics: metrics of so many series, in ticks.
 
 A tick is one event of each series, all with one event time; ticks follow each other at the rate
 of a series. So any first part of a partition tells how many events of which windows it holds.
