@@ -6,6 +6,7 @@ Processors that want speed instead of transactions have outputs sent at once, an
 offset that they still need committed when those are acknowledged.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -165,6 +166,8 @@ class BatchHost:
             self._work.rebuild(messages, catalogue)
         self._member.read_from(self._work.positions())
         self._must_restore = False
+        if not self.ready:
+            gc.freeze()  # what is loaded by now stays: nobody need look for garbage in it again
         self._ready.set()
         self._log.info(
             "host.restored",
