@@ -15,34 +15,41 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
 
 from processors.observe import spec
 from schemas.registrations import WindowDefined
 from streams.bench.observing_stages import Stages
 from streams.settings import load
-from workers import telemetry
+from workers import host_metrics, telemetry
 from workers.catalogue import CatalogueReader
 from workers.host import BatchHost
 from workers.registry import Registry
 
-POLL_S = 0.005
+POLL_S = 0.01
 COMMIT_S = 0.3
 """A commit of the last events that has not come after this was there already."""
 QUIET_S = 4.0
 """Without outputs for so long after the last event, and at rest: every window has closed."""
 BUSY = 0.25
 """The share of a core at which it is not at rest."""
-LABELS = {"processor": "observe"}
+NAME = "observe"
 
 
-def _sample(name: str) -> float:
-    return REGISTRY.get_sample_value(name, LABELS) or 0.0
+def _sample(metric: MetricWrapperBase, suffix: str) -> float:
+    """Return one value of one metric; to ask the registry would cost more than some batches do."""
+    (family,) = metric.labels(NAME).collect()
+    return next(sample.value for sample in family.samples if sample.name.endswith(suffix))
 
 
 def applied() -> float:
     """Return how many messages the host has applied."""
-    return _sample("weir_host_messages_total")
+    return _sample(host_metrics.MESSAGES, "_total")
+
+
+def commits() -> float:
+    """Return how many times the host has committed."""
+    return _sample(host_metrics.COMMIT_SECONDS, "_count")
 
 
 def now() -> tuple[float, float]:
@@ -90,7 +97,7 @@ def measure(count: int, *, closing: bool, stages: Stages | None) -> dict[str, An
         "wall_s": ended[0] - begun[0],
         "cpu_s": ended[1] - begun[1],
         "memory_mib": {"before": round(before, 1), "peak": round(peak_mib(), 1)},
-        "dead_letters": _sample("weir_host_dead_letters_total"),
+        "dead_letters": _sample(host_metrics.BAD, "_total"),
         "profile_us": parts,
         "versions": {
             name: version(name) for name in ("confluent-kafka", "polars", "numpy", "fastavro")
@@ -100,12 +107,12 @@ def measure(count: int, *, closing: bool, stages: Stages | None) -> dict[str, An
 
 def _until_applied(count: int, thread: threading.Thread) -> None:
     """Return when all was applied and committed."""
-    commits = 0.0
+    before = 0.0
     while applied() < count and thread.is_alive():
-        commits = _sample("weir_host_commit_seconds_count")
+        before = commits()
         time.sleep(POLL_S)
     until = time.monotonic() + COMMIT_S
-    while _sample("weir_host_commit_seconds_count") == commits and time.monotonic() < until:
+    while commits() == before and time.monotonic() < until:
         time.sleep(POLL_S)
 
 
@@ -114,7 +121,7 @@ def _until_quiet(thread: threading.Thread) -> None:
     told, since = -1.0, now()
     while thread.is_alive():
         time.sleep(0.05)
-        outputs, (wall, cpu) = _sample("weir_host_outputs_total"), now()
+        outputs, (wall, cpu) = _sample(host_metrics.OUTPUTS, "_total"), now()
         busy = cpu - since[1] > BUSY * QUIET_S
         if outputs != told or busy:
             told, since = outputs, (wall, cpu)
