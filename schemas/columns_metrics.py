@@ -80,6 +80,7 @@ class MetricDecoder:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._table = SeriesTable()
+        self._rooms = [np.empty(0, np.uint8) for _ in range(3)]
 
     def decode(self, values: Sequence[bytes], timestamps: Longs, offsets: Longs) -> Metrics:
         """Decode framed messages, given their records' timestamps (ms) and offsets.
@@ -153,10 +154,10 @@ class MetricDecoder:
         """Return what was read, the rows that a kernel does not read, and those it did not try."""
         data, ends, rows, _, _ = given
         count = ends.size
-        status, times, starts, lengths = (np.empty(count, np.int64) for _ in range(4))
-        numbers = np.empty(count, np.float64)
-        keys = np.empty((data.size + kernels.SPARE * (rows.size + 1)) & ~7, np.uint8)
-        requests = np.empty(data.size + rows.size + kernels.SPARE, np.uint8)
+        times, numbers = np.empty(count, np.int64), np.empty(count, np.float64)
+        status, starts, lengths = self._room(3 * count * 8, 0).view(np.int64).reshape(3, count)
+        keys = self._room((data.size + kernels.SPARE * (rows.size + 1)) & ~7, 1)
+        requests = self._room(data.size + rows.size + kernels.SPARE, 2)
         made = (status, times, numbers, starts, lengths, keys, requests)
         key_bytes, request_bytes, told = kernels.decode(given, made)
         found = status[rows]
@@ -168,6 +169,12 @@ class MetricDecoder:
         entries = self._table.find(keys[:key_bytes].view(np.uint64), starts >> 3, lengths)
         part = _Part(read, times, numbers, entries, texts)
         return part, rows[found == kernels.ODD], rows[found == kernels.OTHER]
+
+    def _room(self, size: int, number: int) -> npt.NDArray[np.uint8]:
+        """Return bytes to work in, whose content is of no use after a batch."""
+        if self._rooms[number].size < size:
+            self._rooms[number] = np.empty(2 * size & ~7, np.uint8)
+        return self._rooms[number][:size]
 
     def _by_rows(
         self, values: Sequence[bytes], rows: Longs, timestamps: Longs, reader: Reader
