@@ -111,7 +111,7 @@ _TABLE = (
     Topic(
         "weir.closed",
         (c.WindowsClosed,),
-        ("topic", "partition"),
+        ("topic",),
         retention_ms=HOUR_MS,
         max_bytes=4 * 1_048_576,
     ),

@@ -1,8 +1,11 @@
 """Plug-ins of defined metrics: functions that installed distributions name under `weir.metrics`."""
 
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from processors.plugins import GROUP, Plugin, name_objection
+from processors.plugins import GROUP, Plugin, PluginError, name_objection
 from workers.telemetry import logger
 
 
@@ -16,16 +19,28 @@ def installed() -> dict[str, Plugin]:
     return found
 
 
+def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function of others returns.
+
+    Raises PluginError for whatever it raises.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:  # the code of others must not end what calls it
+        raise PluginError(f"{type(error).__name__}: {error}") from error
+
+
 def _loaded(point: EntryPoint) -> Plugin | None:
     version = point.dist.version if point.dist is not None else ""
-    reason = name_objection(point.name)
+    function: Any = None
     try:
-        function = None if reason else point.load()
-    except Exception as error:  # noqa: BLE001 - code of others; the rest goes on without it
-        function, reason = None, f"{type(error).__name__}: {error}"
+        reason = name_objection(point.name)
+        function = None if reason else attempted(point.load)
+    except PluginError as error:
+        reason = str(error)
     if not reason and not callable(function):
         reason = f"{point.value} is no function"
-    if reason or function is None:
-        logger(__name__).warning("plugin.refused", name=point.name, reason=reason)
+    if reason:
+        logger(__name__).warning("plugin.refused", plugin=point.name, reason=reason)
         return None
-    return Plugin(point.name, version, function)
+    return Plugin(point.name, version, partial(attempted, function))

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from schemas.closed import WindowsClosed
 from schemas.columns import metrics
 from schemas.processing import Batch, Columns, Record
 from schemas.registrations import MetricDefined, WindowDefined
+from streams.plugins import attempted
 
 START = 1_700_000_000_000
 OBSERVED = ObserveParams(size_ms=1_000, allowed_lateness_ms=200, forget_ms=60_000)
@@ -30,7 +32,10 @@ def fails(rows: pl.DataFrame) -> float:
     raise ZeroDivisionError("as it was told to")
 
 
-PLUGINS = {"spread": Plugin("spread", "1", spread), "fails": Plugin("fails", "1", fails)}
+PLUGINS = {
+    "spread": Plugin("spread", "1", spread),
+    "fails": Plugin("fails", "1", partial(attempted, fails)),
+}
 SPEC = spec(DefineParams(sources=3, wait_ms=1_500, silent_ms=4_000, keep_ms=6_000), PLUGINS)
 
 

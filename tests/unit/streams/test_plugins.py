@@ -1,0 +1,92 @@
+"""Plug-ins: an installed distribution names functions; what is wrong with one stops no other."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from processors.plugins import PluginFailed, broken_laws, called, name_objection
+from streams.plugins import installed
+
+MODULE = """
+import polars
+
+def outliers(rows: polars.DataFrame, threshold: float) -> float | None:
+    middle = rows["value"].median()
+    spread = (rows["value"] - middle).abs().median()
+    return float(((rows["value"] - middle).abs() > threshold * spread).sum())
+
+def fails(rows):
+    return 1 / 0
+
+def words(rows):
+    return "many"
+
+number = 3
+"""
+ENTRIES = """[weir.metrics]
+outliers = sample_functions:outliers
+fails = sample_functions:fails
+words = sample_functions:words
+avg = sample_functions:outliers
+number = sample_functions:number
+gone = sample_functions:gone
+away = no_such_module_at_all:it
+"""
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution on the path, as an installer would have left it."""
+    (tmp_path / "sample_functions.py").write_text(MODULE)
+    about = tmp_path / "sample_functions-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-functions\nVersion: 1.2\n")
+    (about / "entry_points.txt").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def rows(*values: float) -> pl.DataFrame:
+    return pl.DataFrame({"value": values})
+
+
+@pytest.mark.usefixtures("distribution")
+def test_functions_are_found_by_their_entry_points() -> None:
+    found = installed()
+
+    assert sorted(found) == ["fails", "outliers", "words"]
+    assert found["outliers"].version == "1.2"
+    assert called(found, "outliers", rows(1.0, 2.0, 3.0, 2.0, 99.0), (3.5,)) == 1.0
+
+
+@pytest.mark.usefixtures("distribution")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("fails", "ZeroDivisionError: division by zero"), ("words", "returned a str")],
+)
+def test_what_a_function_does_wrong_is_told(name: str, reason: str) -> None:
+    with pytest.raises(PluginFailed, match=reason):
+        called(installed(), name, rows(1.0), ())
+
+
+def test_names_of_the_language_are_not_for_plug_ins() -> None:
+    assert name_objection("outliers") == ""
+    for name in ("count", "sqrt", "value", "window_s", "defined", "two words", "größe"):
+        assert name_objection(name)
+
+
+def test_an_author_can_hold_a_function_to_the_laws() -> None:
+    seen: list[int] = []
+
+    def counts(frame: pl.DataFrame) -> float:
+        seen.append(frame.height)
+        return float(len(seen))
+
+    def grows(frame: pl.DataFrame) -> float:
+        frame.insert_column(0, pl.Series("more", [0.0] * frame.height))
+        return 1.0
+
+    assert broken_laws(lambda frame: float(frame["value"].sum()), rows(1.0, 2.0)) == []
+    assert "gave 1.0 and then 3.0" in broken_laws(counts, rows(1.0, 2.0))[0]
+    assert broken_laws(grows, rows(1.0, 2.0)) == ["it changed the rows that it was given"]
+    assert "returned a bool" in broken_laws(lambda _: True, rows(1.0))[0]
