@@ -14,7 +14,7 @@ import polars as pl
 
 from processors import lateness, windows
 from processors.exporting import Exporter
-from processors.observe_series import SeriesBook
+from processors.observe_series import SeriesBook, rows_of
 from processors.observe_shelves import Shelves
 from processors.observe_state import (
     Era,
@@ -92,7 +92,8 @@ class Observe:
         self._source = (batch.topic, batch.partition)
         refusals = self._define(batch)
         self._exporter.take(batch.frame)
-        rows, before = self._rows(batch), self._newest
+        before = self._newest
+        rows = rows_of(batch, self._book, before)
         running = np.maximum.accumulate(rows.times)
         if before is not None:
             running = np.maximum(running, before)
@@ -174,7 +175,7 @@ class Observe:
             return
         self._exporter.define(batch.catalogue.of(MetricDefined), self._newest)
         self._exporter.take(batch.frame)
-        rows = self._rows(batch)
+        rows = rows_of(batch, self._book, self._newest)
         running = rows.times
         if self._restored:
             running = running_of(rows.times, rows.offsets, self._restored, self._again)
@@ -187,21 +188,6 @@ class Observe:
             if low < high:
                 part, since = rows[low:high], running[low:high]
                 self._shelves.again(era.windowings, part, since, self._newest, least)
-
-    def _rows(self, batch: Columns) -> Rows:
-        frame, newest = batch.frame, self._newest
-        series = batch.series
-        if series is None:
-            raise TypeError("observe takes columns of metrics, which come with their series")
-        times = frame["event_time"].to_numpy()
-        seen = int(times.max()) if newest is None else max(newest, int(times.max()))
-        ids = self._book.ids(series, seen)
-        return Rows(
-            ids[frame["_series"].to_numpy()],
-            times,
-            frame["value"].to_numpy(),
-            frame["_offset"].to_numpy(),
-        )
 
     def _define(self, batch: Columns) -> list[Output]:
         self._exporter.define(batch.catalogue.of(MetricDefined), self._newest)

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from processors.windows import Windowing
-from processors.windows_rows import Flags, Ids, Ints
+from processors.windows_rows import Flags, Ids, Ints, Rows
 from schemas.columns_block import varint
 from schemas.identity import joined_parts, stable_number
+from schemas.processing import Columns
 from schemas.topics import SERIES
 
 FIELDS = (*SERIES, "unit")
@@ -161,3 +162,17 @@ class SeriesBook:
         self._seen = seen
         self._flags, self._base = {}, -1
         return ids
+
+
+def rows_of(batch: Columns, book: SeriesBook, newest: int | None) -> Rows:
+    """Return the rows of a batch, with the numbers of their series, which are noted as seen.
+
+    Raises TypeError when the batch does not say which series there are.
+    """
+    frame = batch.frame
+    if batch.series is None:
+        raise TypeError("observe takes columns of metrics, which come with their series")
+    times = frame["event_time"].to_numpy()
+    seen = int(times.max()) if newest is None else max(newest, int(times.max()))
+    ids = book.ids(batch.series, seen)[frame["_series"].to_numpy()]
+    return Rows(ids, times, frame["value"].to_numpy(), frame["_offset"].to_numpy())
