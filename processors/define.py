@@ -320,6 +320,7 @@ def spec(params: DefineParams | None = None, plugins: Mapping[str, Plugin] | Non
         outputs=(Observation, ActionTaken),
         build=lambda _partition: Define(chosen, functions),
         parameters=stable_id(identity(chosen), *marks),
+        singleton=True,
         catalogue=(MetricDefined,),
         state=DefineState,
         portable=True,
