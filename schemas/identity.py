@@ -19,7 +19,7 @@ def joined_parts(*parts: str | int) -> bytes:
 
 
 def identity_of(joined: bytes) -> str:
-    """Return the id of parts that were joined: stable_id(*a, *b) is that of a's and b's together."""
+    """Return the id of joined parts: stable_id(*a, *b) is that of a's and b's together."""
     return xxhash.xxh3_128_hexdigest(joined)
 
 

@@ -74,7 +74,8 @@ class Homes:
         """Tell which series stand in a partition, `place`, that is not their home."""
         if place[0] not in self._counts:
             return np.zeros(hashes.size, np.bool_)
-        return self.of(hashes, place) != place[1]
+        away: npt.NDArray[np.bool_] = self.of(hashes, place) != place[1]
+        return away
 
 
 def sent_again(message: RawMessage, key: str, partition: int) -> Outgoing:
