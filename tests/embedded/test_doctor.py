@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from schemas.decisions import DeadLetter, Snapshot
+from schemas.events import EVENTS
 from schemas.observing import MetricReport
 from schemas.registrations import ServiceRegistered
 from schemas.topics import TOPICS, key_of
@@ -102,7 +103,7 @@ def test_nothing_fails_where_all_is_well(stack: Stack) -> None:
     }
     assert worse.keys() == {"broker", "groups"}
     assert "embedded broker" in one(reports["broker"].findings, "version").what
-    assert [each.what for each in reports["groups"].findings] == ["nobody runs it"] * 8
+    assert [each.what for each in reports["groups"].findings] == ["nobody runs it"] * 9
     assert one(reports["groups"].findings, "observe").mend == "weir run observe"
     assert one(reports["groups"].findings, "select").mend == "weir run control"
     assert one(reports["permissions"].findings, "permissions").status is Status.SKIP
@@ -185,7 +186,7 @@ def test_a_registry_that_lost_a_schema_or_demands_less(stack: Stack) -> None:
         asked(f"{url}/mode", "PUT", '{"mode": "READWRITE"}')
     missing = one(findings, "registered")
     assert (missing.status, missing.mend) == (Status.FAIL, "weir schemas register")
-    assert missing.what == "1 of 28 schemas are not registered: weir.drifts-value"
+    assert missing.what == f"1 of {len(EVENTS)} schemas are not registered: weir.drifts-value"
     assert one(findings, "mode").what == "the registry is in mode READONLY"
     assert one(findings, "weir.labels-value").what.startswith("the registry demands NONE")
     assert len(findings) == 3
@@ -298,7 +299,7 @@ def test_the_command_tells_all_in_json_and_by_its_code(weir: Weir) -> None:
     assert "WEIR_KAFAK: there is no such setting" in told["findings"][0]["what"]
     well = weir("doctor", "--only", "topics")
     assert (well.returncode, well.stderr) == (0, "")
-    assert "25 topics, as the table says" in well.stdout
+    assert f"{len(TOPICS)} topics, as the table says" in well.stdout
     unknown = weir("doctor", "--only", "nothing")
     assert unknown.returncode == 2
     assert "is none of machine, processes, broker" in unknown.stderr

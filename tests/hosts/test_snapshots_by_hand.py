@@ -155,19 +155,20 @@ class Older:
 def test_a_format_that_cannot_be_read_is_refused_with_what_can_be_done() -> None:
     state = pack_state(Older(1, "x"))
     old = snapshots.make(watching(), 0, {("weir.metrics", 0): 7}, state, 1_000)
-    newer = replace(watching(), format=2)
+    newer = replace(watching(), format=watching().format + 1)
     with pytest.raises(RecoveryRefused, match=r"observe/0: .*weir snapshots rebuild observe"):
         carried(newer, old)
     with pytest.raises(RecoveryRefused, match="written by a newer version"):
-        carried(watching(), replace(old, format=2))
+        carried(watching(), replace(old, format=newer.format))
 
 
 def test_a_format_that_is_described_is_carried_over() -> None:
     spec = watching()
     state = spec.build(0).snapshot()
     kept = snapshots.make(spec, 0, {("weir.metrics", 0): 7}, state, 1_000)
-    found = carried(replace(spec, format=2, parameters="other"), kept)
-    assert found == replace(kept, format=2, parameters="other")
+    newer = spec.format + 1
+    found = carried(replace(spec, format=newer, parameters="other"), kept)
+    assert found == replace(kept, format=newer, parameters="other")
 
 
 @pytest.mark.faults

@@ -145,6 +145,7 @@ def test_logs_of_the_standard_library_arrive(world: Served) -> None:
     log = logging.getLogger("tests.intake.camera")
     handler = Handler(logger_provider=provider)
     log.addHandler(handler)
+    log.setLevel(logging.INFO)
     log.error("core %d is hot", 3)
     log.removeHandler(handler)
     provider.shutdown()
