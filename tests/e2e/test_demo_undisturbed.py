@@ -27,6 +27,7 @@ def test_without_a_corruption_nothing_switches(tmp_path: Path) -> None:
     assert summary["detection_delay_s"] is None
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(150)
 def test_a_killed_worker_costs_no_acknowledged_request_its_response(
     tmp_path: Path, apache: Apache
