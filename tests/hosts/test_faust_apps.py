@@ -141,7 +141,7 @@ def test_placements_start_workers_and_a_signal_ends_everything(
     with process(world, "control", *arguments) as control:
         wait_until(lambda: topics.status() == {"left": "ready", "right": "ready"})
         topics.send(*placed("left"))
-        wait_until(lambda: len(topics.done("worker.start")) == 1)
+        wait_until(lambda: bool(topics.done("worker.start")))
         (worker,) = workers_of(control.pid)
         assert "left-1" in worker.cmdline()
     assert topics.status() == {"left": "unknown", "right": "unknown"}
