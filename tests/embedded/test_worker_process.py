@@ -121,6 +121,7 @@ def test_asked_to_end_it_finishes_what_waits(world: Surroundings) -> None:
     until(lambda: world.health("sharp.edge", "edge-1") == "stopped")
 
 
+@pytest.mark.faults
 def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
     world.send(placement("sharp", "far", generation=3))
     nodes = '[{"name": "far", "cpu_milli": 100, "memory_mib": 64, "speed": 0.01}]'
