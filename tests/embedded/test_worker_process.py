@@ -121,11 +121,11 @@ def test_asked_to_end_it_finishes_what_waits(world: Surroundings) -> None:
     until(lambda: world.health("sharp.edge", "edge-1") == "stopped")
 
 
-@pytest.mark.faults
 def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
     world.send(placement("sharp", "far", generation=3))
     nodes = '[{"name": "far", "cpu_milli": 100, "memory_mib": 64, "speed": 0.01}]'
-    process = world.worker("far", "far-1", WEIR_LOCAL__NODES=nodes)
+    patient = {"WEIR_WORKER__QUEUE_MS": "600000"}
+    process = world.worker("far", "far-1", WEIR_LOCAL__NODES=nodes, **patient)
     until(lambda: world.health("sharp.far", "far-1") == "ready")
     asked = [task(n, "sharp", "far-1", "far") for n in range(400)]
     world.send(*asked)
@@ -135,7 +135,7 @@ def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
     done = len({result.task_id for result in world.results("far-1")})
     assert done < 400
     until(lambda: world.instances()["sharp.far"].expires_at < time.time() * 1000)
-    world.worker("far", "far-1")
+    world.worker("far", "far-1", **patient)
     results = world.await_results("far-1", asked)
     assert {result.status for result in results} == {"ok"}
     each_ms = [result.execution_ms / result.batch_size for result in results]
