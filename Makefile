@@ -78,7 +78,7 @@ fmt: setup ## format, and mend what can be mended
 
 lock: ## renew requirements/*.lock; needs uv (python -m pip install uv)
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		pyproject.toml --extra embedded --extra demo --extra intake --group dev -o requirements/dev.lock
+		pyproject.toml --extra embedded --extra demo --extra exact --extra intake --group dev -o requirements/dev.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		-c requirements/dev.lock pyproject.toml --extra intake -o requirements/run.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
