@@ -11,7 +11,7 @@ __all__ = ["apache"]
 settings.register_profile(
     "default",
     deadline=None,
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
