@@ -5,11 +5,7 @@ timestamp, so that a wrong clock moves no watermark.
 """
 
 import math
-from dataclasses import dataclass
 
-import polars as pl
-
-from schemas import introspect
 from schemas.base import Event
 from schemas.closed import WindowsClosed, objection
 from schemas.errors import DecodeError, InvalidEvent
@@ -37,14 +33,6 @@ ELEMENT_BYTES = {
 """Element types of tensors, by numpy's names. A list of our own: numpy's parser evaluates text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row of a frame that is unusable: its `_row`, and why."""
-
-    row: int
-    error: InvalidEvent
-
-
 def check(event: Event, timestamp: int) -> None:
     """Raise InvalidEvent when an event makes no sense; `timestamp` is its record's, in ms."""
     home = home_of(type(event))
@@ -68,35 +56,6 @@ def check_size(length: int, topic: Topic) -> None:
             f"{length} bytes where {topic.name} takes at most {topic.max_bytes}; "
             "send what is large by reference",
         )
-
-
-def check_frame(frame: pl.DataFrame, event: type[Event]) -> tuple[pl.DataFrame, list[Refused]]:
-    """Split a frame (with `_row` and `_timestamp`) into the usable rows and the refused ones."""
-    suspects = frame.filter(_suspicious(event))
-    build = introspect.from_plain(event)
-    refused: list[Refused] = []
-    for row in suspects.iter_rows(named=True):
-        plain = {name: value for name, value in row.items() if not name.startswith("_")}
-        try:
-            check(build(plain), row["_timestamp"])
-        except InvalidEvent as error:
-            refused.append(Refused(row["_row"], error))
-    if not refused:
-        return frame, []
-    return frame.filter(~pl.col("_row").is_in([bad.row for bad in refused])), refused
-
-
-def _suspicious(event: type[Event]) -> pl.Expr:
-    """Return what holds for every row that `check` could refuse, and for few others."""
-    home = home_of(event)
-    conditions = [pl.col(home.key[0]) == ""]
-    if home.time is not None:
-        conditions.append(pl.col(home.time) > pl.col("_timestamp") + MAX_AHEAD_MS)
-    if event is MetricReport:
-        conditions += [~pl.col("value").is_finite(), pl.col("metric") == ""]
-    elif event in (InferenceRequest, WindowsClosed):
-        conditions.append(pl.lit(value=True))
-    return pl.any_horizontal(conditions)
 
 
 def _ahead(field: str, when: int, timestamp: int) -> InvalidEvent:

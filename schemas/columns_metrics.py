@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas import checks, columns
+from schemas import checks, checks_frame, columns
 from schemas import kernels_metrics as kernels
 from schemas.base import Event
 from schemas.codec import PREFIX, Codec, schema_id_of
@@ -186,7 +186,7 @@ class MetricDecoder:
             pl.Series("_timestamp", timestamps[rows[place]], dtype=pl.Int64),
             pl.Series("_offset", rows[place], dtype=pl.Int64),
         )
-        good, refused = checks.check_frame(stamped, MetricReport)
+        good, refused = checks_frame.check_frame(stamped, MetricReport)
         bad = [Bad(int(rows[wrong.row]), wrong.error) for wrong in decoded.bad]
         bad += [Bad(int(rows[wrong.row]), wrong.error) for wrong in refused]
         lean, series = columns.metrics(good)

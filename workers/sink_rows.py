@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas import columns
 from schemas.base import Event
-from schemas.checks import check_frame
+from schemas.checks_frame import check_frame
 from schemas.codec import Codec, record_name, schema_id_of
 from schemas.errors import DecodeError, InvalidEvent
 from schemas.identity import stable_id

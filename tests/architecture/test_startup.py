@@ -60,6 +60,18 @@ def test_the_path_of_a_request_loads_no_faust_and_compiles_nothing() -> None:
     assert loaded(imports) & {"faust", "mode", "aiokafka", "numba"} == set()
 
 
+def test_a_worker_needs_no_library_of_the_data_plane() -> None:
+    modules = (
+        "workers.inference.loop",
+        "workers.probe",
+        "workers.client",
+        "streams.commands.worker",
+    )
+    imports = "\n".join(f"import {name}" for name in modules)
+    heavy = {"polars", "pyarrow", "clickhouse_connect", "kubernetes", "river", "numba"}
+    assert loaded(imports) & heavy == set()
+
+
 @pytest.mark.parametrize("package", ["schemas", "processors", "placement"])
 def test_deciding_packages_load_no_client(package: str) -> None:
     pure = [module(p) for p in sources(package) if module(p) != "placement.kube"]

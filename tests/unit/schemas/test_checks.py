@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas import columns
 from schemas.base import Event
-from schemas.checks import ELEMENT_BYTES, INLINE_BYTES, MAX_AHEAD_MS, check, check_frame
+from schemas.checks import ELEMENT_BYTES, INLINE_BYTES, MAX_AHEAD_MS, check
+from schemas.checks_frame import check_frame
 from schemas.errors import InvalidEvent
 from schemas.events import EVENTS
 from schemas.inference import InferenceRequest
