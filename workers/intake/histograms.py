@@ -3,6 +3,7 @@
 Pure. Explicit and exponential buckets, and summaries, which have no buckets at all.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -46,6 +47,11 @@ class Histogram:
     ) -> "Histogram":
         """Return one with exponential buckets; `zero` is the count about 0 and how far it goes."""
         return cls(count, total, (), *buckets, scale, *zero)
+
+    @property
+    def finite(self) -> bool:
+        """Whether count and sum are numbers that later ones can be compared with."""
+        return math.isfinite(self.count) and math.isfinite(self.total)
 
     def fell(self, last: "Histogram") -> bool:
         """Tell whether this one cannot have come of an earlier one by counting on."""

@@ -1,21 +1,16 @@
 """Logs of OpenTelemetry to LogReported events: protobuf in, events out. Pure."""
 
+from collections.abc import Iterator
+
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from schemas.signals import LogReported
-from workers.intake.naming import Who, text
-from workers.intake.otlp_values import (
-    Source,
-    as_text,
-    bounded,
-    event_ms,
-    hexadecimal,
-    short,
-    texts,
-)
+from workers.intake.naming import Names, text
+from workers.intake.otlp_records import Told, taken
+from workers.intake.otlp_values import Source, as_text, bounded, event_ms, hexadecimal, short
 from workers.intake.sampling import kept
-from workers.intake.translated import MAX_AHEAD_MS, Terms, Translated
+from workers.intake.translated import AHEAD, Terms, Translated, ahead
 
 MAX_BODY = 8_192
 """Longest text of a log that is kept, characters."""
@@ -35,44 +30,35 @@ def points_in(request: ExportLogsServiceRequest) -> int:
 
 def translate(request: ExportLogsServiceRequest, terms: Terms, now_ms: int) -> Translated:
     """Return the events of a request."""
-    out = Translated()
+    return taken(_records(request, terms.names), lambda told: _judged(told, terms, now_ms))
+
+
+def _records(
+    request: ExportLogsServiceRequest, names: Names
+) -> Iterator[tuple[Source, str, LogRecord]]:
     for resource in request.resource_logs:
-        source = Source(terms.names, resource.resource)
+        source = Source(names, resource.resource)
         for scope in resource.scope_logs:
             for record in scope.log_records:
-                _take(record, source, scope.scope.name, terms, now_ms, out)
-    return out
+                yield source, scope.scope.name, record
 
 
-def _take(
-    record: LogRecord, source: Source, scope: str, terms: Terms, now_ms: int, out: Translated
-) -> None:
-    attributes = texts(record.attributes)
-    about = source.who_of(attributes)
+def _judged(told: Told[LogRecord], terms: Terms, now_ms: int) -> LogReported | str | None:
+    record, about = told.record, told.about
     when = event_ms(record.time_unix_nano or record.observed_time_unix_nano, now_ms)
-    if about is None:
-        out.refused["without an application or service"] += 1
-    elif when > now_ms + MAX_AHEAD_MS:
-        out.refused["more than a minute ahead of the clock here"] += 1
-    else:
-        body = as_text(record.body)
-        rate = 1.0 if record.severity_number >= ERROR else terms.log_rate
-        trace = hexadecimal(record.trace_id, 16)
-        if kept(rate, trace, about.app, about.instance, record.time_unix_nano, body):
-            out.events.append(_event(record, about, attributes, when, (scope, body, rate)))
-        else:
-            out.passed["sampled out"] += 1
+    if ahead(when, now_ms):
+        return AHEAD
+    body = as_text(record.body)
+    rate = 1.0 if record.severity_number >= ERROR else terms.log_rate
+    trace = hexadecimal(record.trace_id, 16)
+    if not kept(rate, trace, about.app, about.instance, record.time_unix_nano, body):
+        return None
+    return _event(told, when, body, rate)
 
 
-def _event(
-    record: LogRecord,
-    about: Who,
-    attributes: dict[str, str],
-    when: int,
-    further: tuple[str, str, float],
-) -> LogReported:
-    scope, body, rate = further
-    properties, dropped = bounded(attributes, record.dropped_attributes_count)
+def _event(told: Told[LogRecord], when: int, body: str, rate: float) -> LogReported:
+    record, about = told.record, told.about
+    properties, dropped = bounded(told.attributes, record.dropped_attributes_count)
     return LogReported(
         event_time=when,
         app=about.app,
@@ -85,7 +71,7 @@ def _event(
         body=text(body, MAX_BODY),
         body_length=len(body.encode("utf-8", "replace")),
         event_name=short(record.event_name),
-        scope=short(scope),
+        scope=short(told.scope),
         trace_id=hexadecimal(record.trace_id, 16),
         span_id=hexadecimal(record.span_id, 8),
         attributes=properties,

@@ -28,9 +28,9 @@ from workers.intake.deltas import Draft, Seen, TooMany
 from workers.intake.histograms import Histogram, added, described
 from workers.intake.naming import REQUEST, Who, canonical, digest, labelled, text
 from workers.intake.otlp_values import Source, as_text, event_ms
-from workers.intake.points import Point, Points
+from workers.intake.points import NOT_FINITE, Point, Points
 from workers.intake.quantiles import suffix
-from workers.intake.translated import Terms, Translated
+from workers.intake.translated import AHEAD, NAMELESS, Terms, Translated, ahead
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
@@ -117,7 +117,7 @@ class _Maker:
             return
         called = (text(metric.name), text(metric.unit, 32))
         for point in _data_points(metric):
-            if point.flags & NO_VALUE:
+            if point.flags & NO_VALUE or _valueless(point):
                 self._out.passed["without a value"] += 1
                 continue
             named = self._named(called, point)
@@ -131,11 +131,15 @@ class _Maker:
         items = tuple((a.key, as_text(a.value)) for a in point.attributes)
         about = self._known.get(items) or self._about(items)
         if about.who is None:
-            return "without an application or service"
+            return NAMELESS
         if about.labels is None:
             return "with labels that are too long"
         name, unit = called
         when = event_ms(point.time_unix_nano, self._now_ms)
+        if ahead(
+            when, self._now_ms
+        ):  # said before it is compared with: it would outlive all others
+            return AHEAD
         key = (self._source.identity, self._scope, name, about.digest)
         return Point(about.who, name, about.labels, unit, when, key, about.request_id)
 
@@ -170,6 +174,8 @@ class _Maker:
         if total.aggregation_temporality != CUMULATIVE or not total.is_monotonic:
             return named.of(("", _number(point)))
         value = _number(point)
+        if not math.isfinite(value):
+            return NOT_FINITE
         seen = self._advance(named, point, value, lambda last: value < last)
         if isinstance(seen, str):
             return seen
@@ -212,6 +218,8 @@ class _Maker:
             extremes = [(".min", low), (".max", high)]
             told = described(now, self._terms.quantiles, (low, high), with_sum=with_sum)
             return named.of(*told, *((n, v) for n, v in extremes if v is not None))
+        if not now.finite:
+            return NOT_FINITE
         seen = self._advance(named, point, now, now.fell)
         if isinstance(seen, str):
             return seen
@@ -219,6 +227,8 @@ class _Maker:
 
     def _summary(self, _: Metric, point: SummaryDataPoint, named: Point) -> Points | str:
         now = Histogram.explicit(point.count, point.sum, (), ())
+        if not now.finite:
+            return NOT_FINITE
         seen = self._advance(named, point, now, now.fell)
         if isinstance(seen, str):
             return seen
@@ -242,6 +252,10 @@ class _Maker:
 
 FIRST = "first of their series"
 PASSED = frozenset({FIRST})
+
+
+def _valueless(point: Any) -> bool:
+    return isinstance(point, NumberDataPoint) and point.WhichOneof("value") is None
 
 
 def _number(point: NumberDataPoint) -> float:

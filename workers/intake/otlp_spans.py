@@ -1,13 +1,16 @@
 """Spans of OpenTelemetry to SpanReported events: protobuf in, events out. Pure."""
 
+from collections.abc import Iterator
+
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from schemas.signals import SpanReported
-from workers.intake.naming import MAX_TEXT, Who, text
+from workers.intake.naming import MAX_TEXT, Names, text
+from workers.intake.otlp_records import Told, taken
 from workers.intake.otlp_values import Source, bounded, event_ms, hexadecimal, short, texts
 from workers.intake.sampling import kept
-from workers.intake.translated import MAX_AHEAD_MS, Terms, Translated
+from workers.intake.translated import AHEAD, Terms, Translated, ahead
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
 STATUSES = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
@@ -24,32 +27,27 @@ def points_in(request: ExportTraceServiceRequest) -> int:
 
 def translate(request: ExportTraceServiceRequest, terms: Terms, now_ms: int) -> Translated:
     """Return the events of a request."""
-    out = Translated()
+    return taken(_records(request, terms.names), lambda told: _judged(told, terms, now_ms))
+
+
+def _records(
+    request: ExportTraceServiceRequest, names: Names
+) -> Iterator[tuple[Source, str, Span]]:
     for resource in request.resource_spans:
-        source = Source(terms.names, resource.resource)
+        source = Source(names, resource.resource)
         for scope in resource.scope_spans:
             for span in scope.spans:
-                _take(span, source, scope.scope.name, terms, now_ms, out)
-    return out
+                yield source, scope.scope.name, span
 
 
-def _take(
-    span: Span, source: Source, scope: str, terms: Terms, now_ms: int, out: Translated
-) -> None:
-    attributes = texts(span.attributes)
-    about = source.who_of(attributes)
+def _judged(told: Told[Span], terms: Terms, now_ms: int) -> SpanReported | str | None:
+    span = told.record
     wrong = _wrong(span, now_ms)
-    if about is None:
-        out.refused["without an application or service"] += 1
-    elif wrong:
-        out.refused[wrong] += 1
-    else:
-        failed = span.status.code == Status.STATUS_CODE_ERROR
-        rate = 1.0 if failed else terms.span_rate
-        if kept(rate, span.trace_id.hex()):
-            out.events.append(_event(span, about, attributes, scope, rate))
-        else:
-            out.passed["sampled out"] += 1
+    if wrong:
+        return wrong
+    failed = span.status.code == Status.STATUS_CODE_ERROR
+    rate = 1.0 if failed else terms.span_rate
+    return _event(told, rate) if kept(rate, span.trace_id.hex()) else None
 
 
 def _wrong(span: Span, now_ms: int) -> str:
@@ -57,15 +55,14 @@ def _wrong(span: Span, now_ms: int) -> str:
         return "without trace_id and span_id"
     if not span.start_time_unix_nano or span.end_time_unix_nano < span.start_time_unix_nano:
         return "that end before they begin"
-    if event_ms(span.start_time_unix_nano, now_ms) > now_ms + MAX_AHEAD_MS:
-        return "more than a minute ahead of the clock here"
+    if ahead(event_ms(span.start_time_unix_nano, now_ms), now_ms):
+        return AHEAD
     return ""
 
 
-def _event(
-    span: Span, about: Who, attributes: dict[str, str], scope: str, rate: float
-) -> SpanReported:
-    further, dropped = bounded(attributes, span.dropped_attributes_count)
+def _event(told: Told[Span], rate: float) -> SpanReported:
+    span, about = told.record, told.about
+    further, dropped = bounded(told.attributes, span.dropped_attributes_count)
     return SpanReported(
         started_at=span.start_time_unix_nano // NS_PER_MS,
         duration_ms=(span.end_time_unix_nano - span.start_time_unix_nano) / NS_PER_MS,
@@ -79,7 +76,7 @@ def _event(
         status=STATUSES.get(span.status.code, ""),
         status_message=text(span.status.message, MAX_MESSAGE),
         exception=_exception(span),
-        scope=short(scope),
+        scope=short(told.scope),
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_span_id=hexadecimal(span.parent_span_id, 8),

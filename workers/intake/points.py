@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from schemas.observing import MetricReport
 from workers.intake.naming import Who, text
-from workers.intake.translated import MAX_AHEAD_MS
+from workers.intake.translated import AHEAD, ahead
 
+NOT_FINITE = "not finite"
 UNITLESS = frozenset({".count", ".rate"})
 """What is counted has no unit, whatever the unit of that which is measured; a rate is per s."""
 
@@ -41,11 +42,11 @@ class Points:
 
     def wrong(self, now_ms: int) -> str:
         """Return why readers would refuse it; empty when they would not."""
-        if self.point.when > now_ms + MAX_AHEAD_MS:
-            return "more than a minute ahead of the clock here"
+        if ahead(self.point.when, now_ms):
+            return AHEAD
         for _, value in self.values:
             if not math.isfinite(value):
-                return "not finite"
+                return NOT_FINITE
         return ""
 
     def events(self) -> Iterator[MetricReport]:

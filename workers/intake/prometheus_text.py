@@ -19,9 +19,9 @@ from prometheus_client.samples import Sample
 from workers.intake.deltas import Draft, Seen, Step, TooMany
 from workers.intake.histograms import Histogram, added, described
 from workers.intake.naming import canonical, digest, labelled, text, who
-from workers.intake.points import Point, Points
+from workers.intake.points import NOT_FINITE, Point, Points
 from workers.intake.quantiles import suffix
-from workers.intake.translated import Terms, Translated
+from workers.intake.translated import AHEAD, MAX_S, NAMELESS, Terms, Translated, ahead
 
 NS_PER_MS = 1_000_000
 _TYPED = frozenset({"counter", "histogram", "summary"})
@@ -111,7 +111,7 @@ class _Maker:
             if family.type in _TYPED:
                 self._typed.add(family.name)
             for sample in family.samples:
-                if sample.name.endswith(_CREATED):
+                if sample.name.endswith(_CREATED) and 0 <= sample.value < MAX_S:
                     name = sample.name.removesuffix(_CREATED)
                     self._starts[name, _key(sample.labels)] = round(sample.value * 1e9)
 
@@ -140,6 +140,9 @@ class _Maker:
         point = self.point(sample.name, sample.labels, sample.timestamp, family.unit)
         start = self._starts.get((family.name, _key(sample.labels)), 0)
         value = sample.value
+        if not math.isfinite(value):
+            self.out.refused[NOT_FINITE] += 1
+            return
         step = self._advance(point, start, value, lambda last: value < last)
         if step is None:
             return
@@ -155,17 +158,26 @@ class _Maker:
             group = groups.setdefault(_key(labels), _Group(labels))
             group.timestamp = sample.timestamp
             if edge in sample.labels:
-                group.parts[float(sample.labels[edge])] = sample.value
+                self._part(group, sample.labels[edge], sample.value)
             elif sample.name == f"{family.name}_count":
                 group.count = sample.value
             elif sample.name == f"{family.name}_sum":
                 group.total = sample.value
         yield from groups.values()
 
+    def _part(self, group: _Group, edge: str, value: float) -> None:
+        try:
+            group.parts[float(edge)] = value
+        except ValueError:
+            self.out.refused["with a bound that is no number"] += 1
+
     def _distribution(self, family: Metric, group: _Group) -> None:
         point = self.point(family.name, group.labels, group.timestamp, family.unit)
         buckets = group.parts if family.type == "histogram" else {}
         now = _histogram(group, buckets)
+        if not now.finite:
+            self.out.refused[NOT_FINITE] += 1
+            return
         start = self._starts.get((family.name, _key(group.labels)), 0)
         step = self._advance(point, start, now, now.fell)
         if step is None:
@@ -184,11 +196,18 @@ class _Maker:
         }
         about = who(self._terms.names, self._base | telling)
         further = labelled(self._terms.names, labels, self._telling)
-        when = self._now_ms if timestamp is None else round(float(timestamp) * 1000)
+        when_s = self._now_ms / 1000 if timestamp is None else float(timestamp)
         if about is None:
-            return "without an application or service"
+            return NAMELESS
         if further is None:
             return "with labels that are too long"
+        if not 0 <= when_s < MAX_S:
+            return "with a time that is none"
+        when = round(when_s * 1000)
+        if ahead(
+            when, self._now_ms
+        ):  # said before it is compared with: it would outlive all others
+            return AHEAD
         key = (self._origin.url, text(name), digest(labels.items()))
         return Point(about, text(name), further, text(unit, 32), when, key)
 

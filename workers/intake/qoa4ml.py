@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from workers.intake.translated import MAX_S
+
 Json = dict[str, Any]
 QUALITIES = ("service", "data", "security")
 
@@ -106,7 +108,7 @@ def _seconds(value: Any) -> float | None:
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < 1e11:
+    if not number or not 0 <= value < MAX_S:
         raise Malformed("metadata.timestamp is no time in seconds since the epoch")
     return float(value)
 

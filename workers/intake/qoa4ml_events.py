@@ -6,7 +6,6 @@ time at which it ended. An inference gives a result, and its metrics carry the r
 report carries those of the stages before it: send the last one of a request, or they count twice.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from schemas.inference import InferenceResult
 from workers.intake.naming import Names, Who, text
 from workers.intake.points import Point
 from workers.intake.qoa4ml import Inferred, Malformed, Measured, Report
-from workers.intake.translated import Translated
+from workers.intake.translated import AHEAD, MAX_S, Translated, ahead
 
 MAX_EVENTS = 20_000
 TIMED = {"response_time": "start_time", "responseTime": "startTime"}
@@ -50,7 +49,8 @@ class _Maker:
         self._report = report
         self._when = when
         self._now_ms = now_ms
-        self._response_ms = dict(_response_times(report.measured))
+        told = _response_times(report.measured)
+        self._response_ms = {instance: ms for instance, ms in told if 0 <= ms <= when}
         self.out = Translated()
 
     def measure(self, measured: Measured, request_id: str) -> None:
@@ -80,12 +80,11 @@ class _Maker:
         request_id = self._report.request_id or inferred.inference
         for measured in inferred.metrics:
             self.measure(measured, request_id)
-        if isinstance(inferred.prediction, int | float):
-            own = [m for m in inferred.metrics if m.name == "prediction"]
-            if not own and not isinstance(inferred.prediction, bool):
-                self.measure(_predicted(inferred), request_id)
-        if self._when > self._now_ms + 60_000:
-            self.out.refused["more than a minute ahead of the clock here"] += 1
+        told = any(measured.name == "prediction" for measured in inferred.metrics)
+        if _is_number(inferred.prediction) and not told:
+            self.measure(_predicted(inferred), request_id)
+        if ahead(self._when, self._now_ms):
+            self.out.refused[AHEAD] += 1
         else:
             self.out.events.append(self._result(inferred, request_id))
 
@@ -146,7 +145,7 @@ def _values(measured: Measured, record: Any) -> Iterator[_Value]:
     for took, began in TIMED.items():
         if _is_number(record.get(took)) and _is_number(record.get(began)):
             at_s = float(record[began]) + float(record[took])
-            known = at_s if math.isfinite(at_s) and 0 <= at_s < 1e11 else None
+            known = at_s if 0 <= at_s < MAX_S else None
             yield _Value(measured.name, float(record[took]), measured.unit or "s", known)
             return
     for key, value in record.items():
@@ -159,7 +158,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _response_times(measured: tuple[Measured, ...]) -> Iterator[tuple[str, float]]:
-    """Yield how long instances took, ms."""
+    """Yield how long instances took, ms, whatever they say."""
     for metric in measured:
         if metric.name.lower().replace(" ", "_") == "response_time":
             for record in metric.records[-1:]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 MAX_POWER = 1023.0
 """Beyond 2 to this power there is no float."""
+LEAST_SCALE = -64
+"""All floats lie in a bucket or two at this scale; senders may claim lower ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def exponential(
 
 
 def _power(scale: int, index: int) -> float:
-    return float(2.0 ** max(-MAX_POWER, min(MAX_POWER, index * 2.0**-scale)))
+    power = index * 2.0 ** -max(scale, LEAST_SCALE)
+    return float(2.0 ** max(-MAX_POWER, min(MAX_POWER, power)))
 
 
 def coarser(counts: Mapping[int, float], steps: int) -> dict[int, float]:

@@ -4,10 +4,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from schemas.base import Event
+from schemas.checks import MAX_AHEAD_MS
 from workers.intake.naming import Names
 
-MAX_AHEAD_MS = 60_000
-"""Readers refuse what lies further after its record's timestamp."""
+NAMELESS = "without an application or service"
+AHEAD = "more than a minute ahead of the clock here"
+"""Reasons why something is refused, whatever it is."""
+MAX_S = 1e11
+"""Times in seconds since the epoch lie below; milliseconds where seconds belong do not."""
+
+
+def ahead(when_ms: int, now_ms: int) -> bool:
+    """Tell whether readers would refuse what is sent now for its time."""
+    return when_ms > now_ms + MAX_AHEAD_MS
 
 
 @dataclass(frozen=True, slots=True)

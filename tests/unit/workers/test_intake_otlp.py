@@ -214,7 +214,34 @@ def test_a_repeated_point_is_refused_and_a_missing_one_is_not() -> None:
     point = at(1, asInt="5", startTimeUnixNano=str(BEGAN))
     translated(deltas, request(total(point)))
     assert translated(deltas, request(total(point))).refused.total() == 1
-    assert translated(deltas, request(gauge(at(1, flags=1)))).passed == {"without a value": 1}
+    for missing in (at(1, flags=1), at(1)):
+        assert translated(deltas, request(gauge(missing))).passed == {"without a value": 1}
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (at(3_600, asDouble=6.0), "more than a minute ahead of the clock here"),
+        (at(2, asDouble="Infinity"), "not finite"),
+        (at(2, asDouble="NaN"), "not finite"),
+    ],
+)
+def test_a_total_that_is_refused_is_not_what_later_ones_are_compared_with(
+    odd: dict[str, Any], reason: str
+) -> None:
+    deltas, since = fresh(), {"startTimeUnixNano": str(BEGAN)}
+    translated(deltas, request(total(at(1, asDouble=5.0, **since))))
+    assert translated(deltas, request(total(odd | since))).refused == {reason: 1}
+    assert values(translated(deltas, request(total(at(3, asDouble=9.0, **since))))) == {"reqs": 4.0}
+
+
+def test_a_histogram_whose_sum_is_no_number_is_refused_alone() -> None:
+    deltas = fresh()
+    for second, told, refused in ((1, "NaN", 1), (2, 4.0, 0)):
+        point = at(second, count="2", sum=told, startTimeUnixNano=str(BEGAN))
+        found = translated(deltas, request(histogram(point)))
+        assert found.refused.total() == refused
+    assert values(found)["lat.count"] == 2.0
 
 
 def test_more_series_than_are_remembered_are_refused() -> None:

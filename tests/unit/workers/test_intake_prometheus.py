@@ -99,6 +99,54 @@ def test_a_sample_has_its_own_time_if_it_says_one() -> None:
     assert scrapes.take(counter).passed == {"unchanged": 1}
 
 
+@pytest.mark.parametrize("time", ["NaN", "+Inf", "-5000", "1e300"])
+def test_a_time_that_is_none_is_refused_alone(time: str) -> None:
+    found = Scrapes().take(f"x 1 {time}\ny 1\n")
+    assert found.refused == {"with a time that is none": 1}
+    assert values(found) == {"y": 1}
+
+
+@pytest.mark.parametrize("created", ["NaN", "+Inf", "-1"])
+def test_a_start_that_is_none_is_not_told(created: str) -> None:
+    text = f"# TYPE c counter\nc_total 1\nc_created {created}\n# EOF\n"
+    found = Scrapes("application/openmetrics-text", began_ns=1).take(text)
+    assert found.passed == {"first of their series": 1}
+
+
+@pytest.mark.parametrize("odd", [f"9 {NOW_MS + 10**9}", "+Inf", "NaN"])
+def test_a_total_that_is_refused_is_not_what_later_ones_are_compared_with(odd: str) -> None:
+    scrapes, text = Scrapes(), "# TYPE c_total counter\nc_total {}\n"
+    scrapes.take(text.format(5))
+    assert scrapes.take(text.format(odd)).refused.total() == 1
+    assert values(scrapes.take(text.format(7)))["c_total"] == 2
+
+
+def test_a_bound_that_is_no_number_costs_no_other_bucket() -> None:
+    scrapes, found = Scrapes(), Translated()
+    for count in (1, 3):
+        found = scrapes.take(
+            f'# TYPE h histogram\nh_bucket{{le="far"}} {count}\nh_bucket{{le="2"}} {count}\n'
+            f'h_bucket{{le="+Inf"}} {count}\nh_sum {count}\nh_count {count}\ny 1\n'
+        )
+    assert found.refused == {"with a bound that is no number": 1}
+    assert {"h.count": 2, "y": 1}.items() <= values(found).items()
+
+
+PIECES = ("# TYPE m {}\n", "m{} 1\n", 'm_bucket{{le="{}"}} 2\n', "m_total {}\n", "m_created {}\n",
+          "m_count {}\n", "m_sum {}\n", 'm{{quantile="{}"}} 3\n', "m 1 {}\n")  # fmt: skip
+ODD = ("counter", "histogram", "summary", "gauge", "NaN", "-Inf", "+Inf", "1e999", "-7", "0", "")
+
+
+@given(st.lists(st.builds(str.format, st.sampled_from(PIECES), st.sampled_from(ODD)), max_size=8))
+def test_no_exposition_is_a_surprise(lines: list[str]) -> None:
+    scrapes = Scrapes()
+    for _ in range(2):
+        with contextlib.suppress(Unreadable):
+            assert all(
+                math.isfinite(value) for value in values(scrapes.take("".join(lines))).values()
+            )
+
+
 def test_a_counter_that_falls_began_again() -> None:
     scrapes, text = Scrapes(), "# TYPE c_total counter\nc_total {}\n"
     scrapes.take(text.format(10))

@@ -117,6 +117,18 @@ def test_an_inference_gives_a_result_and_its_metrics() -> None:
     assert metrics(found)["confidence"] == 0.8
 
 
+@pytest.mark.parametrize("took_s", [1e306, 1e30, 1e12, -3.0])
+def test_a_time_that_an_inference_cannot_have_taken_is_left_out(took_s: float) -> None:
+    report = {
+        "metadata": METADATA,
+        "service": staged("predict", metric("response_time", took_s)),
+        "ml_inference": {ONE: inference("cat")},
+    }
+    (result,) = results(translated(report).events)
+    assert result.execution_ms == 0.0
+    assert result.received_at == result.finished_at
+
+
 @pytest.mark.parametrize(
     ("prediction", "label", "confidence", "classes"),
     [

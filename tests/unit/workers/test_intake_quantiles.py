@@ -63,6 +63,13 @@ def test_negative_values_and_zeros_come_first() -> None:
     )
 
 
+@pytest.mark.parametrize("scale", [-(2**31), -64, 2**31 - 1])
+def test_no_scale_is_beyond_floats(scale: int) -> None:
+    found = quantile(exponential(scale, 0, 0.0, {1: 1}, {}), 0.5)
+    assert found is not None
+    assert 1.0 <= found < math.inf
+
+
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=40), st.integers(0, 5))
 def test_coarser_buckets_are_those_of_the_lower_scale(values: list[float], steps: int) -> None:
     fine = {index: float(n) for index, n in at_scale(values, 6).items()}
