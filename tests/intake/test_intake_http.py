@@ -120,6 +120,8 @@ def test_damaged_and_repeated_packings_are_told_apart() -> None:
             unpacked(packed + packed, "gzip", most)
     with pytest.raises(zlib.error, match="too early"):
         unpacked(packed[:-1], "gzip", 6)
+    with pytest.raises(zlib.error, match="more than 64 parts"):
+        unpacked(gzip.compress(b"") * 65, "gzip", 6)
 
 
 def test_what_is_no_request_is_answered_in_its_own_encoding() -> None:
@@ -231,7 +233,8 @@ async def _made() -> asyncio.Event:
 def test_a_token_lets_in_who_has_it() -> None:
     with served(token="sesame") as world:
         wrong = "Bearer sésame".encode().decode("latin-1")
-        for given in ({}, {"Authorization": wrong}, {"Authorization": "sesame"}):
+        unreadable = {"Authorization": b"Bearer \xff"}
+        for given in ({}, unreadable, {"Authorization": wrong}, {"Authorization": "sesame"}):
             answer = world.post("/v1/metrics", binary(1.0), Content_Type=PROTOBUF, **given)
             assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
             assert world.post("/qoa4ml", b"{}", Content_Type=JSON, **given).status_code == 401

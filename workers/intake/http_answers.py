@@ -15,6 +15,8 @@ from workers.intake.receiving import TooFast
 
 READ_S = 10.0
 """Longest wait for the body of a request."""
+MOST_PARTS = 64
+"""Streams that a packed body may be made of, one behind the other."""
 ENCODINGS = ("", "identity", "gzip", "deflate")
 MAX_BODY = web.AppKey("max_body", int)
 
@@ -119,12 +121,16 @@ async def body_of(request: web.Request) -> bytes:
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:
     """Return a body without its encoding; no more than `most` bytes of it are ever unpacked.
 
-    Raises TooLarge when there are more, zlib.error for what is damaged or ends too early.
+    Raises TooLarge when there are more, zlib.error for what is damaged, ends too early, or is of
+    so many parts that to unpack it would be work without end.
     """
     if encoding in ("", "identity"):
         return body
-    out = bytearray()
+    out, parts = bytearray(), 0
     while body:
+        parts += 1
+        if parts > MOST_PARTS:
+            raise zlib.error(f"it is of more than {MOST_PARTS} parts")
         packed = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
         out += packed.decompress(body, most + 1 - len(out))
         if len(out) > most:

@@ -146,8 +146,8 @@ class _Gate:
     def entered(self, request: web.Request) -> Iterator[None]:
         """Be within; raises Refusal for a wrong token, and while nothing more can be taken."""
         if self._token:
-            given = request.headers.get("Authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
                 why = "send the intake's token: Authorization: Bearer <token>"
                 raise Refusal(401, otlp_body.UNAUTHENTICATED, why)
         if not self._ready():
