@@ -136,6 +136,26 @@ class WorkerSettings(Section):
     )
 
 
+class ArtifactSettings(Section):
+    """Where models are fetched from, and how many bytes of them are kept."""
+
+    cache: str = Field(default="", description="folder of fetched models; empty: in data_dir")
+    cache_mib: int = Field(default=8192, ge=1, description="most that is kept of them, MiB")
+    timeout_s: float = Field(default=30.0, gt=0, description="longest silence of a source, s")
+    attempts: int = Field(
+        default=4, ge=1, description="tries in a row that bring nothing before a source is given up"
+    )
+    s3_endpoint: str = Field(
+        default="",
+        pattern="^(https?://[^/]+/?)?$",
+        description="S3-compatible store, such as http://minio:9000; empty: Amazon's",
+    )
+    s3_region: str = Field(default="us-east-1", min_length=1)
+    s3_access_key: str = Field(default="", description="empty: requests are not signed")
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_session_token: SecretStr = SecretStr("")
+
+
 class TargetSection(Section):
     """One Prometheus endpoint that the intake scrapes."""
 
@@ -218,6 +238,7 @@ class Settings(Section):
     host: HostSettings = HostSettings()
     local: LocalSettings = LocalSettings()
     worker: WorkerSettings = WorkerSettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
     intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()
     agent: AgentSettings = AgentSettings()

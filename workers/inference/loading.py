@@ -8,6 +8,7 @@ from itertools import count
 
 import numpy as np
 
+from workers.artifacts.obtaining import Artifacts
 from workers.inference.replicas import Hosted, Wanted
 from workers.runtimes.artifacts import load
 from workers.runtimes.base import Port, Runtime, Session
@@ -27,8 +28,9 @@ class Loaded:
 class Loader:
     """Loads one model after the other; `runtimes` by artifact format."""
 
-    def __init__(self, runtimes: Mapping[str, Runtime]) -> None:
+    def __init__(self, runtimes: Mapping[str, Runtime], artifacts: Artifacts) -> None:
         self._runtimes = dict(runtimes)
+        self._artifacts = artifacts
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._numbers = count(1)
 
@@ -43,7 +45,7 @@ class Loader:
     def _load(self, wanted: Wanted) -> Loaded:
         if wanted.service is None or wanted.variant is None:
             raise BrokenModel(f"service {wanted.name} is not registered")
-        session, digest = load(self._runtimes, wanted.service, wanted.variant)
+        session, digest = load(self._runtimes, self._artifacts, wanted.service, wanted.variant)
         hosted = Hosted(
             instance=wanted.instance,
             service=wanted.service,

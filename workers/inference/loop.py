@@ -15,6 +15,7 @@ from schemas.errors import DecodeError
 from schemas.inference import InferenceTask
 from schemas.topics import task_topic
 from workers import kafka
+from workers.artifacts.obtaining import artifacts_of
 from workers.catalogue import CatalogueReader
 from workers.clock import fine_ms
 from workers.deadletters import Refused, dead_letter
@@ -67,7 +68,7 @@ class Worker:
                 queue_ms=float(own.queue_ms),
             )
         )
-        self._loader = Loader({"onnx": OnnxRuntime()})
+        self._loader = Loader({"onnx": OnnxRuntime()}, artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
         self._reporter = Reporter(
             Home(own.node, own.worker),

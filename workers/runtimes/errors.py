@@ -3,6 +3,7 @@
 WorkerError
 └── RuntimeFailure           a model cannot be used here; the message says why
     ├── ArtifactMissing      there is no such file, or it cannot be fetched from here
+    │   └── ArtifactTooLarge it does not fit into what the cache may hold
     ├── DigestMismatch       the file is not the one that was registered
     ├── BrokenModel          the runtime cannot read the file, or the model cannot be served
     ├── ProviderMissing      this machine lacks the device that the variant asks for
@@ -18,6 +19,10 @@ class RuntimeFailure(WorkerError):
 
 class ArtifactMissing(RuntimeFailure):
     """There is no such file, or it cannot be fetched from here."""
+
+
+class ArtifactTooLarge(ArtifactMissing):
+    """It does not fit into what the cache may hold beside what is in use."""
 
 
 class DigestMismatch(RuntimeFailure):

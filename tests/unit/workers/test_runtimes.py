@@ -12,9 +12,11 @@ from onnx import TensorProto, helper
 from schemas.registrations import ServiceRegistered, Variant
 from tests.unit.workers.inference_world import service
 from tests.unit.workers.tiny_models import classifier
+from workers.artifacts.locations import parsed
+from workers.artifacts.obtaining import artifacts_of
 from workers.inference.answers import read
 from workers.inference.replicas import CPU, variant_of
-from workers.runtimes.artifacts import load, local_path
+from workers.runtimes.artifacts import load
 from workers.runtimes.base import Runtime
 from workers.runtimes.errors import (
     ArtifactMissing,
@@ -25,8 +27,10 @@ from workers.runtimes.errors import (
     RuntimeFailure,
 )
 from workers.runtimes.onnx import OnnxRuntime
+from workers.settings import Settings
 
 RUNTIMES: dict[str, Runtime] = {"onnx": OnnxRuntime()}
+ARTIFACTS = artifacts_of(Settings(data_dir=Path("/nowhere")))
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def registered(tmp_path: Path) -> ServiceRegistered:
 
 
 def test_a_model_is_loaded_verified_and_run(registered: ServiceRegistered) -> None:
-    session, digest = load(RUNTIMES, registered, CPU)
+    session, digest = load(RUNTIMES, ARTIFACTS, registered, CPU)
     assert digest == registered.digest
     assert session.provider == "CPUExecutionProvider"
     assert session.signature.batches
@@ -55,7 +59,7 @@ def test_a_model_is_loaded_verified_and_run(registered: ServiceRegistered) -> No
     [
         ({"digest": "0" * 64}, DigestMismatch, "registered is 000000000000"),
         ({"artifact": "file:///nowhere.onnx"}, ArtifactMissing, "No such file"),
-        ({"artifact": "s3://bucket/a.onnx"}, ArtifactMissing, "give a file:// URI"),
+        ({"artifact": "ftp://host/a.onnx"}, ArtifactMissing, "give a file, http, https or s3"),
         ({"format": "plan"}, BrokenModel, "'plan' has no runtime here; known: onnx"),
     ],
 )
@@ -63,7 +67,7 @@ def test_unusable_registrations_say_why(
     registered: ServiceRegistered, change: dict[str, str], error: type[RuntimeFailure], why: str
 ) -> None:
     with pytest.raises(error, match=why):
-        load(RUNTIMES, replace(registered, **change), CPU)  # type: ignore[arg-type]
+        load(RUNTIMES, ARTIFACTS, replace(registered, **change), CPU)  # type: ignore[arg-type]
 
 
 def test_devices_that_are_not_here_say_so(registered: ServiceRegistered) -> None:
@@ -72,7 +76,7 @@ def test_devices_that_are_not_here_say_so(registered: ServiceRegistered) -> None
         if device == "tensorrt" and _has_tensorrt():
             pytest.skip("this machine has TensorRT")
         with pytest.raises(ProviderMissing, match=why):
-            load(RUNTIMES, registered, wanted)
+            load(RUNTIMES, ARTIFACTS, registered, wanted)
 
 
 def _has_tensorrt() -> bool:
@@ -82,7 +86,7 @@ def _has_tensorrt() -> bool:
 
 
 def test_damaged_files_are_broken_models(tmp_path: Path, registered: ServiceRegistered) -> None:
-    good = local_path(registered.artifact).read_bytes()
+    good = Path(parsed(registered.artifact).path).read_bytes()
     for number, content in enumerate((b"", b"nonsense", good[: len(good) // 2])):
         path = tmp_path / f"bad-{number}.onnx"
         path.write_bytes(content)
@@ -108,10 +112,3 @@ def test_the_variant_of_a_placement() -> None:
     assert variant_of(service(variants=(fast, slow)), "slow") == slow
     assert variant_of(service(variants=(fast, slow)), "unheard-of") == fast
     assert variant_of(service(variants=()), "x") == CPU
-
-
-def test_paths_of_artifacts() -> None:
-    assert local_path("file:///a%20b.onnx") == Path("/a b.onnx")
-    assert local_path("models/a.onnx") == Path("models/a.onnx")
-    with pytest.raises(ArtifactMissing):
-        local_path("file://elsewhere/a.onnx")

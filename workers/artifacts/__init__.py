@@ -1,0 +1,1 @@
+"""Model files: fetched from where they stand, verified, kept within bounds."""

@@ -1,0 +1,69 @@
+"""From a URI and a digest to a file that is what it should be."""
+
+from pathlib import Path
+
+from workers.artifacts.locations import REMOTE, Location, parsed
+from workers.artifacts.remote import Remote
+from workers.artifacts.store import Held, Store, sha256
+from workers.runtimes.errors import ArtifactMissing, DigestMismatch
+from workers.settings import ArtifactSettings, Settings
+
+MIB = 1 << 20
+
+
+class Artifacts:
+    """Files are taken where they stand; what is remote is fetched once and kept by its digest."""
+
+    def __init__(self, settings: ArtifactSettings, store: Store) -> None:
+        self._store = store
+        self._remote = Remote(settings)
+
+    def obtain(self, uri: str, digest: str | None) -> tuple[Held, str]:
+        """Return the file that a URI names and its SHA-256, verified where one is known.
+
+        The digest is the one given, else the one that the URI carries; what is remote needs one.
+        Raises ArtifactMissing, ArtifactTooLarge, DigestMismatch.
+        """
+        location = parsed(uri)
+        expected = (digest or location.digest or "").lower()
+        if location.scheme not in REMOTE:
+            return _local(Path(location.path), expected)
+        if not expected:
+            raise ArtifactMissing(
+                f"{uri!r}: what is remote needs its SHA-256, registered or behind '#sha256='"
+            )
+        held = self._store.hold(expected) or self._fetched(location, expected)
+        return held, expected
+
+    def _fetched(self, location: Location, digest: str) -> Held:
+        try:
+            return self._store.fill(
+                digest, lambda file, claim: self._remote.download(location, file, claim)
+            )
+        except DigestMismatch as error:
+            raise DigestMismatch(f"{location.uri.partition('?')[0]}: {error}") from error
+
+
+def artifacts_of(settings: Settings) -> Artifacts:
+    """Return the artifacts of a process with these settings."""
+    return Artifacts(settings.artifacts, store_of(settings))
+
+
+def store_of(settings: Settings) -> Store:
+    """Return the folder of fetched artifacts, which all processes of one data folder share."""
+    own = settings.artifacts
+    root = Path(own.cache) if own.cache else settings.data_dir / "artifacts"
+    return Store(root, own.cache_mib * MIB)
+
+
+def _local(path: Path, expected: str) -> tuple[Held, str]:
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise ArtifactMissing(f"{path}: {error.strerror or error}") from error
+    if expected and digest != expected:
+        raise DigestMismatch(
+            f"{path}: SHA-256 is {digest[:12]}…, registered is {expected[:12]}…; "
+            "register the service again or restore the file"
+        )
+    return Held(path), digest
