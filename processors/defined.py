@@ -1,10 +1,11 @@
 """Definitions of metrics by expression: which are in force, which are refused, and why."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from processors import vocabulary
-from processors.expressions import Compiled, compiled
+from processors.expressions import Compiled, Library
 from processors.expressions_tree import Mistake
 from schemas.registrations import MetricDefined
 from schemas.topics import SERIES
@@ -39,24 +40,30 @@ class Resolved:
 
 def resolve(definitions: Mapping[str, MetricDefined], plugins: Collection[str] = ()) -> Resolved:
     """Return what definitions by name amount to; those without an expression are left out."""
-    texts = {name: one.expression for name, one in definitions.items() if one.expression}
+    library = _library(definitions, plugins)
     found: list[Definition] = []
     refused: list[Refused] = []
-    for name in sorted(texts):
+    for name in library.names:
         source = definitions[name]
-        reason = _objection(source) or _clash(source, found)
+        reason = _clash(source, found)
         if not reason and len(found) >= MOST_DEFINITIONS:
             reason = f"there are {MOST_DEFINITIONS} definitions in force already; remove some"
-        if reason:
-            refused.append(Refused(source, reason))
-            continue
-        try:
-            expression = compiled(source.expression, plugins, texts, (name,))
-        except Mistake as mistake:
-            refused.append(Refused(source, mistake.told(source.expression)))
-            continue
-        found.append(Definition(source, expression, _fields(source)))
+        one = Refused(source, reason) if reason else _read(name, source, library)
+        if isinstance(one, Refused):
+            refused.append(one)
+        else:
+            found.append(one)
     return Resolved(tuple(found), tuple(refused))
+
+
+def tellable(definitions: Mapping[str, MetricDefined]) -> tuple[Definition, ...]:
+    """Return what may be in force where plug-ins are known, whichever those are.
+
+    One that is refused there may stand in the way of another here, so none does.
+    """
+    library = _library(definitions, _AnyName())
+    read = (_read(name, definitions[name], library) for name in library.names)
+    return tuple(islice((one for one in read if isinstance(one, Definition)), MOST_DEFINITIONS))
 
 
 def objection(
@@ -71,6 +78,32 @@ def objection(
     together = {**(others or {}), definition.name: definition}
     refused = resolve(together, plugins).refused
     return next((one.reason for one in refused if one.source is definition), None)
+
+
+class _AnyName(Collection[str]):
+    """Takes every name for one of a plug-in."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _library(definitions: Mapping[str, MetricDefined], plugins: Collection[str]) -> Library:
+    return Library(plugins, {n: one.expression for n, one in definitions.items() if one.expression})
+
+
+def _read(name: str, source: MetricDefined, library: Library) -> Definition | Refused:
+    if reason := _objection(source):
+        return Refused(source, reason)
+    try:
+        return Definition(source, library.named(name), _fields(source))
+    except Mistake as mistake:
+        return Refused(source, mistake.told(source.expression))
 
 
 def _fields(source: MetricDefined) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ defined over them. Each tells the rows of the series that a definition looks at 
 closes, and `define` puts them together.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from processors.defined import Definition, resolve
+from processors.defined import Definition, tellable
 from processors.defined_rows import looks_at, meeting
 from processors.expressions_tree import Name, Node, walk
 from processors.observe_series import FIELDS, Names, SeriesBook
@@ -29,19 +29,6 @@ MOST_ROWS = 20_000
 """Rows of one event: 36 bytes each, and their request ids where those are asked for."""
 EXPORTED = SENT + 1
 _MOST_KNOWN = 200_000
-
-
-class AnyName(Collection[str]):
-    """Takes every name for one of a plug-in: which there are is known where they are called."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 @dataclass(slots=True)
@@ -70,7 +57,7 @@ class Exporter:
         if definitions is self._source:
             return
         self._source = definitions
-        self._definitions = resolve(definitions, AnyName()).definitions
+        self._definitions = tellable(definitions)
         known = {one.definition: one.since for one in self.held}
         ids = [one.source.event_id for one in self._definitions]
         self.held = tuple(

@@ -136,8 +136,13 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """Yield a node and all below it."""
-    waiting = [node]
+    return (found for _, found in levelled(node))
+
+
+def levelled(node: Node) -> Iterator[tuple[int, Node]]:
+    """Yield a node and all below it with their levels, its own being 1."""
+    waiting = [(1, node)]
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting.extend(children(found))
+        level, found = waiting.pop()
+        yield level, found
+        waiting.extend((level + 1, child) for child in children(found))

@@ -145,8 +145,7 @@ class _Typer:
 
     def _of(self, node: Node, wanted: str, asker: str) -> Kind:
         kind = self.kind(node)
-        if kind.type != wanted:
-            raise Mistake(f"{asker} takes a {wanted}, and this is a {kind.type}", node.place)
+        _expect(node, kind, wanted, asker)
         return kind
 
     def _level(self, nodes: Iterable[tuple[Node, Kind]]) -> str:
@@ -233,12 +232,12 @@ class _Typer:
         if node.where is not None:
             what = f"{node.name} takes single values, not rows; only aggregates have a filter"
             raise Mistake(what, node.where.place)
-        least, most = FUNCTIONS[node.name]
-        self._arguments(node, least, most)
-        first = self.kind(node.arguments[0])
-        wanted = first.type if node.name == "coalesce" else NUMBER
-        kinds = [self._of(argument, wanted, node.name) for argument in node.arguments]
-        return Kind(wanted, self._level(zip(node.arguments, kinds, strict=True)))
+        self._arguments(node, *FUNCTIONS[node.name])
+        kinds = [(argument, self.kind(argument)) for argument in node.arguments]
+        wanted = kinds[0][1].type if node.name == "coalesce" else NUMBER
+        for argument, kind in kinds:
+            _expect(argument, kind, wanted, node.name)
+        return Kind(wanted, self._level(kinds))
 
     def _arguments(self, node: Call, least: int, most: int) -> None:
         given = len(node.arguments)
@@ -275,20 +274,17 @@ class _Typer:
         two = node.name == "quantile"
         self._arguments(node, 1 + two, 1 + two)
         argument = node.arguments[0]
-        if node.name == "ratio":
-            self._of(argument, BOOLEAN, "ratio")
-        elif node.name in (*NUMERIC, "quantile"):
-            self._number(node, argument)
         kind = self.kind(argument)
+        if node.name == "ratio":
+            _expect(argument, kind, BOOLEAN, "ratio")
+        elif node.name in (*NUMERIC, "quantile"):
+            if kind.type == BOOLEAN:
+                mend = f"{node.name} takes a number; write ratio(...) or count(where ...)"
+                raise Mistake(mend, argument.place)
+            _expect(argument, kind, NUMBER, node.name)
         if two:
             _rank(node.arguments[1])
         return kind.type if node.name in ("first", "last") else NUMBER
-
-    def _number(self, node: Call, argument: Node) -> None:
-        if self.kind(argument).type == BOOLEAN:
-            mend = f"{node.name} takes a number; write ratio(...) or count(where ...)"
-            raise Mistake(mend, argument.place)
-        self._of(argument, NUMBER, node.name)
 
     def _plugin(self, node: Call) -> str:
         self._arguments(node, 0, MOST_PARAMETERS)
@@ -297,6 +293,11 @@ class _Typer:
                 what = f"{node.name} is a plug-in: it gets all columns, and literals as parameters"
                 raise Mistake(what, argument.place)
         return NUMBER
+
+
+def _expect(node: Node, kind: Kind, wanted: str, asker: str) -> None:
+    if kind.type != wanted:
+        raise Mistake(f"{asker} takes a {wanted}, and this is a {kind.type}", node.place)
 
 
 def _rank(node: Node) -> None:

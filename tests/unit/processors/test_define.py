@@ -178,6 +178,16 @@ def test_definitions_that_cannot_be_applied_are_refused(
     assert objection(defined("c", "count()"), others) is None
 
 
+def test_rows_are_told_for_whatever_may_hold_where_plug_ins_are_known() -> None:
+    one, other = defined("a", "absent()", metric="x"), defined("b", "count()", metric="x")
+    world = World(one, other)
+    world.feed(0, [row(1, "error", 1.0), row(1_100, "error", 1.0)], 1_100)
+
+    outputs = world.feed(1, [row(1, "error", 1.0), row(1_100, "error", 1.0)], 1_100)
+
+    assert values(outputs) == [("x", 2.0, 2)]
+
+
 def test_reported_metrics_are_no_definitions_to_compute() -> None:
     assert resolve({"load": defined("load", "")}).definitions == ()
 

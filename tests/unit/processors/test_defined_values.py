@@ -95,6 +95,16 @@ def test_values_that_were_worked_out_by_hand(text: str, expected: float) -> None
     assert value(text, ROWS) == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_deepest_expression_that_is_taken_can_be_computed() -> None:
+    others = {"d0": "abs(" * 30 + "count()" + ")" * 30}
+    others["d1"] = "abs(" * 30 + 'defined("d0")' + ")" * 30
+    text = "abs(" * 38 + 'defined("d1")' + ")" * 38
+
+    (found,) = answers([Asked(compiled(text, (), others))], rows_of(ROWS))
+
+    assert found.value == 7.0
+
+
 @pytest.mark.parametrize(
     "text",
     [

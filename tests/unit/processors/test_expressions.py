@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.expressions import check, compiled
+from processors.expressions import (
+    MOST_LEVELS,
+    MOST_PARTS,
+    MOST_STEPS,
+    Library,
+    check,
+    compiled,
+)
 from processors.expressions_parse import DEEPEST, parse
 from processors.expressions_tokens import MOST_CHARACTERS
 from processors.expressions_tree import Mistake
@@ -141,6 +148,8 @@ def test_what_is_too_large_is_refused(text: str, said: str) -> None:
 
 def test_what_is_just_not_too_large_is_taken() -> None:
     for text in (
+        "abs(" * (DEEPEST - 1) + "count()" + ")" * (DEEPEST - 1),
+        "+".join(f"(coalesce(sum(value + {n}), 0) + 1)" for n in range(MOST_AGGREGATES // 2 + 1)),
         "(" * (DEEPEST - 1) + "count()" + ")" * (DEEPEST - 1),
         "+".join(["count()"] * DEEPEST),
         "-" * (DEEPEST - 1) + "count()",
@@ -201,6 +210,41 @@ def test_circles_of_any_length_are_told() -> None:
     assert "d0 -> d1 -> d2 -> d3 -> d4 -> d0" in str(
         check(others["d0"], definitions=others, name="d0")
     )
+
+
+def test_references_that_multiply_are_refused_before_they_are_written_out() -> None:
+    others = {"d0": "count()"} | {
+        f"d{step}": "+".join([f'defined("d{step - 1}")'] * 30) for step in range(1, 10)
+    }
+
+    assert check(others["d2"], definitions=others) is None
+    assert f"more than {MOST_PARTS} parts" in str(check(others["d3"], definitions=others))
+    assert '"d8" is refused itself' in str(check(others["d9"], definitions=others))
+
+
+def test_references_may_not_nest_deeper_than_can_be_computed() -> None:
+    inner, deepest = "abs(" * 30 + "{}" + ")" * 30, MOST_LEVELS - 3 * 30
+    others = {"d0": "-" * (deepest - 1) + "count()"}
+    others |= {f"d{step}": inner.format(f'defined("d{step - 1}")') for step in (1, 2, 3)}
+
+    assert check(others["d3"], definitions=others) is None
+    told, part = refused('-defined("d3")', definitions=others)
+    assert f"nested deeper than {MOST_LEVELS} levels" in told
+    assert part == '-defined("d3")'
+
+
+def test_references_go_over_so_many_steps_and_no_more() -> None:
+    others = {"d0": "count()"}
+    others |= {f"d{step}": f'defined("d{step - 1}")' for step in range(1, 50)}
+    known = Library((), others)
+    known.named("d5")
+
+    for library in (known, Library((), others)):
+        assert library.named(f"d{MOST_STEPS}").steps == MOST_STEPS
+        with pytest.raises(Mistake, match=f"more than {MOST_STEPS} steps"):
+            library.named(f"d{MOST_STEPS + 1}")
+        with pytest.raises(Mistake, match=f"more than {MOST_STEPS} steps"):
+            library.named("d49")
 
 
 def test_plug_ins_take_literals_and_a_filter() -> None:
