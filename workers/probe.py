@@ -28,17 +28,16 @@ from typing import Self
 from schemas.base import Event
 from schemas.records import KeyValue
 from schemas.registrations import InstanceReported
-from workers import kafka
 from workers.clock import wall_ms
 from workers.errors import WorkerError
 from workers.probe_buffer import Buffer
-from workers.probe_link import Link
+from workers.probe_encoding import NO_NUMBER, clean
+from workers.probe_link import Link, to_kafka
 from workers.probe_periodic import Counter, Gauge, Periodic
-from workers.probe_results import Answer, Inference, new_request_id, result_of, truth_of
+from workers.probe_results import Answer, Inference, known_request_id, result_of, truth_of
 from workers.probe_sampling import Sampler, Sampling
 from workers.probe_sender import RETRY_S, Counts, Later, Measured, Sender, Waiting
 from workers.probe_timing import Timer
-from workers.registry import Registry
 from workers.settings import Identity, Settings
 
 BUFFER = 10_000
@@ -85,6 +84,7 @@ class Probe:
         self._periodic = Periodic(self.report_whole)
         self._closing = threading.Event()
         self._close_s = 0.0
+        self._reached = False
         own = _instance(self._identity, tags, metadata or {}, method, role)
         link = (connect or partial(to_kafka, settings, buffer))(self._counts.dropped.add)
         self._sender = Sender(link, own, self._waiting, self._counts, self._sampler)
@@ -121,6 +121,11 @@ class Probe:
     def refused(self) -> int:
         """Return how many made no sense: no finite number, no name, a time that is none."""
         return self._counts.refused.total()
+
+    @property
+    def reached(self) -> bool:
+        """Return whether all that it was told had a way to Kafka when it last tried to send."""
+        return self._reached and self._thread.is_alive()
 
     def report(
         self,
@@ -196,22 +201,24 @@ class Probe:
             queue_ms=queue_ms,
             model_version=model_version,
         )
-        known = str(request_id) if request_id else new_request_id()
+        known = known_request_id(request_id)
         self.report_answer(known, answer)
         return known
 
     def report_answer(self, request_id: str, answer: Answer) -> None:
         """Report what a model answered to a request; again for the same request is a repetition."""
-        if self._sampler.admits_request(request_id):
-            self._later(partial(result_of, self._identity, request_id, answer, wall_ms()))
+        known = clean(str(request_id))
+        if self._sampler.admits_request(known):
+            self._later(partial(result_of, self._identity, known, answer, wall_ms()))
 
     def report_truth(
         self, request_id: str, label: str, *, known_at: int | None = None, source: str = ""
     ) -> None:
         """Tell what was right, known since `known_at` (ms since the epoch, now by default)."""
         when = wall_ms() if known_at is None else known_at
-        if self._sampler.admits_request(request_id):
-            self._later(partial(truth_of, self._identity, request_id, label, when, source))
+        known = clean(str(request_id))
+        if self._sampler.admits_request(known):
+            self._later(partial(truth_of, self._identity, known, label, when, source))
 
     def tell(self, event: Event) -> None:
         """Send any event; one that does not fit its schema is refused."""
@@ -237,7 +244,8 @@ class Probe:
     def _run(self) -> None:
         wait_s = 0.0
         while not self._closing.wait(wait_s):
-            wait_s = TURN_S if self._sender.turn(time.monotonic()) else RETRY_S
+            self._reached = self._sender.turn(time.monotonic())
+            wait_s = TURN_S if self._reached else RETRY_S
         self._sender.end(self._close_s)
 
 
@@ -248,41 +256,12 @@ def _measured(
     try:
         number = float(value)
         when = wall_ms() if event_time is None else int(event_time)
-    except (TypeError, ValueError, OverflowError):
+    except NO_NUMBER:
         return None
     name = str(metric)
     if not (name and math.isfinite(number) and 0 <= when < LAST_MS):
         return None
     return name, number, str(unit), None if request_id is None else str(request_id), when
-
-
-def to_kafka(
-    settings: Settings,
-    most: int,
-    lost: Callable[[], object],
-    on_stats: Callable[[str], object] | None = None,
-) -> Link:
-    """Return a link to Kafka and the registry; at most `most` messages are under way.
-
-    What was taken is tried for as long as the process lives: time alone loses nothing. `on_stats`
-    hears librdkafka's statistics, as JSON, once a second.
-    """
-
-    def connect() -> kafka.ProducerClient:
-        try:
-            return kafka.producer(
-                settings.kafka,
-                linger_ms=20,
-                on_stats=on_stats,
-                queue_buffering_max_messages=most,
-                compression_type="lz4",
-                delivery_timeout_ms=0,
-            )
-        except kafka.ClientError as error:
-            raise kafka.unavailable(settings.kafka, error) from error
-
-    registry = Registry(settings.registry)
-    return Link(connect, registry.id_of, lost, registry.close)
 
 
 def _instance(

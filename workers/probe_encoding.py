@@ -19,6 +19,8 @@ MOST_SERIES = 10_000
 _DOUBLE = struct.Struct("<d")
 _PROBES = ((1_700_000_000_123, -1234.5678, None), (0, 7.25e-300, "request-é"), (1, 0.0, ""))
 """Times, values and request ids on which a template must agree with the codec."""
+NO_NUMBER = (TypeError, ValueError, ArithmeticError, RuntimeError)
+"""What objects raise that are asked for a number and are none, tensors of several among them."""
 
 Encode = Callable[[int, float, str | None], bytes]
 """From time (ms since the epoch), value and request id to an Avro body."""

@@ -10,6 +10,9 @@ from schemas.errors import ContractError
 from schemas.topics import home_of, key_of
 from workers import kafka
 from workers.errors import WorkerError
+from workers.kafka_steady import SteadyProducer
+from workers.registry import Registry
+from workers.settings import Settings
 from workers.telemetry import logger
 
 Ids = Callable[[type[Event]], int | None]
@@ -19,7 +22,7 @@ log = logger(__name__)
 
 
 class Producing(Protocol):
-    """What a link needs of a producer; kafka.ProducerClient is one."""
+    """What a link needs of a producer; workers.kafka_steady has one."""
 
     def produce(self, topic: str, value: bytes, *, key: str, on_delivery: Any) -> None:
         """Take a message; raises BufferError when its queue is full."""
@@ -45,18 +48,18 @@ class Fate(enum.Enum):
 class Link:
     """Sends from one thread. `lost` is called for each message that was taken and given up.
 
-    `done` is called when nothing is to be sent any more.
+    The producer is one that outlives its own fatal errors; `done` is called when nothing is to be
+    sent any more.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Producing],
+        producer: Producing,
         ids: Ids,
         lost: Callable[[], object],
         done: Callable[[], object] = bool,
     ) -> None:
-        self._connect = connect
-        self._producer = connect()
+        self._producer = producer
         self._ask = ids
         self._known: dict[type[Event], int] = {}
         self._lost = lost
@@ -86,7 +89,8 @@ class Link:
             self._say_waiting("Kafka does not take what is sent")
             return Fate.LATER
         except kafka.ClientError as error:
-            return self._broken(error)
+            log.warning("probe.refused", error=str(error))
+            return Fate.REFUSED
         self._waits = False
         return Fate.SENT
 
@@ -115,16 +119,6 @@ class Link:
         self._known[kind] = found
         return found
 
-    def _broken(self, error: Exception) -> Fate:
-        cause = error.args[0] if error.args else None
-        if not getattr(cause, "fatal", bool)():
-            log.warning("probe.refused", error=str(error))
-            return Fate.REFUSED
-        log.warning("probe.begins_again", error=str(error))
-        self._producer.flush(0)
-        self._producer = self._connect()
-        return Fate.LATER
-
     def _delivered(self, error: object, _: object) -> None:
         if error is not None:
             self._lost()
@@ -135,3 +129,29 @@ class Link:
         if not self._waits:
             self._waits = True
             log.warning("probe.waits", error=why)
+
+
+def to_kafka(
+    settings: Settings,
+    most: int,
+    lost: Callable[[], object],
+    on_stats: Callable[[str], object] | None = None,
+) -> Link:
+    """Return a link to Kafka and the registry; at most `most` messages are under way.
+
+    What was taken is tried for as long as the process lives: time alone loses nothing. `on_stats`
+    hears librdkafka's statistics, as JSON, once a second.
+    """
+    try:
+        producer = SteadyProducer(
+            settings.kafka,
+            linger_ms=20,
+            on_stats=on_stats,
+            queue_buffering_max_messages=most,
+            compression_type="lz4",
+            delivery_timeout_ms=0,
+        )
+    except kafka.ClientError as error:
+        raise kafka.unavailable(settings.kafka, error) from error
+    registry = Registry(settings.registry)
+    return Link(producer, registry.id_of, lost, registry.close)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from workers.probe_encoding import NO_NUMBER
 from workers.probe_timing import Report
 from workers.telemetry import logger
 
@@ -28,7 +29,7 @@ class Counter:
         """Add to it; a negative amount, or none that is finite, is refused and counted."""
         try:
             more = float(amount)
-        except (TypeError, ValueError, OverflowError):
+        except NO_NUMBER:
             more = -1.0
         with self._adding:
             if 0 <= more < float("inf"):

@@ -53,8 +53,13 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def known_request_id(given: object) -> str:
+    """Return what a caller calls a request, as text; a new id where it calls it nothing."""
+    return clean(str(given)) if given or given == 0 else new_request_id()
+
+
 def result_of(own: Identity, request_id: str, answer: Answer, now_ms: int) -> InferenceResult:
-    """Return the event of an answer. Raises TypeError or ValueError for what is no number."""
+    """Return the event of an answer. Raises one of NO_NUMBER for what is no number."""
     finished = now_ms if answer.finished_at is None else int(answer.finished_at)
     queue, execution = float(answer.queue_ms), float(answer.execution_ms)
     return InferenceResult(
@@ -125,7 +130,7 @@ class Inference:
         self._started = 0.0
         self.answer = Answer()
         """What the model answered; its execution time is measured."""
-        self.request_id = request_id or new_request_id()
+        self.request_id = known_request_id(request_id)
         """The id under which the truth is to be told."""
 
     def __enter__(self) -> Self:

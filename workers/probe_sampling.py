@@ -13,11 +13,12 @@ Mean, quantiles and the like need no correction: every measurement is as likely 
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.identity import stable_id
 from workers.probe_buffer import Tally
+from workers.probe_encoding import clean
 
 SAMPLE_RATE, SEEN = ".sample_rate", ".seen"
 MOST_SAMPLED = 10_000
@@ -89,20 +90,19 @@ class Sampler:
         place = int(stable_id(self._sampling.salt, request_id)[:13], 16) / 16**13
         return place < self._sampling.requests
 
-    def companions(self) -> Iterator[tuple[str, float]]:
-        """Yield metrics and values that tell of what was seen since the last call."""
+    def tell(self, report: Callable[[str, float], bool]) -> None:
+        """Report what was seen since it was last reported; `report` says whether it could be."""
         named = [(name, each) for name, each in list(self._sampled.items()) if each is not None]
         for name, sampled in (*named, (INFERENCE, self._requests)):
             seen = sampled.seen.total()
-            if seen > sampled.told:
-                yield name + SAMPLE_RATE, sampled.rate
-                yield name + SEEN, float(seen - sampled.told)
+            if seen > sampled.told and report(name + SEEN, float(seen - sampled.told)):
                 sampled.told = seen
+                report(name + SAMPLE_RATE, sampled.rate)
 
     def _begin(self, metric: str) -> _Sampled | None:
         if len(self._sampled) >= MOST_SAMPLED:
             return None
         rate, seed = self._sampling.of(metric), self._sampling.seed
-        chance = random.Random(None if seed is None else f"{seed}/{metric}")  # noqa: S311 - no secret
+        chance = random.Random(None if seed is None else f"{seed}/{clean(metric)}")  # noqa: S311 - no secret
         made = _Sampled(rate, chance) if rate < 1 else None
         return self._sampled.setdefault(metric, made)

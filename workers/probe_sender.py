@@ -9,9 +9,10 @@ from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
 from workers.clock import Clock, wall_ms
 from workers.probe_buffer import Buffer, Tally
-from workers.probe_encoding import MetricEncoder
+from workers.probe_encoding import NO_NUMBER, MetricEncoder
 from workers.probe_link import Fate, Link
 from workers.probe_sampling import Sampler
+from workers.telemetry import logger
 
 HEARTBEAT_S = 1.0
 EXPIRY_MS = 5_000
@@ -25,8 +26,10 @@ DROPPED, REFUSED = "probe.dropped", "probe.refused"
 Measured = tuple[str, float, str, str | None, int]
 """Metric, value, unit, request id, and time in ms since the epoch."""
 Later = Callable[[], Event]
-"""Makes an event when it is to be sent; raises TypeError or ValueError when there is none."""
+"""Makes an event when it is to be sent; raises one of NO_NUMBER when there is none."""
 Waiting = Buffer[Measured | Later]
+
+log = logger(__name__)
 
 
 @dataclass(slots=True)
@@ -87,13 +90,22 @@ class Sender:
         own = replace(self._own, health=health, heartbeat=now, expires_at=now + EXPIRY_MS)
         if self._link.send(own) is not Fate.SENT:
             return False
-        for event in self.beside():
+        for event in self._beside():
             self._link.send(event)
-        for metric, value in self._sampler.companions():
-            self._post((metric, value, "", None, now))
+        self._sampler.tell(
+            lambda metric, value: self._post((metric, value, "", None, now)) is Fate.SENT
+        )
         self._tell(DROPPED, self._counts.dropped, now)
         self._tell(REFUSED, self._counts.refused, now)
         return True
+
+    def _beside(self) -> Iterable[Event]:
+        try:
+            return tuple(self.beside())
+        except Exception as error:  # noqa: BLE001 - other people's code: it must not end the rest
+            self._counts.refused.add()
+            log.warning("probe.nothing_beside", error=repr(error))
+            return ()
 
     def _tell(self, metric: str, tally: Tally, now: int) -> None:
         """Report what a tally has counted since it was last reported, when that is anything."""
@@ -128,7 +140,7 @@ class Sender:
     def _make(self, item: Later) -> Fate:
         try:
             event = item()
-        except (TypeError, ValueError, OverflowError, AttributeError):
+        except (*NO_NUMBER, AttributeError):
             return Fate.REFUSED
         return self._link.send(event)
 

@@ -23,7 +23,8 @@ from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
 from workers.agent.machine import MIB
 from workers.agent.service import Agent, Plan
-from workers.probe import BUFFER, Probe, to_kafka
+from workers.probe import BUFFER, Probe
+from workers.probe_link import to_kafka
 from workers.registry import Registry
 from workers.settings import Identity, Settings
 

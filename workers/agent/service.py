@@ -18,7 +18,8 @@ from workers.agent.neighbours import Neighbours
 from workers.agent.readings import Reading
 from workers.agent.tegra_process import Tegra, command
 from workers.clock import Clock, wall_ms
-from workers.probe import BUFFER, Probe, to_kafka
+from workers.probe import BUFFER, Probe
+from workers.probe_link import to_kafka
 from workers.settings import Settings
 
 ROLE = "agent"

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from schemas.base import Event
 from schemas.events import EVENTS
 from schemas.observing import MetricReport
-from workers import kafka
 from workers.local import local_codec
 from workers.probe import Probe
 from workers.probe_link import Link
@@ -22,13 +21,6 @@ from workers.settings import Identity, Settings
 E = TypeVar("E", bound=Event)
 IDS = {event: number for number, event in enumerate(EVENTS.values(), start=1)}
 IDENTITY = Identity(app="shop", stage="till", service="camera", instance="camera-1", node="n1")
-
-
-class Fatal:
-    """What a broken client says of itself."""
-
-    def fatal(self) -> bool:
-        return True
 
 
 @dataclass
@@ -78,13 +70,9 @@ class FakeProducer:
         return found
 
 
-def broken(*, fatal: bool) -> kafka.ClientError:
-    return kafka.ClientError(Fatal() if fatal else "too large")
-
-
 def probe(producer: FakeProducer, sampling: Sampling | None = None, buffer: int = 10_000) -> Probe:
     def connect(lost: Callable[[], object]) -> Link:
-        return Link(lambda: producer, IDS.get, lost)
+        return Link(producer, IDS.get, lost)
 
     settings = Settings(identity=IDENTITY)
     return Probe(settings, sampling=sampling, buffer=buffer, connect=connect)

@@ -5,7 +5,8 @@ import pytest
 from schemas.base import Event
 from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
-from tests.unit.workers.probe_world import IDS, FakeProducer, broken
+from tests.unit.workers.probe_world import IDS, FakeProducer
+from workers import kafka
 from workers.errors import RegistryUnavailable
 from workers.probe_buffer import Buffer
 from workers.probe_link import Link
@@ -24,19 +25,14 @@ class Scene:
 
     def __init__(self, bound: int = 100, sampling: Sampling | None = None) -> None:
         self.producer = FakeProducer()
-        self.made = 0
         self.registered = True
         self.counts = Counts()
         self.waiting: Waiting = Buffer(bound)
         self.sampler = Sampler(sampling or Sampling())
-        link = Link(self._connect, self._id, self.counts.dropped.add)
+        link = Link(self.producer, self._id, self.counts.dropped.add)
         self.sender = Sender(
             link, OWN, self.waiting, self.counts, self.sampler, clock=lambda: 1_000
         )
-
-    def _connect(self) -> FakeProducer:
-        self.made += 1
-        return self.producer
 
     def _id(self, event: type[Event]) -> int | None:
         if not self.registered:
@@ -113,24 +109,13 @@ def test_what_was_taken_and_given_up_counts_as_dropped() -> None:
 def test_what_kafka_refuses_holds_nothing_up() -> None:
     scene = Scene()
     scene.sender.turn(0.0)
-    scene.producer.failing = broken(fatal=False)
+    scene.producer.failing = kafka.ClientError("too large")
     scene.report(1.0, 2.0)
     assert scene.sender.turn(0.1)
     assert scene.state == (1, 0, 1)
     assert scene.producer.metrics() == {"m": [2.0]}
     scene.sender.turn(1.0)
     assert scene.producer.metrics()["probe.refused"] == [1.0]
-
-
-def test_a_client_that_is_beyond_help_is_replaced() -> None:
-    scene = Scene()
-    scene.sender.turn(0.0)
-    scene.producer.failing = broken(fatal=True)
-    scene.report(1.0)
-    assert not scene.sender.turn(0.1)
-    assert scene.made == 2
-    assert scene.sender.turn(0.2)
-    assert scene.producer.metrics() == {"m": [1.0]}
 
 
 def test_an_event_that_cannot_be_made_is_refused() -> None:
@@ -165,6 +150,31 @@ def test_companions_of_sampling_are_sent_with_the_heartbeat() -> None:
         scene.sampler.admits("m")
     scene.sender.turn(0.0)
     assert scene.producer.metrics() == {"m.sample_rate": [0.25], "m.seen": [8.0]}
+
+
+def test_companions_that_cannot_be_sent_are_told_with_the_next_heartbeat() -> None:
+    scene = Scene(sampling=Sampling(rate=0.25, seed=1))
+    scene.producer.away, scene.producer.room = True, 1
+    for turn in range(2):
+        scene.sampler.admits("m")
+        scene.sender.turn(float(turn))
+    scene.producer.away, scene.producer.room = False, 1_000
+    scene.sender.turn(2.0)
+    scene.sender.turn(3.0)
+    assert scene.producer.metrics() == {"m.sample_rate": [0.25], "m.seen": [2.0]}
+
+
+def test_what_fails_to_accompany_the_heartbeat_ends_nothing() -> None:
+    scene = Scene()
+
+    def failing() -> tuple[Event, ...]:
+        raise LookupError("bug")
+
+    scene.sender.beside = failing
+    scene.report(1.0)
+    assert scene.sender.turn(0.0)
+    assert scene.producer.metrics() == {"m": [1.0], "probe.refused": [1.0]}
+    assert scene.state == (1, 0, 1)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -13,7 +13,8 @@ from schemas.registrations import InstanceReported
 from schemas.topics import topic_of
 from tests.unit.workers.probe_world import FakeProducer, probe, until
 from workers.local import LocalHost, LocalLog
-from workers.probe import Probe, to_kafka
+from workers.probe import Probe
+from workers.probe_link import to_kafka
 from workers.probe_results import Answer
 from workers.probe_sampling import Sampling
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings
@@ -42,14 +43,35 @@ def test_measurements_become_events_of_who_reports_them() -> None:
 def test_mistakes_of_a_caller_are_counted_and_told() -> None:
     producer = FakeProducer()
     made = probe(producer)
-    for value in (math.nan, math.inf, "very", None, 10**400):
+    for value in (math.nan, math.inf, "very", None, 10**400, Several()):
         made.report("x", value)  # type: ignore[arg-type]  # what callers do
     made.report("", 1.0)
     made.report("x", 1.0, event_time=-1)
     made.report("x", 1.0, event_time="soon")  # type: ignore[arg-type]  # what callers do
-    assert made.refused == 8
+    assert made.refused == 9
     made.close()
-    assert producer.metrics() == {"probe.refused": [8.0]}
+    assert producer.metrics() == {"probe.refused": [9.0]}
+
+
+class Several:
+    """Refuses to be one number as a tensor of several does."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
+@pytest.mark.parametrize("given", [7, 0, "r\udcff"])
+def test_answer_and_truth_meet_whatever_the_caller_calls_the_request(given: str) -> None:
+    producer = FakeProducer()
+    with probe(producer, Sampling(rate=0.5, requests=0.999999, seed=1)) as made:
+        chosen = made.report_inference(label="a", request_id=given)
+        made.report_truth(given, "a")
+        made.report("m\udcff", 1.0)
+        with made.inference(given) as call:
+            call.answer = Answer(label="b")
+    (answer, again), (truth,) = producer.events(InferenceResult), producer.events(GroundTruth)
+    assert answer.request_id == again.request_id == truth.request_id == chosen
+    assert made.refused == 0
 
 
 def test_a_caller_goes_on_while_everything_is_away() -> None:
@@ -152,9 +174,12 @@ def test_answers_that_make_no_sense_are_refused() -> None:
     made = probe(producer)
     made.report_answer("r", Answer(confidence="high"))  # type: ignore[arg-type]  # what callers do
     made.report_answer("r", Answer(batch_size="two"))  # type: ignore[arg-type]  # what callers do
+    made.report_answer("r", Answer(confidence=Several()))  # type: ignore[arg-type]  # as above
+    until(lambda: made.refused == 3)
+    assert made.reached
     made.close()
+    assert not made.reached
     assert producer.events(InferenceResult) == []
-    assert made.refused == 2
 
 
 def test_sampled_requests_keep_answer_and_truth_together() -> None:
