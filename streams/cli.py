@@ -35,6 +35,7 @@ COMMANDS = {
     "intake": Entry("intake:app", "Take OpenTelemetry, Prometheus and QoA4ML as events.", RUN),
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
+    "models": Entry("models:app", "Model files: publish, see, clear away.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
     "observe": Entry(

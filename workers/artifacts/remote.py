@@ -67,8 +67,11 @@ class Remote:
         digest, size = sha256(path), path.stat().st_size
         while True:
             with path.open("rb") as file:
-                request = self._request("PUT", location, {"Content-Length": str(size)}, digest)
-                request.data = file
+                headers = {
+                    "Content-Length": str(size),
+                    "Content-Type": "application/octet-stream",
+                }
+                request = self._request("PUT", location, headers, digest, file)
                 try:
                     self._open(location, request).close()
                 except _Interrupted as error:
@@ -88,7 +91,7 @@ class Remote:
         if have:
             headers["Range"] = f"bytes={have}-"
         try:
-            answer = self._open(location, self._request("GET", location, headers, EMPTY))
+            answer = self._open(location, self._request("GET", location, headers))
         except _Unsatisfiable as error:
             file.truncate(0)
             raise _Interrupted(str(error)) from error
@@ -101,12 +104,17 @@ class Remote:
             _copy(answer, file, claim, have, total)
 
     def _request(
-        self, method: str, location: Location, headers: dict[str, str], body: str
+        self,
+        method: str,
+        location: Location,
+        headers: dict[str, str],
+        digest: str = EMPTY,
+        body: BinaryIO | None = None,
     ) -> urllib.request.Request:
         if location.scheme != "s3":
             if "@" in urlsplit(location.uri).netloc:
                 raise ArtifactMissing(f"{_shown(location)}: a URI takes no name and password")
-            return _made(location.uri, method, headers)
+            return _made(location.uri, method, headers, body)
         own = self._settings
         url = object_url(location, own.s3_endpoint, own.s3_region)
         if own.s3_access_key:
@@ -116,8 +124,8 @@ class Remote:
                 own.s3_session_token.get_secret_value(),
             )
             stamp = datetime.fromtimestamp(wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-            headers = signed(method, url, headers, body, who, own.s3_region, stamp)
-        return _made(url, method, headers)
+            headers = signed(method, url, headers, digest, who, own.s3_region, stamp)
+        return _made(url, method, headers, body)
 
     def _open(self, location: Location, request: urllib.request.Request) -> Any:
         opener = self._staying if location.scheme == "s3" else self._following
@@ -174,8 +182,12 @@ def _refusal(location: Location, error: HTTPError) -> Exception:
     return ArtifactMissing(told)
 
 
-def _made(url: str, method: str, headers: dict[str, str]) -> urllib.request.Request:
-    return urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - `_opener` knows HTTP alone
+def _made(
+    url: str, method: str, headers: dict[str, str], body: BinaryIO | None
+) -> urllib.request.Request:
+    return urllib.request.Request(  # noqa: S310 - `_opener` knows HTTP alone
+        url, body, headers, method=method
+    )
 
 
 def _opener(redirection: urllib.request.HTTPRedirectHandler) -> urllib.request.OpenerDirector:

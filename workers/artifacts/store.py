@@ -27,13 +27,13 @@ _DIGEST_LENGTH = 64
 
 
 class Held:
-    """An artifact in use: its file stays until `release`, or until this process ends."""
+    """An artifact in use: its file stays until `close`, or until this process ends."""
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self.path = path
         self._descriptor = descriptor
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let it be removed when room is needed; once more does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)

@@ -31,7 +31,7 @@ from workers.kafka import RawMessage
 from workers.kafka_outbox import Outbox
 from workers.kafka_tasks import TaskLog
 from workers.registry import Registry
-from workers.runtimes.onnx import OnnxRuntime
+from workers.runtimes.known import known_runtimes
 from workers.settings import Settings
 from workers.telemetry import logger
 
@@ -68,7 +68,7 @@ class Worker:
                 queue_ms=float(own.queue_ms),
             )
         )
-        self._loader = Loader({"onnx": OnnxRuntime()}, artifacts_of(settings))
+        self._loader = Loader(known_runtimes(), artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
         self._reporter = Reporter(
             Home(own.node, own.worker),

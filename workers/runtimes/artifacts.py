@@ -30,7 +30,7 @@ def load(
     try:
         session = runtime.load(held.path, variant.device)
     except BaseException:
-        held.release()
+        held.close()
         raise
-    weakref.finalize(session, held.release)
+    weakref.finalize(session, held.close)
     return session, digest

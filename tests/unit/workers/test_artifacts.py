@@ -230,7 +230,7 @@ def filled(store: Store, number: int, size: int = 100) -> str:
         claim(size)  # type: ignore[operator]
         file.write(content)  # type: ignore[attr-defined]
 
-    store.fill(digest, download).release()
+    store.fill(digest, download).close()
     return digest
 
 
@@ -241,15 +241,15 @@ def test_the_least_recently_used_makes_room_but_never_what_is_held(tmp_path: Pat
     assert held is not None
     used = store.hold(second)
     assert used is not None
-    used.release()
+    used.close()
     fourth = filled(store, 3)
     assert {entry.digest for entry in store.entries()} == {first, second, fourth}
     assert [entry.digest for entry in store.entries() if entry.held] == [first]
     with pytest.raises(ArtifactTooLarge, match="300 bytes do not fit: 100 of 300 are in use"):
         filled(store, 4, 300)
     assert {entry.digest for entry in store.entries()} == {first, second, fourth}
-    held.release()
-    held.release()
+    held.close()
+    held.close()
     assert {entry.digest for entry in store.prune(0)} == {first, second, fourth}
     assert store.hold(third) is None
 
@@ -277,7 +277,7 @@ def test_a_file_that_was_damaged_on_disk_is_fetched_again(
 ) -> None:
     own = artifacts(tmp_path)
     held, _ = own.obtain(f"{objects.url}/a.onnx", DIGEST)
-    held.release()
+    held.close()
     held.path.chmod(0o644)
     held.path.write_bytes(b"damaged")
     again, _ = own.obtain(f"{objects.url}/a.onnx", DIGEST)
