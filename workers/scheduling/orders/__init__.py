@@ -1,0 +1,1 @@
+"""Orders: whose job goes first. Pure."""

@@ -1,0 +1,57 @@
+"""What an order is. Pure."""
+
+from typing import NamedTuple
+
+from workers.scheduling.lanes import Lane, Rank, Waiting
+
+
+class Pick(NamedTuple):
+    """The job to begin with, and why.
+
+    Its batch is to end by `by`, and may take `spare_ms` longer than its jobs' predicted work.
+    Without a job the order waits on purpose, for a reason and until a time.
+    """
+
+    lane: Lane | None
+    first: Waiting | None
+    why: str
+    by: float = float("inf")
+    spare_ms: float = float("inf")
+    until: float | None = None
+
+
+class Order:
+    """Base of all orders; subclasses say by what a service's jobs are ranked and who is picked.
+
+    The scheduler sees to the laws: it runs nothing that has expired or cannot be in time, serves
+    who starves before it asks, and ends every job once. An order is told of everything that
+    concerns it and must never look at all waiting jobs. It must depend on its arguments alone.
+    """
+
+    name = ""
+
+    def rank(self, waiting: Waiting, /) -> Rank:
+        """Return by what a new job is sorted among its service's; smaller goes first."""
+        raise NotImplementedError
+
+    def pick(self, now: float, /) -> Pick | None:
+        """Return what to begin now; None when nothing waits."""
+        raise NotImplementedError
+
+    def served(self, lane: Lane, /) -> None:
+        """Take note of a service."""
+
+    def left(self, lane: Lane, /) -> None:
+        """Take note that a service is gone; nothing of it waits."""
+
+    def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
+        """Take note of a job that was let in; the next can begin `now`. May set jobs aside."""
+
+    def removed(self, waiting: Waiting, /) -> None:
+        """Take note of a job that waits no longer."""
+
+    def changed(self, lane: Lane, /) -> None:
+        """Take note that a service's next job or its predictions may be others."""
+
+    def executed(self, lane: Lane, /) -> None:
+        """Take note of whose job was executed."""

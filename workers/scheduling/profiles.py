@@ -1,0 +1,156 @@
+"""How long executions take per service, variant, device and batch size, learned online. Pure."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workers.scheduling.changes import Cusum
+from workers.scheduling.terms import Terms
+from workers.scheduling.windows import Window
+
+UNDECLARED_MS = 5.0
+"""What a service is expected to take of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileParams:
+    """`typical` and `careful` are quantiles of the latest `window` times.
+
+    A declared time counts as much as `weight` observed ones.
+    """
+
+    typical: float = 0.5
+    careful: float = 0.9
+    window: int = 32
+    weight: int = 3
+
+
+class Profile:
+    """Times of one service on one device.
+
+    The first execution after loading is kept out: it is cold. A lasting change (the device
+    throttles, or recovers) is seen in the ratio of observed and typical time, whatever the batch
+    size, and moves what is known of every size by the same factor.
+    """
+
+    def __init__(self, params: ProfileParams, declared: Mapping[int, float], cold_ms: float | None):
+        self._params = params
+        self._trusted = bool(declared)
+        seeds = dict(declared) or {1: UNDECLARED_MS}
+        self._windows = {size: self._seeded(took) for size, took in seeds.items()}
+        self._changes = Cusum()
+        self._cold = True
+        self._cold_ms = cold_ms
+        self._known: dict[float, dict[int, float]] = {}
+        self._settle()
+
+    def typical(self, size: int = 1) -> float:
+        """Return the time (ms) that half of all batches of this size do not exceed."""
+        return self._read(self._params.typical, size)
+
+    def careful(self, size: int = 1) -> float:
+        """Return the time (ms) to count on; the first execution counts as cold when declared."""
+        if self._cold and self._cold_ms is not None:
+            return self._cold_ms
+        return self._read(self._params.careful, size)
+
+    def loaded(self) -> None:
+        """Take it that the model was loaded anew: the next execution is cold."""
+        self._cold = True
+
+    def learn(self, size: int, took_ms: float) -> bool:
+        """Take an execution into account; True when predictions have changed.
+
+        Raises ValueError for a time that is none.
+        """
+        if not 0.0 <= took_ms < math.inf:
+            raise ValueError(f"an execution cannot have taken {took_ms} ms")
+        if self._cold:
+            self._cold = False
+            return self._cold_ms is not None
+        if not self._trusted:
+            self._trusted = True
+            self._windows = {}
+        elif self._typical_moved(size, took_ms):
+            return True
+        if size not in self._windows:
+            self._windows[size] = Window(self._params.window)
+        self._windows[size].add(took_ms)
+        return self._settle()
+
+    def _typical_moved(self, size: int, took_ms: float) -> bool:
+        tiny = 1e-6
+        ratio = math.log(max(took_ms, tiny) / max(self.typical(size), tiny))
+        moved = self._changes.moved(ratio)
+        if moved is None:
+            return False
+        factor = math.exp(moved)
+        self._windows = {
+            known: self._seeded(window.quantile(self._params.typical) * factor)
+            for known, window in self._windows.items()
+        }
+        self._settle()
+        return True
+
+    def _seeded(self, took_ms: float) -> Window:
+        return Window(self._params.window, [took_ms] * self._params.weight)
+
+    def _settle(self) -> bool:
+        """Read the quantiles of every size that was seen; True when one differs."""
+        before = self._known
+        self._sizes = sorted(self._windows)
+        self._known = {
+            share: {size: self._windows[size].quantile(share) for size in self._sizes}
+            for share in (self._params.typical, self._params.careful)
+        }
+        return before != self._known
+
+    def _read(self, share: float, size: int) -> float:
+        known = self._known[share]
+        found = known.get(size)
+        if found is None:
+            found = between(known, self._sizes, size)
+        return found
+
+
+def between(known: Mapping[int, float], sizes: list[int], size: int) -> float:
+    """Return the time of a batch size that was not seen, from those that were.
+
+    Between two sizes times are taken to lie on a line. Above all, they grow as they did between
+    the two largest, or in proportion where one alone is known. Below all, the smallest counts
+    whole. Larger batches never take less.
+    """
+    place = bisect_left(sizes, size)
+    if place == 0:
+        return known[sizes[0]]
+    if place == len(sizes) and place == 1:
+        return known[sizes[0]] * size / sizes[0]
+    low, high = (sizes[place - 1], sizes[place]) if place < len(sizes) else sizes[-2:]
+    step = max(0.0, (known[high] - known[low]) / (high - low))
+    return known[low] + step * (size - low)
+
+
+class Profiles:
+    """Profiles by service, variant and device; services that come back find theirs."""
+
+    def __init__(self, params: ProfileParams | None = None) -> None:
+        self._params = params or ProfileParams()
+        self._profiles: dict[tuple[str, str, str], Profile] = {}
+
+    def of(self, terms: Terms) -> Profile:
+        """Return the profile of a service that was loaded, warm from what is declared."""
+        key = (terms.name, terms.variant, terms.device)
+        profile = self._profiles.get(key)
+        if profile is None:
+            declared = dict(terms.prior_batches)
+            if terms.prior_ms is not None:
+                declared[1] = terms.prior_ms
+            profile = self._profiles[key] = Profile(self._params, declared, terms.cold_ms)
+        profile.loaded()
+        return profile
+
+    def forget(self, service: str) -> None:
+        """Drop everything about a service."""
+        for key in [key for key in self._profiles if key[0] == service]:
+            del self._profiles[key]

@@ -1,0 +1,298 @@
+"""What one accelerator does next: queues, bounds, expiry, admission, order and batches. Pure.
+
+Time is an argument and never goes back; what it calls `now` is what the job's times are on.
+"""
+
+import heapq
+import math
+from dataclasses import dataclass
+
+from workers.scheduling import causes
+from workers.scheduling.batches import form
+from workers.scheduling.boards import Board
+from workers.scheduling.jobs import Batch, Cause, Decision, Ended, Job
+from workers.scheduling.lanes import Lane, Waiting
+from workers.scheduling.orders.base import Order, Pick
+from workers.scheduling.profiles import Profiles
+from workers.scheduling.terms import Terms
+
+STARVES = "it was not served for its longest gap"
+IDLE = "nothing waits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerParams:
+    """Bounds of the whole worker, and how strict it is.
+
+    Without `expire` what is late is executed all the same; without `admit` nobody is refused
+    for a predicted end after the deadline. `guard` serves who starves before the order's choice.
+
+    Raises ValueError for bounds that let nothing in.
+    """
+
+    queue_tasks: int = 100_000
+    queue_ms: float = math.inf
+    expire: bool = True
+    admit: bool = True
+    guard: bool = True
+
+    def __post_init__(self) -> None:
+        if self.queue_tasks < 1 or not self.queue_ms > 0.0:
+            raise ValueError(
+                f"queue_tasks {self.queue_tasks} must be at least 1 and queue_ms {self.queue_ms} "
+                "above 0"
+            )
+
+
+class Scheduler:
+    """Takes jobs, and says which to execute; every job is executed or ends, once."""
+
+    def __init__(self, params: SchedulerParams, order: Order, profiles: Profiles) -> None:
+        self._params = params
+        self._order = order
+        self._profiles = profiles
+        self._lanes: dict[str, Lane] = {}
+        self._expiries: list[tuple[float, int, Lane, Waiting]] = []
+        self._gaps: Board[tuple[float, str]] = Board()
+        self._worth: Board[tuple[int, float, str]] = Board()
+        self._arrivals = 0
+        self._count = 0
+        self._work_ms = 0.0
+        self._free_at = -math.inf
+
+    def serve(self, terms: Terms) -> None:
+        """Take jobs for a service from now on; what waits under former terms stays."""
+        former = self._lanes.get(terms.name)
+        if former is not None:
+            former.change(terms, self._profiles.of(terms))
+            self._order.served(former)
+            return
+        lane = self._lanes[terms.name] = Lane(terms, self._profiles.of(terms))
+        self._order.served(lane)
+
+    def leave(self, service: str) -> None:
+        """Take no more jobs for a service; what waits is still done."""
+        lane = self._lanes.get(service)
+        if lane is not None:
+            lane.leaving = True
+            self._part(lane)
+
+    def queued(self, service: str) -> tuple[int, float]:
+        """Return how many jobs wait for a service, and their predicted work in ms."""
+        lane = self._lanes.get(service)
+        return (0, 0.0) if lane is None else (lane.count, lane.work_ms)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs wait in all."""
+        return self._count
+
+    def offer(self, job: Job, now: float) -> list[Ended]:
+        """Take a job, and return those that end by it: itself perhaps, or others that make room."""
+        lane = self._lanes.get(job.service)
+        if lane is None or lane.leaving:
+            return [Ended(job, causes.UNSERVED, ())]
+        if not lane.rhythm.seen:
+            lane.served_at = now
+        lane.rhythm.saw(job.arrived)
+        refused = self._refusal(job, lane, now)
+        if refused is not None:
+            return [refused]
+        self._arrivals += 1
+        work_ms = lane.profile.typical(min(lane.count + 1, lane.terms.max_batch))
+        work_ms /= min(lane.count + 1, lane.terms.max_batch)
+        seq = self._arrivals
+        waiting = Waiting(job, seq, work_ms)
+        waiting.rank = self._order.rank(waiting)
+        ended: list[Ended] = []
+        if self._make_room(lane, waiting, ended):
+            self._let_in(lane, waiting, now)
+            self._mind_worker(ended)
+        self._order.changed(lane)
+        return ended
+
+    def decide(self, now: float) -> Decision:
+        """Return what has ended and what to execute; call it while nothing is executed."""
+        ended: list[Ended] = []
+        self._free_at = now
+        self._expire(now, ended)
+        while True:
+            pick = self._starving(now) or self._order.pick(now)
+            if pick is None:
+                return Decision(ended, None, None, IDLE)
+            lane, first = pick.lane, pick.first
+            if lane is None or first is None:
+                return Decision(ended, None, pick.until, pick.why)
+            cause = self._hopeless(lane, first, now)
+            if cause is None:
+                return Decision(ended, self._start(lane, pick, now), None, pick.why)
+            ended.append(cause)
+            self._go(lane, first)
+            self._order.changed(lane)
+
+    def executed(self, batch: Batch, took_ms: float, now: float) -> None:
+        """Take note that a batch was executed, and how long that took."""
+        self._free_at = now
+        lane = self._lanes.get(batch.service)
+        if lane is None:
+            return
+        lane.served_at = now
+        if lane.profile.learn(len(batch.jobs), took_ms):
+            self._order.changed(lane)
+        self._order.executed(lane)
+        if lane.count:
+            self._gaps.set(lane.name, (now + lane.terms.max_gap_ms, lane.name))
+        self._part(lane)
+
+    def warmed(self, service: str, took_ms: float) -> None:
+        """Take note of a trial execution of one job."""
+        lane = self._lanes.get(service)
+        if lane is not None:
+            lane.profile.learn(1, took_ms)
+
+    def drain(self, now: float, reason: str) -> list[Ended]:
+        """End everything that waits as dropped, in order of arrival."""
+        cause = Cause("dropped", ("waited_ms",), reason.replace("{", "{{").replace("}", "}}"))
+        left = sorted(self._expiries, key=lambda entry: entry[1])
+        ended = []
+        for _, _, lane, waiting in left:
+            if waiting.alive:
+                ended.append(Ended(waiting.job, cause, (now - waiting.job.arrived,)))
+                self._go(lane, waiting)
+        for lane in list(self._lanes.values()):
+            self._order.changed(lane)
+            self._part(lane)
+        return ended
+
+    def _refusal(self, job: Job, lane: Lane, now: float) -> Ended | None:
+        """Return the end of a job that cannot be in time even if it is next."""
+        if not self._params.admit:
+            return None
+        busy = max(0.0, self._free_at - now)
+        needed = lane.profile.careful()
+        if now + busy + needed <= job.deadline or self._doubted(lane, job, now):
+            return None
+        return Ended(job, causes.LATE, (job.deadline - now, busy, needed))
+
+    def _doubted(self, lane: Lane, job: Job, now: float) -> bool:
+        """Tell whether to test a prediction that is old and lets no job of the service in."""
+        if now - lane.served_at <= lane.terms.max_gap_ms:
+            return False
+        return lane.profile.careful() > job.deadline - job.arrived
+
+    def _make_room(self, lane: Lane, waiting: Waiting, ended: list[Ended]) -> bool:
+        """End whom the drop policy names until the bounds hold; False when it is the new one."""
+        terms, key = lane.terms, waiting.job.key
+        if key and (older := lane.same_key(key)) is not None:
+            waited = waiting.job.arrived - older.job.arrived
+            ended.append(Ended(older.job, causes.REPLACED, (waited,)))
+            self._go(lane, older)
+        while lane.count >= terms.queue_tasks or (
+            lane.count and lane.work_ms + waiting.work_ms > terms.queue_ms
+        ):
+            victim = lane.victim(waiting)
+            facts = (lane.count, lane.work_ms, terms.queue_tasks, terms.queue_ms)
+            ended.append(Ended(victim.job, causes.FULL[terms.drop], facts))
+            if victim is waiting:
+                return False
+            self._go(lane, victim)
+        return True
+
+    def _mind_worker(self, ended: list[Ended]) -> None:
+        """End jobs of the service that is worth least until the worker's bounds hold."""
+        params = self._params
+        while self._count > params.queue_tasks or (
+            self._work_ms > params.queue_ms and self._count > 1
+        ):
+            first = self._worth.first()
+            if first is None:
+                return
+            lane = self._lanes[first[1]]
+            victim = lane.expendable()
+            facts = (self._count, self._work_ms, params.queue_tasks, params.queue_ms)
+            ended.append(Ended(victim.job, causes.WORKER_FULL, facts))
+            self._go(lane, victim)
+            self._order.changed(lane)
+
+    def _let_in(self, lane: Lane, waiting: Waiting, now: float) -> None:
+        job, terms = waiting.job, lane.terms
+        if not lane.count:
+            self._gaps.set(lane.name, (now + terms.max_gap_ms, lane.name))
+        lane.add(waiting)
+        lane.value = job.value
+        self._count += 1
+        self._work_ms += waiting.work_ms
+        worth = job.value / max(waiting.work_ms, 1e-9)
+        self._worth.set(lane.name, (job.priority, worth, lane.name))
+        ends = job.arrived + terms.max_age_ms
+        if self._params.expire:
+            ends = min(ends, job.deadline)
+        heapq.heappush(self._expiries, (ends, waiting.seq, lane, waiting))
+        if len(self._expiries) > 2 * self._count + 64:
+            self._expiries = [entry for entry in self._expiries if entry[3].alive]
+            heapq.heapify(self._expiries)
+        self._order.added(lane, waiting, max(now, self._free_at))
+
+    def _go(self, lane: Lane, waiting: Waiting) -> None:
+        """Let a job wait no longer; the order is told of the lane's new head by the caller."""
+        lane.remove(waiting)
+        self._count -= 1
+        self._work_ms = self._work_ms - waiting.work_ms if self._count else 0.0
+        if not lane.count:
+            self._gaps.drop(lane.name)
+            self._worth.drop(lane.name)
+        self._order.removed(waiting)
+
+    def _expire(self, now: float, ended: list[Ended]) -> None:
+        heap = self._expiries
+        while heap and (heap[0][0] <= now or not heap[0][3].alive):
+            _, _, lane, waiting = heapq.heappop(heap)
+            if not waiting.alive:
+                continue
+            job = waiting.job
+            waited = now - job.arrived
+            if waiting.aside:
+                ended.append(_outbid(waiting))
+            elif job.deadline <= now and self._params.expire:
+                ended.append(Ended(job, causes.EXPIRED, (waited, now - job.deadline)))
+            else:
+                ended.append(Ended(job, causes.AGED, (waited, lane.terms.max_age_ms)))
+            self._go(lane, waiting)
+            self._order.changed(lane)
+
+    def _starving(self, now: float) -> Pick | None:
+        first = self._gaps.first()
+        if first is None or first[0][0] > now or not self._params.guard:
+            return None
+        lane = self._lanes[first[1]]
+        return Pick(lane, lane.head(), STARVES)
+
+    def _hopeless(self, lane: Lane, first: Waiting, now: float) -> Ended | None:
+        """Return the end of a job that is not expected to be in time."""
+        left, needed = first.job.deadline - now, lane.profile.careful()
+        if needed <= left or not self._params.expire or self._doubted(lane, first.job, now):
+            return None
+        if first.aside:
+            return _outbid(first)
+        return Ended(first.job, causes.HOPELESS, (left, needed))
+
+    def _start(self, lane: Lane, pick: Pick, now: float) -> Batch:
+        members = form(lane, pick, now)
+        for waiting in members:
+            self._go(lane, waiting)
+        self._gaps.drop(lane.name)
+        self._order.changed(lane)
+        predicted = lane.profile.typical(len(members))
+        self._free_at = now + predicted
+        return Batch(lane.name, tuple(w.job for w in members), predicted)
+
+    def _part(self, lane: Lane) -> None:
+        """Forget a service that takes no more jobs, once nothing of it waits."""
+        if lane.leaving and not lane.count:
+            self._lanes.pop(lane.name, None)
+            self._order.left(lane)
+
+
+def _outbid(waiting: Waiting) -> Ended:
+    worth = waiting.job.value / max(waiting.work_ms, 1e-9)
+    return Ended(waiting.job, causes.OUTBID, (worth, waiting.late_ms))

@@ -1,0 +1,31 @@
+"""Quantiles of the latest values of a series. Pure."""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable
+from math import ceil
+
+
+class Window:
+    """The latest values, oldest first and in order: every quantile is exact and O(1)."""
+
+    def __init__(self, length: int, values: Iterable[float] = ()) -> None:
+        self._latest: deque[float] = deque(values, maxlen=length)
+        self._ordered = sorted(self._latest)
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    def add(self, value: float) -> None:
+        """Take a value; the oldest goes when there are too many."""
+        if len(self._latest) == self._latest.maxlen:
+            del self._ordered[bisect_left(self._ordered, self._latest[0])]
+        self._latest.append(value)
+        insort(self._ordered, value)
+
+    def quantile(self, share: float) -> float:
+        """Return the smallest value that a share of all do not exceed.
+
+        Raises IndexError when there is none.
+        """
+        return self._ordered[max(1, ceil(share * len(self._ordered))) - 1]
