@@ -21,7 +21,10 @@ APP = "nodes"
 Repeated = list[str] | None
 Node = Annotated[str, typer.Option(help="The name of this node.", show_default="the host's name")]
 Every = Annotated[float, typer.Option(min=0.05, help="Seconds between readings.")]
-App = Annotated[str, typer.Option("--app", help="The application that metrics are reported for.")]
+App = Annotated[
+    str,
+    typer.Option("--app", help="The application that metrics are reported for.", show_default=APP),
+]
 Disks = Annotated[Repeated, typer.Option("--disk", help="A mounted path; may be repeated.")]
 Processes = Annotated[
     Repeated, typer.Option("--process", help="A process by id or name; may be repeated.")
@@ -45,6 +48,10 @@ Placeable = Annotated[
 ]
 Heartbeat = Annotated[bool, typer.Option(help="Report the node itself every second.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Do not follow the catalogue: saves memory.")]
+Health = Annotated[
+    int,
+    typer.Option(min=0, max=65535, help="Serve /live, /ready and /metrics here; 0 for none."),
+]
 Buffered = Annotated[int, typer.Option("--buffer", min=100, help="Most measurements that wait.")]
 
 
@@ -58,7 +65,7 @@ def run(
     *,
     node: Node = "",
     every: Every = 1.0,
-    app_name: App = APP,
+    app_name: App = "",
     disks: Disks = None,
     processes: Processes = None,
     per_core: PerCore = True,
@@ -72,6 +79,7 @@ def run(
     heartbeat: Heartbeat = True,
     alone: Alone = False,
     buffer: Buffered = 10_000,
+    health_port: Health = 0,
 ) -> None:
     """Report this machine every so many seconds until SIGTERM or Ctrl-C.
 
@@ -100,7 +108,7 @@ def run(
     telemetry.configure(settings.log_level, json=settings.log_json)
     with _listening(listen, advertise, plan.token) as answers_at:
         about = _About(zone, known, answers_at, placeable)
-        _work(settings, plan, about, follow=not alone)
+        _work(settings, plan, about, health_port, follow=not alone)
 
 
 class _About(NamedTuple):
@@ -112,7 +120,10 @@ class _About(NamedTuple):
     placeable: bool
 
 
-def _work(settings: "Settings", plan: "Plan", about: _About, *, follow: bool) -> None:
+def _work(
+    settings: "Settings", plan: "Plan", about: _About, health_port: int, *, follow: bool
+) -> None:
+    from streams.health import serving
     from workers.agent.facts import gather
     from workers.agent.nvml import nvidia
     from workers.agent.service import Agent
@@ -121,7 +132,9 @@ def _work(settings: "Settings", plan: "Plan", about: _About, *, follow: bool) ->
     facts = gather(settings.identity.node, gpus, **about._asdict())
     stop = _stopping()
     nodes = _nodes(settings) if follow else None
-    Agent(settings, facts, plan, gpus, nodes.all if nodes else None).run(stop)
+    made = Agent(settings, facts, plan, gpus, nodes.all if nodes else None)
+    with serving(health_port, ready=lambda: made.probe.reached, live=lambda: made.live):
+        made.run(stop)
     if nodes:
         nodes.close()
 
@@ -134,7 +147,7 @@ def _identified(settings: "Settings", node: str, app_name: str) -> "Settings":
     name = node or own.node or platform.node().partition(".")[0]
     identity = own.model_copy(
         update={
-            "app": app_name if app_name != APP else own.app or APP,
+            "app": app_name or own.app or APP,
             "service": own.service or "agent",
             "instance": own.instance or f"agent.{name}",
             "node": name,
@@ -161,14 +174,20 @@ def _listening(listen: str, advertise: str, token: str) -> "Iterator[str]":
         yield ""
         return
     where = _neighbour(listen)
+    given = _neighbour(advertise) if advertise else None
     try:
         responder = Responder(where.host, where.port, token)
     except NotToBeServed as error:
         raise SettingsError(str(error)) from error
     with responder as made:
-        typer.echo(f"neighbours may measure at {where.host}:{made.port}", err=True)
-        alone = where.host in echoing.LOOPBACK and not advertise
-        yield "" if alone else advertise or f"{where.host}:{made.port}"
+        here = echoing.place(where.host, made.port)
+        typer.echo(f"neighbours may measure at {here}", err=True)
+        if given is not None:
+            here = echoing.place(given.host, given.port)
+        elif where.host in (*echoing.LOOPBACK, *echoing.EVERYWHERE):
+            here = ""
+            typer.echo("no neighbour will find that by itself: say --advertise", err=True)
+        yield here
 
 
 def _neighbour(text: str) -> "Neighbour":

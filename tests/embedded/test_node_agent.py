@@ -62,6 +62,8 @@ def test_an_agent_tells_of_machine_node_and_neighbours(
         until(lambda: "mill" in (nodes.all() or {}))
         assert (nodes.all() or {})["mill"].taints == ("observed",)
         until(lambda: "neighbour.brook.rtt" in _metrics(settings, made))
+        assert agent.probe.reached
+        assert agent.live
         stop.set()
         thread.join(20)
     until(lambda: (nodes.all() or {})["mill"].status == "unknown")

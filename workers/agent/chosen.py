@@ -4,9 +4,10 @@ Metrics: process.<name>.count, .cpu (% of one core), .memory (MiB, resident), .t
 that matches nothing is told as a count of 0.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -21,9 +22,9 @@ MOST = 64
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process uses: % of a core, resident bytes, threads."""
+    """What one process uses: % of a core, None before it is known; resident bytes, threads."""
 
-    cpu: float
+    cpu: float | None
     memory: int
     threads: int
 
@@ -32,7 +33,9 @@ def together(name: str, usages: Sequence[Usage]) -> Iterator[Reading]:
     """Yield the readings of the processes of one choice."""
     yield Reading(f"process.{name}.count", len(usages), "1")
     if usages:
-        yield Reading(f"process.{name}.cpu", sum(usage.cpu for usage in usages), "%")
+        known = [usage.cpu for usage in usages if usage.cpu is not None]
+        if known:
+            yield Reading(f"process.{name}.cpu", sum(known), "%")
         yield Reading(f"process.{name}.memory", sum(u.memory for u in usages) / MIB, "MiB")
         yield Reading(f"process.{name}.threads", sum(usage.threads for usage in usages), "1")
 
@@ -44,10 +47,11 @@ class Chosen:
         self._choices = tuple(dict.fromkeys(choices))
         self._clock = clock
         self._followed: dict[str, dict[int, psutil.Process]] = {name: {} for name in self._choices}
+        self._new: set[int] = set()
         self._looked = float("-inf")
 
     def read(self) -> Iterator[Reading]:
-        """Yield what each choice uses; a process counts from its second reading on."""
+        """Yield what each choice uses; the CPU of a process from its second reading on."""
         if self._choices and self._clock() - self._looked >= LOOK_S:
             self._looked = self._clock()
             self._look()
@@ -58,14 +62,16 @@ class Chosen:
                 if usage is None:
                     del followed[pid]
                 else:
-                    usages.append(usage)
+                    usages.append(replace(usage, cpu=None) if pid in self._new else usage)
             yield from together(name, usages)
+        self._new.clear()
 
     def _look(self) -> None:
         names = {choice for choice in self._choices if not choice.isdecimal()}
         for choice in self._choices:
-            if choice.isdecimal() and psutil.pid_exists(int(choice)):
-                self._follow(choice, psutil.Process(int(choice)))
+            if choice.isdecimal():
+                with contextlib.suppress(psutil.Error, OverflowError):
+                    self._follow(choice, psutil.Process(int(choice)))
         if names:
             for process in psutil.process_iter(["name"]):
                 if process.info["name"] in names:
@@ -78,6 +84,7 @@ class Chosen:
             return
         if _usage(process) is not None:
             followed[process.pid] = process
+            self._new.add(process.pid)
 
 
 def _usage(process: psutil.Process) -> Usage | None:

@@ -26,6 +26,8 @@ LIFE_S = 20.0
 """A connection is closed after so long, whatever it is doing."""
 MOST_CONNECTIONS = 4
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - told apart here, listened on at request alone
+"""Addresses to listen on, under which nobody is found."""
 _ADDRESS = re.compile(
     r"(?:(?P<name>[^=\s]+)=)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>\d+)"
 )
@@ -59,6 +61,11 @@ def address(text: str) -> tuple[str, str, int]:
     if found is None or not 0 <= int(found["port"]) <= 65535:
         raise ValueError(f"{text!r} is no HOST:PORT")
     return found["name"] or "", found["host"].strip("[]"), int(found["port"])
+
+
+def place(host: str, port: int) -> str:
+    """Return what `address` reads as this host and port."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def megabits_per_s(size: int, took_s: float, round_trip_s: float) -> float:

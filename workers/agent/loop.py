@@ -13,6 +13,9 @@ from workers.agent.machine import MIB
 from workers.agent.readings import Rates, Reading
 from workers.telemetry import logger
 
+STUCK_S = 60.0
+"""Some file systems and drivers never answer; so much later than due is too late."""
+
 log = logger(__name__)
 
 
@@ -63,6 +66,11 @@ def following(due: float, every_s: float, now: float) -> float:
     """Return when the next turn is; turns that were missed are left out."""
     later = due + every_s
     return later if later > now else now + every_s
+
+
+def stuck(turns: Sequence[Turn], now_s: float) -> bool:
+    """Tell whether a turn was due so long ago that a sampler must have held the others up."""
+    return any(turn.due and turn.due + STUCK_S < now_s for turn in turns)
 
 
 def ask(probe: Reporting, turn: Turn) -> None:

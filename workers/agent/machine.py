@@ -8,21 +8,29 @@ memory.used, memory.available, memory.total, swap.used (MiB); disk.<path>.used (
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import psutil
 
 from workers.agent.readings import Rates, Reading
 
 MIB = 1_048_576
+SHORTEST_S = 0.1
 MOST_INTERFACES = 16
 MOST_SENSORS = 32
-_VIRTUAL = re.compile(r"(lo|ifb|veth|docker|br-|cni|flannel|tunl|dummy|sit|ip6tnl|virbr|cali).*")
+_VIRTUAL = re.compile(
+    r"(lo\d*|(ifb|veth|docker|br-|cni|flannel|tunl|dummy|sit|ip6tnl|virbr|cali).*)"
+)
 """Interfaces that carry what others carry too."""
 
 
 class Machine:
-    """Reads the state of this machine; rates and loads are those since the last reading."""
+    """Reads the state of this machine; rates and loads are those since the last reading.
+
+    Loads of less than 0.1 s are not told: processors count in steps of 10 ms.
+    """
 
     def __init__(
         self,
@@ -38,7 +46,8 @@ class Machine:
         self.cores_used: tuple[float, ...] = ()
         """Load of each core in % as last read; empty before."""
         psutil.cpu_percent(None, percpu=True)
-        self._rates.of(self._counters(), clock())
+        self._asked = clock()
+        self._rates.of(self._counters(), self._asked)
 
     def read(self) -> Iterator[Reading]:
         """Yield what the machine tells now."""
@@ -47,9 +56,14 @@ class Machine:
         yield from self._filesystems()
         for name, rate in self._rates.of(self._counters(), self._clock()).items():
             yield Reading(name, rate, "1/s" if name.endswith(("errors", "drops")) else "B/s")
-        yield from _temperatures()
+        if hasattr(psutil, "sensors_temperatures"):  # Linux and FreeBSD alone have it
+            yield from temperatures(psutil.sensors_temperatures())
 
     def _processors(self) -> Iterator[Reading]:
+        now = self._clock()
+        if now - self._asked < SHORTEST_S:
+            return
+        self._asked = now
         used = psutil.cpu_percent(None, percpu=True)
         self.cores_used = tuple(used)
         yield Reading("cpu.used", sum(used) / len(used), "%")
@@ -96,14 +110,13 @@ def _memory() -> Iterator[Reading]:
     yield Reading("swap.used", psutil.swap_memory().used / MIB, "MiB")
 
 
-def _temperatures() -> Iterator[Reading]:
-    if not hasattr(psutil, "sensors_temperatures"):  # Linux and FreeBSD alone have it
-        return
-    told = 0
-    for chip, sensors in psutil.sensors_temperatures().items():
-        for number, sensor in enumerate(sensors):
-            if told == MOST_SENSORS:
-                return
-            told += 1
+def temperatures(chips: Mapping[str, Sequence[Any]]) -> Iterator[Reading]:
+    """Yield what sensors tell, at most 32; those of one name, as two disks have, are numbered."""
+    told: Counter[str] = Counter()
+    for chip, sensors in chips.items():
+        for number, sensor in enumerate(sensors[: MOST_SENSORS - told.total()]):
             label = (sensor.label or str(number)).lower().replace(" ", "_")
-            yield Reading(f"temperature.{chip}.{label}", sensor.current, "C")
+            name = f"temperature.{chip}.{label}"
+            told[name] += 1
+            again = f".{told[name]}" if told[name] > 1 else ""
+            yield Reading(f"{name}{again}", sensor.current, "C")

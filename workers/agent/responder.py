@@ -12,6 +12,8 @@ from workers.agent import echoing
 from workers.errors import WorkerError
 
 PATIENCE_S = 5.0
+AGAIN_S = 0.2
+"""After so long it listens again when there were no files left, say, for a connection."""
 CHUNK = bytes(65_536)
 
 
@@ -41,6 +43,7 @@ class Responder:
             raise NotToBeServed(f"cannot listen on {host}:{port}: {error}") from error
         self.port: int = self._socket.getsockname()[1]
         self._token = token
+        self._closing = threading.Event()
         self._free = threading.BoundedSemaphore(echoing.MOST_CONNECTIONS)
         self._thread = threading.Thread(target=self._accept, name="responder", daemon=True)
         self._thread.start()
@@ -58,17 +61,19 @@ class Responder:
 
     def close(self) -> None:
         """Listen no more; connections that are open end by themselves."""
+        self._closing.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(PATIENCE_S)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 connection, _ = self._socket.accept()
             except OSError:
-                return
+                self._closing.wait(AGAIN_S)
+                continue
             if not self._free.acquire(blocking=False):
                 connection.close()
                 continue

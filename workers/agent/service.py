@@ -1,6 +1,7 @@
 """An agent put together: probe, samplers, heartbeat, responder; and its life."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from schemas.registrations import NodeReported
 from workers.agent import gpus, node
 from workers.agent.chosen import Chosen
 from workers.agent.echoing import Neighbour
-from workers.agent.loop import Cost, Turn, take_turns
+from workers.agent.loop import Cost, Turn, stuck, take_turns
 from workers.agent.machine import MIB, Machine
 from workers.agent.neighbours import Neighbours
 from workers.agent.readings import Reading
@@ -80,6 +81,7 @@ class Agent:
         self._plan = plan
         self._nodes = nodes
         self._clock = clock
+        self._turns: list[Turn] = []
         self._machine = Machine(plan.disks, per_core=plan.per_core)
         self._gpus = GpuSampler(source)
         self._cost = Cost(lambda: self.probe.sent)
@@ -87,6 +89,11 @@ class Agent:
         link = partial(to_kafka, settings, plan.buffer, on_stats=self._cost.hear)
         self.probe = Probe(settings, role=ROLE, buffer=plan.buffer, connect=link)
         """What it reports through."""
+
+    @property
+    def live(self) -> bool:
+        """Return whether it still asks the machine; true before it begins."""
+        return not stuck(self._turns, time.monotonic())
 
     @property
     def wire_bytes(self) -> int:
@@ -97,7 +104,7 @@ class Agent:
         """Work until `stop`, then say that the node is not looked after any more."""
         every = self._plan.every_s
         chosen = Chosen(self._plan.processes)
-        turns = [
+        self._turns = [
             Turn("machine", self._machine, every),
             Turn("processes", chosen, every),
             Turn("gpus", self._gpus, every),
@@ -113,7 +120,7 @@ class Agent:
         )
         distant.start()
         try:
-            take_turns(self.probe, turns, stop)
+            take_turns(self.probe, self._turns, stop)
         finally:
             self._end()
 

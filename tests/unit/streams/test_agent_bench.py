@@ -49,21 +49,39 @@ def test_every_benchmark_is_a_command() -> None:
 
 
 def test_an_agent_has_the_same_identity_after_a_restart() -> None:
-    own = agent._identified(Settings(), "edge-1", "nodes").identity
+    own = agent._identified(Settings(), "edge-1", "").identity
     assert (own.app, own.service, own.instance, own.node) == (
         "nodes", "agent", "agent.edge-1", "edge-1",
     )  # fmt: skip
     given = Settings(identity=Identity(app="farm", node="n", instance="i"))
-    own = agent._identified(given, "", "nodes").identity
+    own = agent._identified(given, "", "").identity
     assert (own.app, own.instance, own.node) == ("farm", "i", "n")
-    assert agent._identified(given, "", "mill").identity.app == "mill"
-    assert agent._identified(Settings(), "", "nodes").identity.node
+    assert agent._identified(given, "", "nodes").identity.app == "nodes"
+    assert agent._identified(Settings(), "", "").identity.node
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "found"),
+    [
+        ("127.0.0.1:0", "", ""),
+        ("0.0.0.0:0", "", ""),
+        ("0.0.0.0:0", "edge-1:7878", "edge-1:7878"),
+        ("[::1]:0", "[fd00::7]:7878", "[fd00::7]:7878"),
+        ("", "", ""),
+    ],
+)
+def test_neighbours_are_told_where_they_find_an_agent(
+    listen: str, advertise: str, found: str
+) -> None:
+    with agent._listening(listen, advertise, "token") as answers_at:
+        assert answers_at == found
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("--neighbour", "nowhere"), r"'nowhere' is no HOST:PORT; write 10\.0\.0\.7:7878"),
+        (("--listen", "127.0.0.1:0", "--advertise", "me"), "'me' is no HOST:PORT"),
         (("--label", "room"), "--label 'room': write KEY=VALUE"),
         (("--listen", "0.0.0.0:0"), r"set a token \(WEIR_AGENT__TOKEN\)"),
     ],

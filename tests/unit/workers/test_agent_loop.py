@@ -1,5 +1,6 @@
 """The agent's round: every sampler in its turn, on this machine; a failing one costs no other."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from schemas.registrations import NodeReported
 from workers.agent.chosen import LOOK_S, Chosen
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
-from workers.agent.loop import Cost, Turn, ask, following, take_turns
+from workers.agent.loop import STUCK_S, Cost, Turn, ask, following, stuck, take_turns
 from workers.agent.machine import Machine
 from workers.agent.readings import Reading
 from workers.agent.service import Agent, Plan
@@ -59,6 +60,14 @@ def test_turns_that_were_missed_are_left_out() -> None:
     assert following(50.0, 1.0, 57.0) == 58.0
 
 
+def test_an_agent_is_stuck_when_turns_are_long_overdue() -> None:
+    turns = [Turn("a", Ticks(threading.Event(), 9), 1.0), Turn("b", Ticks(threading.Event(), 9), 1)]
+    assert not stuck(turns, 1e6)
+    turns[0].due, turns[1].due = 100.0, 101.0
+    assert not stuck(turns, 100.0 + STUCK_S)
+    assert stuck(turns, 100.5 + STUCK_S)
+
+
 def test_an_error_that_is_no_machines_is_not_hidden() -> None:
     class Wrong:
         def read(self) -> Iterator[Reading]:
@@ -69,7 +78,9 @@ def test_an_error_that_is_no_machines_is_not_hidden() -> None:
 
 
 def test_this_machine_tells_its_state() -> None:
-    machine = Machine(("/", "/no such place"))
+    seconds = itertools.count(step=0.06).__next__
+    machine = Machine(("/", "/no such place"), clock=seconds)
+    assert "cpu.used" not in {reading.metric for reading in machine.read()}
     first = {reading.metric: reading for reading in machine.read()}
     cores = psutil.cpu_count()
     assert sum(name.startswith("cpu.core.") and name.endswith("used") for name in first) == cores
@@ -79,7 +90,8 @@ def test_this_machine_tells_its_state() -> None:
     assert "disk./no such place.used" not in first
     assert not [name for name in first if name.startswith("net.lo")]
     assert all(reading.value >= 0 for reading in first.values() if reading.unit == "B/s")
-    lean = {reading.metric for reading in Machine(per_core=False).read()}
+    seconds = itertools.count(step=1.0).__next__
+    lean = {reading.metric for reading in Machine(per_core=False, clock=seconds).read()}
     assert not [name for name in lean if name.startswith("cpu.core.")]
     assert "cpu.used" in lean
 
@@ -90,10 +102,12 @@ def test_chosen_processes_are_followed_and_missed_when_gone() -> None:
         assert child.stdout is not None
         child.stdout.readline()
         now, own = [0.0], str(child.pid)
-        chosen = Chosen([own, "no such process", str(os.getpid())], clock=lambda: now[0])
+        chosen = Chosen([own, "no such process", "9" * 30, str(os.getpid())], clock=lambda: now[0])
         found = {reading.metric: reading.value for reading in chosen.read()}
         assert found[f"process.{own}.count"] == 1
         assert found[f"process.{own}.memory"] > 15
+        assert f"process.{own}.cpu" not in found
+        assert f"process.{own}.cpu" in {reading.metric for reading in chosen.read()}
         assert found["process.no such process.count"] == 0
         child.kill()
         child.wait()

@@ -9,8 +9,9 @@ from schemas.records import KeyValue
 from schemas.registrations import NodeReported
 from workers.agent import gpus, node
 from workers.agent.chosen import Usage, together
-from workers.agent.echoing import Neighbour, address, megabits_per_s
+from workers.agent.echoing import Neighbour, address, megabits_per_s, place
 from workers.agent.gpus import GpuState, NoGpus
+from workers.agent.machine import _VIRTUAL, MOST_SENSORS, temperatures
 from workers.agent.nvml import nvidia
 from workers.agent.readings import Rates, Reading
 
@@ -37,6 +38,10 @@ def test_processes_of_a_choice_are_told_together() -> None:
         Reading("process.cam.memory", 4.0, "MiB"),
         Reading("process.cam.threads", 3, "1"),
     ]
+    first = together("cam", [Usage(None, 1 << 20, 1)])
+    assert [reading.metric for reading in first] == [
+        "process.cam.count", "process.cam.memory", "process.cam.threads",
+    ]  # fmt: skip
     assert list(together("cam", [])) == [Reading("process.cam.count", 0, "1")]
 
 
@@ -193,6 +198,27 @@ def test_neighbours_are_the_next_eight_in_a_ring_of_names() -> None:
 )
 def test_addresses_are_read(text: str, parts: tuple[str, str, int]) -> None:
     assert address(text) == parts
+    assert address(place(*parts[1:])) == ("", *parts[1:])
+
+
+def test_sensors_of_one_name_are_numbered_and_bounded() -> None:
+    disks = [SimpleNamespace(label="Composite", current=t) for t in (40.0, 50.0)]
+    other = [SimpleNamespace(label="", current=float(n)) for n in range(MOST_SENSORS)]
+    found = list(temperatures({"nvme": disks, "acpi": other, "late": other}))
+    assert found[:3] == [
+        Reading("temperature.nvme.composite", 40.0, "C"),
+        Reading("temperature.nvme.composite.2", 50.0, "C"),
+        Reading("temperature.acpi.0", 0.0, "C"),
+    ]
+    assert len(found) == len({reading.metric for reading in found}) == MOST_SENSORS
+
+
+@pytest.mark.parametrize(
+    ("name", "real"), [("lo", False), ("lo0", False), ("lowpan0", True), ("eth0", True),
+                       ("veth12", False), ("docker0", False), ("wlan0", True)]
+)  # fmt: skip
+def test_interfaces_that_carry_what_others_carry_are_told_apart(name: str, real: bool) -> None:
+    assert (_VIRTUAL.fullmatch(name) is None) is real
 
 
 @pytest.mark.parametrize("text", ["", "host", ":1", "host:x", "host:65536", "::1:5", "a b:1"])

@@ -1,5 +1,6 @@
 """Agents that measure the way between them, over the loopback; strangers learn nothing."""
 
+import errno
 import socket
 import threading
 import time
@@ -108,6 +109,61 @@ def test_a_connection_has_a_life(monkeypatch: pytest.MonkeyPatch, responder: Res
     with socket.create_connection(("127.0.0.1", responder.port), 5) as connection:
         receive(connection, len(echoing.GREETING) + echoing.NONCE, time.monotonic() + 5)
         assert is_closed(connection)
+
+
+def test_a_way_that_moves_nothing_is_a_way_and_is_not_filled_again_at_once() -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(echoing.GREETING + bytes(echoing.NONCE))
+                    receive(connection, echoing.PROOF, time.monotonic() + 5)
+                    connection.sendall(echoing.WELCOME)
+                    while request := connection.recv(echoing.REQUEST.size):
+                        asked.append(request[:1])
+                        if request[:1] != echoing.ECHO:
+                            break
+                        connection.sendall(request)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        slow = Neighbours(lambda: [at(server.getsockname()[1])], TOKEN, clock=lambda: 0.0)
+        for _ in range(2):
+            found = [reading.metric for reading in slow.read()]
+            assert found == ["neighbour.n2.reachable", *["neighbour.n2.rtt"] * ECHOES]
+        thread.join()
+    assert asked.count(echoing.UP) == 1
+
+
+class OutOfFiles:
+    """A listening socket that once has no file left for a connection."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+        self.failed = False
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if not self.failed:
+            self.failed = True
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._real.accept()
+
+    def shutdown(self, how: int) -> None:
+        self._real.shutdown(how)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+def test_a_responder_outlasts_a_lack_of_files(responder: Responder) -> None:
+    lacking = OutOfFiles(responder._socket)
+    responder._socket = lacking  # type: ignore[assignment]  # it has what a responder uses
+    measure(at(responder.port), TOKEN)
+    measure(at(responder.port), TOKEN)
+    assert lacking.failed
 
 
 def test_outside_the_loopback_a_token_is_needed() -> None:
