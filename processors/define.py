@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors import define_telling as telling
+from processors.define_sources import Sources
 from processors.define_windows import (
     DefineState,
     Key,
-    Source,
     Window,
     WindowState,
     chunk_of,
@@ -61,24 +61,26 @@ class Define:
         self._begin(DefineState())
 
     def _begin(self, state: DefineState) -> None:
-        self._born_ms, self._place = state.born_ms, (state.topic, state.partition)
-        self._sources = {(one.topic, one.partition): one for one in state.sources}
+        self._place = (state.topic, state.partition)
+        count, silent_ms = self._params.sources, self._params.silent_ms
+        self._sources = Sources(count, silent_ms, state.born_ms, state.sources)
         self._windows: dict[Key, Window] = {
             (one.name, one.start, one.end, one.series): Window(one, fresh=one.fresh)
             for one in state.windows
         }
         self._forgotten = state.forgotten
+        self._resuming = False
         self._refused, self._failed = state.refused, state.failed
 
     def process(self, batch: Batch) -> Sequence[Output]:
         """Take rows of closed windows, and return the observations of those that are complete."""
+        self._resume()
         if not batch.records:
             wake = self.wake_at()
             if wake is None or batch.now_ms < wake:
                 return []
             return [*self._define(batch), *self._compute(self._complete(batch.now_ms), batch)]
         found: list[Output] = self._define(batch)
-        self._born_ms = batch.now_ms if self._born_ms is None else self._born_ms
         for record in batch.records:
             if isinstance(record.event, WindowsClosed):
                 self._place = (record.topic, record.partition)
@@ -87,6 +89,7 @@ class Define:
 
     def wake_at(self) -> int | None:
         """Return when the first window has been waited for long enough."""
+        self._resume()
         states = [one.state for one in self._windows.values() if not one.done]
         waiting = [state.first_ms for state in states if not state.series]
         return min(waiting) + self._params.wait_ms if waiting else None
@@ -95,10 +98,10 @@ class Define:
         """Return the state without rows."""
         return pack_state(
             DefineState(
-                born_ms=self._born_ms,
+                born_ms=self._sources.born_ms,
                 topic=self._place[0],
                 partition=self._place[1],
-                sources=tuple(self._sources[key] for key in sorted(self._sources)),
+                sources=self._sources.state(),
                 windows=tuple(
                     replace(one.state, fresh=one.fresh)
                     for _, one in sorted(self._windows.items(), key=lambda item: item[0])
@@ -113,6 +116,13 @@ class Define:
         """Take over a state; rows come with `rebuild`."""
         self._begin(unpack_state(data, DefineState))
         self._source = None
+        self._resuming = True
+
+    def _resume(self) -> None:
+        """Forget windows whose rows the log no longer has: others would be told without them."""
+        if self._resuming:
+            self._drop([key for key, one in self._windows.items() if not one.places])
+        self._resuming = False
 
     def oldest_needed(self) -> Mapping[Partition, int]:
         """Return the lowest offset of a window that is kept."""
@@ -171,40 +181,24 @@ class Define:
                 kept = self._windows[key] = Window(state)
             kept.places.append((chunk, number))
             kept.fresh = True
-        self._hear(event, batch.now_ms)
+        self._sources.hear(event, batch.now_ms)
         due = self._complete(batch.now_ms) if event.last else []
         return [*late, *self._compute(due, batch)]
 
-    def _hear(self, event: WindowsClosed, now_ms: int) -> None:
-        place = (event.topic, event.partition)
-        before = self._sources.get(place)
-        until = event.until if event.last else (before.until if before else event.until - 1)
-        self._sources[place] = Source(
-            topic=event.topic,
-            partition=event.partition,
-            until=until if before is None else max(until, before.until),
-            heard_ms=now_ms,
-            definitions=tuple(one.definition for one in event.definitions),
-            since=tuple(one.since for one in event.definitions),
-        )
-
     def _complete(self, now_ms: int) -> list[Key]:
         """Return the windows with fresh rows that nobody is waited for any more."""
-        heard = [one for one in self._sources.values() if not self._silent(one.heard_ms, now_ms)]
-        born = now_ms if self._born_ms is None else self._born_ms
-        unheard = len(self._sources) < self._params.sources and not self._silent(born, now_ms)
-        reached = min((one.until for one in heard), default=None)
+        told = self._sources.told(now_ms)
         found = []
         for key, window in self._windows.items():
             state = window.state
-            told = reached is not None and reached >= state.closes and not unheard
-            waited = now_ms >= state.first_ms + self._params.wait_ms
-            if window.fresh and (window.done or state.series or told or waited):
+            if state.series:
+                complete = self._sources.have_told(window.givers(), state.closes)
+            else:
+                waited = now_ms >= state.first_ms + self._params.wait_ms
+                complete = window.done or waited or (told is not None and told >= state.closes)
+            if window.fresh and complete:
                 found.append(key)
         return found
-
-    def _silent(self, heard_ms: int, now_ms: int) -> bool:
-        return now_ms - heard_ms > self._params.silent_ms
 
     def _compute(self, keys: Sequence[Key], batch: Batch) -> list[Output]:
         """Return the observations of windows, each in its next revision."""
@@ -244,12 +238,8 @@ class Define:
             named = source.window == window.state.name or (not source.window and not own)
             if not named or bool(window.state.series) is not own:
                 continue
-            givers = {(chunk.topic, chunk.partition) for chunk, _ in window.places}
-            if not own:
-                givers |= {
-                    p for p, s in self._sources.items() if not self._silent(s.heard_ms, now_ms)
-                }
-            if all(self._sources[p].gives(source.event_id, window.state.start) for p in givers):
+            givers = window.givers() | (set() if own else self._sources.heard(now_ms))
+            if self._sources.give(givers, source.event_id, window.state.start):
                 found.append(number)
         return found
 
@@ -260,7 +250,7 @@ class Define:
         app: str,
         own: bool,
         batch: Batch,
-    ) -> "telling.Computed":
+    ) -> telling.Computed:
         """Compute definitions; those whose plug-in fails are left out from then on."""
         failures: list[Output] = []
         standing = list(definitions)
@@ -297,7 +287,10 @@ class Define:
         gone = {
             id(one) for one in (*old, *forgettable(self._windows.values(), self._params.most_rows))
         }
-        for key in [key for key, one in self._windows.items() if id(one) in gone]:
+        self._drop([key for key, one in self._windows.items() if id(one) in gone])
+
+    def _drop(self, keys: Sequence[Key]) -> None:
+        for key in keys:
             closes = self._windows.pop(key).state.closes
             self._forgotten = closes if self._forgotten is None else max(closes, self._forgotten)
 

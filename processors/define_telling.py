@@ -53,7 +53,7 @@ def _observation(
     return Observation(
         event_id=stable_id(
             "define", source.name, source.event_id, state.name, state.start, state.end,
-            *answer.group,
+            *(state.series if own else answer.group),
         ),
         revision=state.revision,
         app=group["app"],
@@ -117,7 +117,7 @@ def late(
     event: WindowsClosed, window: ClosedWindow, chunk: Chunk, number: int, now_ms: int
 ) -> ActionTaken:
     """Return the action that tells of rows that came after their window was forgotten."""
-    count = int((chunk.frame["_window"] == number).sum())
+    count = chunk.counts[number]
     place = f"{event.topic}/{event.partition}"
     return ActionTaken(
         event_id=stable_id("define", "late", event.event_id, window.name, window.start),

@@ -1,4 +1,4 @@
-"""Closed windows whose rows come from several partitions: what is here, and who is waited for."""
+"""Closed windows whose rows come from several partitions, and the rows that are here."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,36 +6,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from processors.define_sources import Source
 from processors.defined_rows import Rows
 from processors.expressions_types import SERIES_COLUMNS
 from schemas.closed import ClosedWindow, WindowsClosed
+from schemas.processing import Partition
 
 Key = tuple[str, int, int, tuple[str, ...]]
-"""Name, start and end of a window, and the fields of its series where it belongs to one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A partition of the metrics: until when windows closed, when it was heard, what it gives."""
-
-    topic: str
-    partition: int
-    until: int
-    heard_ms: int
-    definitions: tuple[str, ...]
-    since: tuple[int, ...]
-
-    def gives(self, definition: str, start: int) -> bool:
-        """Return whether it gives all rows of a definition for windows from an instant on."""
-        held = dict(zip(self.definitions, self.since, strict=True))
-        return definition in held and held[definition] <= start
+"""Name, start and end of a window; where it belongs to one series, its fields and its anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowState:
     """A window that is waited for, or kept (`revision` from 0) for rows that come late.
 
-    `fresh` says that rows came which it was not computed with.
+    `series` is as in Key; `fresh` says that rows came which it was not computed with.
     """
 
     name: str
@@ -64,12 +49,13 @@ class DefineState:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows of one event: its offset, its partition, rows by window, and series."""
+    """The rows of one event: its offset, its partition, rows by window, how many, and series."""
 
     offset: int
     topic: str
     partition: int
     frame: pl.DataFrame
+    counts: tuple[int, ...]
     series: pl.DataFrame
 
 
@@ -86,9 +72,13 @@ class Window:
         """Whether it was computed."""
         return self.state.revision >= 0
 
+    def givers(self) -> set[Partition]:
+        """Return the partitions that its rows come from."""
+        return {(chunk.topic, chunk.partition) for chunk, _ in self.places}
+
     def rows(self) -> int:
-        """Return how many rows its chunks have."""
-        return sum(chunk.frame.height for chunk, _ in self.places)
+        """Return how many rows it has."""
+        return sum(chunk.counts[number] for chunk, number in self.places)
 
 
 def chunk_of(event: WindowsClosed, offset: int) -> Chunk:
@@ -106,7 +96,8 @@ def chunk_of(event: WindowsClosed, offset: int) -> Chunk:
     ).with_columns(pl.col("request_id").replace({"": None}))
     rows = [tuple(getattr(one, name) for name in SERIES_COLUMNS) for one in event.series]
     series = pl.DataFrame(rows, schema=dict.fromkeys(SERIES_COLUMNS, pl.String), orient="row")
-    return Chunk(offset, event.topic, event.partition, frame, series)
+    counts = np.bincount(frame["_window"].to_numpy(), minlength=len(event.windows))
+    return Chunk(offset, event.topic, event.partition, frame, tuple(counts.tolist()), series)
 
 
 def key_of(window: ClosedWindow, event: WindowsClosed) -> Key:
@@ -114,7 +105,8 @@ def key_of(window: ClosedWindow, event: WindowsClosed) -> Key:
     series: tuple[str, ...] = ()
     if window.series >= 0:
         one = event.series[window.series]
-        series = tuple(getattr(one, name) for name in SERIES_COLUMNS)
+        fields = tuple(getattr(one, name) for name in SERIES_COLUMNS)
+        series = fields if window.anchor < 0 else (*fields, str(window.anchor))
     return (window.name, window.start, window.end, series)
 
 

@@ -6,7 +6,7 @@ closes, and `define` puts them together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -20,24 +20,29 @@ from processors.observe_series import FIELDS, Names, SeriesBook
 from processors.windows import HOPPING, TUMBLING, Windowing
 from processors.windows_closing import CLOSED, SENT, Closing
 from processors.windows_rows import Flags, Ids, Ints, Rows, joined
-from schemas.closed import ClosedSeries, ClosedWindow, DefinitionHeld, WindowsClosed
+from schemas.closed import WIDTHS, ClosedSeries, ClosedWindow, DefinitionHeld, WindowsClosed
 from schemas.identity import stable_id
 from schemas.processing import Partition
 from schemas.registrations import MetricDefined
+from schemas.topics import topic_named
 
 MOST_ROWS = 20_000
-"""Rows of one event: 36 bytes each, and their request ids where those are asked for."""
+MOST_BYTES = topic_named("weir.closed").max_bytes // 2
+"""Bytes of one event, about; what a single row has more is within the other half."""
 EXPORTED = SENT + 1
 _MOST_KNOWN = 200_000
+_WINDOW_BYTES = 40
+"""Of a window as Avro, its name apart: four numbers and a length, at most."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """What one closing gives to an event."""
+    """What the closings of one instant give to events; `costs` are the bytes that rows take."""
 
     windows: list[ClosedWindow] = field(default_factory=list)
     window_of: list[Ints] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
+    costs: list[Ints] = field(default_factory=list)
 
 
 class Exporter:
@@ -58,11 +63,10 @@ class Exporter:
             return
         self._source = definitions
         self._definitions = tellable(definitions)
+        since = 0 if newest is None else newest + 1
         known = {one.definition: one.since for one in self.held}
         ids = [one.source.event_id for one in self._definitions]
-        self.held = tuple(
-            DefinitionHeld(definition=i, since=known.get(i, newest or 0)) for i in ids
-        )
+        self.held = tuple(DefinitionHeld(definition=i, since=known.get(i, since)) for i in ids)
         self._conditions = [
             (one.source.app, one.source.window, looks_at(one.expression))
             for one in self._definitions
@@ -100,24 +104,24 @@ class Exporter:
         for closing in sorted(closings, key=lambda one: one.windowing.name):
             self._add(part, closing, book)
         rows = joined(part.rows)
-        windows = np.concatenate(part.window_of) if part.window_of else np.empty(0, np.int64)
-        found = []
-        for number, first in enumerate(range(0, max(1, len(rows)), MOST_ROWS)):
-            span = slice(first, first + MOST_ROWS)
-            columns = self._columns(part, rows[span], windows[span], book)
-            found.append(
-                WindowsClosed(
-                    event_id=stable_id("observe", "closed", *source, at, number),
-                    topic=source[0],
-                    partition=source[1],
-                    until=at,
-                    last=first + MOST_ROWS >= len(rows),
-                    definitions=self.held,
-                    emitted_at=now_ms,
-                    **columns,
-                )
+        windows, costs = _together(part.window_of), _together(part.costs)
+        ids = self._ids(rows.offsets) if self._asked else ()
+        if ids:
+            costs += np.array([len(one.encode()) for one in ids])
+        return [
+            WindowsClosed(
+                event_id=stable_id("observe", "closed", *source, at, number),
+                topic=source[0],
+                partition=source[1],
+                until=at,
+                last=span.stop >= len(rows),
+                definitions=self.held,
+                emitted_at=now_ms,
+                request_ids=ids[span],
+                **_columns(part, rows[span], windows[span], book),
             )
-        return found
+            for number, span in enumerate(_spans(costs))
+        ]
 
     def _add(self, part: _Part, closing: Closing, book: SeriesBook) -> None:
         """Put the rows of a closing that are looked at into a part."""
@@ -135,12 +139,14 @@ class Exporter:
                 start=int(closing.begins[g]),
                 end=int(closing.ends[g]),
                 series=-1 if shared else int(closing.series[g]),
+                anchor=-1 if closing.anchors is None else int(closing.anchors[g]),
             )
             for g in spans
         ]
         chosen = np.repeat(wanted, count)
         part.rows.append(closing.rows[chosen])
         part.window_of.append(np.repeat(groups + first, count)[chosen])
+        part.costs.append(_costs(closing, np.flatnonzero(wanted), count[wanted], book))
 
     def _wanted(self, windowing: Windowing, shared: bool, series: Ids, book: SeriesBook) -> Flags:
         conditions = [
@@ -160,28 +166,6 @@ class Exporter:
             known |= _looked_at(conditions, unknown)
         return np.array([known[one] for one in names], np.bool_)
 
-    def _columns(self, part: _Part, rows: Rows, windows: Ints, book: SeriesBook) -> dict[str, Any]:
-        numbers, series_of = np.unique(rows.series, return_inverse=True)
-        kept, window_of = np.unique(windows, return_inverse=True)
-        place = {int(number): index for index, number in enumerate(numbers)}
-        chosen = [part.windows[number] for number in kept.tolist()]
-        return {
-            "rows": len(rows),
-            "windows": tuple(
-                one if one.series < 0 else _renumbered(one, place[one.series]) for one in chosen
-            ),
-            "series": tuple(
-                ClosedSeries(**dict(zip(FIELDS, book.names(number), strict=True)))
-                for number in numbers.tolist()
-            ),
-            "window_of": window_of.astype("<u4").tobytes(),
-            "series_of": series_of.astype("<u4").tobytes(),
-            "event_times": rows.times.astype("<i8").tobytes(),
-            "values": rows.values.astype("<f8").tobytes(),
-            "offsets": rows.offsets.astype("<i8").tobytes(),
-            "request_ids": self._ids(rows.offsets) if self._asked else (),
-        }
-
     def _ids(self, offsets: Ints) -> tuple[str, ...]:
         found = np.full(len(offsets), "", dtype=object)
         for known, requests in self._requests:
@@ -191,8 +175,50 @@ class Exporter:
         return tuple(found.tolist())
 
 
-def _renumbered(window: ClosedWindow, series: int) -> ClosedWindow:
-    return ClosedWindow(name=window.name, start=window.start, end=window.end, series=series)
+def _costs(closing: Closing, groups: Ints, count: Ints, book: SeriesBook) -> Ints:
+    """Return the bytes that rows take; the first of a series and window has theirs as well."""
+    costs = np.full(int(count.sum()), sum(WIDTHS.values()), np.int64)
+    window = len(closing.windowing.name.encode()) + _WINDOW_BYTES
+    series = closing.series[groups].tolist()
+    costs[np.cumsum(count) - count] += [window + len(book.raw(number)) for number in series]
+    return costs
+
+
+def _together(parts: list[Ints]) -> Ints:
+    return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _spans(costs: Ints) -> list[slice]:
+    """Return how rows are cut into events: one at least, each with one row at least, if any."""
+    reached, spans, first = np.cumsum(costs), list[slice](), 0
+    while first < len(costs) or not spans:
+        before = int(reached[first - 1]) if first else 0
+        end = int(np.searchsorted(reached, before + MOST_BYTES, side="right"))
+        spans.append(slice(first, min(max(end, first + 1), first + MOST_ROWS)))
+        first = spans[-1].stop
+    return spans
+
+
+def _columns(part: _Part, rows: Rows, windows: Ints, book: SeriesBook) -> dict[str, Any]:
+    numbers, series_of = np.unique(rows.series, return_inverse=True)
+    kept, window_of = np.unique(windows, return_inverse=True)
+    place = {int(number): index for index, number in enumerate(numbers)}
+    chosen = [part.windows[number] for number in kept.tolist()]
+    return {
+        "rows": len(rows),
+        "windows": tuple(
+            one if one.series < 0 else replace(one, series=place[one.series]) for one in chosen
+        ),
+        "series": tuple(
+            ClosedSeries(**dict(zip(FIELDS, book.names(number), strict=True)))
+            for number in numbers.tolist()
+        ),
+        "window_of": window_of.astype("<u4").tobytes(),
+        "series_of": series_of.astype("<u4").tobytes(),
+        "event_times": rows.times.astype("<i8").tobytes(),
+        "values": rows.values.astype("<f8").tobytes(),
+        "offsets": rows.offsets.astype("<i8").tobytes(),
+    }
 
 
 def _looked_at(

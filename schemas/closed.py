@@ -14,12 +14,17 @@ WIDTHS = {"window_of": 4, "series_of": 4, "event_times": 8, "values": 8, "offset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedWindow:
-    """A window that is closed; `series` is the one that it belongs to, -1 when all share it."""
+    """A window that is closed; `series` is the one that it belongs to, -1 when all share it.
+
+    `anchor` is the offset of the event that tells it from others of its series and times; -1
+    where times tell them apart.
+    """
 
     name: str
     start: Timestamp
     end: Timestamp
     series: int
+    anchor: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
