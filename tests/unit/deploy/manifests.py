@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
-BASE = DEPLOY / "k8s" / "base"
+BASE, AGENTS = DEPLOY / "k8s" / "base", DEPLOY / "k8s" / "agents"
 IMAGES = sorted((DEPLOY / "images").glob("*.Dockerfile"))
 Document = dict[str, Any]
 
@@ -19,11 +19,12 @@ def compose() -> Document:
     return loaded
 
 
-def manifests() -> list[Document]:
-    """Return every Kubernetes object of the base."""
+def manifests(*folders: Path) -> list[Document]:
+    """Return every Kubernetes object, or those of some folders."""
     return [
         document
-        for path in sorted(BASE.glob("*.yaml"))
+        for folder in folders or (BASE, AGENTS)
+        for path in sorted(folder.glob("*.yaml"))
         if path.name != "kustomization.yaml"
         for document in yaml.safe_load_all(path.read_text("utf-8"))
     ]

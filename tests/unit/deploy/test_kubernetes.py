@@ -1,21 +1,26 @@
 """The Kustomize base: valid objects, least privilege, probes, budgets, nothing left over."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from tests.unit.deploy.manifests import BASE, containers, manifests, templates
+from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
+from workers.settings import IntakeSettings
 
-OBJECTS = {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests()}
+ALL = {f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)} for f in (BASE, AGENTS)}
+OBJECTS = ALL[BASE]
+EVERY = {f"{folder.name}/{name}": d for folder, found in ALL.items() for name, d in found.items()}
 CONTAINERS = {f"{name}/{c['name']}": c for name, c in containers()}
 TEMPLATES = dict(templates())
 VERSIONS = ("1.28", "1.34")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("document", OBJECTS.values(), ids=OBJECTS)
+@pytest.mark.parametrize("document", EVERY.values(), ids=EVERY)
 def test_an_object_is_valid(document: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(document, version, strict=True)
 
@@ -26,10 +31,14 @@ def test_a_mistake_would_be_found() -> None:
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
 
-def test_the_kustomization_lists_every_file() -> None:
-    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text("utf-8"))["resources"]
-    files = {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == files
+@pytest.mark.parametrize("folder", ALL, ids=lambda folder: folder.name)
+def test_a_kustomization_lists_every_file_and_names_its_namespace(folder: Path) -> None:
+    told = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+    files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(told["resources"]) == files
+    assert {f"Namespace/{told['namespace']}", "ServiceAccount/weir", "ConfigMap/weir"} <= set(
+        ALL[folder]
+    )
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
@@ -40,6 +49,8 @@ def test_a_pod_has_no_privilege(template: dict[str, Any]) -> None:
     assert spec["automountServiceAccountToken"] is False
     assert spec["serviceAccountName"] == OBJECTS["ServiceAccount/weir"]["metadata"]["name"]
     assert spec["enableServiceLinks"] is False
+    assert not {"hostPID", "hostIPC"} & set(spec)
+    assert not any("hostPath" in volume for volume in spec["volumes"])
 
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
@@ -89,3 +100,65 @@ def test_mounts_have_volumes(template: dict[str, Any]) -> None:
     volumes = {volume["name"] for volume in spec["volumes"]}
     for container in [*spec.get("initContainers", []), *spec["containers"]]:
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+
+
+PROBED = {name: c for name, c in CONTAINERS.items() if "livenessProbe" in c}
+
+
+@pytest.mark.parametrize("container", PROBED.values(), ids=PROBED)
+def test_probes_ask_where_health_is_served(container: dict[str, Any]) -> None:
+    words = container.get("args", [])
+    told = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
+    at = words.index("--health-port") + 1 if "--health-port" in words else None
+    served = words[at] if at else told["WEIR_WORKER__METRICS_PORT"]
+    for probe, path in (("startup", "live"), ("readiness", "ready"), ("liveness", "live")):
+        command = container[f"{probe}Probe"]["exec"]["command"][-1]
+        assert re.findall(r"http://127\.0\.0\.1:(\d+)/(\w+)", command) == [(served, path)]
+
+
+def test_the_intake_alone_is_reached_and_at_the_port_that_it_listens_on() -> None:
+    open_to_others = [
+        name
+        for name, d in OBJECTS.items()
+        if d["kind"] == "NetworkPolicy" and d["spec"].get("ingress")
+    ]
+    assert open_to_others == ["NetworkPolicy/intake"]
+    (rule,) = OBJECTS["NetworkPolicy/intake"]["spec"]["ingress"]
+    (port,) = CONTAINERS["intake/intake"]["ports"]
+    (service,) = OBJECTS["Service/intake"]["spec"]["ports"]
+    assert [told["port"] for told in rule["ports"]] == [port["name"]] == [service["targetPort"]]
+    assert port["containerPort"] == service["port"] == IntakeSettings().port
+    words = CONTAINERS["intake/intake"]["args"]
+    assert words[words.index("--port") + 1] == str(port["containerPort"])
+    labels = TEMPLATES["intake"]["metadata"]["labels"]
+    for name in ("Service/intake", "NetworkPolicy/intake"):
+        spec = OBJECTS[name]["spec"]
+        assert labels in (spec.get("selector"), spec.get("podSelector", {}).get("matchLabels"))
+
+
+def test_an_agent_is_on_every_node_under_its_name() -> None:
+    spec = ALL[AGENTS]["DaemonSet/agent"]["spec"]
+    template, (container,) = spec["template"], spec["template"]["spec"]["containers"]
+    assert template["metadata"]["labels"] == spec["selector"]["matchLabels"]
+    assert template["spec"]["tolerations"] == [{"operator": "Exists"}]
+    sources = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
+    assert sources == {"NODE_ADDRESS": "status.hostIP", "WEIR_IDENTITY__NODE": "spec.nodeName"}
+    (port,) = container["ports"]
+    place = container["args"][container["args"].index("--listen") + 1]
+    assert place == f"[$(NODE_ADDRESS)]:{port['containerPort']}"
+
+
+def test_agents_alone_share_the_network_of_nodes_and_only_their_namespace_allows_it() -> None:
+    shared = {name for name, template in TEMPLATES.items() if "hostNetwork" in template["spec"]}
+    assert shared == {"agent"}
+    assert TEMPLATES["agent"]["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+    level = "pod-security.kubernetes.io/enforce"
+    levels = {
+        name: d["metadata"]["labels"][level]
+        for name, d in EVERY.items()
+        if d["kind"] == "Namespace"
+    }
+    assert levels == {
+        "base/Namespace/weir": "restricted",
+        "agents/Namespace/weir-agents": "privileged",
+    }

@@ -191,6 +191,7 @@ def test_neighbours_are_the_next_eight_in_a_ring_of_names() -> None:
     ("text", "parts"),
     [
         ("10.0.0.7:7878", ("", "10.0.0.7", 7878)),
+        ("[10.0.0.7]:7878", ("", "10.0.0.7", 7878)),
         ("edge-2=edge.example:1", ("edge-2", "edge.example", 1)),
         ("[::1]:99", ("", "::1", 99)),
         ("n=[fe80::1]:65535", ("n", "fe80::1", 65535)),
