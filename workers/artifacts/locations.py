@@ -1,4 +1,4 @@
-"""Where an artifact stands, as its URI says. Pure.
+"""Where an artifact stands, as its URI says.
 
 A URI may carry the SHA-256 of what it names: `https://host/a.onnx#sha256=<64 digits>`.
 """

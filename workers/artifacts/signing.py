@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of requests to S3 and stores that are compatible with it. Pure.
+"""AWS Signature Version 4 of requests to S3 and stores that are compatible with it.
 
 Source: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)" in the
 Amazon S3 API reference; its four examples are the tests.

@@ -1,12 +1,15 @@
 """From a registered service to a loaded model: its artifact, digest, runtime."""
 
+import hashlib
 import weakref
 from collections.abc import Mapping
 
 from schemas.registrations import ServiceRegistered, Variant
 from workers.artifacts.obtaining import Artifacts
-from workers.runtimes.base import Runtime, Session
+from workers.runtimes.base import Load, Runtime, Session
 from workers.runtimes.errors import BrokenModel
+from workers.runtimes.isolation import Assignment, IsolatedSession
+from workers.runtimes.options import options_of
 
 
 def load(
@@ -18,19 +21,37 @@ def load(
     """Load a service's model and return it with the SHA-256 of its file.
 
     The registered digest is verified; a variant with an artifact of its own has its digest in the
-    URI, or none. A fetched file stays in the cache as long as the session lives. Raises
-    ArtifactMissing, DigestMismatch, BrokenModel, ProviderMissing.
+    URI, or none. A fetched file stays in the cache as long as the session lives. What is no file
+    but a service somewhere has the digest of its URI. Raises RuntimeFailure.
     """
     runtime = runtimes.get(service.format)
     if runtime is None:
         known = ", ".join(runtimes)
         raise BrokenModel(f"format {service.format!r} has no runtime here; known: {known}")
-    registered = None if variant.artifact else service.digest
-    held, digest = artifacts.obtain(variant.artifact or service.artifact, registered)
+    uri = variant.artifact or service.artifact
+    if not runtime.fetches:
+        return runtime.load(uri, _terms(service, variant)), hashlib.sha256(uri.encode()).hexdigest()
+    held, digest = artifacts.obtain(uri, None if variant.artifact else service.digest)
     try:
-        session = runtime.load(held.path, variant.device)
+        assignment = Assignment(service.format, held.path, _terms(service, variant))
+        isolated = options_of(service)[0].isolated
+        session = IsolatedSession(assignment) if isolated else _here(runtime, assignment)
     except BaseException:
         held.close()
         raise
     weakref.finalize(session, held.close)
     return session, digest
+
+
+def _here(runtime: Runtime, assignment: Assignment) -> Session:
+    return runtime.load(assignment.artifact, assignment.terms)
+
+
+def _terms(service: ServiceRegistered, variant: Variant) -> Load:
+    supervision, own = options_of(service)
+    return Load(
+        device=variant.device,
+        deadline_ms=supervision.deadline_ms,
+        load_ms=supervision.load_ms,
+        options=own,
+    )

@@ -34,8 +34,24 @@ class Signature:
         return all(port.shape and port.shape[0] is None for port in self.inputs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How a model is to be loaded: its device, how long it may take, its runtime's own options."""
+
+    device: str = "cpu"
+    deadline_ms: float = 30_000.0
+    load_ms: float = 120_000.0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+DEFAULT = Load()
+
+
 class Session(Protocol):
-    """A loaded model."""
+    """A loaded model.
+
+    There is no word for unloading it: what it holds is let go of with the last reference to it.
+    """
 
     @property
     def signature(self) -> Signature:
@@ -63,9 +79,14 @@ class Runtime(Protocol):
         """Return the runtime's name, as results tell it."""
         ...
 
-    def load(self, artifact: Path, device: str = "cpu") -> Session:
-        """Load a model for a device: cpu, cuda or tensorrt.
+    @property
+    def fetches(self) -> bool:
+        """Tell whether its artifacts are files; if not, it is given the URI as it stands."""
+        ...
 
-        Raises BrokenModel, ProviderMissing.
+    def load(self, artifact: Path | str, terms: Load = DEFAULT) -> Session:
+        """Load a model, ready to execute.
+
+        Raises RuntimeFailure: BrokenModel, ProviderMissing, ArtifactMissing.
         """
         ...

@@ -28,3 +28,44 @@ def classifier(path: Path, scale: float = 1.0) -> Path:
     helper.set_model_props(model, {"classes": CLASSES})
     onnx.save(model, str(path))
     return path
+
+
+def endless(path: Path, turns: int = 2**62) -> Path:
+    """Write a model that goes round a loop as often as its input says, `turns` times for 0."""
+    turn = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("Add", ["before", "one"], ["after"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, [1]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, [1]),
+        ],
+        [helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])],
+    )
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wanted"], to=TensorProto.INT64),
+        helper.make_node("Equal", ["wanted", "none"], ["asked_for_none"]),
+        helper.make_node("Where", ["asked_for_none", "most", "wanted"], ["turns"]),
+        helper.make_node("Loop", ["turns", "", "start"], ["y"], body=turn),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "endless",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+        [
+            helper.make_tensor("none", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("most", TensorProto.INT64, [1], [turns]),
+            helper.make_tensor("start", TensorProto.FLOAT, [1], [0.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(path))
+    return path

@@ -1,0 +1,145 @@
+"""Models that hang or crash: stopped or replaced, with reasons, and nothing else is harmed."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.records import KeyValue
+from schemas.registrations import ServiceRegistered
+from tests.unit.workers.inference_world import service
+from tests.unit.workers.tiny_models import classifier, endless
+from workers.artifacts.obtaining import artifacts_of
+from workers.inference.replicas import CPU
+from workers.runtimes.artifacts import load
+from workers.runtimes.base import Load, Runtime, Session
+from workers.runtimes.errors import BrokenModel, ExecutionFailed
+from workers.runtimes.isolation import Assignment, IsolatedSession
+from workers.runtimes.onnx import OnnxRuntime
+from workers.runtimes.options import Supervision, options_of
+from workers.runtimes.watchdog import Watchdog
+from workers.settings import Settings
+
+RUNTIMES: dict[str, Runtime] = {"onnx": OnnxRuntime()}
+ONCE = np.array([3], np.float32)
+ENDLESSLY = np.array([0], np.float32)
+
+
+def registered(path: Path, **options: str) -> ServiceRegistered:
+    entries = [KeyValue(key=f"runtime.{key}", value=value) for key, value in options.items()]
+    other = KeyValue(key="HTTP_PROXY", value="of no concern")
+    return service(artifact=path.as_uri(), environment=(other, *entries))
+
+
+def loaded(path: Path, **options: str) -> Session:
+    own = artifacts_of(Settings(data_dir=Path("/nowhere")))
+    return load(RUNTIMES, own, registered(path, **options), CPU)[0]
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until, "it did not come to that"
+        time.sleep(0.01)
+
+
+def test_an_execution_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    session = loaded(endless(tmp_path / "endless.onnx"), deadline_ms="50")
+    assert session.run([ONCE])[0] == pytest.approx([3])
+    with pytest.raises(
+        ExecutionFailed, match=r"it was stopped after 50 ms; see runtime\.deadline_ms"
+    ):
+        session.run([ENDLESSLY])
+    assert session.run([ONCE])[0] == pytest.approx([3])
+
+
+def test_options_of_a_registration_are_checked(tmp_path: Path) -> None:
+    path = classifier(tmp_path / "a.onnx")
+    supervision, rest = options_of(registered(path, isolated="true", threads="2"))
+    assert supervision == Supervision(isolated=True)
+    assert rest == {"threads": "2"}
+    for options, why in (
+        ({"thread": "2"}, r"option runtime\.thread: Extra inputs.*known: threads, parallel"),
+        ({"threads": "0"}, r"option runtime\.threads: Input should be greater"),
+        ({"deadline_ms": "nan"}, r"option runtime\.deadline_ms"),
+        ({"isolated": "perhaps"}, r"option runtime\.isolated"),
+        ({"optimization": "much"}, r"option runtime\.optimization"),
+    ):
+        with pytest.raises(BrokenModel, match=why):
+            loaded(path, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threads": "2", "parallel": "2", "spin": "0"},
+        {"arena": "0", "pattern": "0"},
+        {"shrink": "1"},
+        {"optimization": "none", "bind": "1"},
+        {"provider.anything": "the CPU provider takes"},
+        pytest.param({"isolated": "1", "threads": "2"}, marks=pytest.mark.faults),
+    ],
+)
+def test_options_change_no_answer(tmp_path: Path, options: dict[str, str]) -> None:
+    path = classifier(tmp_path / "a.onnx")
+    inputs = [np.random.default_rng(1).random((5, 3), np.float32)[::-1]]
+    for found, expected in zip(
+        loaded(path, **options).run(inputs), loaded(path).run(inputs), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_process_that_hangs_or_is_killed_is_replaced(tmp_path: Path) -> None:
+    terms = Load(deadline_ms=60_000)
+    session = IsolatedSession(Assignment("onnx", endless(tmp_path / "endless.onnx"), terms))
+    assert session.provider == "CPUExecutionProvider"
+    assert session.run([ONCE])[0] == pytest.approx([3])
+    first = session.process
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(ExecutionFailed, match="its process ended by SIGKILL; its process is"):
+        session.run([ONCE])
+    with pytest.raises(ExecutionFailed, match="its process is being replaced: its process ended"):
+        session.run([ONCE])
+    eventually(lambda: session.process is not None)
+    assert session.process != first
+    assert session.run([ONCE])[0] == pytest.approx([3])
+
+
+@pytest.mark.faults
+def test_a_process_that_stands_still_is_killed(tmp_path: Path) -> None:
+    terms = Load(deadline_ms=20)
+    session = IsolatedSession(Assignment("onnx", endless(tmp_path / "endless.onnx"), terms))
+    with pytest.raises(ExecutionFailed, match="it was stopped after 20 ms"):
+        session.run([ENDLESSLY])
+    process = session.process
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    with pytest.raises(
+        ExecutionFailed, match="it gave no answer in 520 ms; its process is replaced"
+    ):
+        session.run([ONCE])
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+@pytest.mark.faults
+def test_a_broken_model_is_told_from_its_process(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"nonsense")
+    with pytest.raises(BrokenModel, match=r"bad\.onnx"):
+        loaded(tmp_path / "bad.onnx", isolated="1")
+
+
+def test_the_watchdog_stops_what_is_late_and_nothing_else() -> None:
+    watchdog = Watchdog()
+    stopped: list[str] = []
+    with watchdog.over(30.0, lambda: stopped.append("early")):
+        with watchdog.over(0.01, lambda: stopped.append("late")):
+            eventually(lambda: bool(stopped))
+        with watchdog.over(0.02, lambda: stopped.append("later")):
+            eventually(lambda: len(stopped) == 2)
+    assert stopped == ["late", "later"]
