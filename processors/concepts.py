@@ -83,7 +83,8 @@ class PastState:
 class Past:
     """Blocks of BLOCK events, oldest first; what came before them is summed up in `head`.
 
-    `tail` holds the values of the block that is not full yet.
+    `tail` holds the values of the block that is not full yet. `events` counts what came since
+    something was forgotten.
     """
 
     keep: int
@@ -92,9 +93,11 @@ class Past:
     sums: list[tuple[float, float]] = field(default_factory=list)
     tail: list[float] = field(default_factory=list)
     tail_place: tuple[int, int] = (0, 0)
+    events: int = 0
 
     def extend(self, times: Sequence[int], offsets: Sequence[int], values: Sequence[float]) -> None:
         """Append events in their order."""
+        self.events += len(values)
         start = min(len(values), (BLOCK - len(self.tail)) % BLOCK)
         if start:
             self.tail.extend(values[:start])
@@ -158,17 +161,19 @@ class Past:
     def forget(self, cut: Cut) -> None:
         """Drop what came before a cut that was made of this past."""
         self.head = Moments()
+        self.events = 0
         del self.places[: cut.block], self.sums[: cut.block]
 
     def state(self) -> PastState:
         """Return it as state."""
+        time, offset = self.tail_place if self.tail else (0, 0)
         return PastState(
             head=self.head,
             places=np.asarray(self.places, dtype="<i8").tobytes(),
             sums=np.asarray(self.sums, dtype="<f8").tobytes(),
             tail=tuple(self.tail),
-            tail_time=self.tail_place[0],
-            tail_offset=self.tail_place[1],
+            tail_time=time,
+            tail_offset=offset,
         )
 
     def _blocks(self) -> tuple[list[tuple[int, int]], list[Moments]]:
@@ -183,7 +188,7 @@ class Past:
         return [*self.places, self.tail_place], [*blocks, rest]
 
 
-def past_of(state: PastState, keep: int) -> Past:
+def past_of(state: PastState, keep: int, events: int) -> Past:
     """Return the past that a state describes."""
     places = np.frombuffer(state.places, dtype="<i8").reshape(-1, 2).tolist()
     sums = np.frombuffer(state.sums, dtype="<f8").reshape(-1, 2).tolist()
@@ -194,6 +199,7 @@ def past_of(state: PastState, keep: int) -> Past:
         [(total, square) for total, square in sums],
         list(state.tail),
         (state.tail_time, state.tail_offset),
+        events,
     )
 
 
@@ -210,13 +216,18 @@ def _sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
 
 
 def _many_sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Return the same, to the last bit, in columns."""
-    matrix = np.asarray(blocks, dtype=np.float64)
-    totals, squares = np.zeros(len(blocks)), np.zeros(len(blocks))
-    for column in range(BLOCK):
-        totals += matrix[:, column]
-        squares += matrix[:, column] * matrix[:, column]
-    return list(zip(totals.tolist(), squares.tolist(), strict=True))
+    sums = sums_of(np.asarray(blocks, dtype=np.float64)).tolist()
+    return [(total, square) for total, square in sums]
+
+
+def sums_of(blocks: Floats) -> Floats:
+    """Return the same, to the last bit, of blocks as rows: two columns."""
+    sums = np.zeros((len(blocks), 2))
+    with np.errstate(over="ignore"):
+        for column in blocks.T:
+            sums[:, 0] += column
+            sums[:, 1] += column * column
+    return sums
 
 
 def _residual(counts: Floats, means: Floats, shapes: Floats) -> float:

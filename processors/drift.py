@@ -6,34 +6,40 @@ after an alarm; what is before and after it is estimated by `processors.concepts
 expected within 0 and 1; for other metrics MetricDefined gives the range.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
-from river.drift import ADWIN
+from river.drift.adwin import (  # type: ignore[attr-defined]  # River has no list of exports
+    AdaptiveWindowing,
+)
 
+from processors.drift_events import discarded, drift_detected, full
+from processors.drift_series import Key, Rows, SeriesState, WatchedSeries, Window
+from processors.entries import UNKNOWN, Entries
 from processors.params import identity, require
-from processors.watch import Drift, Watch, WatchParams, WatchState, Window
+from processors.pasts import Ints
+from processors.watch import Drift, WatchParams
+from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
-from schemas.columns import whole
 from schemas.decisions import ActionTaken
-from schemas.identity import stable_id
 from schemas.observing import DriftDetected
 from schemas.processing import Columns, Home, Output, Spec
-from schemas.records import KeyValue, SourceRange
 from schemas.registrations import MetricDefined
 from schemas.topics import SERIES
 
-DETECTOR = "adwin"
 RIVER = version("river")
+UNWATCHED = -2
+Codes = npt.NDArray[np.uint32]
+_Ranges = dict[str, tuple[float, float]]
 _LEVELS = {
     "app": pl.col("service") == "",
     "service": (pl.col("service") != "") & (pl.col("instance") == ""),
     "instance": pl.col("instance") != "",
 }
-_Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +62,6 @@ class DriftParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesState:
-    """One series as state; `seen` is the partition's newest event time at its last event."""
-
-    key: tuple[str, ...]
-    low: float
-    span: float
-    seen: int
-    window: bytes
-    watch: WatchState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftState:
     """All series, and the River version whose bytes they hold."""
 
@@ -77,22 +71,13 @@ class DriftState:
     series: tuple[SeriesState, ...]
 
 
-@dataclass(slots=True)
-class _Series:
-    """One series: its watch, and its range, by which values are brought to 0..1."""
-
-    watch: Watch
-    low: float
-    span: float
-    seen: int
-
-
 class Detect:
     """Watches the series of one partition of weir.metrics."""
 
     def __init__(self, params: DriftParams) -> None:
         self._params = params
-        self._series: dict[_Key, _Series] = {}
+        self._series = WatchedSeries(params.watch, self._window)
+        self._entries = Entries()
         self._newest = 0
         self._full = False
         self._discarded = ""
@@ -100,22 +85,32 @@ class Detect:
         self._watched = pl.col("metric").is_in(list(params.metrics)) & levels
 
     def process(self, batch: Columns) -> Sequence[Output]:
-        """Feed the watched series; return the drifts confirmed, in the order of their offsets."""
+        """Feed the watched series; return the drifts confirmed, in the order of their offsets.
+
+        Raises TypeError when the batch does not say which series there are.
+        """
         if batch.frame.is_empty():
             return []
-        outputs: list[Output] = [*self._tell_discarded(batch.now_ms)]
-        stale = [key for key, one in self._series.items() if self._stale(one, self._newest)]
-        for gone in stale:
-            del self._series[gone]
-        drifts: list[tuple[int, DriftDetected]] = []
-        frame = batch.frame if batch.series is None else whole(batch.frame, batch.series)
-        for row in self._grouped(frame):
-            key: _Key = row[: len(SERIES)]
-            if key not in self._series and len(self._series) >= self._params.max_series:
-                outputs.extend(self._refuse(batch.now_ms))
-                continue
-            drifts.extend(self._feed(batch, key, row[len(SERIES) :]))
-        return [*outputs, *(event for _, event in sorted(drifts, key=lambda item: item[0]))]
+        if batch.series is None:
+            raise TypeError("drift takes columns of metrics, which come with their series")
+        outputs: list[Output] = []
+        if self._discarded:
+            outputs.append(discarded(self._discarded, RIVER, batch.now_ms))
+            self._discarded = ""
+        if self._series.forget(self._newest - self._params.stale_ms):
+            self._entries.forget()
+        rows, refused = self._rows(batch, batch.series)
+        if refused and not self._full:
+            self._full = True
+            outputs.append(full(self._params.max_series, batch.now_ms))
+        found: list[tuple[int, Drift]] = []
+        for begun, part in self._series.lives(rows, self._params.stale_ms):
+            ranges = _ranges(batch.catalogue) if begun else {}
+            for number in begun:
+                self._begin(ranges, self._series.key(number), self._newest)
+            found += self._series.feed(part)
+        found.sort(key=lambda one: one[1].last)
+        return [*outputs, *(self._told(batch, number, drift) for number, drift in found)]
 
     def wake_at(self) -> int | None:
         """Return None: only events tell of drift."""
@@ -123,23 +118,12 @@ class Detect:
 
     def snapshot(self) -> bytes:
         """Return all series with their detectors."""
-        series = tuple(
-            SeriesState(
-                key=key,
-                low=one.low,
-                span=one.span,
-                seen=one.seen,
-                window=bytes(_bytes_of(one.watch.window)),
-                watch=one.watch.state(),
-            )
-            for key, one in self._series.items()
-        )
         return pack_state(
             DriftState(
                 river=self._discarded or RIVER,
                 newest=self._newest,
                 full=self._full,
-                series=() if self._discarded else series,
+                series=self._series.state(),
             )
         )
 
@@ -147,151 +131,98 @@ class Detect:
         """Take over a state; one that another River wrote is discarded, which is told."""
         state = unpack_state(data, DriftState)
         self._newest, self._full = state.newest, state.full
-        self._series = {}
+        self._series = WatchedSeries(self._params.watch, self._window)
+        self._entries.forget()
         self._discarded = "" if state.river == RIVER else state.river
-        if self._discarded:
-            return
-        for one in state.series:
-            watch = self._watch()
-            watch.take_over(one.watch, self._window(one.window))
-            self._series[one.key] = _Series(watch, one.low, one.span, one.seen)
+        for one in () if self._discarded else state.series:
+            self._series.take_over(one, self._window(one.window))
 
-    def _grouped(self, frame: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
-        """Yield, per watched series, its key and the lists of its events."""
-        newest = pl.max_horizontal(pl.col("event_time").cum_max(), pl.lit(self._newest))
-        frame = frame.with_columns(newest.alias("_newest"))
-        self._newest = int(frame["_newest"][-1])
-        watched = frame.filter(self._watched)
-        if watched.is_empty():
-            return iter(())
-        lists = ("event_time", "_offset", "value", "_newest")
-        return watched.group_by(SERIES, maintain_order=True).agg(lists).iter_rows()
+    def _rows(self, batch: Columns, series: pl.DataFrame) -> tuple[Rows, bool]:
+        """Return the events of the watched series, and whether others had to be refused."""
+        frame = batch.frame
+        times = frame["event_time"].to_numpy()
+        newest = np.maximum(np.maximum.accumulate(times), self._newest)
+        self._newest = int(newest[-1])
+        codes = frame["_series"].to_numpy()
+        known, refused = self._numbers(batch, series, codes, newest)
+        numbers = known[codes]
+        kept = np.flatnonzero(numbers >= 0)
+        kept = kept[np.argsort(numbers[kept], kind="stable")]
+        offsets, values = frame["_offset"].to_numpy(), frame["value"].to_numpy()
+        rows = Rows(numbers[kept], times[kept], offsets[kept], values[kept], newest[kept])
+        return rows, refused
 
-    def _feed(
-        self, batch: Columns, key: _Key, events: tuple[Any, ...]
-    ) -> Iterator[tuple[int, DriftDetected]]:
-        times, offsets, values, instants = events
-        start = 0
-        for end in [*self._gaps(key, instants), len(values)]:
-            one = self._series.get(key) or self._begin(batch, key)
-            part = slice(start, end)
-            if start < end:
-                scaled = values[part]
-                if (one.low, one.span) != (0.0, 1.0):
-                    scaled = [(value - one.low) / one.span for value in scaled]
-                one.seen = instants[end - 1]
-                for drift in one.watch.feed(times[part], offsets[part], scaled):
-                    yield drift.last, _event(batch, key, one, drift)
-            if end < len(values):
-                self._series.pop(key, None)
-            start = end
+    def _numbers(
+        self, batch: Columns, series: pl.DataFrame, codes: Codes, newest: Ints
+    ) -> tuple[Ints, bool]:
+        """Return the number of each row of a frame of series, below 0 if it is not watched.
 
-    def _gaps(self, key: _Key, instants: list[int]) -> list[int]:
-        """Return the places before which the series was silent for too long."""
-        known = self._series.get(key)
-        first = instants[0] if known is None else known.seen
-        if instants[-1] - first <= self._params.stale_ms:
-            return []
-        before = [first, *instants]
-        pairs = enumerate(zip(before, instants, strict=False))
-        return [i for i, (old, new) in pairs if new - old > self._params.stale_ms]
+        Where a decoder has numbered them, known ones are found by that, else by their keys.
+        """
+        if "_entry" not in series.columns:
+            return self._by_key(batch, series, _first(codes, series.height), newest)
+        entries = series["_entry"].to_numpy()
+        numbers = self._entries.find(entries)
+        unknown = np.flatnonzero(numbers == UNKNOWN)
+        if not len(unknown):
+            return numbers, False
+        first = _first(codes, series.height)[unknown]
+        numbers[unknown], refused = self._by_key(batch, series[unknown], first, newest)
+        self._entries.note(entries, numbers)
+        return numbers, refused
 
-    def _begin(self, batch: Columns, key: _Key) -> _Series:
-        metric = key[SERIES.index("metric")]
-        low, high = _range(metric, batch)
-        self._series[key] = _Series(self._watch(), low, high - low, self._newest)
-        return self._series[key]
+    def _by_key(
+        self, batch: Columns, series: pl.DataFrame, first: Ints, newest: Ints
+    ) -> tuple[Ints, bool]:
+        """Return the numbers, and whether series were refused; they stay UNKNOWN.
 
-    def _watch(self) -> Watch:
-        return Watch(self._params.watch, self._window)
+        Watched series begin with their first event, at the place `first`.
+        """
+        watched = series.select(self._watched).to_series().to_numpy()
+        numbers = np.where(watched, UNKNOWN, UNWATCHED)
+        rows = np.flatnonzero(watched & (first >= 0))
+        rows = rows[np.argsort(first[rows])]
+        ranges, refused = _ranges(batch.catalogue), False
+        for row, key in zip(rows.tolist(), series.select(SERIES)[rows].iter_rows(), strict=True):
+            number = self._series.number(key)
+            if number is None and len(self._series) < self._params.max_series:
+                number = self._begin(ranges, key, int(newest[first[row]]))
+            refused = refused or number is None
+            numbers[row] = UNKNOWN if number is None else number
+        return numbers, refused
+
+    def _begin(self, ranges: _Ranges, key: Key, seen: int) -> int:
+        low, high = ranges.get(key[SERIES.index("metric")], (0.0, 1.0))
+        return self._series.begin(key, low, high, seen)
+
+    def _told(self, batch: Columns, number: int, drift: Drift) -> DriftDetected:
+        return drift_detected(batch, self._series.key(number), self._series.scale(number), drift)
 
     def _window(self, state: bytes | None = None) -> Window:
         """Return River's sliding window itself: the ADWIN around it adds only calls."""
         params = self._params
-        adwin = ADWIN(delta=params.delta, clock=params.clock, grace_period=params.grace)
-        window: Any = vars(adwin)["_helper"]
+        window = AdaptiveWindowing(
+            delta=params.delta, clock=params.clock, grace_period=params.grace
+        )
         if state is not None:
             window.__setstate__(state)
-        helper: Window = window
-        return helper
-
-    def _stale(self, one: _Series, newest: int) -> bool:
-        return newest - one.seen > self._params.stale_ms
-
-    def _tell_discarded(self, now_ms: int) -> Iterator[ActionTaken]:
-        if not self._discarded:
-            return
-        found, self._discarded = self._discarded, ""
-        yield ActionTaken(
-            event_id=stable_id("drift", "snapshot.discarded", found, RIVER, now_ms),
-            target="drift",
-            kind="snapshot.discarded",
-            status="done",
-            policy="",
-            reason=f"the detectors were saved by River {found}, this is River {RIVER}; they start "
-            "afresh and need some events before they can tell a drift again",
-            taken_at=now_ms,
-        )
-
-    def _refuse(self, now_ms: int) -> Iterator[ActionTaken]:
-        if self._full:
-            return
-        self._full = True
-        yield ActionTaken(
-            event_id=stable_id("drift", "series.refused", self._params.max_series, now_ms),
-            target="drift",
-            kind="series.refused",
-            status="refused",
-            policy="",
-            reason=f"{self._params.max_series} series are watched already; further ones are not",
-            parameters=(KeyValue(key="max_series", value=str(self._params.max_series)),),
-            taken_at=now_ms,
-        )
+        return window
 
 
-def _bytes_of(window: Any) -> bytes:
-    state: bytes = window.__getstate__()
-    return state
+def _first(codes: Codes, series: int) -> Ints:
+    """Return the place of the first event of each series, -1 where there is none."""
+    first = np.full(series, -1)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
 
 
-def _range(metric: str, batch: Columns) -> tuple[float, float]:
-    for defined in batch.catalogue.of(MetricDefined).values():
-        if defined.metric == metric and defined.low is not None and defined.high is not None:
-            return (defined.low, defined.high) if defined.low < defined.high else (0.0, 1.0)
-    return 0.0, 1.0
-
-
-def _event(batch: Columns, key: _Key, one: _Series, drift: Drift) -> DriftDetected:
-    app, stage, service, instance, node, metric = key
-    std = drift.before.std or drift.after.std
-    change = drift.after.mean - drift.before.mean
-    source = SourceRange(
-        topic=batch.topic,
-        partition=batch.partition,
-        first=drift.first,
-        last=drift.last,
-        series="/".join(key),
-    )
-    return DriftDetected(
-        event_id=stable_id("drift", *key, DETECTOR, drift.first, drift.last),
-        app=app,
-        stage=stage,
-        service=service,
-        instance=instance,
-        node=node,
-        metric=metric,
-        detector=DETECTOR,
-        status="confirmed",
-        kind=drift.kind,
-        cause_class=metric if metric in ("error", "confidence") else "metric",
-        before=one.low + one.span * drift.before.mean,
-        after=one.low + one.span * drift.after.mean,
-        width=drift.after.count,
-        degree=abs(change) / std if std else 0.0,
-        since=drift.since,
-        detected_at=drift.detected_at,
-        sources=(source,),
-    )
+def _ranges(catalogue: Catalogue) -> _Ranges:
+    """Return the ranges that are defined for metrics; of several for one the first counts."""
+    ranges: _Ranges = {}
+    for one in catalogue.of(MetricDefined).values():
+        if one.low is not None and one.high is not None:
+            ranges.setdefault(one.metric, (one.low, one.high) if one.low < one.high else (0.0, 1.0))
+    return ranges
 
 
 def _share(states: Sequence[DriftState], partition: int, home: Home) -> DriftState:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
+from processors.entries import UNKNOWN, Entries
 from processors.windows import Windowing
 from processors.windows_rows import Flags, Ids, Ints, Rows
 from schemas.columns_block import varint
@@ -31,8 +32,7 @@ class SeriesBook:
         self._words: dict[str, str] = {}
         self._flags: dict[tuple[Windowing, ...], tuple[Flags, int]] = {}
         self._swept: int | None = None
-        self._base = -1
-        self._entries: Ints = np.empty(0, np.int64)
+        self._entries = Entries()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -49,18 +49,11 @@ class SeriesBook:
 
     def _by_entry(self, series: pl.DataFrame) -> Ints:
         entries = series["_entry"].to_numpy()
-        base, places = int(entries[0]) >> 32, entries & 0xFFFFFFFF
-        if base != self._base:
-            self._base, self._entries = base, np.empty(0, np.int64)
-        if places.max() >= len(self._entries):
-            known = self._entries
-            self._entries = np.full(2 * int(places.max()) + 2, -1)
-            self._entries[: len(known)] = known
-        numbers: Ints = self._entries[places]
-        unknown = np.flatnonzero(numbers < 0)
+        numbers = self._entries.find(entries)
+        unknown = np.flatnonzero(numbers == UNKNOWN)
         if len(unknown):
             numbers[unknown] = self._by_key(series[unknown])
-            self._entries[places] = numbers
+            self._entries.note(entries, numbers)
         return numbers
 
     def _by_key(self, series: pl.DataFrame) -> Ints:
@@ -160,7 +153,8 @@ class SeriesBook:
         seen = np.zeros(max(_SPARED, 2 * len(kept)), np.int64)
         seen[: len(kept)] = self._seen[kept]
         self._seen = seen
-        self._flags, self._base = {}, -1
+        self._flags = {}
+        self._entries.forget()
         return ids
 
 

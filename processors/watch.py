@@ -10,23 +10,14 @@ drift is gradual when a slope explains the past about as well as a jump, and it 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from processors.concepts import BLOCK, SLOPE, Cut, Moments, Past, PastState, past_of
+from processors.concepts import BLOCK, SLOPE, Cut, Moments, Past, PastState
 
 SUDDEN, GRADUAL, RECURRING = "sudden", "gradual", "recurring"
 _REMEMBERED = 8
 _TINY = 1e-12
-
-
-class Window(Protocol):
-    """A change detector on one series."""
-
-    def update(self, value: float) -> bool:
-        """Take a value; return whether the mean has changed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,68 +78,68 @@ class WatchState:
 
 
 class Watch:
-    """Feeds a detector with a series and judges its alarms."""
+    """Judges the alarms of one series; only in suspicion must it see every event."""
 
-    def __init__(self, params: WatchParams, fresh: Callable[[], Window]) -> None:
+    def __init__(self, params: WatchParams) -> None:
         self._params = params
-        self._fresh = fresh
-        self.window = fresh()
-        self._past = Past(params.blocks)
         self._suspicion: Suspicion | None = None
         self._change = 0.0
-        self._since_change = 0
         self._remembered: tuple[float, ...] = ()
 
+    @property
+    def suspects(self) -> bool:
+        """Whether an alarm waits to be believed."""
+        return self._suspicion is not None
+
     def feed(
-        self, times: Sequence[int], offsets: Sequence[int], values: Sequence[float]
+        self,
+        past: Past,
+        times: Sequence[int],
+        offsets: Sequence[int],
+        values: Sequence[float],
+        alarms: Sequence[int],
     ) -> list[Drift]:
-        """Take events (time in ms, offset, value) in their order; return the drifts confirmed."""
+        """Take events (time in ms, offset, value) in their order; return the drifts confirmed.
+
+        `alarms` are the places of the events at which the detector raised one. `past` is that of
+        the series before these events, and is extended by them.
+        """
         drifts = []
         start, count = 0, len(values)
         while start < count:
-            end, alarm = self._advance(values, start)
-            self._past.extend(times[start:end], offsets[start:end], values[start:end])
-            self._since_change += end - start
+            end = self._stop(start, count, alarms)
+            past.extend(times[start:end], offsets[start:end], values[start:end])
             if self._suspicion is not None:
                 self._suspect(self._suspicion, values[start:end])
                 if self._suspicion is not None and self._persists(self._suspicion):
-                    drifts += self._confirm(offsets[end - 1], times[end - 1])
-            elif alarm:
-                self._alarmed()
+                    drifts += self._confirm(past, offsets[end - 1], times[end - 1])
+            elif end - 1 in alarms:
+                self._alarmed(past)
             start = end
         return drifts
 
-    def _advance(self, values: Sequence[float], start: int) -> tuple[int, bool]:
-        """Update the detector up to its next alarm or the next check of a suspicion."""
-        stop = len(values)
+    def _stop(self, start: int, count: int, alarms: Sequence[int]) -> int:
+        """Return the place after the next alarm, or after the next check of a suspicion."""
         if self._suspicion is not None:
-            stop = min(stop, start + self._to_check(len(self._suspicion.further)))
-        update = self.window.update
-        for index in range(start, stop):
-            if update(values[index]):
-                self.window = self._fresh()
-                if self._suspicion is None:
-                    return index + 1, True
-                update = self.window.update
-        return stop, False
+            return min(count, start + self._to_check(len(self._suspicion.further)))
+        return next((place + 1 for place in alarms if place >= start), count)
 
     def _to_check(self, seen: int) -> int:
         first, every = self._params.confirm_events, self._params.confirm_every
         return first - seen if seen < first else every - (seen - first) % every
 
-    def _alarmed(self) -> None:
-        cut = self._past.cut()
+    def _alarmed(self, past: Past) -> None:
+        cut = past.cut()
         if cut is None or cut.before.count < self._params.min_before:
             return
-        if self._same_drift(cut):
-            self._past.forget(cut)
-            self._since_change = 0
+        if self._same_drift(past, cut):
+            past.forget(cut)
             return
         self._suspicion = Suspicion(before=cut.before, after=cut.after.mean)
 
-    def _same_drift(self, cut: Cut) -> bool:
+    def _same_drift(self, past: Past, cut: Cut) -> bool:
         change = cut.after.mean - cut.before.mean
-        recent = self._since_change <= self._params.settle_events
+        recent = past.events <= self._params.settle_events
         return recent and change * self._change > 0 and abs(change) < abs(self._change)
 
     def _suspect(self, suspicion: Suspicion, values: Sequence[float]) -> None:
@@ -183,41 +174,38 @@ class Watch:
             abs(shift) >= abs(change) / 4 and abs(shift) >= self._params.confidence_z * error
         )
 
-    def _confirm(self, last: int, detected_at: int) -> list[Drift]:
+    def _confirm(self, past: Past, last: int, detected_at: int) -> list[Drift]:
         self._suspicion = None
-        cut = self._past.cut()
+        cut = past.cut()
         if cut is None or cut.before.count < self._params.min_before:
             return []
-        kind = self._kind(cut)
-        self._past.forget(cut)
+        kind = self._kind(past, cut)
+        past.forget(cut)
         self._change = cut.after.mean - cut.before.mean
-        self._since_change = 0
         self._remembered = (*self._remembered, cut.before.mean)[-_REMEMBERED:]
         return [Drift(kind, cut.before, cut.after, cut.since, cut.first, last, detected_at)]
 
-    def _kind(self, cut: Cut) -> str:
+    def _kind(self, past: Past, cut: Cut) -> str:
         change = cut.after.mean - cut.before.mean
         near = self._params.recurs_within * abs(change)
         if any(abs(cut.after.mean - mean) <= near for mean in self._remembered):
             return RECURRING
         long = cut.after.count >= SLOPE * BLOCK
-        climbs = long and self._past.slope_gain() > self._params.gradual_gain
+        climbs = long and past.slope_gain() > self._params.gradual_gain
         return GRADUAL if climbs else SUDDEN
 
-    def state(self) -> WatchState:
-        """Return it as state, but for the detector."""
+    def state(self, past: Past) -> WatchState:
+        """Return it and the past of its series as state."""
         return WatchState(
-            past=self._past.state(),
+            past=past.state(),
             suspicion=self._suspicion,
             change=self._change,
-            since_change=self._since_change,
+            since_change=past.events,
             remembered=self._remembered,
         )
 
-    def take_over(self, state: WatchState, window: Window) -> None:
-        """Take over a state and its detector."""
-        self.window = window
-        self._past = past_of(state.past, self._params.blocks)
+    def take_over(self, state: WatchState) -> None:
+        """Take over a state, but for the past in it."""
         self._suspicion = state.suspicion
-        self._change, self._since_change = state.change, state.since_change
+        self._change = state.change
         self._remembered = state.remembered
