@@ -154,6 +154,11 @@ class _Maker:
         edge = "le" if family.type == "histogram" else "quantile"
         groups: dict[Labels, _Group] = {}
         for sample in family.samples:
+            if (
+                sample.native_histogram is not None
+            ):  # an experiment of the format: no labels, no value
+                self.out.passed["of a native histogram"] += 1
+                continue
             labels = {name: value for name, value in sample.labels.items() if name != edge}
             group = groups.setdefault(_key(labels), _Group(labels))
             group.timestamp = sample.timestamp

@@ -132,6 +132,17 @@ def test_a_bound_that_is_no_number_costs_no_other_bucket() -> None:
     assert {"h.count": 2, "y": 1}.items() <= values(found).items()
 
 
+def test_a_native_histogram_is_passed_over() -> None:
+    text = (
+        "# TYPE h histogram\nh {count:24,sum:100,schema:0,zero_threshold:0.001,zero_count:4,"
+        "positive_spans:[0:2,1:2],negative_spans:[0:2,1:2],positive_deltas:[2,1,-3,3],"
+        "negative_deltas:[2,1,-2,3]}\n# TYPE y gauge\ny 1\n# EOF\n"
+    )
+    found = Scrapes("application/openmetrics-text").take(text)
+    assert found.passed == {"of a native histogram": 1}
+    assert values(found) == {"y": 1}
+
+
 PIECES = ("# TYPE m {}\n", "m{} 1\n", 'm_bucket{{le="{}"}} 2\n', "m_total {}\n", "m_created {}\n",
           "m_count {}\n", "m_sum {}\n", 'm{{quantile="{}"}} 3\n', "m 1 {}\n")  # fmt: skip
 ODD = ("counter", "histogram", "summary", "gauge", "NaN", "-Inf", "+Inf", "1e999", "-7", "0", "")
