@@ -25,6 +25,7 @@ from processors.defined import Definition, resolve
 from processors.defined_values import Asked, answers
 from processors.params import identity, require
 from processors.plugins import Plugin, PluginFailed, called
+from processors.refusals import refusal
 from schemas.closed import WindowsClosed
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
@@ -152,7 +153,7 @@ class Define:
         known = self._refused
         self._refused = tuple(one.source.event_id for one in resolved.refused)
         return [
-            telling.refusal(one, batch.now_ms)
+            refusal("define", one.source, one.reason, batch.now_ms)
             for one in resolved.refused
             if one.source.event_id not in known
         ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processors.define_windows import Chunk, Window
-from processors.defined import Definition, Refused
+from processors.defined import Definition
 from processors.defined_values import Answer
 from processors.plugins import PluginFailed
 from schemas.closed import ClosedWindow, WindowsClosed
@@ -83,20 +83,6 @@ def _observation(
         ),
         rate=answer.count / seconds if seconds else 0.0,
     )  # fmt: skip
-
-
-def refusal(refused: Refused, now_ms: int) -> ActionTaken:
-    """Return the action that tells of a definition that cannot be applied."""
-    source = refused.source
-    return ActionTaken(
-        event_id=stable_id("define", "definition.refused", source.event_id),
-        target=source.name,
-        kind="definition.refused",
-        status="refused",
-        policy="",
-        reason=f"metric definition {source.name}: {refused.reason}",
-        taken_at=now_ms,
-    )
 
 
 def failure(failed: PluginFailed, mark: str, now_ms: int) -> ActionTaken:

@@ -24,8 +24,9 @@ from processors.observe_state import (
     running_of,
     unpacked,
 )
-from processors.observe_telling import Sent, refusal, sent, tell
+from processors.observe_telling import Sent, sent, tell
 from processors.params import identity, require
+from processors.refusals import refusal
 from processors.windows_closing import Closing
 from processors.windows_rows import Ids, Ints, Rows
 from schemas.closed import WindowsClosed
@@ -205,7 +206,7 @@ class Observe:
             tuple(refused.definition.event_id for refused in resolved.refused),
         )
         return [
-            refusal(refused, batch.now_ms)
+            refusal("observe", refused.definition, refused.reason, batch.now_ms)
             for refused in resolved.refused
             if refused.definition.event_id not in known
         ]

@@ -12,9 +12,7 @@ from processors.exporting import EXPORTED, Exporter
 from processors.observations import observations
 from processors.observe_series import FIELDS, SeriesBook
 from processors.observe_shelves import Missed
-from processors.windows import Refused
 from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing
-from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import LateMetric
 from schemas.packed import Packed
@@ -121,17 +119,3 @@ def sent(missed: Missed, book: SeriesBook, batch: Columns) -> list[Sent]:
         )
         found.append(Sent(int(since[row]), event))
     return found
-
-
-def refusal(refused: Refused, now_ms: int) -> ActionTaken:
-    """Return the action that tells of a definition that cannot be applied."""
-    definition = refused.definition
-    return ActionTaken(
-        event_id=stable_id("observe", "definition.refused", definition.event_id),
-        target=definition.name,
-        kind="definition.refused",
-        status="refused",
-        policy="",
-        reason=f"window definition {definition.name}: {refused.reason}",
-        taken_at=now_ms,
-    )

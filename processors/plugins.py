@@ -14,6 +14,7 @@ returns a number, or None where there is nothing to say. The laws of processors 
 depends on its arguments alone, not on a clock, chance or what it did before, and changes nothing.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,7 +86,10 @@ def called(
     if isinstance(value, bool) or not isinstance(value, float | int):
         kind = type(value).__name__
         raise PluginFailed(name, f"returned a {kind}; it must return a float, an int or None")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise PluginFailed(name, "returned an int that is too large for a number") from error
 
 
 def broken_laws(
@@ -104,10 +108,16 @@ def broken_laws(
         again = called(plugins, "it", rows.clone(), parameters)
     except PluginFailed as failed:
         return [f"it {failed.reason}"]
-    if first != again and not (first is None or first != first):  # noqa: PLR0124 - NaN alone
+    if not _same(first, again):
         found.append(f"the same rows gave {first} and then {again}")
     handed = rows.clone()
     called(plugins, "it", handed, parameters)
     if not handed.equals(before):
         found.append("it changed the rows that it was given")
     return found
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == other or (math.isnan(one) and math.isnan(other))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from processors.measures import combined, holds, objection
 from processors.params import identity, require
 from processors.recent import Recent
+from processors.refusals import refusal
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
@@ -111,7 +112,9 @@ class Quality:
         )
         for name, reason in objections.items():
             if reason and defined[name].event_id not in known:
-                yield _refusal(defined[name], reason, batch.now_ms)
+                rule = defined[name]
+                metric = KeyValue(key="metric", value=rule.metric)
+                yield refusal("quality", rule, reason, batch.now_ms, metric)
         yield from self._end_rules({rule.event_id for rule in self._rules}, batch.now_ms)
 
     def _end_rules(self, in_force: set[str], now_ms: int) -> Iterator[Output]:
@@ -252,19 +255,6 @@ def _withdrawn(standing: Standing, why: str, now_ms: int) -> QualityEvaluated:
         findings=(Finding(what=why, observed=standing.value, expected=standing.value),),
         window_end=standing.last_end,
         evaluated_at=now_ms,
-    )
-
-
-def _refusal(rule: RuleDefined, reason: str, now_ms: int) -> ActionTaken:
-    return ActionTaken(
-        event_id=stable_id("quality", "definition.refused", rule.event_id),
-        target=rule.name,
-        kind="definition.refused",
-        status="refused",
-        policy="",
-        reason=f"rule {rule.name}: {reason}",
-        parameters=(KeyValue(key="metric", value=rule.metric),),
-        taken_at=now_ms,
     )
 
 

@@ -1,5 +1,6 @@
 """Plug-ins: an installed distribution names functions; what is wrong with one stops no other."""
 
+import math
 from pathlib import Path
 
 import polars as pl
@@ -22,12 +23,24 @@ def fails(rows):
 def words(rows):
     return "many"
 
+def leaves(rows):
+    raise SystemExit(3)
+
+def panics(rows):
+    raise polars.exceptions.PanicException("out of bounds")
+
+def large(rows):
+    return 10**400
+
 number = 3
 """
 ENTRIES = """[weir.metrics]
 outliers = sample_functions:outliers
 fails = sample_functions:fails
 words = sample_functions:words
+leaves = sample_functions:leaves
+panics = sample_functions:panics
+large = sample_functions:large
 avg = sample_functions:outliers
 number = sample_functions:number
 gone = sample_functions:gone
@@ -54,7 +67,7 @@ def rows(*values: float) -> pl.DataFrame:
 def test_functions_are_found_by_their_entry_points() -> None:
     found = installed()
 
-    assert sorted(found) == ["fails", "outliers", "words"]
+    assert sorted(found) == ["fails", "large", "leaves", "outliers", "panics", "words"]
     assert found["outliers"].version == "1.2"
     assert called(found, "outliers", rows(1.0, 2.0, 3.0, 2.0, 99.0), (3.5,)) == 1.0
 
@@ -62,7 +75,13 @@ def test_functions_are_found_by_their_entry_points() -> None:
 @pytest.mark.usefixtures("distribution")
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("fails", "ZeroDivisionError: division by zero"), ("words", "returned a str")],
+    [
+        ("fails", "ZeroDivisionError: division by zero"),
+        ("words", "returned a str"),
+        ("leaves", "SystemExit: 3"),
+        ("panics", "PanicException: out of bounds"),
+        ("large", "returned an int that is too large"),
+    ],
 )
 def test_what_a_function_does_wrong_is_told(name: str, reason: str) -> None:
     with pytest.raises(PluginFailed, match=reason):
@@ -90,3 +109,34 @@ def test_an_author_can_hold_a_function_to_the_laws() -> None:
     assert "gave 1.0 and then 3.0" in broken_laws(counts, rows(1.0, 2.0))[0]
     assert broken_laws(grows, rows(1.0, 2.0)) == ["it changed the rows that it was given"]
     assert "returned a bool" in broken_laws(lambda _: True, rows(1.0))[0]
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ((None, 9.0, 3.0, 9.0), ["the same rows gave None and then 3.0"]),
+        ((3.0, 9.0, None, 9.0), ["the same rows gave 3.0 and then None"]),
+        ((math.nan, 9.0, 3.0, 9.0), ["the same rows gave nan and then 3.0"]),
+        ((math.nan, 9.0, math.nan, 9.0), []),
+        ((None, 9.0, None, 9.0), []),
+    ],
+)
+def test_the_same_rows_must_give_the_same(
+    answers: tuple[float | None, ...], told: list[str]
+) -> None:
+    coming = iter(answers)
+
+    assert broken_laws(lambda _: next(coming), rows(1.0)) == told
+
+
+@pytest.mark.usefixtures("distribution")
+def test_of_two_functions_of_one_name_one_is_told_of_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = tmp_path / "other_functions-3.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: other-functions\nVersion: 3\n")
+    (about / "entry_points.txt").write_text("[weir.metrics]\nwords = sample_functions:outliers\n")
+
+    assert installed()["words"].version == "3"
+    assert "another distribution has a plug-in of this name" in "".join(capsys.readouterr())
