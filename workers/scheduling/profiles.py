@@ -42,18 +42,21 @@ class Profile:
         self._changes = Cusum()
         self._cold = True
         self._cold_ms = cold_ms
-        self._known: dict[float, dict[int, float]] = {}
+        self._typical: dict[int, float] = {}
+        self._careful: dict[int, float] = {}
         self._settle()
 
     def typical(self, size: int = 1) -> float:
         """Return the time (ms) that half of all batches of this size do not exceed."""
-        return self._read(self._params.typical, size)
+        found = self._typical.get(size)
+        return between(self._typical, self._sizes, size) if found is None else found
 
     def careful(self, size: int = 1) -> float:
         """Return the time (ms) to count on; the first execution counts as cold when declared."""
         if self._cold and self._cold_ms is not None:
             return self._cold_ms
-        return self._read(self._params.careful, size)
+        found = self._careful.get(size)
+        return between(self._careful, self._sizes, size) if found is None else found
 
     def loaded(self) -> None:
         """Take it that the model was loaded anew: the next execution is cold."""
@@ -98,20 +101,12 @@ class Profile:
 
     def _settle(self) -> bool:
         """Read the quantiles of every size that was seen; True when one differs."""
-        before = self._known
+        before = (self._typical, self._careful)
         self._sizes = sorted(self._windows)
-        self._known = {
-            share: {size: self._windows[size].quantile(share) for size in self._sizes}
-            for share in (self._params.typical, self._params.careful)
-        }
-        return before != self._known
-
-    def _read(self, share: float, size: int) -> float:
-        known = self._known[share]
-        found = known.get(size)
-        if found is None:
-            found = between(known, self._sizes, size)
-        return found
+        typical, careful = self._params.typical, self._params.careful
+        self._typical = {size: w.quantile(typical) for size, w in self._windows.items()}
+        self._careful = {size: w.quantile(careful) for size, w in self._windows.items()}
+        return before != (self._typical, self._careful)
 
 
 def between(known: Mapping[int, float], sizes: list[int], size: int) -> float:

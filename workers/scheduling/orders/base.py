@@ -54,4 +54,4 @@ class Order:
         """Take note that a service's next job or its predictions may be others."""
 
     def executed(self, lane: Lane, /) -> None:
-        """Take note of whose job was executed."""
+        """Take note of whose job was executed; predictions may be others."""
