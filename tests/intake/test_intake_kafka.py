@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -84,6 +85,20 @@ def test_no_more_is_on_its_way_than_may_be() -> None:
     began = time.monotonic()
     asyncio.run(work())
     assert time.monotonic() - began < 10
+
+
+def test_an_event_that_is_larger_than_kafka_takes_is_unfit() -> None:
+    nowhere = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}")
+
+    async def work() -> None:
+        delivery = Delivery(nowhere, CODEC, 3, 1)
+        large = replace(report(1, "x"), unit="x" * kafka.MAX_MESSAGE_BYTES)
+        with pytest.raises(Unfit, match="larger than Kafka takes"):
+            await delivery.send([large])
+        assert delivery.pending == 0
+        delivery.close(1)
+
+    asyncio.run(work())
 
 
 def reports(app: str) -> list[bytes]:

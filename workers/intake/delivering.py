@@ -43,7 +43,7 @@ class Undelivered(Retry):
 
 
 class Unfit(WorkerError):
-    """A report has more events than may ever be on their way together."""
+    """A report can never be taken: it has too many events, or one that is too large."""
 
 
 class Sender(Protocol):
@@ -57,7 +57,8 @@ class Sender(Protocol):
 class _Report:
     """Counts the deliveries of one report's events, in whichever thread they are told.
 
-    `over` is called in the event loop when all are told; `error` says what went wrong first.
+    `over` is called in the event loop when all are told; `error` says what went wrong first, and
+    `unfit` whether it would go wrong for ever.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class _Report:
         self.count = count
         self.error = ""
         self.fatal = ""
+        self.unfit = False
         self.done: asyncio.Future[None] = loop.create_future()
         self._left = count
         self._loop = loop
@@ -80,6 +82,8 @@ class _Report:
 
     def settle(self, count: int, error: object = None) -> None:
         """Note that so many of the events are delivered, or are not and why."""
+        if isinstance(error, KafkaError) and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            self.unfit = True
         with self._lock:
             self._left -= count
             if error is not None and not self.error:
@@ -131,6 +135,8 @@ class Delivery:
         report = _Report(len(encoded), asyncio.get_running_loop(), self._settled)
         self._produce(encoded, report)
         await asyncio.shield(report.done)
+        if report.unfit:
+            raise Unfit(f"an event is larger than Kafka takes: {report.error}")
         if report.error:
             raise Undelivered(f"Kafka has not taken the events: {report.error}")
 
@@ -151,8 +157,11 @@ class Delivery:
         for number, (topic, key, value) in enumerate(encoded):
             try:
                 self._producer.produce(topic, value, key=key, on_delivery=report.delivered)
-            except (BufferError, KafkaException) as error:
+            except BufferError as error:
                 report.settle(len(encoded) - number, error)
+                return
+            except KafkaException as error:
+                report.settle(len(encoded) - number, error.args[0])
                 return
 
     def _settled(self, report: _Report) -> None:
