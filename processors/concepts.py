@@ -164,18 +164,6 @@ class Past:
         self.events = 0
         del self.places[: cut.block], self.sums[: cut.block]
 
-    def state(self) -> PastState:
-        """Return it as state."""
-        time, offset = self.tail_place if self.tail else (0, 0)
-        return PastState(
-            head=self.head,
-            places=np.asarray(self.places, dtype="<i8").tobytes(),
-            sums=np.asarray(self.sums, dtype="<f8").tobytes(),
-            tail=tuple(self.tail),
-            tail_time=time,
-            tail_offset=offset,
-        )
-
     def _blocks(self) -> tuple[list[tuple[int, int]], list[Moments]]:
         blocks = [Moments(count=BLOCK, total=total, squares=sq) for total, sq in self.sums]
         if not self.tail:
@@ -186,21 +174,6 @@ class Past:
             squares=math.fsum(value**2 for value in self.tail),
         )
         return [*self.places, self.tail_place], [*blocks, rest]
-
-
-def past_of(state: PastState, keep: int, events: int) -> Past:
-    """Return the past that a state describes."""
-    places = np.frombuffer(state.places, dtype="<i8").reshape(-1, 2).tolist()
-    sums = np.frombuffer(state.sums, dtype="<f8").reshape(-1, 2).tolist()
-    return Past(
-        keep,
-        state.head,
-        [(time, offset) for time, offset in places],
-        [(total, square) for total, square in sums],
-        list(state.tail),
-        (state.tail_time, state.tail_offset),
-        events,
-    )
 
 
 def _sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:

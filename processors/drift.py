@@ -193,7 +193,7 @@ class Detect:
 
     def _begin(self, ranges: _Ranges, key: Key, seen: int) -> int:
         low, high = ranges.get(key[SERIES.index("metric")], (0.0, 1.0))
-        return self._series.begin(key, low, high, seen)
+        return self._series.begin(key, low, high - low, seen)
 
     def _told(self, batch: Columns, number: int, drift: Drift) -> DriftDetected:
         return drift_detected(batch, self._series.key(number), self._series.scale(number), drift)

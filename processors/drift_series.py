@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from processors.concepts import Floats, past_of
+from processors.concepts import Floats
 from processors.pasts import Ints, Pasts, widened
 from processors.watch import Drift, Watch, WatchParams, WatchState
 
@@ -22,6 +22,7 @@ Flags = npt.NDArray[np.bool_]
 Key = tuple[str, ...]
 """The fields of a series, as schemas.topics.SERIES names them."""
 _FIRST = 16
+_NEVER_STALE = np.iinfo(np.int64).max
 
 
 class Window(Protocol):
@@ -108,10 +109,11 @@ class WatchedSeries:
         """Return what 0 means to the detector of a series, and how far off 1 is."""
         return float(self._low[number]), float(self._span[number])
 
-    def begin(self, key: Key, low: float, high: float, seen: int) -> int:
+    def begin(self, key: Key, low: float, span: float, seen: int) -> int:
         """Watch a series from now on, as if nothing were known of it; return its number.
 
-        `low` and `high` are its range, `seen` the partition's newest event time, in ms.
+        Its range begins at `low` and is `span` wide; `seen` is the partition's newest event time,
+        in ms.
         """
         number = self._numbers.get(key)
         if number is None:
@@ -125,7 +127,7 @@ class WatchedSeries:
         self._watches.pop(number, None)
         self._suspects.discard(number)
         self._pasts.clear(number)
-        self._low[number], self._span[number] = low, high - low
+        self._low[number], self._span[number] = low, span
         self._seen[number] = seen
         return number
 
@@ -134,16 +136,17 @@ class WatchedSeries:
         stale = self._seen[: len(self._windows)] < before
         if not stale.any():
             return False
-        gone = {number for number in self._numbers.values() if stale[number]}
+        gone = set(np.flatnonzero(stale).tolist())
         for number in gone:
             del self._numbers[self._keys[number]]
             self._watches.pop(number, None)
         self._suspects -= gone
         self._free += sorted(gone)
-        return bool(gone)
+        self._seen[self._free] = _NEVER_STALE
+        return True
 
     def lives(self, rows: Rows, most_ms: int) -> Iterator[tuple[list[int], Rows]]:
-        """Yield events without a gap in any series: those before the first, up to the second...
+        """Yield events in which no series has a gap: those before its first, up to its second...
 
         A gap is longer than `most_ms` of the partition's event time. With the events come the
         numbers of the series that begin with them anew.
@@ -155,10 +158,9 @@ class WatchedSeries:
         if not gaps.any():
             yield [], rows
             return
-        gone = np.cumsum(gaps)
-        life = gone - np.repeat(
-            gone[starts] - gaps[starts], np.diff(starts, append=len(rows.numbers))
-        )
+        passed = np.cumsum(gaps)
+        counts = np.diff(starts, append=len(gaps))
+        life = passed - np.repeat(passed[starts] - gaps[starts], counts)
         for number in range(int(life.max()) + 1):
             part = life == number
             yield rows.numbers[gaps & part].tolist(), rows.where(part)
@@ -205,7 +207,10 @@ class WatchedSeries:
         past = self._pasts.past(number)
         drifts = watch.feed(past, times.tolist(), offsets.tolist(), values.tolist(), alarms)
         self._pasts.put(number, past)
-        (self._suspects.add if watch.suspects else self._suspects.discard)(number)
+        if watch.suspects:
+            self._suspects.add(number)
+        else:
+            self._suspects.discard(number)
         return drifts
 
     def state(self) -> tuple[SeriesState, ...]:
@@ -218,18 +223,18 @@ class WatchedSeries:
                 span=float(self._span[number]),
                 seen=int(self._seen[number]),
                 window=self._windows[number].__getstate__(),
-                watch=self._watches.get(number, quiet).state(self._pasts.past(number)),
+                watch=self._watches.get(number, quiet).state(
+                    self._pasts.state(number), self._pasts.events(number)
+                ),
             )
             for key, number in sorted(self._numbers.items())
         )
 
     def take_over(self, state: SeriesState, window: Window) -> None:
         """Watch a series on from a state and its detector."""
-        number = self.begin(state.key, state.low, state.low + state.span, state.seen)
-        self._span[number] = state.span
+        number = self.begin(state.key, state.low, state.span, state.seen)
         self._windows[number] = window
-        past = past_of(state.watch.past, self._params.blocks, state.watch.since_change)
-        self._pasts.put(number, past)
+        self._pasts.take_over(number, state.watch.past, state.watch.since_change)
         watch = self._watches[number] = Watch(self._params)
         watch.take_over(state.watch)
         if watch.suspects:

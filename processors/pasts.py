@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from processors.concepts import BLOCK, Floats, Moments, Past, sums_of
+from processors.concepts import BLOCK, Floats, Moments, Past, PastState, sums_of
 
 Ints = npt.NDArray[np.int64]
 _FIRST = 16
@@ -58,18 +58,48 @@ class Pasts:
 
     def past(self, number: int) -> Past:
         """Return a past by itself; changes to it count when it is put back."""
-        kept = np.arange(self._first[number], self._made[number]) % self._keep
-        total, squares = self._head[number].tolist()
+        kept = self._kept(number)
         time, offset = self._tail_place[number].tolist()
         return Past(
             self._keep,
-            Moments(count=int(self._head_count[number]), total=total, squares=squares),
+            self._head_of(number),
             list(map(tuple, self._places[kept, number].tolist())),
             list(map(tuple, self._sums[kept, number].tolist())),
             self._tail[number, : self._held[number]].tolist(),
             (time, offset),
-            int(self._events[number]),
+            self.events(number),
         )
+
+    def events(self, number: int) -> int:
+        """Return how many events came since something was forgotten."""
+        return int(self._events[number])
+
+    def _kept(self, number: int) -> Ints:
+        return np.arange(self._first[number], self._made[number]) % self._keep
+
+    def _head_of(self, number: int) -> Moments:
+        total, squares = self._head[number].tolist()
+        return Moments(count=int(self._head_count[number]), total=total, squares=squares)
+
+    def state(self, number: int) -> PastState:
+        """Return a past as state."""
+        kept, held = self._kept(number), int(self._held[number])
+        time, offset = self._tail_place[number].tolist() if held else (0, 0)
+        return PastState(
+            head=self._head_of(number),
+            places=self._places[kept, number].astype("<i8").tobytes(),
+            sums=self._sums[kept, number].astype("<f8").tobytes(),
+            tail=tuple(self._tail[number, :held].tolist()),
+            tail_time=time,
+            tail_offset=offset,
+        )
+
+    def take_over(self, number: int, state: PastState, events: int) -> None:
+        """Put a past as it was saved in the place of the one that has this number."""
+        places = np.frombuffer(state.places, "<i8").reshape(-1, 2).tolist()
+        sums = np.frombuffer(state.sums, "<f8").reshape(-1, 2).tolist()
+        last = state.tail_time, state.tail_offset
+        self.put(number, Past(self._keep, state.head, places, sums, list(state.tail), last, events))
 
     def put(self, number: int, past: Past) -> None:
         """Put a past in the place of the one that has this number."""

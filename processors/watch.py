@@ -68,7 +68,7 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:
-    """A watch as state, but for its detector."""
+    """A watch as state, and the past of its series, but not its detector."""
 
     past: PastState
     suspicion: Suspicion | None
@@ -194,13 +194,13 @@ class Watch:
         climbs = long and past.slope_gain() > self._params.gradual_gain
         return GRADUAL if climbs else SUDDEN
 
-    def state(self, past: Past) -> WatchState:
-        """Return it and the past of its series as state."""
+    def state(self, past: PastState, events: int) -> WatchState:
+        """Return it as state, with the past of its series and what that has counted."""
         return WatchState(
-            past=past.state(),
+            past=past,
             suspicion=self._suspicion,
             change=self._change,
-            since_change=past.events,
+            since_change=events,
             remembered=self._remembered,
         )
 

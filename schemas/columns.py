@@ -160,8 +160,3 @@ def metrics(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def key_of(texts: Iterable[str]) -> bytes:
     """Return the `_key` of a series: its texts and the unit as Avro writes them."""
     return b"".join(varint(len(data)) + data for data in map(str.encode, texts))
-
-
-def whole(frame: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of `metrics` with the fields of their series."""
-    return frame.drop("_series").hstack(series.select(KEYS)[frame["_series"]])

@@ -103,7 +103,8 @@ def decode(values: list[bytes], decoder: MetricDecoder | None = None) -> Metrics
 
 def said(found: Metrics) -> dict[int, MetricReport | str]:
     build = introspect.from_plain(MetricReport)
-    rows = columns.whole(found.frame, found.series).iter_rows(named=True)
+    named = found.series.select(columns.KEYS)[found.frame["_series"]]
+    rows = found.frame.drop("_series").hstack(named).iter_rows(named=True)
     events: dict[int, MetricReport | str] = {row.pop("_offset") - 100: build(row) for row in rows}
     return events | {bad.row: bad.error.kind for bad in found.bad}  # type: ignore[attr-defined]
 
