@@ -57,8 +57,6 @@ class Define:
     def __init__(self, params: DefineParams, plugins: Mapping[str, Plugin]) -> None:
         self._params = params
         self._plugins = plugins
-        self._definitions: tuple[Definition, ...] = ()
-        self._source: Mapping[str, MetricDefined] | None = None
         self._begin(DefineState())
 
     def _begin(self, state: DefineState) -> None:
@@ -70,6 +68,8 @@ class Define:
             for one in state.windows
         }
         self._forgotten = state.forgotten
+        self._definitions: tuple[Definition, ...] = ()
+        self._source: Mapping[str, MetricDefined] | None = None
         self._resuming = False
         self._refused, self._failed = state.refused, state.failed
 
@@ -116,7 +116,6 @@ class Define:
     def restore(self, data: bytes) -> None:
         """Take over a state; rows come with `rebuild`."""
         self._begin(unpack_state(data, DefineState))
-        self._source = None
         self._resuming = True
 
     def _resume(self) -> None:

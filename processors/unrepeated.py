@@ -21,16 +21,20 @@ def rank(seen: Observation) -> int:
 
 
 def unrepeated(observations: Iterable[Observation]) -> list[Observation]:
-    """Return those that count, in the order of series and, within one, from the newest back."""
+    """Return those of an application that count, series by series, each from the newest back."""
     series: dict[tuple[str, ...], dict[str, list[Observation]]] = {}
     for seen in observations:
-        key = (seen.metric, seen.stage, seen.service, seen.instance, seen.node)
+        key = (seen.metric, seen.unit, seen.stage, seen.service, seen.instance, seen.node)
         series.setdefault(key, {}).setdefault(seen.window, []).append(seen)
     return [
         seen
         for windows in series.values()
-        for seen in _apart(min(windows.items(), key=lambda item: (rank(item[1][0]), item[0]))[1])
+        for seen in _apart(min(windows.items(), key=_shortest)[1])
     ]
+
+
+def _shortest(item: tuple[str, list[Observation]]) -> tuple[int, str]:
+    return min(map(rank, item[1])), item[0]
 
 
 def _apart(windows: list[Observation]) -> Iterable[Observation]:

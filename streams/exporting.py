@@ -6,6 +6,7 @@ that nothing is told twice or left out while the sink writes on behind.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def export(database: Database, wanted: Wanted, output: Path, page: int = PAGE) -
     except OSError as error:
         raise NotExported(f"{output}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what is wrong with the folder has been told
+            part.unlink()
     return rows
 
 

@@ -48,10 +48,10 @@ class Latest:
             return
         key = tuple(str(getattr(observation, label)) for label in LABELS)
         with self._lock:
-            known = self._seen.pop(key, None)
+            known = self._seen.get(key)
             if known is not None and known[1].window_end > observation.window_end:
-                self._seen[key] = known
                 return
+            self._seen.pop(key, None)
             self._seen[key] = (self._clock(), observation)
             while len(self._seen) > self._most:
                 del self._seen[next(iter(self._seen))]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("name", "what", "app", "where", "how", "state", "since")
-PLUGINS = "weir.metrics"
 File = Annotated[Path, typer.Option("--file", "-f", help="TOML, or JSON in a file *.json.")]
 Name = Annotated[str, typer.Argument(help="Name of the definition.")]
 
@@ -207,7 +206,9 @@ def _plugins() -> set[str]:
     """Return the names of the plug-ins that are installed here."""
     from importlib.metadata import entry_points
 
-    return {entry.name for entry in entry_points(group=PLUGINS)}
+    from processors.plugins import GROUP
+
+    return {entry.name for entry in entry_points(group=GROUP)}
 
 
 def _rows(

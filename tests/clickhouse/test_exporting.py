@@ -78,3 +78,6 @@ def test_a_file_that_cannot_be_is_told(database: Database, tmp_path: Path) -> No
         export(database, Wanted("a"), tmp_path / "out.xlsx")
     with pytest.raises(NotExported, match="No such file"):
         export(database, Wanted("a"), tmp_path / "nowhere" / "out.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotExported, match="Not a directory"):
+        export(database, Wanted("a"), tmp_path / "file" / "out.csv")

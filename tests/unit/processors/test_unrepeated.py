@@ -50,6 +50,17 @@ def test_windows_that_touch_do_not_overlap() -> None:
     assert ids(unrepeated(seen)) == ["a:w:0", "a:w:10"]
 
 
+def test_a_definition_that_was_changed_counts_by_its_shortest_windows() -> None:
+    seen = [window("a", 0, 60), window("a", 60, 65), window("b", 60, 70), window("b", 50, 60)]
+    for order in (seen, seen[::-1]):
+        assert ids(unrepeated(order)) == ["a:a:0", "a:a:60"]
+
+
+def test_series_of_two_units_are_two() -> None:
+    seen = [replace(window("w", 0, 10), unit=unit) for unit in ("s", "ms")]
+    assert unrepeated(seen) == seen
+
+
 def test_early_observations_are_no_evidence_and_no_profile() -> None:
     early = replace(window("w", 0, 10), final=False)
     evidence = Evidence()

@@ -95,6 +95,13 @@ def test_of_too_many_series_the_one_not_renewed_for_longest_goes(clock: Clock) -
     assert found["weir_observation_series_forgotten_total"] == {"": 1.0}
 
 
+def test_what_is_older_than_known_renews_nothing(clock: Clock) -> None:
+    latest = Latest(clock, most=2, stale_ms=1_000)
+    for one in (seen("i"), seen("j"), seen("i", window_end=4_000), seen("k")):
+        latest.see(one)
+    assert set(scraped(latest)["weir_observation_count"]) == {"j", "k"}
+
+
 def test_one_application_alone_may_be_shown(clock: Clock) -> None:
     latest = Latest(clock, most=2, stale_ms=1_000, app="b")
     latest.see(seen("i"))
