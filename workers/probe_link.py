@@ -1,6 +1,7 @@
 """A probe's way to Kafka: hands events over, and outlasts that broker or registry are away."""
 
 import enum
+import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -129,6 +130,17 @@ class Link:
         if not self._waits:
             self._waits = True
             log.warning("probe.waits", error=why)
+
+
+class Wire:
+    """Keeps how many `bytes` librdkafka has sent to brokers so far, as compressed."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def hear(self, statistics: str) -> None:
+        """Take in its statistics, which are JSON."""
+        self.bytes = int(json.loads(statistics).get("tx_bytes", 0))
 
 
 def to_kafka(

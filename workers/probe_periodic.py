@@ -79,6 +79,12 @@ class Gauge:
             report(self.metric, value, unit=self.unit)
 
 
+def following(due: float, every_s: float, now: float) -> float:
+    """Return when the next turn is; turns that were missed are left out."""
+    later = due + every_s
+    return later if later > now else now + every_s
+
+
 @dataclass(slots=True)
 class _Entry:
     told: Any
@@ -128,8 +134,7 @@ class Periodic:
         for entry in due:
             entry.told.tell(self.report, max(1e-3, now - entry.last))
             entry.last = now
-            later = entry.due + entry.every_s
-            entry.due = later if later > now else now + entry.every_s
+            entry.due = following(entry.due, entry.every_s, now)
 
     def _run(self) -> None:
         while not self._ended:

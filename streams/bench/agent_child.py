@@ -21,27 +21,16 @@ from streams.settings import load
 from workers import telemetry
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
-from workers.agent.machine import MIB
+from workers.agent.readings import MIB
 from workers.agent.service import Agent, Plan
 from workers.probe import BUFFER, Probe
-from workers.probe_link import to_kafka
+from workers.probe_link import Wire, to_kafka
 from workers.registry import Registry
 from workers.settings import Identity, Settings
 
 WARM_S = 3.0
 SERIES = 20
 TICK_S = 0.01
-
-
-class Wire:
-    """Keeps what librdkafka says it has sent."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-
-    def hear(self, statistics: str) -> None:
-        """Take in its statistics."""
-        self.bytes = int(json.loads(statistics).get("tx_bytes", 0))
 
 
 def main() -> None:

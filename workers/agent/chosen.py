@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from workers.agent.machine import MIB
-from workers.agent.readings import Reading
+from workers.agent.readings import MIB, Reading
 
 LOOK_S = 5.0
 """New processes of a name are looked for so often: walking through all of them is what costs."""

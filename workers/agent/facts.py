@@ -6,8 +6,8 @@ import shutil
 import psutil
 
 from workers.agent.gpus import Gpus
-from workers.agent.machine import MIB
 from workers.agent.node import Facts
+from workers.agent.readings import MIB
 
 _NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Architectures as containers and Kubernetes call them."""

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.registrations import Gpu
-from workers.agent.readings import Reading
-
-MIB = 1_048_576
+from workers.agent.readings import MIB, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,16 @@
 """The agent at work: asks its samplers in turn and reports what they say."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import psutil
 
-from workers.agent.machine import MIB
-from workers.agent.readings import Rates, Reading
+from workers.agent.readings import MIB, Rates, Reading
+from workers.probe_link import Wire
+from workers.probe_periodic import following
 from workers.telemetry import logger
 
 STUCK_S = 60.0
@@ -62,12 +62,6 @@ def take_turns(
         stop.wait(max(0.0, min(turn.due for turn in turns) - clock()))
 
 
-def following(due: float, every_s: float, now: float) -> float:
-    """Return when the next turn is; turns that were missed are left out."""
-    later = due + every_s
-    return later if later > now else now + every_s
-
-
 def stuck(turns: Sequence[Turn], now_s: float) -> bool:
     """Tell whether a turn was due so long ago that a sampler must have held the others up."""
     return any(turn.due and turn.due + STUCK_S < now_s for turn in turns)
@@ -98,18 +92,17 @@ class Cost:
         self._events = events
         self._clock = clock
         self._rates = Rates()
-        self.bytes = 0
-        """Bytes that went to brokers so far."""
-
-    def hear(self, statistics: str) -> None:
-        """Take in librdkafka's statistics."""
-        told: dict[str, Any] = json.loads(statistics)
-        self.bytes = int(told.get("tx_bytes", 0))
+        self.wire = Wire()
+        """What it is told of the way to brokers."""
 
     def read(self) -> Iterator[Reading]:
         """Yield what it cost since the last reading."""
         used = self._own.cpu_times()
-        counters = {"cpu": used.user + used.system, "sent": self.bytes, "events": self._events()}
+        counters = {
+            "cpu": used.user + used.system,
+            "sent": self.wire.bytes,
+            "events": self._events(),
+        }
         rates = self._rates.of(counters, self._clock())
         yield Reading("agent.memory", self._own.memory_info().rss / MIB, "MiB")
         for name, scale, unit in (("cpu", 100, "%"), ("sent", 1, "B/s"), ("events", 1, "1/s")):

@@ -14,9 +14,8 @@ from typing import Any
 
 import psutil
 
-from workers.agent.readings import Rates, Reading
+from workers.agent.readings import MIB, Rates, Reading
 
-MIB = 1_048_576
 SHORTEST_S = 0.1
 MOST_INTERFACES = 16
 MOST_SENSORS = 32

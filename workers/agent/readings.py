@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+MIB = 1_048_576
+
 
 class Reading(NamedTuple):
     """A value now, under its metric's name and in its unit."""

@@ -14,9 +14,9 @@ from workers.agent import gpus, node
 from workers.agent.chosen import Chosen
 from workers.agent.echoing import Neighbour
 from workers.agent.loop import Cost, Turn, stuck, take_turns
-from workers.agent.machine import MIB, Machine
+from workers.agent.machine import Machine
 from workers.agent.neighbours import Neighbours
-from workers.agent.readings import Reading
+from workers.agent.readings import MIB, Reading
 from workers.agent.tegra_process import Tegra, command
 from workers.clock import Clock, wall_ms
 from workers.probe import BUFFER, Probe
@@ -86,7 +86,7 @@ class Agent:
         self._gpus = GpuSampler(source)
         self._cost = Cost(lambda: self.probe.sent)
         self._tegra = Tegra(command(plan.every_s))
-        link = partial(to_kafka, settings, plan.buffer, on_stats=self._cost.hear)
+        link = partial(to_kafka, settings, plan.buffer, on_stats=self._cost.wire.hear)
         self.probe = Probe(settings, role=ROLE, buffer=plan.buffer, connect=link)
         """What it reports through."""
 
@@ -98,7 +98,7 @@ class Agent:
     @property
     def wire_bytes(self) -> int:
         """Return how many bytes went to brokers, as compressed; known to a second."""
-        return self._cost.bytes
+        return self._cost.wire.bytes
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`, then say that the node is not looked after any more."""

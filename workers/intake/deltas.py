@@ -15,10 +15,11 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from workers.intake.translated import NS_PER_MS
+
 T = TypeVar("T")
 KEEP_MS = 900_000
 """A series that says nothing for so long may be forgotten for another."""
-NS_PER_MS = 1_000_000
 
 
 class Busy(Exception):

@@ -10,11 +10,10 @@ from workers.intake.naming import MAX_TEXT, Names, text
 from workers.intake.otlp_records import Told, taken
 from workers.intake.otlp_values import Source, bounded, event_ms, hexadecimal, short, texts
 from workers.intake.sampling import kept
-from workers.intake.translated import AHEAD, Terms, Translated, ahead
+from workers.intake.translated import AHEAD, NS_PER_MS, Terms, Translated, ahead
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
 STATUSES = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
-NS_PER_MS = 1_000_000
 MAX_MESSAGE = 1_024
 
 

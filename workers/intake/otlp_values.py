@@ -11,12 +11,12 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from schemas.records import KeyValue
 from workers.intake.naming import MAX_TEXT, Names, Who, canonical, digest, text, who
+from workers.intake.translated import NS_PER_MS
 
 MAX_ATTRIBUTES = 32
 MAX_VALUE = 1_024
 """Longest value of an attribute that is kept, characters."""
 MAX_DEPTH = 16
-NS_PER_MS = 1_000_000
 
 
 def plain(value: AnyValue, depth: int = 0) -> Any:

@@ -21,9 +21,8 @@ from workers.intake.histograms import Histogram, added, described
 from workers.intake.naming import canonical, digest, labelled, text, who
 from workers.intake.points import NOT_FINITE, Point, Points
 from workers.intake.quantiles import suffix
-from workers.intake.translated import AHEAD, MAX_S, NAMELESS, Terms, Translated, ahead
+from workers.intake.translated import AHEAD, MAX_S, NAMELESS, NS_PER_MS, Terms, Translated, ahead
 
-NS_PER_MS = 1_000_000
 _TYPED = frozenset({"counter", "histogram", "summary"})
 _VALUES = frozenset({"gauge", "unknown", "untyped"})
 _CREATED = "_created"

@@ -10,6 +10,7 @@ from workers.intake.naming import Names
 NAMELESS = "without an application or service"
 AHEAD = "more than a minute ahead of the clock here"
 """Reasons why something is refused, whatever it is."""
+NS_PER_MS = 1_000_000
 MAX_S = 1e11
 """Times in seconds since the epoch lie below; milliseconds where seconds belong do not."""
 

@@ -14,10 +14,11 @@ from schemas.registrations import NodeReported
 from workers.agent.chosen import LOOK_S, Chosen
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
-from workers.agent.loop import STUCK_S, Cost, Turn, ask, following, stuck, take_turns
+from workers.agent.loop import STUCK_S, Cost, Turn, ask, stuck, take_turns
 from workers.agent.machine import Machine
 from workers.agent.readings import Reading
 from workers.agent.service import Agent, Plan
+from workers.probe_periodic import following
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings
 
 
@@ -129,7 +130,7 @@ def test_the_agent_tells_what_it_costs() -> None:
     now, events = [10.0], [0]
     cost = Cost(lambda: events[0], clock=lambda: now[0])
     assert [reading.metric for reading in cost.read()] == ["agent.memory"]
-    cost.hear('{"tx_bytes": 5000}')
+    cost.wire.hear('{"tx_bytes": 5000}')
     now[0], events[0] = 12.0, 40
     found = {reading.metric: reading for reading in cost.read()}
     assert found["agent.sent"] == Reading("agent.sent", 2500.0, "B/s")
