@@ -46,6 +46,8 @@ COMMANDS = {
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
     "status": Entry("status:status", "What runs on this machine, and how it is.", LOOK),
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
+    "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
+    "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "sink": Entry("sink:app", "What ClickHouse lacks: fill it from Kafka.", MEND),

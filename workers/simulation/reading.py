@@ -1,39 +1,72 @@
 """From the content of a file to a scenario, or to one sentence about what is wrong in it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from workers.simulation.arrivals import Trace
 from workers.simulation.errors import ScenarioRefused
-from workers.simulation.scenario import Scenario
+from workers.simulation.scenario import Scenario, Service
 
-_NOT_A_NUMBER = "finite_number"
 _REMEDIES = {
-    _NOT_A_NUMBER: "write a finite number",
     "missing": "add it",
     "greater_than": "write a larger number",
     "greater_than_equal": "write a larger number",
     "less_than": "write a smaller number",
     "less_than_equal": "write a smaller number",
-    "float_type": "write a number without quotes",
-    "int_type": "write a whole number without quotes",
-    "union_tag_not_found": "say which with `kind`",
+    "float_type": "write a number such as 12.5, without quotes",
+    "int_type": "write a whole number such as 3, without quotes",
 }
 
 
-def scenario_of(content: Any, where: str) -> Scenario:
+Recorded = Callable[[str], Sequence[float]]
+"""Reads the instants (ms) of a file that stands beside the scenario."""
+
+
+_SHAPES = {
+    "model_type": "a table of fields",
+    "model_attributes_type": "a table of fields",
+    "tuple_type": "a list",
+    "too_short": "a list with at least one entry",
+    "string_pattern_mismatch": "up to 100 letters, digits, '.', '_', '-', a letter or digit first",
+    "union_tag_not_found": "a table whose `kind` says which",
+}
+
+
+def scenario_of(content: Any, where: str, recorded: Recorded | None = None) -> Scenario:
     """Return the scenario of a parsed file; `where` names the file in messages.
 
-    Raises ScenarioRefused, one line with file, field and remedy, for the first thing that is wrong.
+    `recorded` reads the files of recorded arrivals. Raises ScenarioRefused, one line with file,
+    field and remedy, for the first thing that is wrong, and what `recorded` raises.
     """
     if not isinstance(content, Mapping):
         raise ScenarioRefused(f"{where}: a scenario is a table of fields, such as name, services")
     try:
-        return Scenario.model_validate(content)
+        scenario = Scenario.model_validate(content)
     except ValidationError as error:
         raise ScenarioRefused(f"{where}: {_told(error, content)}") from None
+    services = tuple(
+        _with_instants(service, f"{where}: services[{place}].arrivals.file", recorded)
+        for place, service in enumerate(scenario.services)
+    )
+    return scenario.model_copy(update={"services": services})
+
+
+def _with_instants(service: Service, field: str, recorded: Recorded | None) -> Service:
+    """Return the service with the instants of the file that it names, if it does."""
+    arrivals = service.arrivals
+    if not isinstance(arrivals, Trace) or not arrivals.file:
+        return service
+    if recorded is None:
+        raise ScenarioRefused(f"{field}: files are not read here; give at_ms")
+    try:
+        read = Trace(kind="trace", at_ms=tuple(recorded(arrivals.file)))
+    except ValidationError as error:
+        told = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise ScenarioRefused(f"{field}: {arrivals.file}: {told}") from None
+    return service.model_copy(update={"arrivals": read})
 
 
 def _told(error: ValidationError, content: Any) -> str:
@@ -48,9 +81,11 @@ def _told(error: ValidationError, content: Any) -> str:
     remedy = f"; {_REMEDIES[kind]}" if kind in _REMEDIES else ""
     if kind == "missing":
         return f"{field}: it is missing{remedy}"
-    if kind.startswith("union_tag"):
-        known = str(first.get("ctx", {}).get("expected_tags", "")) or "one of the known kinds"
-        return f"{field}.kind: it is {known}{remedy}"
+    if kind == "union_tag_invalid":
+        context = first["ctx"]
+        return f"{field}.kind: {context['tag']!r} is unknown; one of {context['expected_tags']}"
+    if kind in _SHAPES:
+        return f"{field}: it is {_shown(value)} and should be {_SHAPES[kind]}"
     return f"{field}: it is {_shown(value)} and should be {told}{remedy}"
 
 

@@ -1,5 +1,6 @@
 """Everything that a simulated run tells about itself. Pure."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,7 @@ from workers.simulation.tally import OTHER, Tally
 
 _SAMPLES = 200
 _MOST_WORDS = 50
+_NUMBER = re.compile(r"\b\d+(?:\.\d+)?")
 
 
 class Report:
@@ -113,4 +115,6 @@ class Report:
 
 
 def _count(words: Counter[str], why: str) -> None:
+    """Count a reason; reasons that differ in numbers only are one."""
+    why = _NUMBER.sub("n", why)
     words[why if why in words or len(words) < _MOST_WORDS else OTHER] += 1
