@@ -47,8 +47,10 @@ class SeriesTable:
         self._words = np.empty(0, np.uint64)
         self._slots = np.empty(0, np.int32)
         self._marks = np.empty(0, np.int32)
+        self._told = np.empty(0, np.int64)
         texts = dict.fromkeys(KEYS, pl.String())
         self._frame = pl.DataFrame(schema={"_key": pl.Binary(), **texts})
+        self._series = self._frame.with_columns(pl.Series("_entry", [], pl.Int64))
 
     def __len__(self) -> int:
         return int(self._counts[0])
@@ -84,12 +86,17 @@ class SeriesTable:
     def coded(self, entries: Longs) -> tuple[npt.NDArray[np.uint32], pl.DataFrame, Longs]:
         """Return small numbers for entries, and the series and homes by these numbers.
 
-        The series have `_entry`, which no other series ever has in this process.
+        The series have `_entry`, which no other series ever has in this process. Where they are
+        those of the batch before, as they mostly are, they are told by the same frame.
         """
-        codes, found = np.empty(entries.size, np.uint32), np.empty(entries.size, np.int64)
-        found = found[: kernels.renumber(entries, self._marks, codes, found)]
-        series = self._frame[found].with_columns(pl.Series("_entry", found + self._base))
-        return codes, series, self._homes[found]
+        codes = np.empty(entries.size, np.uint32)
+        if not kernels.number_again(entries, self._marks, self._told.size, codes):
+            self._marks[self._told] = -1
+            found = np.empty(entries.size, np.int64)
+            self._told = found[: kernels.renumber(entries, self._marks, codes, found)]
+            named = pl.Series("_entry", self._told + self._base)
+            self._series = self._frame[self._told].with_columns(named)
+        return codes, self._series, self._homes[self._told]
 
     def _table(self) -> kernels.Table:
         return (

@@ -94,6 +94,17 @@ def _text(data: Bytes, at: Whole, end: Whole, target: Whole, spans: Longs) -> Wh
 
 
 @helper
+def _short_text(data: Bytes, at: Whole, end: Whole) -> Whole:
+    """Return the place behind a text of less than 64 bytes; -1 where none stands.
+
+    Most texts of keys are such, and this takes half of the time.
+    """
+    size = np.int64(load_byte(data, at))
+    stop = at + 1 + (size >> 1)
+    return -1 if size & 0x81 or stop > end else stop
+
+
+@helper
 def _number(data: Bytes, at: Whole, end: Whole, kind: Whole) -> tuple[Whole, float, Whole]:
     """Return a number, as whole and as fraction, and the place behind it, or -1."""
     whole, fraction, stop = np.int64(0), 0.0, at + (8 if kind == DOUBLE else 4)
@@ -134,7 +145,13 @@ def _walk(
             if null or at < 0:
                 continue
         if kind == TEXT:
-            at = _text(data, at, end, target, spans)
+            stop = _short_text(data, at, end)
+            if stop >= 0 and target >= KEY:
+                spans[target, 0] = at
+                spans[target, 1] = stop
+                at = stop
+            else:
+                at = _text(data, at, end, target, spans)
         else:
             whole, fraction, at = _number(data, at, end, kind)
             if target == TIME:

@@ -160,7 +160,7 @@ def fill_slots(slots: Entries, hashes: Words, count: int) -> None:
 def renumber(entries: Longs, marks: Entries, codes: Codes, found: Longs) -> Whole:
     """Write a small number for each entry to `codes`, in the order in which entries come first.
 
-    Their entries go to `found`; returns how many. `marks` is all -1, before and after.
+    Their entries go to `found`; returns how many. `marks` is all -1, and gets the numbers.
     """
     count = 0
     for row in range(entries.size):
@@ -170,6 +170,20 @@ def renumber(entries: Longs, marks: Entries, codes: Codes, found: Longs) -> Whol
             found[count] = entry
             count += 1
         codes[row] = marks[entry]
-    for code in range(count):
-        marks[found[code]] = -1
     return count
+
+
+@compiled("boolean(int64[::1], int32[::1], int64, uint32[::1])")
+def number_again(entries: Longs, marks: Entries, count: Whole, codes: Codes) -> Whole:
+    """Write the numbers that entries have by `marks`; tell whether they are all `count` numbers."""
+    seen = np.zeros(count, np.bool_)
+    different = 0
+    for row in range(entries.size):
+        code = marks[entries[row]]
+        if code < 0:
+            return False
+        codes[row] = code
+        if not seen[code]:
+            seen[code] = True
+            different += 1
+    return different == count

@@ -37,6 +37,8 @@ LAG_EVERY_MS = 2_000
 RESTS = 3.0
 """Of the time spent on a batch, how long its host then gathers the next one."""
 LONGEST_GATHER_S = 0.015
+YOUNG = 50_000
+"""New objects after which Python looks for garbage: several polls, whose messages are none."""
 
 
 class BatchHost:
@@ -168,6 +170,7 @@ class BatchHost:
         self._must_restore = False
         if not self.ready:
             gc.freeze()  # what is loaded by now stays: nobody need look for garbage in it again
+            gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         self._ready.set()
         self._log.info(
             "host.restored",

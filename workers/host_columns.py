@@ -78,7 +78,7 @@ class ColumnReader:
 
 def _values(messages: Sequence[RawMessage]) -> list[bytes]:
     values = list(map(type(messages[0]).value, messages))
-    return [value or b"" for value in values] if None in values else cast(list[bytes], values)
+    return cast(list[bytes], values) if all(values) else [value or b"" for value in values]
 
 
 def _offsets(messages: Sequence[RawMessage]) -> Longs:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import groupby
-from operator import itemgetter
 
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
@@ -136,13 +135,10 @@ class Work:
             return {index: list(messages)} if messages else {}
         if not messages:
             return {}
-        places = list(map(type(messages[0]).partition, messages))
-        if len(set(places)) == 1:
-            return {places[0]: list(messages)} if places[0] in self._instances else {}
         groups: dict[int, list[RawMessage]] = {index: [] for index in self._instances}
-        for partition, run in groupby(zip(places, messages, strict=True), itemgetter(0)):
+        for partition, run in groupby(messages, type(messages[0]).partition):
             if partition in groups:
-                groups[partition] += [message for _, message in run]
+                groups[partition] += run
         return {index: group for index, group in groups.items() if group}
 
     @property
