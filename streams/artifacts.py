@@ -14,14 +14,15 @@ _BLOCK = 1 << 20
 def located(artifact: str, digest: str | None) -> tuple[str, str]:
     """Return the URI and the SHA-256 of a model file.
 
-    A path or file:// URI must be a file that is not empty; elsewhere the digest must be given.
-    Raises RegistrationError.
+    A path or file:// URI must be a file that is not empty; elsewhere the digest must be given, or
+    stand behind the URI as `#sha256=`. Raises RegistrationError.
     """
     try:
         split = urlsplit(artifact)
     except ValueError as error:
         raise RegistrationError(f"artifact {artifact}: {error}") from error
     if split.scheme not in ("", "file"):
+        digest = digest or split.fragment.removeprefix("sha256=")
         if not digest or not _SHA256.fullmatch(digest):
             raise RegistrationError(
                 f"artifact {artifact}: give its SHA-256, 64 hexadecimal digits, with --digest"

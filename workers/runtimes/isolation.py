@@ -66,6 +66,7 @@ class IsolatedSession:
         self._provider: str = self._child.provider
         self._rest_s = 0.0
         self._trouble = ""
+        self._replacing = threading.Lock()
 
     @property
     def signature(self) -> Signature:
@@ -94,15 +95,18 @@ class IsolatedSession:
         try:
             outputs: list[Array] = child.ask(list(inputs), self._assignment.terms.deadline_ms)
         except _Lost as error:
-            self._replace(str(error))
+            self._replace(child, str(error))
             raise ExecutionFailed(f"{error}; its process is replaced") from error
         self._rest_s = 0.0
         return outputs
 
-    def _replace(self, trouble: str) -> None:
+    def _replace(self, lost: "_Child", trouble: str) -> None:
         """Have the next process started, after a rest that grows while nothing succeeds."""
+        with self._replacing:
+            if self._child is not lost:
+                return
+            self._child, self._trouble = None, trouble
         log.warning("runtime.lost", artifact=str(self._assignment.artifact), reason=trouble)
-        self._child, self._trouble = None, trouble
         rest_s, self._rest_s = self._rest_s, min(LONGEST_REST_S, self._rest_s * 2 or FIRST_REST_S)
         thread = threading.Thread(
             target=_started_again, args=(weakref.ref(self), rest_s), name="replacing", daemon=True
@@ -146,6 +150,7 @@ class _Child:
             )
         os.close(life)
         self._link = Connection(ours.detach())
+        self._turn = threading.Lock()
         self.end = weakref.finalize(self, _end, self._process, self._link, held)
         self._patience(STARTING_MS + assignment.terms.load_ms)
         try:
@@ -162,13 +167,14 @@ class _Child:
 
     def ask(self, inputs: list[Array], deadline_ms: float) -> Any:
         """Return the outputs. Raises ExecutionFailed; _Lost when the process is of no more use."""
-        self._patience(deadline_ms + SLACK_MS)
-        try:
-            self._send(inputs)
-            return self._answer(deadline_ms + SLACK_MS)
-        except _Lost:
-            self.end()
-            raise
+        with self._turn:
+            self._patience(deadline_ms + SLACK_MS)
+            try:
+                self._send(inputs)
+                return self._answer(deadline_ms + SLACK_MS)
+            except _Lost:
+                self.end()
+                raise
 
     def _patience(self, milliseconds: float) -> None:
         """Let no single transfer wait for longer, either way."""

@@ -143,7 +143,7 @@ class OnnxSession:
         self._watchdog = watchdog
         self._place = _DEVICES.get(self.provider, "cpu")
         self._shrinks = f"{self._place}:0" if options.shrink and options.arena else ""
-        self._execute = self._bound if options.bind else self._plain
+        self._binds = options.bind
 
     @property
     def signature(self) -> Signature:
@@ -166,7 +166,10 @@ class OnnxSession:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", self._shrinks)
         try:
             with self._watchdog.over(self._deadline_ms / 1000, lambda: _terminate(options)):
-                outputs = self._execute(feed, options)
+                if self._binds:
+                    outputs = self._bound(feed, options)
+                else:
+                    outputs = self._session.run(None, feed, options)
         except _FAILURES as error:
             if options.terminate:
                 raise ExecutionFailed(
@@ -174,9 +177,6 @@ class OnnxSession:
                 ) from error
             raise ExecutionFailed(_first_line(error)) from error
         return [np.asarray(output) for output in outputs]
-
-    def _plain(self, feed: Mapping[str, Array], options: ort.RunOptions) -> Any:
-        return self._session.run(None, feed, options)
 
     def _bound(self, feed: Mapping[str, Array], options: ort.RunOptions) -> Any:
         """Execute on bound inputs and outputs: outputs stay on the device until the end.

@@ -14,6 +14,9 @@ from workers.runtimes.errors import BrokenModel
 from workers.settings import Section
 
 PREFIX = "runtime."
+OPEN_INFERENCE, PLAIN_JSON = "open-inference", "plain-json"
+SERVED_ELSEWHERE = (OPEN_INFERENCE, PLAIN_JSON)
+"""Formats whose artifact is the URL of a service: there is no file, and no digest of one."""
 S = TypeVar("S", bound=Section)
 
 

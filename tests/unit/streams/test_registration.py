@@ -20,6 +20,7 @@ from schemas.registrations import (
 from schemas.topics import home_of, key_of
 from streams import probe_files, registration
 from streams.artifacts import located
+from streams.commands.services import built
 from streams.errors import RegistrationError
 from streams.settings import load
 from workers.settings import KafkaSettings, Settings
@@ -274,6 +275,10 @@ def test_artifacts_are_looked_at(tmp_path: Path) -> None:
     assert (uri, found) == (model.as_uri(), digest)
     assert located(uri, digest.upper()) == (uri, digest)
     assert located("s3://b/m", digest.upper()) == ("s3://b/m", digest)
+    carried = f"s3://b/m#sha256={digest}"
+    assert located(carried, None) == (carried, digest)
+    served = {"service": "s", "app": "a", "stage": "t", "artifact": "http://h/v2/models/m"}
+    assert built(served | {"format": "open-inference"}, "r").digest is None
     empty = tmp_path / "empty.onnx"
     empty.touch()
     for artifact, stated, told in (
