@@ -221,6 +221,18 @@ def test_a_table_that_is_full_begins_again(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(decoder._table) <= 17
 
 
+def test_batches_tell_their_own_series_and_no_others() -> None:
+    decoder = MetricDecoder(CODEC)
+    frames = []
+    for order in ("ab", "ba", "aab", "b", "", "b", "cab", "abc", "ca", "z"):
+        found = decode([CODEC.encode(metric(0, app=app)) for app in order], decoder)
+        assert found.series["app"].gather(found.frame["_series"]).to_list() == list(order)
+        assert set(found.series["app"]) == set(order)
+        frames.append(found.series)
+    assert frames[0] is frames[1] is frames[2]
+    assert frames[6] is frames[7] is not frames[8]
+
+
 def test_nothing_is_read_from_nothing() -> None:
     found = decode([])
     assert found.frame.is_empty()
