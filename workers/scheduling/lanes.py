@@ -52,12 +52,21 @@ class Lane:
         self.work_ms = 0.0
         self.served_at = float("-inf")
         self.value = 1.0
+        self.usual = 1
         self.leaving = False
         self._ready: list[_Entry] = []
         self._aside: list[_Entry] = []
         self._oldest: deque[Waiting] = deque()
         self._least: list[tuple[int, int, Waiting]] = []
         self._by_key: dict[str, Waiting] = {}
+
+    def expected_ms(self) -> float:
+        """Return what one more job adds to the work: its share of the batch it may expect."""
+        most = self.terms.max_batch
+        if most == 1:
+            return self.profile.typical()
+        size = min(most, max(self.count + 1, self.usual))
+        return self.profile.typical(size) / size
 
     def add(self, waiting: Waiting) -> None:
         """Take a job in."""
@@ -115,23 +124,23 @@ class Lane:
         return self.ready() or self.aside()
 
     def following(self, first: Waiting, most: int) -> list[Waiting]:
-        """Return up to `most` jobs after the first that are as it is: of its group, aside or not.
+        """Return up to `most` jobs of the first one's group, those set aside after all others.
 
         Looks at no more than four times as many.
         """
-        heap = self._aside if first.aside else self._ready
-        seen: list[_Entry] = []
         found: list[Waiting] = []
-        while heap and len(found) < most and len(seen) < 4 * most:
-            entry = heapq.heappop(heap)
-            waiting = entry[2]
-            if not waiting.alive or waiting.aside != first.aside:
-                continue
-            seen.append(entry)
-            if waiting is not first and waiting.job.group == first.job.group:
-                found.append(waiting)
-        for entry in seen:
-            heapq.heappush(heap, entry)
+        for heap, aside in ((self._ready, False), (self._aside, True)):
+            seen: list[_Entry] = []
+            while heap and len(found) < most and len(seen) < 4 * most:
+                entry = heapq.heappop(heap)
+                waiting = entry[2]
+                if not waiting.alive or waiting.aside != aside:
+                    continue
+                seen.append(entry)
+                if waiting is not first and waiting.job.group == first.job.group:
+                    found.append(waiting)
+            for entry in seen:
+                heapq.heappush(heap, entry)
         return found
 
     def same_key(self, key: str) -> Waiting | None:

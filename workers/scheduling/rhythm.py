@@ -1,48 +1,48 @@
 """When the next job of a service is to be expected, learned from those that came. Pure."""
 
+from workers.scheduling.windows import Window
+
 STEADY = 0.35
-"""Arrivals whose gaps stray from their mean by no more than this share of it are expected."""
-_LEARNED = 0.2
+"""Arrivals whose gaps mostly stray from their median by no more than this share are expected."""
+_GAPS = 9
+_MOSTLY = 0.75
 
 
 class Rhythm:
-    """Mean gap between arrivals (ms) and how far gaps stray from it, smoothed exponentially.
+    """Median gap between arrivals (ms), and how far gaps mostly stray from it.
 
-    Until two have come, the declared gap is expected; where none is declared, the budget, since
-    frames are mostly to be done before the next one.
+    Of the latest nine, so that a pause is soon forgotten; jobs that come at one instant count as
+    one. Until two have come, the declared gap is expected; where none is declared, the budget,
+    since frames are mostly to be done before the next one.
     """
-
-    __slots__ = ("_stray", "gap_ms", "last", "seen")
 
     def __init__(self, gap_ms: float, *, declared: bool) -> None:
         self.gap_ms = gap_ms
+        self.stray_ms = 0.0 if declared else 0.5 * STEADY * gap_ms
         self.last = 0.0
         self.seen = 0
-        self._stray = 0.0 if declared else 0.5 * STEADY * gap_ms
+        self.steady = False
+        self._gaps = Window(_GAPS)
 
     def saw(self, arrived: float) -> None:
         """Take an arrival into account."""
         self.seen += 1
+        gap = arrived - self.last
+        if self.seen > 1 and gap <= 0.0:
+            return
+        self.last = arrived
         if self.seen > 1:
-            gap = max(0.0, arrived - self.last)
-            share = 1.0 if self.seen == 2 else _LEARNED
-            self._stray += share * (abs(gap - self.gap_ms) - self._stray) if self.seen > 2 else 0.0
-            self.gap_ms += share * (gap - self.gap_ms)
-        self.last = max(self.last, arrived)
-
-    @property
-    def steady(self) -> bool:
-        """Whether the next arrival can be told."""
-        return self.seen > 0 and self.gap_ms > 0.0 and self._stray <= STEADY * self.gap_ms
-
-    @property
-    def stray_ms(self) -> float:
-        """Return how far gaps stray from their mean, on average."""
-        return self._stray
+            gaps = self._gaps
+            gaps.add(gap)
+            self.gap_ms = gaps.quantile(0.5)
+            above = gaps.quantile(_MOSTLY) - self.gap_ms
+            below = self.gap_ms - gaps.quantile(1.0 - _MOSTLY)
+            self.stray_ms = max(above, below)
+        self.steady = self.stray_ms <= STEADY * self.gap_ms
 
     def overdue_at(self) -> float:
         """Return from when on an arrival that did not come is no longer expected."""
-        return self.last + 1.1 * self.gap_ms + 2.0 * self._stray
+        return self.last + 1.1 * self.gap_ms + 2.0 * self.stray_ms
 
     def expected(self, now: float) -> float | None:
         """Return when the next arrival is expected, None when that cannot be told or is overdue."""

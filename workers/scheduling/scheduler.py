@@ -95,14 +95,13 @@ class Scheduler:
         if not lane.rhythm.seen:
             lane.served_at = now
         lane.rhythm.saw(job.arrived)
+        lane.value = job.value
+        self._order.arrived(lane)
         refused = self._refusal(job, lane, now)
         if refused is not None:
             return [refused]
         self._arrivals += 1
-        work_ms = lane.profile.typical(min(lane.count + 1, lane.terms.max_batch))
-        work_ms /= min(lane.count + 1, lane.terms.max_batch)
-        seq = self._arrivals
-        waiting = Waiting(job, seq, work_ms)
+        waiting = Waiting(job, self._arrivals, lane.expected_ms())
         waiting.rank = self._order.rank(waiting)
         ended: list[Ended] = []
         if self._make_room(lane, waiting, ended):
@@ -136,7 +135,7 @@ class Scheduler:
         lane = self._lanes.get(batch.service)
         if lane is None:
             return
-        lane.served_at = now
+        lane.served_at, lane.usual = now, len(batch.jobs)
         if lane.profile.learn(len(batch.jobs), took_ms):
             self._order.changed(lane)
         self._order.executed(lane)
@@ -219,7 +218,6 @@ class Scheduler:
         if not lane.count:
             self._gaps.set(lane.name, (now + terms.max_gap_ms, lane.name))
         lane.add(waiting)
-        lane.value = job.value
         self._count += 1
         self._work_ms += waiting.work_ms
         worth = job.value / max(waiting.work_ms, 1e-9)

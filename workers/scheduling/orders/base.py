@@ -8,8 +8,9 @@ from workers.scheduling.lanes import Lane, Rank, Waiting
 class Pick(NamedTuple):
     """The job to begin with, and why.
 
-    Its batch is to end by `by`, and may take `spare_ms` longer than its jobs' predicted work.
-    Without a job the order waits on purpose, for a reason and until a time.
+    Its batch is to end by `by`, and may take `spare_ms` longer than its jobs' predicted work;
+    where the order `sheds`, jobs that keep it small may be left out. Without a job the order
+    waits on purpose, for a reason and until a time.
     """
 
     lane: Lane | None
@@ -17,6 +18,7 @@ class Pick(NamedTuple):
     why: str
     by: float = float("inf")
     spare_ms: float = float("inf")
+    sheds: bool = False
     until: float | None = None
 
 
@@ -43,6 +45,9 @@ class Order:
 
     def left(self, lane: Lane, /) -> None:
         """Take note that a service is gone; nothing of it waits."""
+
+    def arrived(self, lane: Lane, /) -> None:
+        """Take note that a job came for a service, whether it is let in or not."""
 
     def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
         """Take note of a job that was let in; the next can begin `now`. May set jobs aside."""

@@ -10,11 +10,12 @@ _LOOKED_AT = 8
 
 
 class Harm(NamedTuple):
-    """Value that expected arrivals lose, whose it is first, and when that one comes."""
+    """Value that expected arrivals lose, whose it is first, when that one comes, what it takes."""
 
     value: float
     service: str
     until: float
+    takes_ms: float
 
 
 class Lookahead:
@@ -39,22 +40,30 @@ class Lookahead:
         self._coming.drop(service)
         self._lanes.pop(service, None)
 
-    def by(self, lane: Lane) -> float:
-        """Return by when a batch of a service is to end so that no other is kept waiting."""
-        first = self._coming.first()
-        return math.inf if first is None or first[1] == lane.name else first[0][0]
+    def by(self, lane: Lane, now: float, price: float) -> float:
+        """Return by when a batch of a service is to end, for the sake of what is expected.
 
-    def harm(self, lane: Lane, now: float) -> Harm | None:
-        """Return what others lose when a job of this service begins now; None for nothing.
+        Any time will do when the jobs that join are worth more than those that are late by it.
+        """
+        size = min(lane.terms.max_batch, lane.count)
+        first = self._coming.first()
+        if size == 1 or first is None:
+            return math.inf
+        harm = self.harm(lane, now, price, size)
+        return math.inf if harm is None or harm.value <= (size - 1) * lane.value else first[0][0]
+
+    def harm(self, lane: Lane, now: float, price: float, size: int = 1) -> Harm | None:
+        """Return what others lose when a batch of this service begins now; None for nothing.
 
         Each expected job whose latest start comes before the end counts with the value of its
-        service's last one; a service that cannot keep up with its arrivals counts by its pace.
+        service's last one, less what its time would be worth otherwise at a `price` per ms; a
+        service that cannot keep up with its arrivals counts by its pace.
         """
         first = self._coming.first()
-        end = now + lane.profile.careful()
+        end = now + lane.profile.careful(size)
         if first is None or first[0][0] >= end:
             return None
-        value, until, service = 0.0, math.inf, ""
+        value, until, service, takes = 0.0, math.inf, "", 0.0
         for (latest, name), _ in self._coming.some(_LOOKED_AT):
             if latest >= end:
                 break
@@ -65,9 +74,10 @@ class Lookahead:
             if due is None:
                 self._coming.drop(name)
                 continue
-            pace = max(other.rhythm.gap_ms, other.profile.typical())
-            value += other.value * (1 + int((end - latest) / pace))
+            needs = other.profile.typical()
+            pace = max(other.rhythm.gap_ms, needs)
+            value += max(0.0, other.value - price * needs) * (1 + int((end - latest) / pace))
             comes = due if due > now else other.rhythm.overdue_at()
             if comes < until:
-                until, service = comes, name
-        return Harm(value, service, until) if service else None
+                until, service, takes = comes, name, needs
+        return Harm(value, service, until, takes) if service else None

@@ -90,11 +90,14 @@ class Weir(Order):
         for board in (self._due, self._aside, self._cheap):
             board.drop(lane.name)
 
+    def arrived(self, lane: Lane, /) -> None:
+        """Expect the next arrival."""
+        self._lookahead.note(lane)
+
     def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
         """Count a job's work in; set aside what is worth least when not all can be held."""
         waiting.mark = self._demand.add(waiting.job.deadline, waiting.work_ms, now)
         self._standings[lane.name].add(waiting)
-        self._lookahead.note(lane)
         if self._demand.spare(now) < -_TINY_MS:
             self.changed(lane)
             self._settle(now)
@@ -136,10 +139,18 @@ class Weir(Order):
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
         spare = self._settle(now)
         sooner: Harm | None = None
+        price = self._price()
         for lane, first, why in self._candidates(spare):
-            harm = self._lookahead.harm(lane, now)
-            if harm is None or harm.value <= first.job.value:
-                return Pick(lane, first, why, self._lookahead.by(lane), max(0.0, spare))
+            harm = self._lookahead.harm(lane, now, price)
+            if harm is None or harm.value <= self._cost_of_waiting(first, harm, spare, now, price):
+                return Pick(
+                    lane,
+                    first,
+                    why,
+                    self._lookahead.by(lane, now, price),
+                    max(0.0, spare),
+                    sheds=True,
+                )
             sooner = harm if sooner is None or harm.until < sooner.until else sooner
         if sooner is None:
             return None
@@ -177,6 +188,22 @@ class Weir(Order):
             standing = self._standings[name]
             if standing.aside is not None:
                 yield standing.lane, standing.aside, SPARED
+
+    def _price(self) -> float:
+        """Return what a ms is worth: that of the best job that was set aside."""
+        aside = self._aside.first()
+        return 0.0 if aside is None else -aside[0][0]
+
+    def _cost_of_waiting(
+        self, first: Waiting, harm: Harm, spare: float, now: float, price: float
+    ) -> float:
+        """Return what is lost when a job waits for who would be harmed."""
+        idle = harm.until - now
+        after = harm.until + harm.takes_ms
+        lost = max(0.0, idle - max(0.0, spare)) * price if not first.aside else idle * price
+        if after + first.work_ms > first.job.deadline:
+            lost += max(0.0, first.job.value - price * first.work_ms)
+        return lost
 
     def _settle(self, now: float) -> float:
         """Set jobs aside until the deadlines of all others can be held; returns time to spare."""
