@@ -116,19 +116,23 @@ class WatchedSeries:
         in ms.
         """
         number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = self._free.pop() if self._free else len(self._keys)
-        if number >= len(self._seen):
-            rows = max(_FIRST, 2 * number)
-            self._seen = widened(self._seen, rows)
-            self._low, self._span = widened(self._low, rows), widened(self._span, rows)
-        self._keys[number : number + 1] = [key]
-        self._windows[number : number + 1] = [self._fresh()]
-        self._watches.pop(number, None)
-        self._suspects.discard(number)
-        self._pasts.clear(number)
-        self._low[number], self._span[number] = low, span
-        self._seen[number] = seen
+        if number is None and not self._free:
+            number = len(self._keys)
+            self._keys.append(key)
+            self._windows.append(self._fresh())
+            self._pasts.reserve(len(self._keys))
+            if number >= len(self._seen):
+                rows = max(_FIRST, 2 * number)
+                self._seen = widened(self._seen, rows)
+                self._low, self._span = widened(self._low, rows), widened(self._span, rows)
+        else:
+            number = self._free.pop() if number is None else number
+            self._keys[number], self._windows[number] = key, self._fresh()
+            self._watches.pop(number, None)
+            self._suspects.discard(number)
+            self._pasts.clear(number)
+        self._numbers[key] = number
+        self._low[number], self._span[number], self._seen[number] = low, span, seen
         return number
 
     def forget(self, before: int) -> bool:
@@ -136,12 +140,10 @@ class WatchedSeries:
         stale = self._seen[: len(self._windows)] < before
         if not stale.any():
             return False
-        gone = set(np.flatnonzero(stale).tolist())
+        gone = np.flatnonzero(stale).tolist()
         for number in gone:
             del self._numbers[self._keys[number]]
-            self._watches.pop(number, None)
-        self._suspects -= gone
-        self._free += sorted(gone)
+        self._free += gone
         self._seen[self._free] = _NEVER_STALE
         return True
 

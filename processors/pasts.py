@@ -36,10 +36,13 @@ class Pasts:
         self._places: Ints = np.zeros((keep, 0, 2), np.int64)
         self._sums: Floats = np.zeros((keep, 0, 2))
 
-    def clear(self, number: int) -> None:
-        """Give a number an empty past; room is made for a new one."""
-        while number >= len(self._events):
+    def reserve(self, numbers: int) -> None:
+        """Have an empty past for each of so many numbers, but for those that have one."""
+        while numbers > len(self._events):
             self._grow()
+
+    def clear(self, number: int) -> None:
+        """Give a number an empty past again."""
         for column in (self._events, self._first, self._made, self._held, self._head_count):
             column[number] = 0
         self._head[number] = 0.0

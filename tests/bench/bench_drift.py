@@ -1,57 +1,77 @@
-"""ADWIN verdicts over 1,000 series: the drift processor against River's bare update loop."""
+"""ADWIN verdicts: the drift processor over few and many series against River's bare update loop."""
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import polars as pl
 from river.drift import ADWIN
 
-from processors.drift import spec
+from processors.drift import DriftParams, spec
 from schemas.columns import metrics
 from schemas.processing import Columns
 from tests.bench.measure import Row, rate
-from tests.bench.metrics import SERIES, START_MS
+from tests.bench.metrics import START_MS
 
 EVENTS = 200_000
-BATCH = 5_000
+BATCH = 2_000
+SERIES = (10, 1_000, 10_000)
+PARAMS = DriftParams(max_series=max(SERIES))
 
 
 def rows() -> Iterator[Row]:
-    """Measure and yield the lines of the report."""
+    """Measure and yield the lines of the report.
+
+    Both check with the same parameters, and make their detectors within what is measured.
+    """
     chance = random.Random(1)
     errors = [float(chance.random() < 0.1) for _ in range(EVENTS)]
+    for series in SERIES:
+        given = batches(errors, series)
+        ours = rate(partial(_ours, given), 3)
+        theirs = rate(partial(_theirs, errors, series), 3)
+        yield Row(f"drift, {series:,} series", ours, "River's bare loop", theirs, 0.4)
+
+
+def batches(errors: list[float], series: int) -> list[Columns]:
+    """Return errors of so many series in turn, their series numbered as decoders do it."""
     frame = pl.DataFrame(
         {
-            "event_time": [START_MS + n * 100 // SERIES for n in range(EVENTS)],
+            "event_time": [START_MS + n * 100 // series for n in range(EVENTS)],
             "app": [f"app-{n % 10}" for n in range(EVENTS)],
             "stage": "classify",
-            "service": [f"service-{n % SERIES}" for n in range(EVENTS)],
+            "service": [f"service-{n % series}" for n in range(EVENTS)],
             "instance": "",
             "node": "",
             "metric": "error",
             "value": errors,
             "unit": "",
-            "request_id": None,
             "_offset": range(EVENTS),
         },
-        schema_overrides={"request_id": pl.String, "_offset": pl.Int64, "event_time": pl.Int64},
+        schema_overrides={"_offset": pl.Int64, "event_time": pl.Int64},
     )
-    batches = [
-        Columns(lean, "weir.metrics", 0, START_MS, series=series)
-        for start in range(0, EVENTS, BATCH)
-        for lean, series in [metrics(frame[start : start + BATCH])]
+    entries: dict[bytes, int] = {}
+    made = []
+    for start in range(0, EVENTS, BATCH):
+        lean, named = metrics(frame[start : start + BATCH])
+        found = [entries.setdefault(key, len(entries)) for key in named["_key"]]
+        named = named.with_columns(pl.Series("_entry", found, dtype=pl.Int64))
+        made.append(Columns(lean, "weir.metrics", 0, START_MS, series=named))
+    return made
+
+
+def _ours(given: list[Columns]) -> int:
+    processor = spec(PARAMS).build(0)
+    for batch in given:
+        processor.process(batch)  # type: ignore[arg-type]  # a columnar processor
+    return EVENTS
+
+
+def _theirs(errors: list[float], series: int) -> int:
+    detectors = [
+        ADWIN(delta=PARAMS.delta, clock=PARAMS.clock, grace_period=PARAMS.grace)
+        for _ in range(series)
     ]
-
-    def ours() -> int:
-        processor = spec().build(0)
-        for batch in batches:
-            processor.process(batch)  # type: ignore[arg-type]  # a columnar processor
-        return EVENTS
-
-    def theirs() -> int:
-        detectors = {key: ADWIN() for key in range(SERIES)}
-        for number, value in enumerate(errors):
-            detectors[number % SERIES].update(value)
-        return EVENTS
-
-    yield Row("drift, ADWIN verdicts", rate(ours, 3), "River's bare loop", rate(theirs, 3), 0.4)
+    for number, value in enumerate(errors):
+        detectors[number % series].update(value)
+    return EVENTS

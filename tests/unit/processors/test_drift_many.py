@@ -113,6 +113,29 @@ def test_series_that_come_back_are_new_whoever_has_their_numbers_by_then() -> No
     assert known == set(again["service"])
 
 
+def test_nothing_is_left_of_a_series_that_began_anew_while_it_was_suspected() -> None:
+    at = 9_500
+    frame = events(6, (at,))
+    before, saved = fed(batches(frame[:at], 9))
+    assert any(one.watch.suspicion for one in unpack_state(saved, DriftState).series)
+
+    after, last = fed(batches(frame[at:], 10))
+
+    assert fed(batches(frame, 11)) == (before + after, last)
+
+
+def test_the_bound_leaves_those_series_that_came_first() -> None:
+    lean, series = metrics(events(7)[:200])
+    first = series["service"][int(lean["_series"][150])]
+    assert first != series["service"][0]
+    detect = Detect(DriftParams(max_series=1))
+
+    detect.process(Columns(lean[150:], "weir.metrics", 0, START, series=series))
+
+    (one,) = unpack_state(detect.snapshot(), DriftState).series
+    assert one.key[2] == first
+
+
 def test_columns_that_name_no_series_are_refused() -> None:
     frame = events(5)[:3]
 

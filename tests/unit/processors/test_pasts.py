@@ -47,8 +47,7 @@ def test_a_table_holds_what_each_past_by_itself_does(
 ) -> None:
     dice = random.Random(seed)
     pasts = Pasts(KEEP)
-    for number in range(series):
-        pasts.clear(number)
+    pasts.reserve(series)
     events = made(dice, sum(sizes), series)
     start = 0
     for size in sizes:
@@ -61,7 +60,7 @@ def test_a_table_holds_what_each_past_by_itself_does(
 
 def test_more_events_at_once_than_are_kept_push_out_the_oldest() -> None:
     pasts = Pasts(KEEP)
-    pasts.clear(0)
+    pasts.reserve(1)
     events = made(random.Random(1), 3 * KEEP * BLOCK + 5, 1)
 
     extend(pasts, events)
@@ -73,13 +72,13 @@ def test_more_events_at_once_than_are_kept_push_out_the_oldest() -> None:
 
 def test_what_is_taken_out_changed_and_put_back_goes_on() -> None:
     pasts, events = Pasts(KEEP), made(random.Random(2), 300, 2)
-    pasts.clear(0)
-    pasts.clear(1)
+    pasts.reserve(2)
     extend(pasts, events)
     past = pasts.past(0)
     cut = past.cut()
     assert cut is not None
     past.forget(cut)
+    assert past.events == 0
     pasts.put(0, past)
 
     further = made(random.Random(3), 200, 2)
@@ -95,8 +94,8 @@ def test_what_is_taken_out_changed_and_put_back_goes_on() -> None:
 @pytest.mark.parametrize("count", [0, 5, 8, 200])
 def test_a_past_is_saved_and_taken_over(count: int) -> None:
     pasts, other, events = Pasts(KEEP), Pasts(KEEP), made(random.Random(4), count, 1)
-    pasts.clear(0)
-    other.clear(7)
+    pasts.reserve(1)
+    other.reserve(8)
     if events:
         extend(pasts, events)
 
@@ -108,7 +107,7 @@ def test_a_past_is_saved_and_taken_over(count: int) -> None:
 
 def test_a_number_that_is_given_again_has_no_past() -> None:
     pasts = Pasts(KEEP)
-    pasts.clear(0)
+    pasts.reserve(1)
     extend(pasts, made(random.Random(5), 200, 1))
 
     pasts.clear(0)
