@@ -136,9 +136,7 @@ class _Maker:
             return "with labels that are too long"
         name, unit = called
         when = event_ms(point.time_unix_nano, self._now_ms)
-        if ahead(
-            when, self._now_ms
-        ):  # said before it is compared with: it would outlive all others
+        if ahead(when, self._now_ms):  # as a total it would outlive all that is right
             return AHEAD
         key = (self._source.identity, self._scope, name, about.digest)
         return Point(about.who, name, about.labels, unit, when, key, about.request_id)

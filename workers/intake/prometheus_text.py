@@ -153,9 +153,7 @@ class _Maker:
         edge = "le" if family.type == "histogram" else "quantile"
         groups: dict[Labels, _Group] = {}
         for sample in family.samples:
-            if (
-                sample.native_histogram is not None
-            ):  # an experiment of the format: no labels, no value
+            if sample.native_histogram is not None:  # it has neither labels nor a value
                 self.out.passed["of a native histogram"] += 1
                 continue
             labels = {name: value for name, value in sample.labels.items() if name != edge}
@@ -208,9 +206,7 @@ class _Maker:
         if not 0 <= when_s < MAX_S:
             return "with a time that is none"
         when = round(when_s * 1000)
-        if ahead(
-            when, self._now_ms
-        ):  # said before it is compared with: it would outlive all others
+        if ahead(when, self._now_ms):  # as a total it would outlive all that is right
             return AHEAD
         key = (self._origin.url, text(name), digest(labels.items()))
         return Point(about, text(name), further, text(unit, 32), when, key)
