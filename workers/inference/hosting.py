@@ -14,6 +14,7 @@ from workers.inference.loading import Loaded, Loader
 from workers.inference.replicas import Hosted, Wanted, wanted
 from workers.inference.reporting import Condition
 from workers.runtimes.errors import RuntimeFailure
+from workers.runtimes.isolation import IsolatedSession
 from workers.telemetry import logger
 
 KINDS: tuple[type[Event], ...] = (PlacementDecided, ServiceRegistered)
@@ -103,8 +104,11 @@ class Hosting:
             replica.health = reporting.STOPPED
 
     def condition(self, replica: Replica) -> Condition:
-        """Return how an instance is."""
+        """Return how an instance is; one whose process is being replaced is starting again."""
         queued, queue_ms = self._engine.queued(replica.wanted.instance)
+        trouble = _trouble(replica)
+        if trouble is not None and replica.health == reporting.READY:
+            return Condition(reporting.STARTING, trouble, queued, queue_ms)
         return Condition(replica.health, replica.message, queued, queue_ms)
 
     def _assign(self, entry: Wanted) -> bool:
@@ -161,6 +165,11 @@ class Hosting:
         self._engine.leave(name)
         replica.health = reporting.STOPPED
         return True
+
+
+def _trouble(replica: Replica) -> str | None:
+    session = replica.hosted.session if replica.hosted is not None else None
+    return session.trouble if isinstance(session, IsolatedSession) else None
 
 
 def _is(one: object, other: object) -> bool:

@@ -6,6 +6,7 @@ from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.registrations import ServiceRegistered, Variant
 from workers.runtimes.base import Session
+from workers.runtimes.options import PREFIX
 
 CPU = Variant(name="cpu", precision="", device="cpu")
 """The variant of a service that declares none."""
@@ -22,12 +23,15 @@ class Wanted:
     service: ServiceRegistered | None
 
     @property
-    def artifact(self) -> tuple[str, str, str, str]:
-        """Return what must be loaded again when it changes."""
+    def artifact(self) -> tuple[str, ...]:
+        """Return what must be loaded again when it changes: file, runtime, device, options."""
         if self.service is None or self.variant is None:
-            return ("", "", "", "")
+            return ()
         uri = self.variant.artifact or self.service.artifact
-        return (uri, self.service.digest or "", self.service.format, self.variant.device)
+        entries = self.service.environment
+        options = (f"{e.key}={e.value}" for e in entries if e.key.startswith(PREFIX))
+        place = (uri, self.service.digest or "", self.service.format, self.variant.device)
+        return (*place, *sorted(options))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

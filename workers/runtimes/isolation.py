@@ -84,6 +84,11 @@ class IsolatedSession:
         child = self._child
         return None if child is None else child.id
 
+    @property
+    def trouble(self) -> str | None:
+        """Return why its process is being replaced; None while there is one."""
+        return self._trouble if self._child is None else None
+
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Execute on one array per input, in the signature's order; returns one per output.
 

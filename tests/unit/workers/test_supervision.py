@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 
 from schemas.records import KeyValue
 from schemas.registrations import ServiceRegistered
-from tests.unit.workers.inference_world import service
+from tests.unit.workers.inference_world import hosted, service
 from tests.unit.workers.tiny_models import classifier, endless
 from workers.artifacts.obtaining import artifacts_of
-from workers.inference.replicas import CPU
+from workers.inference.engine import Engine, EngineParams
+from workers.inference.hosting import Hosting, Replica
+from workers.inference.loading import Loader
+from workers.inference.replicas import CPU, Wanted
+from workers.inference.reporting import READY, STARTING
 from workers.runtimes.artifacts import load
 from workers.runtimes.base import Load, Runtime, Session
 from workers.runtimes.errors import BrokenModel, ExecutionFailed
@@ -38,6 +43,15 @@ def registered(path: Path, **options: str) -> ServiceRegistered:
 def loaded(path: Path, **options: str) -> Session:
     own = artifacts_of(Settings(data_dir=Path("/nowhere")))
     return load(RUNTIMES, own, registered(path, **options), CPU)[0]
+
+
+def hosting_of(session: Session) -> tuple[Hosting, Replica]:
+    """Return a worker's hosting, and an instance that executes on a session and is ready."""
+    engine = Engine(EngineParams(node="n", worker="w"))
+    loader = Loader(RUNTIMES, artifacts_of(Settings()))
+    wanted = Wanted("double.n", "double", "digits", CPU, service())
+    replica = Replica(wanted, READY, hosted=replace(hosted(), session=session))
+    return Hosting("n", engine, loader, 1.0), replica
 
 
 def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
@@ -73,6 +87,15 @@ def test_options_of_a_registration_are_checked(tmp_path: Path) -> None:
             loaded(path, **options)
 
 
+def test_a_model_is_loaded_again_when_its_options_change(tmp_path: Path) -> None:
+    def wanted(**options: str) -> tuple[str, ...]:
+        return Wanted("i", "s", "a", CPU, registered(tmp_path / "a.onnx", **options)).artifact
+
+    assert wanted() == wanted()
+    assert wanted(threads="1", spin="0") == wanted(spin="0", threads="1")
+    assert wanted(threads="1") != wanted(threads="2")
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -100,12 +123,17 @@ def test_a_process_that_hangs_or_is_killed_is_replaced(tmp_path: Path) -> None:
     assert session.run([ONCE])[0] == pytest.approx([3])
     first = session.process
     assert first is not None
+    hosting, replica = hosting_of(session)
+    assert hosting.condition(replica).health == READY
     os.kill(first, signal.SIGKILL)
     with pytest.raises(ExecutionFailed, match="its process ended by SIGKILL; its process is"):
         session.run([ONCE])
     with pytest.raises(ExecutionFailed, match="its process is being replaced: its process ended"):
         session.run([ONCE])
+    condition = hosting.condition(replica)
+    assert (condition.health, condition.message) == (STARTING, "its process ended by SIGKILL")
     eventually(lambda: session.process is not None)
+    assert hosting.condition(replica).health == READY
     assert session.process != first
     assert session.run([ONCE])[0] == pytest.approx([3])
 
