@@ -191,11 +191,11 @@ class Define:
         found = []
         for key, window in self._windows.items():
             state = window.state
-            if state.series:
+            if window.done or state.series:
                 complete = self._sources.have_told(window.givers(), state.closes)
             else:
                 waited = now_ms >= state.first_ms + self._params.wait_ms
-                complete = window.done or waited or (told is not None and told >= state.closes)
+                complete = waited or (told is not None and told >= state.closes)
             if window.fresh and complete:
                 found.append(key)
         return found

@@ -1,6 +1,6 @@
 """From windows that are told to observations, written as Avro at once.
 
-The bytes are those of version 2 of the record. What the windows of a batch share is written once;
+The bytes are those of version 3 of the record. What the windows of a batch share is written once;
 a series' fields are its key, whose encoding is the same. A test holds this to the schema.
 """
 

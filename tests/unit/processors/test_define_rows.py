@@ -43,6 +43,20 @@ def test_a_window_of_one_series_waits_for_all_its_rows(monkeypatch: pytest.Monke
     assert values(world.tell([second], 9_001)) == [("total", 5.0, 5)]
 
 
+def test_late_rows_make_one_revision_when_all_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "MOST_ROWS", 3)
+    world = World(defined("total", "sum(value)"))
+    late = world.closed(1, [row(at, "error", 1.0) for at in (1, 2, 3, 4, 1_100)], 1_200)
+    world.feed(0, [row(1, "error", 1.0), row(1_100, "error", 1.0)], 1_100)
+    first = world.tell([], 4_100)
+    between = world.closed(0, [row(2_200, "error", 1.0)], 4_150)
+
+    second = world.tell([late[0], *between], 4_200)
+    third = world.tell(late[1:], 4_300)
+
+    assert values([*first, *second, *third]) == [("total", 1.0, 1), ("total", 5.0, 5)]
+
+
 def test_rows_are_cut_into_events_that_the_topic_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         row(at, "delay", 1.0, service=f"{at % 7:0100}", request_id="ö" * 50) for at in range(40)
