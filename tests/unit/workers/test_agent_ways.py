@@ -128,7 +128,7 @@ def test_a_way_that_moves_nothing_is_a_way_and_is_not_filled_again_at_once() -> 
                             break
                         connection.sendall(request)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         slow = Neighbours(lambda: [at(server.getsockname()[1])], TOKEN, clock=lambda: 0.0)
         for _ in range(2):
