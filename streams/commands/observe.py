@@ -81,7 +81,9 @@ def stop(name: Name, *, as_json: AsJson = False) -> None:
     from workers.clock import wall_ms
 
     with opened() as entries:
-        changed = send_changed(entries, [stopped(name, _standing(entries), wall_ms())])
+        standing = _standing(entries)
+        changed = send_changed(entries, [stopped(name, standing, wall_ms())])
+    _warn_of_metrics_on(name, standing)
     told = f"stopped: window {name}" if changed else f"stopped already: window {name}"
     show_outcome({"name": name, "changed": bool(changed)}, told, as_json=as_json)
 
@@ -98,6 +100,7 @@ def remove(name: Name) -> None:
             raise unknown(name, standing)
         entries.remove(type(definition), name)
         entries.flush()
+    _warn_of_metrics_on(name, standing)
     typer.echo(f"removed {name}")
 
 
@@ -231,7 +234,23 @@ def _rows(
         state = "stopped" if window.stopped else "in force"
         yield row(window.kind, window, cut(window), state)
     for metric in sorted(standing.metrics.values(), key=lambda one: one.name):
-        yield row("metric", metric, metric.expression, "in force" if metric.expression else "known")
+        yield row("metric", metric, metric.expression, _state(metric, standing))
+
+
+def _state(metric: "MetricDefined", standing: "Standing") -> str:
+    window = standing.windows.get(metric.window)
+    if window is not None and window.stopped:
+        return f"waits: window {metric.window} is stopped"
+    return "in force" if metric.expression else "known"
+
+
+def _warn_of_metrics_on(window: str, standing: "Standing") -> None:
+    """Tell the metrics that have no values without a window."""
+    names = sorted(name for name, one in standing.metrics.items() if one.window == window)
+    if names:
+        typer.echo(
+            f"weir: warning: no values without window {window}: {', '.join(names)}", err=True
+        )
 
 
 def _instant(text: str, option: str) -> int | None:

@@ -88,8 +88,13 @@ def test_definitions_are_applied_listed_stopped_and_removed(
     }
     assert rows["fraud-latency"]["how"] == "10 s each 1 s"
     assert abs(rows["fraud-slow"]["since"] / 1000 - time.time()) < 60
-    assert weir("stop", "fraud-latency").stdout == "stopped: window fraud-latency\n"
-    assert listed(weir)["fraud-latency"]["state"] == "stopped"
+    stopped = weir("stop", "fraud-latency")
+    assert stopped.stdout == "stopped: window fraud-latency\n"
+    assert stopped.stderr == "weir: warning: no values without window fraud-latency: fraud-slow\n"
+    assert {name: row["state"] for name, row in listed(weir).items()} == {
+        "fraud-latency": "stopped",
+        "fraud-slow": "waits: window fraud-latency is stopped",
+    }
     assert weir("apply", "-f", str(file), "--json").returncode == 0
     assert listed(weir)["fraud-latency"]["state"] == "in force"
     for name in ("fraud-latency", "fraud-slow"):
