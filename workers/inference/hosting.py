@@ -13,8 +13,8 @@ from workers.inference.engine import Engine
 from workers.inference.loading import Loaded, Loader
 from workers.inference.replicas import Hosted, Wanted, wanted
 from workers.inference.reporting import Condition
+from workers.runtimes.base import Troubled
 from workers.runtimes.errors import RuntimeFailure
-from workers.runtimes.isolation import IsolatedSession
 from workers.telemetry import logger
 
 KINDS: tuple[type[Event], ...] = (PlacementDecided, ServiceRegistered)
@@ -104,7 +104,7 @@ class Hosting:
             replica.health = reporting.STOPPED
 
     def condition(self, replica: Replica) -> Condition:
-        """Return how an instance is; one whose process is being replaced is starting again."""
+        """Return how an instance is; one that rests after a failure is starting again."""
         queued, queue_ms = self._engine.queued(replica.wanted.instance)
         trouble = _trouble(replica)
         if trouble is not None and replica.health == reporting.READY:
@@ -169,7 +169,7 @@ class Hosting:
 
 def _trouble(replica: Replica) -> str | None:
     session = replica.hosted.session if replica.hosted is not None else None
-    return session.trouble if isinstance(session, IsolatedSession) else None
+    return session.trouble if isinstance(session, Troubled) else None
 
 
 def _is(one: object, other: object) -> bool:

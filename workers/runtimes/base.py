@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ class Load:
     """How a model is to be loaded: its device, how long it may take, its runtime's own options."""
 
     device: str = "cpu"
-    deadline_ms: float = 30_000.0
+    deadline_ms: float = 10_000.0
     load_ms: float = 120_000.0
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +68,16 @@ class Session(Protocol):
 
         Raises ExecutionFailed.
         """
+        ...
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """A session that may be unable to serve for a while; routers are told to go elsewhere."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why it serves nothing now; None when it does."""
         ...
 
 

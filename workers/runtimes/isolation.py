@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ from typing import Any
 from workers.runtimes import errors
 from workers.runtimes.base import Array, Load, Signature
 from workers.runtimes.errors import BrokenModel, ExecutionFailed, RuntimeFailure
+from workers.runtimes.options import HOUR_MS
+from workers.runtimes.resting import Resting
 from workers.telemetry import logger
 
 READY, FAILED = "ready", "failed"
 STARTING_MS = 30_000.0
 """A process may take so long to begin with, before its model is loaded."""
-SLACK_MS = 500.0
-"""The runtime in the process has the first word on a deadline; it is killed so much later."""
-FIRST_REST_S, LONGEST_REST_S = 0.5, 60.0
+FIRST_REST_S, LONGEST_REST_S = 0.1, 600.0
 
 log = logger(__name__)
 
@@ -64,8 +64,7 @@ class IsolatedSession:
             raise BrokenModel(f"{assignment.artifact}: {error} while it was loaded") from error
         self._signature: Signature = self._child.signature
         self._provider: str = self._child.provider
-        self._rest_s = 0.0
-        self._trouble = ""
+        self._resting = Resting(FIRST_REST_S, LONGEST_REST_S)
         self._replacing = threading.Lock()
 
     @property
@@ -87,7 +86,7 @@ class IsolatedSession:
     @property
     def trouble(self) -> str | None:
         """Return why its process is being replaced; None while there is one."""
-        return self._trouble if self._child is None else None
+        return self._resting.why if self._child is None else None
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Execute on one array per input, in the signature's order; returns one per output.
@@ -96,13 +95,13 @@ class IsolatedSession:
         """
         child = self._child
         if child is None:
-            raise ExecutionFailed(f"its process is being replaced: {self._trouble}")
+            raise ExecutionFailed(f"its process is being replaced: {self._resting.why}")
         try:
             outputs: list[Array] = child.ask(list(inputs), self._assignment.terms.deadline_ms)
         except _Lost as error:
             self._replace(child, str(error))
             raise ExecutionFailed(f"{error}; its process is replaced") from error
-        self._rest_s = 0.0
+        self._resting.succeeded()
         return outputs
 
     def _replace(self, lost: "_Child", trouble: str) -> None:
@@ -110,33 +109,30 @@ class IsolatedSession:
         with self._replacing:
             if self._child is not lost:
                 return
-            self._child, self._trouble = None, trouble
+            rest_s = self._resting.failed(trouble, time.monotonic())
+            self._child = None
         log.warning("runtime.lost", artifact=str(self._assignment.artifact), reason=trouble)
-        rest_s, self._rest_s = self._rest_s, min(LONGEST_REST_S, self._rest_s * 2 or FIRST_REST_S)
         thread = threading.Thread(
             target=_started_again, args=(weakref.ref(self), rest_s), name="replacing", daemon=True
         )
         thread.start()
 
-    def resume(self) -> bool:
-        """Start a process; False when that failed too, and `run` says why."""
+    def resume(self) -> float:
+        """Start a process, and return 0; or how long to rest when that failed too."""
         try:
             self._child = _Child(self._assignment)
         except (_Lost, RuntimeFailure) as error:
-            self._trouble = str(error)
-            return False
-        return True
+            return self._resting.failed(str(error), time.monotonic())
+        return 0.0
 
 
 def _started_again(session: "weakref.ref[IsolatedSession]", rest_s: float) -> None:
     """Start processes for a session until one is ready or nobody needs it any more."""
-    while True:
+    while rest_s:
         time.sleep(rest_s)
         wanted = session()
-        if wanted is None or wanted.resume():
-            return
+        rest_s = 0.0 if wanted is None else wanted.resume()
         del wanted
-        rest_s = min(LONGEST_REST_S, rest_s * 2 or FIRST_REST_S)
 
 
 class _Child:
@@ -159,7 +155,7 @@ class _Child:
         self.end = weakref.finalize(self, _end, self._process, self._link, held)
         self._patience(STARTING_MS + assignment.terms.load_ms)
         try:
-            self._send(assignment)
+            self._send(_unhurried(assignment))
             self.signature, self.provider = self._answer(STARTING_MS + assignment.terms.load_ms)
         except BaseException:
             self.end()
@@ -173,10 +169,10 @@ class _Child:
     def ask(self, inputs: list[Array], deadline_ms: float) -> Any:
         """Return the outputs. Raises ExecutionFailed; _Lost when the process is of no more use."""
         with self._turn:
-            self._patience(deadline_ms + SLACK_MS)
+            self._patience(deadline_ms)
             try:
                 self._send(inputs)
-                return self._answer(deadline_ms + SLACK_MS)
+                return self._answer(deadline_ms)
             except _Lost:
                 self.end()
                 raise
@@ -219,6 +215,11 @@ class _Child:
             return _Lost("its process closed the link")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return _Lost(f"its process ended by {how}")
+
+
+def _unhurried(assignment: Assignment) -> Assignment:
+    """Return the assignment without a deadline, which is kept on this side alone."""
+    return replace(assignment, terms=replace(assignment.terms, deadline_ms=HOUR_MS))
 
 
 def _end(process: "subprocess.Popen[bytes]", link: Connection, held: int) -> None:

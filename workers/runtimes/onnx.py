@@ -1,9 +1,11 @@
 """ONNX Runtime: the one door to it.
 
 An execution that takes too long is told to end, which ONNX Runtime looks at between two operators
-and two turns of a loop; an operator that hangs itself ends only with its process.
+and two turns of a loop; an operator that hangs itself ends only with its process. A model that had
+to be stopped rests before it is tried again, so that it does not hold up the others for long.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +20,11 @@ from pydantic import Field
 from workers.runtimes.base import DEFAULT, Array, Load, Port, Signature
 from workers.runtimes.errors import BrokenModel, ExecutionFailed, ProviderMissing
 from workers.runtimes.options import checked
+from workers.runtimes.resting import Resting
 from workers.runtimes.watchdog import Watchdog
 from workers.settings import Section
 
+LONGEST_REST_S = 600.0
 _PROVIDERS: Mapping[str, tuple[str, ...]] = {
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
@@ -141,6 +145,7 @@ class OnnxSession:
         self._names = [port.name for port in signature.inputs]
         self._deadline_ms = deadline_ms
         self._watchdog = watchdog
+        self._resting = Resting(deadline_ms / 1000, max(LONGEST_REST_S, deadline_ms / 1000))
         self._place = _DEVICES.get(self.provider, "cpu")
         self._shrinks = f"{self._place}:0" if options.shrink and options.arena else ""
         self._binds = options.bind
@@ -155,11 +160,19 @@ class OnnxSession:
         """Return the execution provider in force."""
         return str(self._session.get_providers()[0])
 
+    @property
+    def trouble(self) -> str | None:
+        """Return why it rests; None when it can be executed."""
+        return self._resting.why if self._resting.left(time.monotonic()) else None
+
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Execute on one array per input, in the signature's order; returns one per output.
 
-        Raises ExecutionFailed, also for an execution that was stopped because it took too long.
+        Raises ExecutionFailed, also for an execution that was stopped because it took too long,
+        and while the model rests after that.
         """
+        if (left := self._resting.left(time.monotonic())) > 0:
+            raise ExecutionFailed(f"it rests for {left:.1f} s more: {self._resting.why}")
         feed = dict(zip(self._names, inputs, strict=True))
         options = ort.RunOptions()
         if self._shrinks:
@@ -171,11 +184,12 @@ class OnnxSession:
                 else:
                     outputs = self._session.run(None, feed, options)
         except _FAILURES as error:
-            if options.terminate:
-                raise ExecutionFailed(
-                    f"it was stopped after {self._deadline_ms:g} ms; see runtime.deadline_ms"
-                ) from error
-            raise ExecutionFailed(_first_line(error)) from error
+            if not options.terminate:
+                raise ExecutionFailed(_first_line(error)) from error
+            why = f"it was stopped after {self._deadline_ms:g} ms; see runtime.deadline_ms"
+            self._resting.failed(why, time.monotonic())
+            raise ExecutionFailed(why) from error
+        self._resting.succeeded()
         return [np.asarray(output) for output in outputs]
 
     def _bound(self, feed: Mapping[str, Array], options: ort.RunOptions) -> Any:

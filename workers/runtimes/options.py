@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from schemas.registrations import ServiceRegistered
+from workers.runtimes.base import DEFAULT
 from workers.runtimes.errors import BrokenModel
 from workers.settings import Section
 
+HOUR_MS = 3_600_000.0
 PREFIX = "runtime."
 OPEN_INFERENCE, PLAIN_JSON = "open-inference", "plain-json"
 SERVED_ELSEWHERE = (OPEN_INFERENCE, PLAIN_JSON)
@@ -29,9 +31,11 @@ class Supervision(Section):
 
     isolated: bool = Field(default=False, description="execute in a process of its own")
     deadline_ms: float = Field(
-        default=30_000, gt=0, le=3_600_000, description="longest execution, ms"
+        default=DEFAULT.deadline_ms, gt=0, le=HOUR_MS, description="longest execution, ms"
     )
-    load_ms: float = Field(default=120_000, gt=0, le=3_600_000, description="longest loading, ms")
+    load_ms: float = Field(
+        default=DEFAULT.load_ms, gt=0, le=HOUR_MS, description="longest loading, ms"
+    )
 
 
 def options_of(service: ServiceRegistered) -> tuple[Supervision, dict[str, str]]:

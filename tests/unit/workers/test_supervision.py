@@ -1,6 +1,7 @@
 """Models that hang or crash: stopped or replaced, with reasons, and nothing else is harmed."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from workers.runtimes.errors import BrokenModel, ExecutionFailed
 from workers.runtimes.isolation import Assignment, IsolatedSession
 from workers.runtimes.onnx import OnnxRuntime
 from workers.runtimes.options import Supervision, options_of
+from workers.runtimes.resting import Resting
 from workers.runtimes.watchdog import Watchdog
 from workers.settings import Settings
 
@@ -61,14 +63,28 @@ def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def test_an_execution_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+def test_an_execution_that_takes_too_long_is_stopped_and_the_model_rests(tmp_path: Path) -> None:
     session = loaded(endless(tmp_path / "endless.onnx"), deadline_ms="50")
+    hosting, replica = hosting_of(session)
     assert session.run([ONCE])[0] == pytest.approx([3])
-    with pytest.raises(
-        ExecutionFailed, match=r"it was stopped after 50 ms; see runtime\.deadline_ms"
-    ):
+    why = "it was stopped after 50 ms; see runtime.deadline_ms"
+    with pytest.raises(ExecutionFailed, match=f"^{re.escape(why)}$"):
         session.run([ENDLESSLY])
+    with pytest.raises(ExecutionFailed, match=rf"^it rests for 0\.\d s more: {re.escape(why)}$"):
+        session.run([ONCE])
+    condition = hosting.condition(replica)
+    assert (condition.health, condition.message) == (STARTING, why)
+    eventually(lambda: hosting.condition(replica).health == READY)
     assert session.run([ONCE])[0] == pytest.approx([3])
+
+
+def test_rests_double_until_something_succeeds() -> None:
+    resting = Resting(1.0, 5.0)
+    assert resting.left(0.0) == 0.0
+    assert [resting.failed("why", now) for now in (10.0, 20.0, 30.0, 40.0)] == [1.0, 2.0, 4.0, 5.0]
+    assert [resting.left(now) for now in (40.0, 44.0, 46.0)] == [5.0, 1.0, 0.0]
+    resting.succeeded()
+    assert resting.failed("again", 50.0) == 1.0
 
 
 def test_options_of_a_registration_are_checked(tmp_path: Path) -> None:
@@ -139,18 +155,28 @@ def test_a_process_that_hangs_or_is_killed_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_a_process_that_stands_still_is_killed(tmp_path: Path) -> None:
-    terms = Load(deadline_ms=20)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_process_that_hangs_is_killed_and_replaced(tmp_path: Path, stopped: bool) -> None:
+    terms = Load(deadline_ms=200)
     session = IsolatedSession(Assignment("onnx", endless(tmp_path / "endless.onnx"), terms))
-    with pytest.raises(ExecutionFailed, match="it was stopped after 20 ms"):
-        session.run([ENDLESSLY])
     process = session.process
     assert process is not None
-    os.kill(process, signal.SIGSTOP)
-    with pytest.raises(
-        ExecutionFailed, match="it gave no answer in 520 ms; its process is replaced"
-    ):
-        session.run([ONCE])
+    if stopped:
+        os.kill(process, signal.SIGSTOP)
+    with pytest.raises(ExecutionFailed, match="it gave no answer in 200 ms; its process is replac"):
+        session.run([ENDLESSLY])
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    eventually(lambda: session.process is not None)
+    assert session.run([ONCE])[0] == pytest.approx([3])
+
+
+@pytest.mark.faults
+def test_a_process_ends_with_its_session(tmp_path: Path) -> None:
+    session = IsolatedSession(Assignment("onnx", classifier(tmp_path / "a.onnx"), Load()))
+    process = session.process
+    assert process is not None
+    del session
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
 
