@@ -162,7 +162,7 @@ class WatchedSeries:
             return
         passed = np.cumsum(gaps)
         counts = np.diff(starts, append=len(gaps))
-        life = passed - np.repeat(passed[starts] - gaps[starts], counts)
+        life: Ints = passed - np.repeat(passed[starts] - gaps[starts], counts)
         for number in range(int(life.max()) + 1):
             part = life == number
             yield rows.numbers[gaps & part].tolist(), rows.where(part)

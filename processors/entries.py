@@ -27,7 +27,8 @@ class Entries:
             known = self._numbers
             self._numbers = np.full(2 * top + 2, UNKNOWN)
             self._numbers[: len(known)] = known
-        return self._numbers[places]
+        numbers: Ints = self._numbers[places]
+        return numbers
 
     def note(self, entries: Ints, numbers: Ints) -> None:
         """Note the numbers of entries, all of which `find` was asked for last."""

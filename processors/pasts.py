@@ -99,8 +99,8 @@ class Pasts:
 
     def take_over(self, number: int, state: PastState, events: int) -> None:
         """Put a past as it was saved in the place of the one that has this number."""
-        places = np.frombuffer(state.places, "<i8").reshape(-1, 2).tolist()
-        sums = np.frombuffer(state.sums, "<f8").reshape(-1, 2).tolist()
+        places = list(map(tuple, np.frombuffer(state.places, "<i8").reshape(-1, 2).tolist()))
+        sums = list(map(tuple, np.frombuffer(state.sums, "<f8").reshape(-1, 2).tolist()))
         last = state.tail_time, state.tail_offset
         self.put(number, Past(self._keep, state.head, places, sums, list(state.tail), last, events))
 
@@ -126,12 +126,34 @@ class Pasts:
         counts = np.diff(starts, append=len(numbers))
         most = (self._keep - 1) * BLOCK
         if counts.max() <= most:
-            self._extend(numbers[starts], counts, np.column_stack((times, offsets)), values)
+            self._write(numbers[starts], counts, np.column_stack((times, offsets)), values)
             return
         rank = np.arange(len(numbers)) - np.repeat(starts, counts)
         for turn in range(int(rank.max()) // most + 1):
             part = rank // most == turn
             self.extend(numbers[part], times[part], offsets[part], values[part])
+
+    def _write(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
+        """Append events, the short way where they fill no block, as most do in small batches."""
+        short = self._held[numbers] + counts < BLOCK
+        if not short.any():
+            self._extend(numbers, counts, places, values)
+            return
+        events = np.repeat(short, counts)
+        self._lengthen(numbers[short], counts[short], places[events], values[events])
+        if not short.all():
+            long, events = ~short, ~events
+            self._extend(numbers[long], counts[long], places[events], values[events])
+
+    def _lengthen(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
+        """Write events into tails that have room for them."""
+        shift = self._held[numbers] - (np.cumsum(counts) - counts)
+        cells = np.arange(len(values)) + np.repeat(shift, counts)
+        owner, opening = np.repeat(numbers, counts), cells == 0
+        self._tail[owner, cells] = values
+        self._tail_place[owner[opening]] = places[opening]
+        self._events[numbers] += counts
+        self._held[numbers] += counts
 
     def _extend(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
         """Write events behind the tails, in blocks; keep the full ones, and the rest as tails."""
