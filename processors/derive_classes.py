@@ -9,7 +9,7 @@ from dataclasses import dataclass
 OTHER = "(other)"
 """Takes the place of a class that has no name of its own."""
 LONGEST = 100
-"""Characters of the longest class that may have a name."""
+"""Characters of the longest class that may have a name; the empty one has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Classes:
         """Return the class under which a true label counts: itself or OTHER."""
         known = self._seen.get(app, {})
         if label not in known:
-            if len(label) > LONGEST or not self._room(app, now_ms):
+            if not 0 < len(label) <= LONGEST or not self._room(app, now_ms):
                 return OTHER
             known = self._seen.setdefault(app, {})
             self._count += 1

@@ -4,6 +4,7 @@ Per request the first label is the truth and the first response the answer; what
 truth changes nothing. A metric that two records make together happens when the later was known.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 from processors.joins import Entry, Prediction, Truth
@@ -19,7 +20,14 @@ Naming = Callable[[str, str], str]
 
 
 def apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]:
-    """Add an event to what is known of its request; yield the metrics that this makes possible."""
+    """Add an event to what is known of its request; yield the metrics that this makes possible.
+
+    What is not finite, such as the confidence of a model that broke, is no measurement.
+    """
+    return (one for one in _apply(entry, event, naming) if math.isfinite(one.value))
+
+
+def _apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]:
     if isinstance(event, InferenceResult):
         yield from _result(entry, event, naming)
     elif isinstance(event, InferenceResponse):

@@ -121,7 +121,9 @@ def test_windows_of_one_event_count_their_own_rows_alone_against_the_bound() -> 
         series=(ClosedSeries(**dict.fromkeys(SERIES_COLUMNS, "x")),),
         window_of=np.array([0, 1, 1], "<u4").tobytes(),
         series_of=bytes(12),
-        **dict.fromkeys(("event_times", "values", "offsets"), bytes(24)),
+        event_times=bytes(24),
+        values=bytes(24),
+        offsets=bytes(24),
     )
     state = WindowState(name="w", start=0, end=9, closes=9, first_ms=0, revision=0)
     chunk = chunk_of(event, 0)

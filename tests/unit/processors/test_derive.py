@@ -1,8 +1,11 @@
 """Derive: which metrics follow from which records, in whatever order they come."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations
+
+import pytest
 
 from processors.derive import Derive, DeriveParams, spec
 from processors.derive_classes import OTHER as UNNAMED
@@ -114,6 +117,13 @@ def test_a_result_tells_its_times_and_confidence() -> None:
     place = (first.app, first.stage, first.instance, first.node, first.unit, first.request_id)
     assert place == ("digits", "classify", "small.edge", "edge", "ms", "r1")
     assert first.event_time == RESULT.finished_at
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_what_is_no_number_is_not_reported(broken: float) -> None:
+    told = metrics(derive(replace(RESULT, confidence=broken, queue_ms=broken)))
+
+    assert set(told) == {"execution", "failure", "deadline_met"}
 
 
 def test_a_failed_result_tells_only_that() -> None:
@@ -245,6 +255,7 @@ def test_classes_have_accuracies_of_their_own_up_to_a_bound() -> None:
         return [m for m in metrics(outputs) if m.startswith(CLASS_ACCURACY)]
 
     assert named("x" * 101, 0) == [CLASS_ACCURACY + UNNAMED]
+    assert named("", 0) == [CLASS_ACCURACY + UNNAMED]
     assert named("a", 0) == ["accuracy.class.a"]
     assert named("b", 1_000) == ["accuracy.class.b"]
     assert named("c", 2_000) == [CLASS_ACCURACY + UNNAMED]
