@@ -63,7 +63,11 @@ class Tegra:
 
     def _run(self) -> None:
         with subprocess.Popen(
-            self._command or (), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self._command or (),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
         ) as process:
             self._process = process
             if self._ending.is_set():

@@ -126,7 +126,11 @@ def test_a_machine_without_the_program_tells_nothing() -> None:
 
 def test_each_line_of_the_program_is_read_once(tmp_path: Path) -> None:
     script = tmp_path / "lines.py"
-    script.write_text(f"import time\nprint({NANO!r}, flush=True)\ntime.sleep(60)\n", "utf-8")
+    script.write_text(
+        "import sys, time\nsys.stdout.buffer.write(b'\\xff\\n')\n"
+        f"print({NANO!r}, flush=True)\ntime.sleep(60)\n",
+        "utf-8",
+    )
     tegra = Tegra([sys.executable, str(script)])
     readings: list[Reading] = []
 
