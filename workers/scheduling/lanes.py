@@ -81,7 +81,8 @@ class Lane:
             self._oldest.append(waiting)
             if job.key and drop == "replace-by-key":
                 self._by_key[job.key] = waiting
-        if len(self._ready) + len(self._aside) > 2 * self.count + _SLACK:
+        held = max(len(self._ready) + len(self._aside), len(self._oldest), len(self._least))
+        if held > 2 * self.count + _SLACK:
             self._sweep()
 
     def remove(self, waiting: Waiting) -> None:

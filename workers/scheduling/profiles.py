@@ -21,7 +21,7 @@ class ProfileParams:
     """
 
     typical: float = 0.5
-    careful: float = 0.9
+    careful: float = 0.75
     window: int = 32
     weight: int = 3
 
@@ -75,10 +75,10 @@ class Profile:
         if not self._trusted:
             self._trusted = True
             self._windows = {}
-        elif self._typical_moved(size, took_ms):
-            return True
         if size not in self._windows:
             self._windows[size] = Window(self._params.window)
+        elif self._typical_moved(size, took_ms):
+            return True
         self._windows[size].add(took_ms)
         return self._settle()
 

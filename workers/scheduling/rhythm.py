@@ -11,8 +11,8 @@ _MOSTLY = 0.75
 class Rhythm:
     """Median gap between arrivals (ms), and how far gaps mostly stray from it.
 
-    Of the latest nine, so that a pause is soon forgotten; jobs that come at one instant count as
-    one. Until two have come, the declared gap is expected; where none is declared, the budget,
+    Of the latest nine, so that a pause is soon forgotten; jobs that come at one instant are a
+    `burst`, as large as the last one. Until two have come, the declared gap is expected; where none is declared, the budget,
     since frames are mostly to be done before the next one.
     """
 
@@ -21,15 +21,19 @@ class Rhythm:
         self.stray_ms = 0.0 if declared else 0.5 * STEADY * gap_ms
         self.last = 0.0
         self.seen = 0
+        self.burst = 1
         self.steady = False
         self._gaps = Window(_GAPS)
+        self._at_once = 0
 
     def saw(self, arrived: float) -> None:
         """Take an arrival into account."""
         self.seen += 1
         gap = arrived - self.last
         if self.seen > 1 and gap <= 0.0:
+            self._at_once += 1
             return
+        self.burst, self._at_once = max(1, self._at_once), 1
         self.last = arrived
         if self.seen > 1:
             gaps = self._gaps

@@ -1,12 +1,15 @@
 """What starting a job now costs arrivals that are expected. Pure."""
 
 import math
+from bisect import bisect_right
 from typing import NamedTuple
 
 from workers.scheduling.boards import Board
 from workers.scheduling.lanes import Lane
+from workers.scheduling.rhythm import Rhythm
 
 _LOOKED_AT = 8
+_TINY_MS = 1e-6
 
 
 class Harm(NamedTuple):
@@ -32,25 +35,24 @@ class Lookahead:
             self._coming.drop(lane.name)
             return
         self._lanes[lane.name] = lane
-        latest = rhythm.last + rhythm.gap_ms + lane.terms.budget_ms - lane.profile.careful()
-        self._coming.set(lane.name, (latest, lane.name))
+        due = rhythm.last + rhythm.gap_ms
+        slack = lane.terms.budget_ms - rhythm.burst * lane.profile.careful()
+        self._coming.set(lane.name, (due + max(slack, 0.0), lane.name))
 
     def forget(self, service: str) -> None:
         """Expect nothing more of a service."""
         self._coming.drop(service)
         self._lanes.pop(service, None)
 
-    def by(self, lane: Lane, now: float, price: float) -> float:
-        """Return by when a batch of a service is to end, for the sake of what is expected.
-
-        Any time will do when the jobs that join are worth more than those that are late by it.
-        """
-        size = min(lane.terms.max_batch, lane.count)
+    def by(self, lane: Lane, size: int, now: float, price: float) -> float:
+        """Return by when a batch of a service is to end for the sake of what is expected."""
         first = self._coming.first()
-        if size == 1 or first is None:
+        harm = None if first is None else self.harm(lane, now, price, size)
+        if first is None or harm is None:
             return math.inf
-        harm = self.harm(lane, now, price, size)
-        return math.inf if harm is None or harm.value <= (size - 1) * lane.value else first[0][0]
+        return (
+            first[0][0] if harm.value > cost_of_parting(lane, size, first[0][0] - now) else math.inf
+        )
 
     def harm(self, lane: Lane, now: float, price: float, size: int = 1) -> Harm | None:
         """Return what others lose when a batch of this service begins now; None for nothing.
@@ -75,9 +77,33 @@ class Lookahead:
                 self._coming.drop(name)
                 continue
             needs = other.profile.typical()
-            pace = max(other.rhythm.gap_ms, needs)
-            value += max(0.0, other.value - price * needs) * (1 + int((end - latest) / pace))
+            worth = max(0.0, other.value - price * needs)
+            value += worth * _late(end - latest, needs, other.rhythm)
             comes = due if due > now else other.rhythm.overdue_at()
             if comes < until:
                 until, service, takes = comes, name, needs
         return Harm(value, service, until, takes) if service else None
+
+
+def cost_of_parting(lane: Lane, size: int, left_ms: float) -> float:
+    """Return what it costs to execute so many jobs as two batches, the first within a time.
+
+    The more that two take than one, at what the service's jobs are worth per ms.
+    """
+    profile = lane.profile
+    first = max(1, bisect_right(range(1, size), left_ms, key=profile.careful))
+    whole = profile.typical(size)
+    more_ms = profile.typical(first) + profile.typical(size - first) - whole
+    return more_ms * size * lane.value / whole
+
+
+def _late(by_ms: float, needs_ms: float, rhythm: Rhythm) -> float:
+    """Return how many jobs are late when the first can begin so long after its latest start.
+
+    One of each period that is over by then, as far as the service can keep up with them. Of a
+    burst no more than would have been done meanwhile.
+    """
+    periods = 1 + int(by_ms / max(rhythm.gap_ms, rhythm.burst * needs_ms))
+    if rhythm.burst == 1:
+        return periods
+    return min(rhythm.burst * periods, by_ms / max(needs_ms, _TINY_MS))

@@ -14,6 +14,8 @@ URGENT = "earliest deadline of all that can be held"
 SPARED = "it was passed over, and there is time for it now"
 _HORIZON = 1.25
 _LOOKED_AT = 8
+_ROOM = 2.0
+"""What was set aside goes first when there is so many times the time that it takes."""
 _TINY_MS = 1e-6
 
 
@@ -147,7 +149,7 @@ class Weir(Order):
                     lane,
                     first,
                     why,
-                    self._lookahead.by(lane, now, price),
+                    self._by(lane, now, price),
                     max(0.0, spare),
                     sheds=True,
                 )
@@ -159,6 +161,13 @@ class Weir(Order):
             f"{sooner.value:.2f} would be late behind what waits now"
         )
         return Pick(None, None, why, until=sooner.until)
+
+    def _by(self, lane: Lane, now: float, price: float) -> float:
+        """Return by when a batch of a service is to end, for the sake of what is expected."""
+        size = min(lane.terms.max_batch, lane.count)
+        if size == 1:
+            return math.inf
+        return self._lookahead.by(lane, size, now, price)
 
     def _candidates(self, spare: float) -> Iterator[tuple[Lane, Waiting, str]]:
         """Yield what may be begun, best first: a few of those that can be held, then aside.
@@ -173,7 +182,7 @@ class Weir(Order):
                 waiting is not None
                 and due is not None
                 and waiting.job.deadline < due[0][0]
-                and waiting.work_ms <= spare
+                and _ROOM * waiting.work_ms <= spare
             ):
                 yield standing.lane, waiting, SPARED
         if due is not None:
