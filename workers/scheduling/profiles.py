@@ -11,6 +11,11 @@ from workers.scheduling.windows import Window
 
 UNDECLARED_MS = 5.0
 """What a service is expected to take of which nothing is known."""
+_JUDGED = 8
+"""Of fewer times nobody can tell whether they have changed."""
+_CALM = 0.2
+"""Times that stray by more than this (standard deviation of the logarithm) are scaled to it."""
+_TINY_MS = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,8 @@ class Profile:
 
     The first execution after loading is kept out: it is cold. A lasting change (the device
     throttles, or recovers) is seen in the ratio of observed and typical time, whatever the batch
-    size, and moves what is known of every size by the same factor.
+    size, measured by how much times stray anyway; it moves what is known of every size by the
+    same factor.
     """
 
     def __init__(self, params: ProfileParams, declared: Mapping[int, float], cold_ms: float | None):
@@ -83,12 +89,15 @@ class Profile:
         return self._settle()
 
     def _typical_moved(self, size: int, took_ms: float) -> bool:
-        tiny = 1e-6
-        ratio = math.log(max(took_ms, tiny) / max(self.typical(size), tiny))
-        moved = self._changes.moved(ratio)
+        window = self._windows[size]
+        if len(window) < _JUDGED:
+            return False
+        spread = _ratio(window.quantile(0.84), window.quantile(0.16)) / 2.0
+        noise = max(1.0, spread / _CALM)
+        moved = self._changes.moved(_ratio(took_ms, self.typical(size)) / noise)
         if moved is None:
             return False
-        factor = math.exp(moved)
+        factor = math.exp(moved * noise)
         self._windows = {
             known: self._seeded(window.quantile(self._params.typical) * factor)
             for known, window in self._windows.items()
@@ -124,6 +133,10 @@ def between(known: Mapping[int, float], sizes: list[int], size: int) -> float:
     low, high = (sizes[place - 1], sizes[place]) if place < len(sizes) else sizes[-2:]
     step = max(0.0, (known[high] - known[low]) / (high - low))
     return known[low] + step * (size - low)
+
+
+def _ratio(one: float, other: float) -> float:
+    return math.log(max(one, _TINY_MS) / max(other, _TINY_MS))
 
 
 class Profiles:

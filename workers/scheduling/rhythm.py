@@ -11,9 +11,9 @@ _MOSTLY = 0.75
 class Rhythm:
     """Median gap between arrivals (ms), and how far gaps mostly stray from it.
 
-    Of the latest nine, so that a pause is soon forgotten; jobs that come at one instant are a
-    `burst`, as large as the last one. Until two have come, the declared gap is expected; where none is declared, the budget,
-    since frames are mostly to be done before the next one.
+    Of the latest nine, so that a pause is soon forgotten. Jobs that come at one instant are a
+    `burst`, as large as the last one. Until two have come, the declared gap is expected; where
+    none is declared, the budget, since frames are mostly to be done before the next one.
     """
 
     def __init__(self, gap_ms: float, *, declared: bool) -> None:
