@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types imports yaml contracts test faults demo up bench notebooks wheel fmt lock
+.PHONY: help setup check lint types imports yaml contracts test faults gpu-smoke demo up bench notebooks wheel fmt lock
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 setup: $(VENV)/.installed ## make .venv from the locked, hashed requirements
 
@@ -56,6 +56,9 @@ test: setup ## run the tests (PYTEST_ARGS="tests/unit -k codec")
 faults: setup ## break real parts in turn and keep the ledger (ARGS="--seed 3 --broker embedded")
 	$(BIN)/pytest -m faults -n 1 --dist loadfile
 	$(BIN)/weir bench faults $(ARGS)
+
+gpu-smoke: setup ## run the tests that need a GPU; each says why it is left out where there is none
+	$(BIN)/pytest tests/gpu -n 0 -rs $(ARGS)
 
 demo: setup ## the whole loop on this machine, under 90 seconds (ARGS="--seed 2")
 	$(BIN)/weir demo $(ARGS)

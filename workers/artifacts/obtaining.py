@@ -18,6 +18,11 @@ class Artifacts:
         self._store = store
         self._remote = Remote(settings)
 
+    @property
+    def made(self) -> Path:
+        """Return the folder for what runtimes make of models, such as engines for one GPU."""
+        return self._store.root / "made"
+
     def obtain(self, uri: str, digest: str | None) -> tuple[Held, str]:
         """Return the file that a URI names and its SHA-256, verified where one is known.
 

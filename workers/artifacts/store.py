@@ -55,12 +55,12 @@ class Store:
     """Artifacts below `root`, of at most `limit` bytes together."""
 
     def __init__(self, root: Path, limit: int) -> None:
-        self._root = root
+        self.root = root
         self._limit = limit
 
     def hold(self, digest: str) -> Held | None:
         """Return an artifact that is there, whole; None when it is not."""
-        path = self._root / digest
+        path = self.root / digest
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -84,17 +84,17 @@ class Store:
         DigestMismatch, ArtifactMissing and what `download` raises.
         """
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             with self._fetching(digest) as claim:
                 held = self.hold(digest)
                 if held is None:
                     self._complete(digest, download, claim)
                     held = self.hold(digest)
         except OSError as error:
-            place, why = error.filename or self._root, error.strerror or error
+            place, why = error.filename or self.root, error.strerror or error
             raise ArtifactMissing(f"{place}: {why}; see WEIR_ARTIFACTS__CACHE") from error
         if held is None:
-            raise ArtifactMissing(f"{self._root / digest} was removed while it was fetched")
+            raise ArtifactMissing(f"{self.root / digest} was removed while it was fetched")
         return held
 
     def entries(self) -> list[Entry]:
@@ -107,14 +107,14 @@ class Store:
 
     def prune(self, limit: int) -> list[Entry]:
         """Remove what nobody holds, least recently used first, down to `limit` bytes."""
-        if not self._root.is_dir():
+        if not self.root.is_dir():
             return []
         with self._alone():
             return self._evict(self.entries(), limit)
 
     def _complete(self, digest: str, download: Download, claim: Claim) -> None:
         """Fetch into the part, and give it its name once its content is what was asked for."""
-        part = self._root / f"{digest}.part"
+        part = self.root / f"{digest}.part"
         begun = part.exists() and part.stat().st_size > 0
         try:
             found = _fetched(part, download, claim)
@@ -131,12 +131,12 @@ class Store:
                 "register the service again or restore the file"
             )
         part.chmod(0o444)
-        part.replace(self._root / digest)
+        part.replace(self.root / digest)
 
     @contextmanager
     def _fetching(self, digest: str) -> Iterator[Claim]:
         """Be the one that fetches an artifact, and yield what claims room for it."""
-        path = self._root / f"{digest}.lock"
+        path = self.root / f"{digest}.lock"
         with path.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -155,7 +155,7 @@ class Store:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Be the one that counts and removes."""
-        with (self._root / "room.lock").open("a") as file:
+        with (self.root / "room.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -184,7 +184,7 @@ class Store:
 
     def _remove(self, entry: Entry) -> bool:
         """Remove a file unless somebody holds it; a part is held through its lock."""
-        path = self._root / (entry.digest if entry.complete else f"{entry.digest}.part")
+        path = self.root / (entry.digest if entry.complete else f"{entry.digest}.part")
         lock = path if entry.complete else path.with_suffix(".lock")
         try:
             with lock.open("rb") as file:
@@ -196,11 +196,11 @@ class Store:
         return True
 
     def _files(self) -> list[Path]:
-        if not self._root.is_dir():
+        if not self.root.is_dir():
             return []
         return [
             path
-            for path in self._root.iterdir()
+            for path in self.root.iterdir()
             if len(path.stem) == _DIGEST_LENGTH and path.suffix in ("", ".part")
         ]
 

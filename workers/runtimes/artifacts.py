@@ -29,13 +29,16 @@ def load(
         known = ", ".join(runtimes)
         raise BrokenModel(f"format {service.format!r} has no runtime here; known: {known}")
     uri = variant.artifact or service.artifact
+    terms = _terms(service, variant, artifacts)
     if not runtime.fetches:
-        return runtime.load(uri, _terms(service, variant)), hashlib.sha256(uri.encode()).hexdigest()
+        return runtime.load(uri, terms), hashlib.sha256(uri.encode()).hexdigest()
     held, digest = artifacts.obtain(uri, None if variant.artifact else service.digest)
     try:
-        assignment = Assignment(service.format, held.path, _terms(service, variant))
-        isolated = options_of(service)[0].isolated
-        session = IsolatedSession(assignment) if isolated else _here(runtime, assignment)
+        session: Session
+        if options_of(service)[0].isolated:
+            session = IsolatedSession(Assignment(service.format, held.path, terms))
+        else:
+            session = runtime.load(held.path, terms)
     except BaseException:
         held.close()
         raise
@@ -43,15 +46,12 @@ def load(
     return session, digest
 
 
-def _here(runtime: Runtime, assignment: Assignment) -> Session:
-    return runtime.load(assignment.artifact, assignment.terms)
-
-
-def _terms(service: ServiceRegistered, variant: Variant) -> Load:
+def _terms(service: ServiceRegistered, variant: Variant, artifacts: Artifacts) -> Load:
     supervision, own = options_of(service)
     return Load(
         device=variant.device,
         deadline_ms=supervision.deadline_ms,
         load_ms=supervision.load_ms,
         options=own,
+        made=artifacts.made,
     )

@@ -36,12 +36,16 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How a model is to be loaded: its device, how long it may take, its runtime's own options."""
+    """How a model is to be loaded: its device, how long it may take, its runtime's own options.
+
+    `made` is a folder in which a runtime may keep what it makes of models, if there is one.
+    """
 
     device: str = "cpu"
     deadline_ms: float = 10_000.0
     load_ms: float = 120_000.0
     options: Mapping[str, str] = field(default_factory=dict)
+    made: Path | None = None
 
 
 DEFAULT = Load()

@@ -1,5 +1,8 @@
 """The runtimes of a worker, by the format of artifact that each takes."""
 
+from importlib import import_module
+from importlib.util import find_spec
+
 from workers.runtimes.base import Runtime
 from workers.runtimes.http_services import OpenInference, PlainJson
 from workers.runtimes.onnx import OnnxRuntime
@@ -14,4 +17,13 @@ def known_runtimes() -> dict[str, Runtime]:
         OPEN_INFERENCE: OpenInference(),
         PLAIN_JSON: PlainJson(),
     }
+    own |= _native_tensorrt()
     return own | installed_runtimes(frozenset(own))
+
+
+def _native_tensorrt() -> dict[str, Runtime]:
+    """Return the experimental runtimes of TensorRT itself, where it is installed."""
+    if find_spec("tensorrt") is None:
+        return {}
+    native = import_module("workers.runtimes.tensorrt")
+    return {"tensorrt": native.TensorRt(), "tensorrt-engine": native.TensorRtEngine()}

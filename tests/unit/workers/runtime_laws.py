@@ -25,10 +25,11 @@ class Case:
     broken: Path | str
     rows: Array
     options: dict[str, str]
+    device: str = "cpu"
 
     @property
     def terms(self) -> Load:
-        return Load(deadline_ms=5_000, options=self.options)
+        return Load(device=self.device, deadline_ms=20_000, options=self.options)
 
 
 def executes_as_it_says(case: Case) -> None:
@@ -87,7 +88,7 @@ def tells_what_cannot_be_loaded(case: Case) -> None:
     """A broken model, and an unknown option, raise RuntimeFailure with a message."""
     with pytest.raises(RuntimeFailure, match=r"\S"):
         case.runtime.load(case.broken, case.terms).run([case.rows])
-    unknown = Load(options={**case.options, "no_such_option": "1"})
+    unknown = Load(device=case.device, options={**case.options, "no_such_option": "1"})
     with pytest.raises(RuntimeFailure, match="no_such_option"):
         case.runtime.load(case.good, unknown)
 
