@@ -33,6 +33,8 @@ class SeriesBook:
         self._flags: dict[tuple[Windowing, ...], tuple[Flags, int]] = {}
         self._swept: int | None = None
         self._entries = Entries()
+        self._frame: pl.DataFrame | None = None
+        self._numbers: Ids = np.empty(0, np.uint32)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -40,12 +42,15 @@ class SeriesBook:
     def ids(self, series: pl.DataFrame, newest: int) -> Ids:
         """Return the number of each row of a frame of series, which are noted as seen.
 
-        Where a decoder has numbered them, known ones are found by that, else by their keys.
+        Where a decoder has numbered them, known ones are found by that, else by their keys. The
+        frame of the call before, which decoders tell again while series stay the same, needs none.
         """
-        numbered = "_entry" in series.columns
-        numbers = self._by_entry(series) if numbered else self._by_key(series)
-        self._seen[numbers] = newest
-        return numbers.astype(np.uint32)
+        if series is not self._frame:
+            numbered = "_entry" in series.columns
+            numbers = self._by_entry(series) if numbered else self._by_key(series)
+            self._frame, self._numbers = series, numbers.astype(np.uint32)
+        self._seen[self._numbers] = newest
+        return self._numbers
 
     def _by_entry(self, series: pl.DataFrame) -> Ints:
         entries = series["_entry"].to_numpy()
@@ -155,6 +160,7 @@ class SeriesBook:
         self._seen = seen
         self._flags = {}
         self._entries.forget()
+        self._frame = None
         return ids
 
 

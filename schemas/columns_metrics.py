@@ -81,6 +81,7 @@ class MetricDecoder:
         self._codec = codec
         self._table = SeriesTable()
         self._rooms = [np.empty(0, np.uint8) for _ in range(3)]
+        self._unasked = pl.Series([], dtype=pl.String)
 
     def decode(self, values: Sequence[bytes], timestamps: Longs, offsets: Longs) -> Metrics:
         """Decode framed messages, given their records' timestamps (ms) and offsets.
@@ -162,13 +163,21 @@ class MetricDecoder:
         key_bytes, request_bytes, told = kernels.decode(given, made)
         found = status[rows]
         read = rows if not found.any() else rows[found == kernels.READ]
-        texts = _texts(requests[:request_bytes], read.size, told)
+        texts = self._texts(requests[:request_bytes], read.size, told)
         if read.size < count:
             times, numbers = times[read], numbers[read]
             starts, lengths = starts[read], lengths[read]
         entries = self._table.find(keys[:key_bytes].view(np.uint64), starts >> 3, lengths)
         part = _Part(read, times, numbers, entries, texts)
         return part, rows[found == kernels.ODD], rows[found == kernels.OTHER]
+
+    def _texts(self, requests: npt.NDArray[np.uint8], count: int, told: int) -> pl.Series:
+        """Return request ids from Avro, `told` of which are not null."""
+        if told:
+            return read_block(requests.tobytes(), count, _REQUESTS)["r"]
+        if len(self._unasked) < count:
+            self._unasked = pl.Series([None], dtype=pl.String).new_from_index(0, 2 * count)
+        return self._unasked.head(count)
 
     def _room(self, size: int, number: int) -> npt.NDArray[np.uint8]:
         """Return bytes to work in, whose content is of no use after a batch."""
@@ -209,13 +218,6 @@ def _too_large(lengths: Longs, rows: Longs) -> list[Bad]:
         except DecodeError as error:
             bad.append(Bad(row, error))
     return bad
-
-
-def _texts(requests: npt.NDArray[np.uint8], count: int, told: int) -> pl.Series:
-    """Return request ids from Avro, `told` of which are not null."""
-    if not told:
-        return pl.Series([None], dtype=pl.String).new_from_index(0, count)
-    return read_block(requests.tobytes(), count, _REQUESTS)["r"]
 
 
 def _merged(parts: Sequence[_Part]) -> _Part:

@@ -76,6 +76,7 @@ class Instance:
         self._homes = homes or Homes({}, spec.name)
         self._reader = _reader(codec, self._homes) if spec.columnar else None
         self._processor: Any = spec.build(partition)
+        self._bounded = self._processor if isinstance(self._processor, Bounded) else None
         self._restored_ms = 0
 
     def begin(
@@ -211,7 +212,7 @@ class Instance:
     @property
     def full(self) -> bool:
         """Whether it can take no more messages for now."""
-        return isinstance(self._processor, Bounded) and self._processor.full
+        return self._bounded is not None and self._bounded.full
 
     def wake_at(self) -> int | None:
         """Return when (ms) its timer is due; None while there is none."""

@@ -76,7 +76,12 @@ def written(schema_id: int, plain: dict[str, Any]) -> bytes:
 
 
 def metric(number: int = 0, **changes: Any) -> MetricReport:
-    given = {"app": "shop", "metric": "m", "value": float(number), "unit": "ms"} | changes
+    given: dict[str, Any] = {
+        "app": "shop",
+        "metric": "m",
+        "value": float(number),
+        "unit": "ms",
+    } | changes
     return MetricReport(event_time=NOW + number, **given)
 
 
