@@ -1,7 +1,8 @@
 """Which jobs are executed together. Pure."""
 
-from workers.scheduling.lanes import Lane, Waiting
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Pick
+from workers.scheduling.waiting import Waiting
 
 
 def form(lane: Lane, pick: Pick, now: float) -> list[Waiting]:

@@ -20,6 +20,9 @@ class Board(Generic[Key]):
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._keys
+
     def set(self, name: str, key: Key) -> None:
         """Give a name its place."""
         if self._keys.get(name) == key:

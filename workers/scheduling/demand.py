@@ -2,7 +2,7 @@
 
 import math
 
-LEAVES = 512
+LEAVES = 256
 _NONE = math.inf
 
 
@@ -31,7 +31,7 @@ class _Half:
             work[node], margin[node] = 0.0, _NONE
         node >>= 1
         while node:
-            left = node + node
+            left = node << 1
             ahead = work[left]
             work[node] = ahead + work[left + 1]
             first, second = margin[left], margin[left + 1] - ahead
@@ -53,61 +53,61 @@ class Demand:
     """Work by deadline over twice `horizon_ms`; what is due later is left out.
 
     Work done in order of deadlines meets all of them exactly when at each deadline all work due
-    until then fits into the time until then. Deadlines are rounded up by a 512th of the horizon.
+    until then fits into the time until then. Deadlines are rounded up by a 256th of the horizon.
     """
 
     def __init__(self, horizon_ms: float, now: float) -> None:
         self.horizon_ms = horizon_ms
         self._slot_ms = horizon_ms / LEAVES
-        self._stretch = int(now // horizon_ms)
-        self._halves = [_Half(self._slot_ms), _Half(self._slot_ms)]
+        self._near, self._far = _Half(self._slot_ms), _Half(self._slot_ms)
+        self._begin(int(now // horizon_ms))
 
     def add(self, deadline: float, work_ms: float, now: float) -> int | None:
         """Add work that is due; returns where it is noted, None for nowhere."""
-        self._advance(now)
-        if deadline >= (self._stretch + 2) * self.horizon_ms:
+        if now >= self._over:
+            self._advance(now)
+        if deadline >= self._over + self.horizon_ms:
             return None
-        mark = max(int(deadline // self._slot_ms), self._stretch * LEAVES)
-        mark = min(mark, (self._stretch + 2) * LEAVES - 1)
-        self._halves[(mark // LEAVES) & 1].change(mark % LEAVES, work_ms, 1)
+        first = self._stretch * LEAVES
+        mark = min(max(int(deadline // self._slot_ms), first), first + 2 * LEAVES - 1)
+        self._half(mark).change(mark % LEAVES, work_ms, 1)
         return mark
 
     def remove(self, mark: int | None, work_ms: float) -> None:
         """Take away work that was noted there."""
         if mark is not None and mark >= self._stretch * LEAVES:
-            self._halves[(mark // LEAVES) & 1].change(mark % LEAVES, -work_ms, -1)
+            self._half(mark).change(mark % LEAVES, -work_ms, -1)
 
     def spare(self, now: float) -> float:
         """Return how long (ms) all work can be put off with every deadline held.
 
         Below 0 when not all can be held; infinite when nothing is due.
         """
-        self._advance(now)
-        near, far, start = self._ordered(now)
-        first = near.margin[1] + start
-        second = far.margin[1] + start + self.horizon_ms - near.work[1]
-        return min(first, second)
+        if now >= self._over:
+            self._advance(now)
+        near, far = self._near, self._far
+        first = near.margin[1] - self.horizon_ms
+        second = far.margin[1] - near.work[1]
+        return min(first, second) + self._over - now
 
     def overrun(self, now: float) -> float:
         """Return the first deadline that cannot be held; call it where `spare` is below 0."""
-        near, far, start = self._ordered(now)
-        if near.margin[1] + start < 0.0:
-            return now + start + near.overrun(start)
-        later = start + self.horizon_ms
-        return now + later + far.overrun(later - near.work[1])
+        near, start = self._near, self._over - self.horizon_ms
+        if near.margin[1] + start < now:
+            return start + near.overrun(start - now)
+        return self._over + self._far.overrun(self._over - now - near.work[1])
 
-    def _ordered(self, now: float) -> tuple[_Half, _Half, float]:
-        near = self._stretch & 1
-        start = self._stretch * self.horizon_ms - now
-        return self._halves[near], self._halves[1 - near], start
+    def _half(self, mark: int) -> _Half:
+        return self._near if mark < (self._stretch + 1) * LEAVES else self._far
 
     def _advance(self, now: float) -> None:
         """Reuse the stretches that are over."""
         current = int(now // self.horizon_ms)
         passed = current - self._stretch
-        if passed <= 0:
-            return
-        self._halves[self._stretch & 1] = _Half(self._slot_ms)
-        if passed > 1:
-            self._halves = [_Half(self._slot_ms), _Half(self._slot_ms)]
-        self._stretch = current
+        self._near = self._far if passed == 1 else _Half(self._slot_ms)
+        self._far = _Half(self._slot_ms)
+        self._begin(current)
+
+    def _begin(self, stretch: int) -> None:
+        self._stretch = stretch
+        self._over = (stretch + 1) * self.horizon_ms

@@ -2,45 +2,21 @@
 
 import heapq
 from collections import deque
-from typing import Any
 
-from workers.scheduling.jobs import Job
+from workers.scheduling.lines import Line
 from workers.scheduling.profiles import Profile
 from workers.scheduling.rhythm import Rhythm
 from workers.scheduling.terms import Terms
+from workers.scheduling.waiting import Waiting
 
-Rank = Any
-"""What an order sorts the jobs of one service by: anything comparable, alike within the order."""
 _SLACK = 32
-
-
-class Waiting:
-    """A job that waits: its place, its predicted work (ms), and whether it was set aside.
-
-    `late_ms` is by how much the deadlines could not be held when it was; `mark` is the order's.
-    """
-
-    __slots__ = ("alive", "aside", "job", "late_ms", "mark", "rank", "seq", "work_ms")
-
-    def __init__(self, job: Job, seq: int, work_ms: float) -> None:
-        self.job = job
-        self.seq = seq
-        self.rank: Rank = seq
-        self.work_ms = work_ms
-        self.alive = True
-        self.aside = False
-        self.late_ms = 0.0
-        self.mark: int | None = None
-
-
-_Entry = tuple[Any, int, Waiting]
 
 
 class Lane:
     """One service's waiting jobs, by rank and then by arrival.
 
-    Jobs that an order has set aside come after all others. Everything costs O(log n) of the
-    waiting jobs, amortised: jobs that leave from the middle are passed over later.
+    Jobs that an order has set aside come after all others. Everything costs at most O(log n) of
+    the waiting jobs, amortised: jobs that leave from the middle are passed over later.
     """
 
     def __init__(self, terms: Terms, profile: Profile) -> None:
@@ -51,11 +27,16 @@ class Lane:
         self.count = 0
         self.work_ms = 0.0
         self.served_at = float("-inf")
+        self.hungry_since = float("-inf")
         self.value = 1.0
         self.usual = 1
         self.leaving = False
-        self._ready: list[_Entry] = []
-        self._aside: list[_Entry] = []
+        self._empty()
+
+    def _empty(self) -> None:
+        self._ready = Line(aside=False)
+        self._aside = Line(aside=True)
+        self._ends = Line(aside=None)
         self._oldest: deque[Waiting] = deque()
         self._least: list[tuple[int, int, Waiting]] = []
         self._by_key: dict[str, Waiting] = {}
@@ -68,10 +49,10 @@ class Lane:
         size = min(most, max(self.count + 1, self.usual))
         return self.profile.typical(size) / size
 
-    def add(self, waiting: Waiting) -> None:
-        """Take a job in."""
-        heap = self._aside if waiting.aside else self._ready
-        heapq.heappush(heap, (waiting.rank, waiting.seq, waiting))
+    def add(self, waiting: Waiting, ends: float) -> None:
+        """Take a job in that may wait until a time."""
+        (self._aside if waiting.aside else self._ready).push(waiting.rank, waiting)
+        self._ends.push(ends, waiting)
         self.count += 1
         self.work_ms += waiting.work_ms
         job, drop = waiting.job, self.terms.drop
@@ -81,8 +62,7 @@ class Lane:
             self._oldest.append(waiting)
             if job.key and drop == "replace-by-key":
                 self._by_key[job.key] = waiting
-        held = max(len(self._ready) + len(self._aside), len(self._oldest), len(self._least))
-        if held > 2 * self.count + _SLACK:
+        if len(self._ends) > 2 * self.count + _SLACK or len(self._oldest) > 2 * self.count + _SLACK:
             self._sweep()
 
     def remove(self, waiting: Waiting) -> None:
@@ -98,51 +78,41 @@ class Lane:
         """Put a job behind all others for good: deadlines could not be held by so many ms."""
         waiting.aside = True
         waiting.late_ms = late_ms
-        heapq.heappush(self._aside, (waiting.rank, waiting.seq, waiting))
+        self._aside.push(waiting.rank, waiting)
 
     def ready(self) -> Waiting | None:
         """Return the next job that was not set aside."""
-        heap = self._ready
-        while heap:
-            waiting = heap[0][2]
-            if waiting.alive and not waiting.aside:
-                return waiting
-            heapq.heappop(heap)
-        return None
+        return self._ready.first()
 
     def aside(self) -> Waiting | None:
         """Return the next job that was set aside."""
-        heap = self._aside
-        while heap:
-            waiting = heap[0][2]
-            if waiting.alive:
-                return waiting
-            heapq.heappop(heap)
-        return None
+        return self._aside.first()
 
     def head(self) -> Waiting | None:
         """Return the next job."""
-        return self.ready() or self.aside()
+        return self._ready.first() or self._aside.first()
+
+    def first_end(self) -> float | None:
+        """Return until when the job may wait that has least time; None when nobody waits."""
+        found: float | None = self._ends.first_key()
+        return found
+
+    def ending(self, now: float) -> Waiting | None:
+        """Return a job that may wait no longer."""
+        ends = self._ends.first_key()
+        return self._ends.first() if ends is not None and ends <= now else None
 
     def following(self, first: Waiting, most: int) -> list[Waiting]:
         """Return up to `most` jobs of the first one's group, those set aside after all others.
 
-        Looks at no more than four times as many.
+        Looks at no more than twice as many of either.
         """
-        found: list[Waiting] = []
-        for heap, aside in ((self._ready, False), (self._aside, True)):
-            seen: list[_Entry] = []
-            while heap and len(found) < most and len(seen) < 4 * most:
-                entry = heapq.heappop(heap)
-                waiting = entry[2]
-                if not waiting.alive or waiting.aside != aside:
-                    continue
-                seen.append(entry)
-                if waiting is not first and waiting.job.group == first.job.group:
-                    found.append(waiting)
-            for entry in seen:
-                heapq.heappush(heap, entry)
-        return found
+        group = first.job.group
+        seen = self._ready.some(2 * most)
+        if len(seen) < most + 1:
+            seen += self._aside.some(2 * most)
+        alike = [one for one in seen if one is not first and one.job.group == group]
+        return alike[:most]
 
     def same_key(self, key: str) -> Waiting | None:
         """Return the job of this key that waits."""
@@ -178,25 +148,21 @@ class Lane:
 
     def everyone(self) -> list[Waiting]:
         """Return all jobs that wait, by arrival; O(n log n)."""
-        entries = {entry[1]: entry[2] for entry in self._ready + self._aside}
-        return [waiting for _, waiting in sorted(entries.items()) if waiting.alive]
+        return sorted((one for _, one in self._ends.entries()), key=lambda waiting: waiting.seq)
 
     def change(self, terms: Terms, profile: Profile) -> None:
         """Go on under other terms; the drop policy of who waits becomes the new one."""
-        alive = self.everyone()
+        waiting = [(one, ends) for ends, one in self._ends.entries()]
         self.terms, self.profile, self.leaving = terms, profile, False
-        self._ready, self._aside, self._least = [], [], []
-        self._oldest.clear()
-        self._by_key.clear()
+        self._empty()
         self.count, self.work_ms = 0, 0.0
-        for entry in alive:
-            self.add(entry)
+        for one, ends in sorted(waiting, key=lambda pair: pair[0].seq):
+            self.add(one, ends)
 
     def _sweep(self) -> None:
         """Forget the jobs that have left; O(n), after at least n have."""
-        self._ready = [e for e in self._ready if e[2].alive and not e[2].aside]
-        self._aside = [e for e in self._aside if e[2].alive]
-        self._least = [e for e in self._least if e[2].alive]
-        for heap in (self._ready, self._aside, self._least):
-            heapq.heapify(heap)
-        self._oldest = deque(w for w in self._oldest if w.alive)
+        for line in (self._ready, self._aside, self._ends):
+            line.sweep()
+        self._least = [entry for entry in self._least if entry[2].alive]
+        heapq.heapify(self._least)
+        self._oldest = deque(waiting for waiting in self._oldest if waiting.alive)

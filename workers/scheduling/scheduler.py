@@ -3,7 +3,6 @@
 Time is an argument and never goes back; what it calls `now` is what the job's times are on.
 """
 
-import heapq
 import math
 from dataclasses import dataclass
 
@@ -11,10 +10,11 @@ from workers.scheduling import causes
 from workers.scheduling.batches import form
 from workers.scheduling.boards import Board
 from workers.scheduling.jobs import Batch, Cause, Decision, Ended, Job
-from workers.scheduling.lanes import Lane, Waiting
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.terms import Terms
+from workers.scheduling.waiting import Waiting
 
 STARVES = "it was not served for its longest gap"
 IDLE = "nothing waits"
@@ -52,7 +52,7 @@ class Scheduler:
         self._order = order
         self._profiles = profiles
         self._lanes: dict[str, Lane] = {}
-        self._expiries: list[tuple[float, int, Lane, Waiting]] = []
+        self._ends: Board[tuple[float, str]] = Board()
         self._gaps: Board[tuple[float, str]] = Board()
         self._worth: Board[tuple[int, float, str]] = Board()
         self._arrivals = 0
@@ -139,8 +139,7 @@ class Scheduler:
         if lane.profile.learn(len(batch.jobs), took_ms):
             self._order.changed(lane)
         self._order.executed(lane)
-        if lane.count:
-            self._gaps.set(lane.name, (now + lane.terms.max_gap_ms, lane.name))
+        lane.hungry_since = now
         self._part(lane)
 
     def warmed(self, service: str, took_ms: float) -> None:
@@ -152,12 +151,12 @@ class Scheduler:
     def drain(self, now: float, reason: str) -> list[Ended]:
         """End everything that waits as dropped, in order of arrival."""
         cause = Cause("dropped", ("waited_ms",), reason.replace("{", "{{").replace("}", "}}"))
-        left = sorted(self._expiries, key=lambda entry: entry[1])
+        left = [(lane, one) for lane in self._lanes.values() for one in lane.everyone()]
+        left.sort(key=lambda pair: pair[1].seq)
         ended = []
-        for _, _, lane, waiting in left:
-            if waiting.alive:
-                ended.append(Ended(waiting.job, cause, (now - waiting.job.arrived,)))
-                self._go(lane, waiting)
+        for lane, waiting in left:
+            ended.append(Ended(waiting.job, cause, (now - waiting.job.arrived,)))
+            self._go(lane, waiting)
         for lane in list(self._lanes.values()):
             self._order.changed(lane)
             self._part(lane)
@@ -216,19 +215,20 @@ class Scheduler:
     def _let_in(self, lane: Lane, waiting: Waiting, now: float) -> None:
         job, terms = waiting.job, lane.terms
         if not lane.count:
-            self._gaps.set(lane.name, (now + terms.max_gap_ms, lane.name))
-        lane.add(waiting)
+            lane.hungry_since = now
+            if lane.name not in self._gaps:
+                self._gaps.set(lane.name, (now + terms.max_gap_ms, lane.name))
+        ends = job.arrived + terms.max_age_ms
+        if self._params.expire:
+            ends = min(ends, job.deadline)
+        first = lane.first_end()
+        lane.add(waiting, ends)
+        if first is None or ends < first:
+            self._ends.set(lane.name, (ends, lane.name))
         self._count += 1
         self._work_ms += waiting.work_ms
         worth = job.value / max(waiting.work_ms, 1e-9)
         self._worth.set(lane.name, (job.priority, worth, lane.name))
-        ends = job.arrived + terms.max_age_ms
-        if self._params.expire:
-            ends = min(ends, job.deadline)
-        heapq.heappush(self._expiries, (ends, waiting.seq, lane, waiting))
-        if len(self._expiries) > 2 * self._count + 64:
-            self._expiries = [entry for entry in self._expiries if entry[3].alive]
-            heapq.heapify(self._expiries)
         self._order.added(lane, waiting, max(now, self._free_at))
 
     def _go(self, lane: Lane, waiting: Waiting) -> None:
@@ -237,33 +237,44 @@ class Scheduler:
         self._count -= 1
         self._work_ms = self._work_ms - waiting.work_ms if self._count else 0.0
         if not lane.count:
-            self._gaps.drop(lane.name)
             self._worth.drop(lane.name)
         self._order.removed(waiting)
 
     def _expire(self, now: float, ended: list[Ended]) -> None:
-        heap = self._expiries
-        while heap and (heap[0][0] <= now or not heap[0][3].alive):
-            _, _, lane, waiting = heapq.heappop(heap)
-            if not waiting.alive:
-                continue
-            job = waiting.job
-            waited = now - job.arrived
-            if waiting.aside:
-                ended.append(_outbid(waiting))
-            elif job.deadline <= now and self._params.expire:
-                ended.append(Ended(job, causes.EXPIRED, (waited, now - job.deadline)))
+        """End who may wait no longer; a service's place says when to look at it at the soonest."""
+        while (first := self._ends.first()) is not None and first[0][0] <= now:
+            lane = self._lanes[first[1]]
+            while (waiting := lane.ending(now)) is not None:
+                ended.append(self._over(lane, waiting, now))
+                self._go(lane, waiting)
+                self._order.changed(lane)
+            ends = lane.first_end()
+            if ends is None:
+                self._ends.drop(lane.name)
             else:
-                ended.append(Ended(job, causes.AGED, (waited, lane.terms.max_age_ms)))
-            self._go(lane, waiting)
-            self._order.changed(lane)
+                self._ends.set(lane.name, (ends, lane.name))
+
+    def _over(self, lane: Lane, waiting: Waiting, now: float) -> Ended:
+        job = waiting.job
+        waited = now - job.arrived
+        if waiting.aside:
+            return _outbid(waiting)
+        if job.deadline <= now and self._params.expire:
+            return Ended(job, causes.EXPIRED, (waited, now - job.deadline))
+        return Ended(job, causes.AGED, (waited, lane.terms.max_age_ms))
 
     def _starving(self, now: float) -> Pick | None:
-        first = self._gaps.first()
-        if first is None or first[0][0] > now or not self._params.guard:
-            return None
-        lane = self._lanes[first[1]]
-        return Pick(lane, lane.head(), STARVES)
+        """Return the next job of who was not served for too long; places are as in `_expire`."""
+        while (first := self._gaps.first()) is not None and first[0][0] <= now:
+            lane = self._lanes[first[1]]
+            until = lane.hungry_since + lane.terms.max_gap_ms
+            if not lane.count or not self._params.guard:
+                self._gaps.drop(lane.name)
+            elif until > now:
+                self._gaps.set(lane.name, (until, lane.name))
+            else:
+                return Pick(lane, lane.head(), STARVES)
+        return None
 
     def _hopeless(self, lane: Lane, first: Waiting, now: float) -> Ended | None:
         """Return the end of a job that is not expected to be in time."""
@@ -278,7 +289,6 @@ class Scheduler:
         members = form(lane, pick, now)
         for waiting in members:
             self._go(lane, waiting)
-        self._gaps.drop(lane.name)
         self._order.changed(lane)
         predicted = lane.profile.typical(len(members))
         self._free_at = now + predicted
@@ -288,6 +298,8 @@ class Scheduler:
         """Forget a service that takes no more jobs, once nothing of it waits."""
         if lane.leaving and not lane.count:
             self._lanes.pop(lane.name, None)
+            for board in (self._ends, self._gaps):
+                board.drop(lane.name)
             self._order.left(lane)
 
 

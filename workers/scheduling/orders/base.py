@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from workers.scheduling.lanes import Lane, Rank, Waiting
+from workers.scheduling.lanes import Lane
+from workers.scheduling.waiting import Rank, Waiting
 
 
 class Pick(NamedTuple):

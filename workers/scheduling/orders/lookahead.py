@@ -44,8 +44,14 @@ class Lookahead:
         self._coming.drop(service)
         self._lanes.pop(service, None)
 
-    def by(self, lane: Lane, size: int, now: float, price: float) -> float:
-        """Return by when a batch of a service is to end for the sake of what is expected."""
+    def by(self, lane: Lane, now: float, price: float) -> float:
+        """Return by when a batch of a service is to end for the sake of what is expected.
+
+        Any time will do when two batches instead of one cost more than those who would be late.
+        """
+        size = min(lane.terms.max_batch, lane.count)
+        if size == 1:
+            return math.inf
         first = self._coming.first()
         harm = None if first is None else self.harm(lane, now, price, size)
         if first is None or harm is None:

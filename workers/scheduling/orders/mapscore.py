@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from workers.scheduling.jobs import Job
-from workers.scheduling.lanes import Lane, Rank, Waiting
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
+from workers.scheduling.waiting import Rank, Waiting
 
 _TINY_MS = 1e-3
 

@@ -1,8 +1,9 @@
 """Orders that sort jobs by a key that does not change while they wait. Pure."""
 
 from workers.scheduling.boards import Board
-from workers.scheduling.lanes import Lane, Rank, Waiting
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
+from workers.scheduling.waiting import Rank, Waiting
 
 
 class Ranked(Order):

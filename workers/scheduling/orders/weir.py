@@ -1,14 +1,15 @@
 """Weir's own order: robust earliest deadline first, with an eye on what is to come. Pure."""
 
-import heapq
 import math
 from collections.abc import Iterator
 
 from workers.scheduling.boards import Board
 from workers.scheduling.demand import Demand
-from workers.scheduling.lanes import Lane, Rank, Waiting
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
 from workers.scheduling.orders.lookahead import Harm, Lookahead
+from workers.scheduling.orders.standings import Standing, worth
+from workers.scheduling.waiting import Rank, Waiting
 
 URGENT = "earliest deadline of all that can be held"
 SPARED = "it was passed over, and there is time for it now"
@@ -17,42 +18,7 @@ _LOOKED_AT = 8
 _ROOM = 2.0
 """What was set aside goes first when there is so many times the time that it takes."""
 _TINY_MS = 1e-6
-
-
-class _Standing:
-    """What is known of a service: its next jobs, and its jobs by worth."""
-
-    __slots__ = ("aside", "cheapest", "heap", "lane", "ready")
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.ready: Waiting | None = None
-        self.aside: Waiting | None = None
-        self.cheapest: Waiting | None = None
-        self.heap: list[tuple[float, float, int, Waiting]] = []
-
-    def add(self, waiting: Waiting) -> None:
-        """Take a job in, by its worth."""
-        heap = self.heap
-        heapq.heappush(heap, (worth(waiting), waiting.job.deadline, waiting.seq, waiting))
-        if len(heap) > 2 * self.lane.count + 64:
-            heap[:] = [entry for entry in heap if entry[3].alive and not entry[3].aside]
-            heapq.heapify(heap)
-
-    def find_cheapest(self) -> Waiting | None:
-        """Return the job worth least per ms that was not set aside; earliest deadline first."""
-        heap = self.heap
-        while heap:
-            waiting = heap[0][3]
-            if waiting.alive and not waiting.aside:
-                return waiting
-            heapq.heappop(heap)
-        return None
-
-
-def worth(waiting: Waiting) -> float:
-    """Return a job's value per ms of predicted work."""
-    return waiting.job.value / max(waiting.work_ms, _TINY_MS)
+_Candidate = tuple[Lane, Waiting, str]
 
 
 class Weir(Order):
@@ -67,7 +33,7 @@ class Weir(Order):
     name = "weir"
 
     def __init__(self) -> None:
-        self._standings: dict[str, _Standing] = {}
+        self._standings: dict[str, Standing] = {}
         self._demand = Demand(1.0, 0.0)
         self._due: Board[tuple[float, int]] = Board()
         self._aside: Board[tuple[float, float, int]] = Board()
@@ -80,7 +46,7 @@ class Weir(Order):
 
     def served(self, lane: Lane, /) -> None:
         """Take note of a service; a larger budget than any before widens the horizon."""
-        self._standings.setdefault(lane.name, _Standing(lane))
+        self._standings.setdefault(lane.name, Standing(lane))
         horizon = _HORIZON * lane.terms.budget_ms
         if horizon > self._demand.horizon_ms and math.isfinite(horizon):
             self._widen(horizon)
@@ -112,26 +78,26 @@ class Weir(Order):
     def changed(self, lane: Lane, /) -> None:
         """Give a service its places: by deadline, by worth, and of what was set aside."""
         name, standing = lane.name, self._standings[lane.name]
-        ready, cheapest = lane.ready(), standing.find_cheapest()
+        ready, aside = lane.ready(), lane.aside()
+        cheapest = standing.find_cheapest(ready)
         if ready is not standing.ready:
             standing.ready = ready
             if ready is None:
                 self._due.drop(name)
             else:
-                self._due.set(name, (ready.job.deadline, ready.seq))
+                self._due.set(name, (ready.rank, ready.seq))
         if cheapest is not standing.cheapest:
             standing.cheapest = cheapest
             if cheapest is None:
                 self._cheap.drop(name)
             else:
-                self._cheap.set(name, standing.heap[0][:3])
-        aside = lane.aside()
+                self._cheap.set(name, (worth(cheapest), cheapest.rank, cheapest.seq))
         if aside is not standing.aside:
             standing.aside = aside
             if aside is None:
                 self._aside.drop(name)
             else:
-                self._aside.set(name, (-worth(aside), aside.job.deadline, aside.seq))
+                self._aside.set(name, (-worth(aside), aside.rank, aside.seq))
 
     def executed(self, lane: Lane, /) -> None:
         """Take note that predictions may be others."""
@@ -140,19 +106,14 @@ class Weir(Order):
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
         spare = self._settle(now)
+        aside = self._aside.first()
+        price = 0.0 if aside is None else -aside[0][0]
         sooner: Harm | None = None
-        price = self._price()
         for lane, first, why in self._candidates(spare):
             harm = self._lookahead.harm(lane, now, price)
-            if harm is None or harm.value <= self._cost_of_waiting(first, harm, spare, now, price):
-                return Pick(
-                    lane,
-                    first,
-                    why,
-                    self._by(lane, now, price),
-                    max(0.0, spare),
-                    sheds=True,
-                )
+            if harm is None or harm.value <= _cost_of_waiting(first, harm, spare, now, price):
+                by = self._lookahead.by(lane, now, price)
+                return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
             sooner = harm if sooner is None or harm.until < sooner.until else sooner
         if sooner is None:
             return None
@@ -162,57 +123,33 @@ class Weir(Order):
         )
         return Pick(None, None, why, until=sooner.until)
 
-    def _by(self, lane: Lane, now: float, price: float) -> float:
-        """Return by when a batch of a service is to end, for the sake of what is expected."""
-        size = min(lane.terms.max_batch, lane.count)
-        if size == 1:
-            return math.inf
-        return self._lookahead.by(lane, size, now, price)
-
-    def _candidates(self, spare: float) -> Iterator[tuple[Lane, Waiting, str]]:
+    def _candidates(self, spare: float) -> Iterator[_Candidate]:
         """Yield what may be begun, best first: a few of those that can be held, then aside.
 
         What was set aside goes first when it is due before all others and they can wait for it.
         """
         due, aside = self._due.first(), self._aside.first()
-        if aside is not None:
-            standing = self._standings[aside[1]]
-            waiting = standing.aside
-            if (
-                waiting is not None
-                and due is not None
-                and waiting.job.deadline < due[0][0]
-                and _ROOM * waiting.work_ms <= spare
-            ):
-                yield standing.lane, waiting, SPARED
+        if aside is not None and due is not None:
+            passed = self._standings[aside[1]].aside
+            urgent = passed is not None and passed.rank < due[0][0]
+            if passed is not None and urgent and _ROOM * passed.work_ms <= spare:
+                yield self._standings[aside[1]].lane, passed, SPARED
         if due is not None:
-            standing = self._standings[due[1]]
+            first = self._standings[due[1]]
+            if first.ready is not None:
+                yield first.lane, first.ready, URGENT
+            yield from self._others(self._due.some(_LOOKED_AT)[1:])
+        if aside is not None:
+            for _, name in self._aside.some(_LOOKED_AT):
+                standing = self._standings[name]
+                if standing.aside is not None:
+                    yield standing.lane, standing.aside, SPARED
+
+    def _others(self, entries: list[tuple[tuple[float, int], str]]) -> Iterator[_Candidate]:
+        for _, name in entries:
+            standing = self._standings[name]
             if standing.ready is not None:
                 yield standing.lane, standing.ready, URGENT
-            for _, name in self._due.some(_LOOKED_AT)[1:]:
-                standing = self._standings[name]
-                if standing.ready is not None:
-                    yield standing.lane, standing.ready, URGENT
-        for _, name in self._aside.some(_LOOKED_AT):
-            standing = self._standings[name]
-            if standing.aside is not None:
-                yield standing.lane, standing.aside, SPARED
-
-    def _price(self) -> float:
-        """Return what a ms is worth: that of the best job that was set aside."""
-        aside = self._aside.first()
-        return 0.0 if aside is None else -aside[0][0]
-
-    def _cost_of_waiting(
-        self, first: Waiting, harm: Harm, spare: float, now: float, price: float
-    ) -> float:
-        """Return what is lost when a job waits for who would be harmed."""
-        idle = harm.until - now
-        after = harm.until + harm.takes_ms
-        lost = max(0.0, idle - max(0.0, spare)) * price if not first.aside else idle * price
-        if after + first.work_ms > first.job.deadline:
-            lost += max(0.0, first.job.value - price * first.work_ms)
-        return lost
 
     def _settle(self, now: float) -> float:
         """Set jobs aside until the deadlines of all others can be held; returns time to spare."""
@@ -228,7 +165,7 @@ class Weir(Order):
             spare = self._demand.spare(now)
         return spare
 
-    def _least_worthy(self, deadline: float) -> tuple[_Standing, Waiting] | None:
+    def _least_worthy(self, deadline: float) -> tuple[Standing, Waiting] | None:
         """Return the job worth least per ms of those that are due by a time."""
         for _, name in self._cheap.some(_LOOKED_AT):
             standing = self._standings[name]
@@ -248,3 +185,15 @@ class Weir(Order):
                 if not waiting.aside:
                     due, came = waiting.job.deadline, waiting.job.arrived
                     waiting.mark = self._demand.add(due, waiting.work_ms, came)
+
+
+def _cost_of_waiting(first: Waiting, harm: Harm, spare: float, now: float, price: float) -> float:
+    """Return what is lost when a job waits for who would be harmed.
+
+    Time that the others cannot spare, at a `price` per ms, and the job itself when it is late then.
+    """
+    idle = harm.until - now
+    lost = idle * price if first.aside else max(0.0, idle - max(0.0, spare)) * price
+    if harm.until + harm.takes_ms + first.work_ms > first.job.deadline:
+        lost += max(0.0, first.job.value - price * first.work_ms)
+    return lost
