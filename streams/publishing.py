@@ -59,6 +59,10 @@ def publish(
         raise RegistrationError(
             f"format {wanted.format!r} has no runtime here; known: {', '.join(runtimes)}"
         )
+    if not runtime.fetches:
+        raise RegistrationError(
+            f"format {wanted.format!r} has no file to publish: register a service with its URL"
+        )
     try:
         held, digest = artifacts_of(settings).obtain(wanted.artifact, wanted.digest)
         with closing(held):

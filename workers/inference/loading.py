@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from threading import Lock
 
 import numpy as np
 
 from workers.artifacts.obtaining import Artifacts
 from workers.inference.replicas import Hosted, Wanted
-from workers.runtimes.artifacts import load
+from workers.runtimes.artifacts import fetch, start, terms_of
 from workers.runtimes.base import Port, Runtime, Session
 from workers.runtimes.errors import BrokenModel, ExecutionFailed
 
 WARM_UPS = 3
+FETCHES = 8
+"""Models that are fetched at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,17 @@ class Loaded:
 
 
 class Loader:
-    """Loads one model after the other; `runtimes` by artifact format."""
+    """Fetches several models at a time and loads one after the other.
+
+    A slow source holds up only its own model; two that load at once would time each other's first
+    executions. `runtimes` are by artifact format.
+    """
 
     def __init__(self, runtimes: Mapping[str, Runtime], artifacts: Artifacts) -> None:
         self._runtimes = dict(runtimes)
         self._artifacts = artifacts
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._pool = ThreadPoolExecutor(FETCHES, thread_name_prefix="loader")
+        self._turn = Lock()
         self._numbers = count(1)
 
     def load(self, wanted: Wanted) -> "Future[Loaded]":
@@ -45,17 +53,22 @@ class Loader:
     def _load(self, wanted: Wanted) -> Loaded:
         if wanted.service is None or wanted.variant is None:
             raise BrokenModel(f"service {wanted.name} is not registered")
-        session, digest = load(self._runtimes, self._artifacts, wanted.service, wanted.variant)
+        service, variant = wanted.service, wanted.variant
+        terms = terms_of(service, variant, self._artifacts)
+        fetched = fetch(self._runtimes, self._artifacts, service, variant)
+        with self._turn:
+            session = start(fetched, service, terms)
+            took_ms = _warm_up(session)
         hosted = Hosted(
             instance=wanted.instance,
-            service=wanted.service,
-            variant=wanted.variant,
+            service=service,
+            variant=variant,
             session=session,
-            runtime=self._runtimes[wanted.service.format].name,
-            digest=digest,
+            runtime=fetched.runtime.name,
+            digest=fetched.digest,
             loaded_as=f"{wanted.instance}#{next(self._numbers)}",
         )
-        return Loaded(hosted, _warm_up(session))
+        return Loaded(hosted, took_ms)
 
 
 def _warm_up(session: Session) -> float | None:

@@ -15,10 +15,11 @@ from tests.unit.workers.artifact_server import ObjectStore, serving
 from tests.unit.workers.tiny_models import classifier
 from workers.artifacts.obtaining import artifacts_of
 from workers.runtimes.base import Runtime
+from workers.runtimes.http_services import OpenInference
 from workers.runtimes.onnx import OnnxRuntime
 from workers.settings import ArtifactSettings, Settings
 
-RUNTIMES: dict[str, Runtime] = {"onnx": OnnxRuntime()}
+RUNTIMES: dict[str, Runtime] = {"onnx": OnnxRuntime(), "open-inference": OpenInference()}
 
 
 @pytest.fixture
@@ -84,6 +85,7 @@ def test_what_is_put_into_a_store_can_be_fetched_from_it(
         ({"version": ""}, "version '': use up to 63"),
         ({"artifact": "nowhere.onnx"}, "model digits: nowhere.onnx: No such file"),
         ({"format": "plan"}, "'plan' has no runtime here; known: onnx"),
+        ({"format": "open-inference"}, "has no file to publish"),
         ({"store": "https://host/models"}, "give a folder or s3://bucket/prefix"),
         ({"digest": "0" * 64}, "registered is 000000000000"),
     ],

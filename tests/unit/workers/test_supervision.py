@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,8 @@ from schemas.records import KeyValue
 from schemas.registrations import ServiceRegistered
 from tests.unit.workers.inference_world import hosted, service
 from tests.unit.workers.tiny_models import classifier, endless
-from workers.artifacts.obtaining import artifacts_of
+from workers.artifacts.obtaining import Artifacts, artifacts_of
+from workers.artifacts.store import Held, Store
 from workers.inference.engine import Engine, EngineParams
 from workers.inference.hosting import Hosting, Replica
 from workers.inference.loading import Loader
@@ -29,7 +31,7 @@ from workers.runtimes.onnx import OnnxRuntime
 from workers.runtimes.options import Supervision, options_of
 from workers.runtimes.resting import Resting
 from workers.runtimes.watchdog import Watchdog
-from workers.settings import Settings
+from workers.settings import ArtifactSettings, Settings
 
 RUNTIMES: dict[str, Runtime] = {"onnx": OnnxRuntime()}
 ONCE = np.array([3], np.float32)
@@ -179,6 +181,27 @@ def test_a_process_ends_with_its_session(tmp_path: Path) -> None:
     del session
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_a_slow_source_holds_up_no_other_model(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    class Slow(Artifacts):
+        def obtain(self, uri: str, digest: str | None) -> tuple[Held, str]:
+            if uri.endswith("slow"):
+                assert gate.wait(20)
+            return super().obtain(uri, digest)
+
+    loader = Loader(RUNTIMES, Slow(ArtifactSettings(), Store(tmp_path, 1)))
+    slow, quick = (
+        loader.load(Wanted(name, name, "a", CPU, registered(classifier(tmp_path / name))))
+        for name in ("slow", "quick")
+    )
+    assert quick.result(20).hosted.runtime == "onnxruntime"
+    assert not slow.done()
+    gate.set()
+    assert slow.result(20).took_ms is not None
+    loader.close()
 
 
 @pytest.mark.faults
