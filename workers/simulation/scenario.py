@@ -67,7 +67,10 @@ class Service(Part):
     batch: Annotated[Batching, Field(description="what may be executed together")] = Batching()
     declared_ms: Annotated[
         Ms | None,
-        Field(description="what its registration says an execution takes; the mean by default"),
+        Field(
+            description="what its registration says an execution of one frame takes; "
+            "by default the mean, and that of the largest batch"
+        ),
     ] = None
     cold_ms: Annotated[
         Ms | None, Field(description="its first execution takes so long instead, ms")
@@ -84,7 +87,16 @@ class Service(Part):
     @property
     def prior_ms(self) -> float:
         """Return the declared time of an execution of one frame, ms."""
-        return self.declared_ms or self.service_time.fixed_ms + self.service_time.mean_ms
+        return self.declared_ms or self._mean_ms(1)
+
+    @property
+    def prior_batches(self) -> tuple[tuple[int, float], ...]:
+        """Return the declared time (ms) of the largest batch, unless that of one was given."""
+        most = self.batch.max
+        return () if self.declared_ms or most == 1 else ((most, self._mean_ms(most)),)
+
+    def _mean_ms(self, size: int) -> float:
+        return self.service_time.fixed_ms + size * self.service_time.mean_ms
 
 
 class Worker(Part):

@@ -8,13 +8,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from workers.scheduling.jobs import Batch, Job
+from workers.scheduling.jobs import Batch, Ended, Job
 from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.scheduler import Scheduler, SchedulerParams
 from workers.scheduling.terms import Terms
-from workers.simulation.errors import ScenarioRefused, SimulationFailed
+from workers.simulation.errors import ScenarioRefused
 from workers.simulation.frames import Frame, arriving
 from workers.simulation.report import Report
 from workers.simulation.scenario import Scenario, Service
@@ -29,8 +29,7 @@ Orders = Mapping[str, Callable[[], Order]]
 def simulate(scenario: Scenario, order: str = "", others: Orders | None = None) -> Report:
     """Run a scenario to its end under an order, that of the scenario by default.
 
-    `others` are the orders of plug-ins. Raises ScenarioRefused for an order that is not known,
-    SimulationFailed for one that would have the worker wait for an instant that is over.
+    `others` are the orders of plug-ins. Raises ScenarioRefused for an order that is not known.
     """
     name = order or scenario.order
     try:
@@ -69,17 +68,15 @@ class _Run:
                 self._execute(decision.batch)
             elif not self._rest(decision.wake_at):
                 break
-        self._report.went(self._scheduler.drain(self._now, LEFT.sentence), self._now)
+        left = self._scheduler.drain(self._now, LEFT.sentence)
+        self._report.went([Ended(one.job, LEFT, ()) for one in left], self._now)
         self._report.close(self._now)
 
     def _rest(self, wake_at: float | None) -> bool:
         """Go on to the next event; False when there is none."""
-        if wake_at is not None and wake_at <= self._now:
-            raise SimulationFailed(
-                f"at {self._now} ms the order would wait until {wake_at} ms, which is over"
-            )
         comes = math.inf if self._next is None else self._next.arrived
-        then = min(comes, math.inf if wake_at is None else wake_at)
+        awake = math.inf if wake_at is None or not self._scheduler.waiting else wake_at
+        then = min(comes, awake)
         if then == math.inf:
             return False
         self._now = then
@@ -150,6 +147,7 @@ def _terms(service: Service, *, plain: bool) -> Terms:
         name=service.name,
         budget_ms=service.budget_ms,
         prior_ms=service.prior_ms,
+        prior_batches=service.prior_batches,
         cold_ms=service.cold_ms,
         period_ms=service.period_ms,
         queue_tasks=_UNBOUNDED if plain else queue.tasks,
