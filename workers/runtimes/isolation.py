@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +30,7 @@ from workers.runtimes.options import HOUR_MS
 from workers.runtimes.resting import Resting
 from workers.telemetry import logger
 
+MODULE = "workers.runtimes.child"
 READY, FAILED = "ready", "failed"
 STARTING_MS = 30_000.0
 """A process may take so long to begin with, before its model is loaded."""
@@ -139,24 +141,15 @@ class _Child:
     """One process, from its start to its end, with the last reference to it at the latest."""
 
     def __init__(self, assignment: Assignment) -> None:
-        ours, theirs = socket.socketpair()
-        life, held = os.pipe()
-        with theirs:
-            command = [sys.executable, "-m", "workers.runtimes.child"]
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(life)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), life),
-                start_new_session=True,  # a Ctrl-C is for its parent, which ends it
-            )
-        os.close(life)
-        self._link = Connection(ours.detach())
+        self._process, self._link, held = _launched()
         self._turn = threading.Lock()
         self.end = weakref.finalize(self, _end, self._process, self._link, held)
-        self._patience(STARTING_MS + assignment.terms.load_ms)
+        load_ms = STARTING_MS + assignment.terms.load_ms
         try:
+            self._patience(load_ms)
             self._send(_unhurried(assignment))
-            self.signature, self.provider = self._answer(STARTING_MS + assignment.terms.load_ms)
+            self.signature, self.provider = self._answer(load_ms)
+            self._patience(assignment.terms.deadline_ms)
         except BaseException:
             self.end()
             raise
@@ -169,7 +162,6 @@ class _Child:
     def ask(self, inputs: list[Array], deadline_ms: float) -> Any:
         """Return the outputs. Raises ExecutionFailed; _Lost when the process is of no more use."""
         with self._turn:
-            self._patience(deadline_ms)
             try:
                 self._send(inputs)
                 return self._answer(deadline_ms)
@@ -215,6 +207,25 @@ class _Child:
             return _Lost("its process closed the link")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return _Lost(f"its process ended by {how}")
+
+
+def _launched() -> "tuple[subprocess.Popen[bytes], Connection, int]":
+    """Return a new process, the link to it, and what it lives on. Raises _Lost."""
+    with ExitStack() as things:
+        ours, theirs = (things.enter_context(end) for end in socket.socketpair())
+        life, held = os.pipe()
+        things.callback(os.close, life)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(theirs.fileno()), str(life)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), life),
+                start_new_session=True,  # a Ctrl-C is for its parent, which ends it
+            )
+        except OSError as error:
+            os.close(held)
+            raise _Lost(f"no process could be started: {error}") from error
+        return process, Connection(ours.detach()), held
 
 
 def _unhurried(assignment: Assignment) -> Assignment:

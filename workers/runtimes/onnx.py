@@ -56,17 +56,15 @@ _DEVICES: Mapping[str, str] = {
     "TensorrtExecutionProvider": "cuda",
 }
 """Where a provider's tensors are; the others' are in the machine's memory."""
-_FAILURES = (
-    state.Fail,
-    state.InvalidArgument,
-    state.InvalidGraph,
-    state.InvalidProtobuf,
-    state.NoSuchFile,
-    state.NotImplemented,
-    state.EPFail,
-    state.RuntimeException,
+_FAILURES: tuple[type[Exception], ...] = (
+    *(
+        kind
+        for kind in vars(state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
     RuntimeError,
     ValueError,
+    MemoryError,
 )
 
 
