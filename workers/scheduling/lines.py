@@ -16,10 +16,10 @@ class Line:
     the others, and the other way round; one for both (None) takes all.
     """
 
-    __slots__ = ("_aside", "_heap", "_run")
+    __slots__ = ("_heap", "_others", "_run")
 
     def __init__(self, *, aside: bool | None) -> None:
-        self._aside = aside
+        self._others = None if aside is None else not aside
         self._run: deque[_Entry] = deque()
         self._heap: list[_Entry] = []
 
@@ -69,7 +69,10 @@ class Line:
 
     def _first(self) -> _Entry | None:
         run, heap = self._run, self._heap
-        while run and not self._holds(run[0][2]):
+        while run:
+            waiting = run[0][2]
+            if waiting.alive and waiting.aside is not self._others:
+                break
             run.popleft()
         if not heap:
             return run[0] if run else None
@@ -80,4 +83,4 @@ class Line:
         return run[0] if run else heap[0] if heap else None
 
     def _holds(self, waiting: Waiting) -> bool:
-        return waiting.alive and self._aside in (None, waiting.aside)
+        return waiting.alive and waiting.aside is not self._others

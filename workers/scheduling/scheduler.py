@@ -111,7 +111,10 @@ class Scheduler:
         return ended
 
     def decide(self, now: float) -> Decision:
-        """Return what has ended and what to execute; call it while nothing is executed."""
+        """Return what has ended and what to execute; call it while nothing is executed.
+
+        Raises ValueError when an order of others waits without a reason or an end.
+        """
         ended: list[Ended] = []
         self._free_at = now
         self._expire(now, ended)
@@ -121,7 +124,7 @@ class Scheduler:
                 return Decision(ended, None, None, IDLE)
             lane, first = pick.lane, pick.first
             if lane is None or first is None:
-                return Decision(ended, None, pick.until, pick.why)
+                return Decision(ended, None, self._wake_at(pick, now), pick.why)
             cause = self._hopeless(lane, first, now)
             if cause is None:
                 return Decision(ended, self._start(lane, pick, now), None, pick.why)
@@ -275,6 +278,14 @@ class Scheduler:
             else:
                 return Pick(lane, lane.head(), STARVES)
         return None
+
+    def _wake_at(self, pick: Pick, now: float) -> float:
+        if pick.until is None or not pick.until > now or not pick.why:
+            raise ValueError(
+                f"order {self._order.name!r} waits until {pick.until}, at {now}, because "
+                f"{pick.why!r}; an order that waits says why, and until a time to come"
+            )
+        return pick.until
 
     def _hopeless(self, lane: Lane, first: Waiting, now: float) -> Ended | None:
         """Return the end of a job that is not expected to be in time."""

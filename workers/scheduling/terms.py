@@ -40,9 +40,12 @@ class Terms:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("name must not be empty")
-        for name, number in self._times():
+        for name, number in self._bounds():
             if not number > 0.0:
                 raise ValueError(f"{self.name}: {name} is {number}; it must be above 0")
+        for name, number in self._declared():
+            if not 0.0 < number < math.inf:
+                raise ValueError(f"{self.name}: {name} is {number}; it must be above 0 and finite")
         for name, size in (("queue_tasks", self.queue_tasks), ("max_batch", self.max_batch)):
             if size < 1:
                 raise ValueError(f"{self.name}: {name} is {size}; it must be at least 1")
@@ -54,12 +57,14 @@ class Terms:
                 f"{self.max_batch}"
             )
 
-    def _times(self) -> Iterator[tuple[str, float]]:
+    def _bounds(self) -> Iterator[tuple[str, float]]:
         for name in ("budget_ms", "queue_ms", "max_age_ms", "max_gap_ms"):
             yield name, getattr(self, name)
+
+    def _declared(self) -> Iterator[tuple[str, float]]:
         for name in ("prior_ms", "cold_ms", "period_ms"):
             declared = getattr(self, name)
             if declared is not None:
-                yield name, declared if math.isfinite(declared) else math.nan
+                yield name, declared
         for size, declared in self.prior_batches:
-            yield f"prior_batches of {size}", declared if math.isfinite(declared) else math.nan
+            yield f"prior_batches of {size}", declared

@@ -37,7 +37,7 @@ class Weir(Order):
         self._demand = Demand(1.0, 0.0)
         self._due: Board[tuple[float, int]] = Board()
         self._aside: Board[tuple[float, float, int]] = Board()
-        self._cheap: Board[tuple[float, float, int]] = Board()
+        self._cheap: Board[tuple[float, str]] = Board()
         self._lookahead = Lookahead()
 
     def rank(self, waiting: Waiting, /) -> Rank:
@@ -91,7 +91,7 @@ class Weir(Order):
             if cheapest is None:
                 self._cheap.drop(name)
             else:
-                self._cheap.set(name, (worth(cheapest), cheapest.rank, cheapest.seq))
+                self._cheap.set(name, (worth(cheapest), name))
         if aside is not standing.aside:
             standing.aside = aside
             if aside is None:
