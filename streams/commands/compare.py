@@ -44,7 +44,8 @@ def worker(
     plain-fifo is what there is without a scheduler: unbounded queues, first come first served,
     late or not. Exit code 4 for a scenario that cannot be used or an order that is not known.
     """
-    from streams import order_plugins, scenario_files
+    from streams import scenario_files
+    from workers import order_plugins
     from workers.scheduling.orders.names import OWN
     from workers.simulation.simulator import PLAIN, simulate
 

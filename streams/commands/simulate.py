@@ -46,7 +46,8 @@ def worker(
     to answer of frames that were executed, and the longest time that work waited without service.
     Equal files and seeds give equal reports. Exit code 4 for a scenario that cannot be used.
     """
-    from streams import order_plugins, scenario_files
+    from streams import scenario_files
+    from workers import order_plugins
     from workers.simulation.simulator import simulate as run
 
     if schema:
