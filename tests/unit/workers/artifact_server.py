@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         store.seen.append(("GET", self.path, headers))
         fault = store.faults.pop(0) if store.faults else None
         content = store.objects.get(self.path.partition("?")[0])
-        if store.redirect:
+        if store.redirect and not store.redirect.endswith(self.path):
             self._end(302, {"Location": store.redirect})
         elif fault is not None and fault < 0:
             self._end(-fault, {})

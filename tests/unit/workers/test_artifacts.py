@@ -140,6 +140,7 @@ def test_another_process_goes_on_too_and_without_ranges_it_begins_again(
     objects.ranges = False
     held, _ = artifacts(tmp_path).obtain(f"{objects.url}/a.onnx", DIGEST)
     assert held.path.read_bytes() == CONTENT
+    assert len(objects.seen) == 3
 
 
 @pytest.mark.parametrize("begun", [b"of another file", CONTENT + b"more", CONTENT])
@@ -177,6 +178,12 @@ def test_sources_that_give_nothing_are_told(
     with pytest.raises(ArtifactMissing, match=why) as told:
         artifacts(tmp_path, attempts=2).obtain(f"{objects.url}/a.onnx?sig=secret", DIGEST)
     assert "secret" not in str(told.value)
+
+
+def test_a_redirection_of_plain_http_is_followed(objects: ObjectStore, tmp_path: Path) -> None:
+    objects.redirect = f"{objects.url}/a.onnx"
+    held, _ = artifacts(tmp_path).obtain(f"{objects.url}/latest", DIGEST)
+    assert held.path.read_bytes() == CONTENT
 
 
 def test_what_is_remote_needs_a_digest_and_no_password(tmp_path: Path) -> None:

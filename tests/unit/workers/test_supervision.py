@@ -105,6 +105,17 @@ def test_options_of_a_registration_are_checked(tmp_path: Path) -> None:
             loaded(path, **options)
 
 
+def test_options_reach_the_runtime(tmp_path: Path) -> None:
+    session = OnnxRuntime().load(
+        classifier(tmp_path / "a.onnx"),
+        Load(options={"threads": "2", "parallel": "3", "spin": "0", "arena": "0", "pattern": "0"}),
+    )
+    options = session._session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 3)
+    assert (options.enable_cpu_mem_arena, options.enable_mem_pattern) == (False, False)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_a_model_is_loaded_again_when_its_options_change(tmp_path: Path) -> None:
     def wanted(**options: str) -> tuple[str, ...]:
         return Wanted("i", "s", "a", CPU, registered(tmp_path / "a.onnx", **options)).artifact
