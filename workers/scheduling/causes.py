@@ -52,4 +52,10 @@ OUTBID = Cause(
     "too much work for all deadlines, by {lateness_ms:.1f} ms when it was passed over; it was "
     "worth least at {value_per_ms:.4f} per ms, and no time was left for it",
 )
+SHED = Cause(
+    "dropped",
+    ("to_go_ms", "slack_ms", "expected_late", "drop_share"),
+    "{to_go_ms:.1f} ms were to go and {slack_ms:.1f} ms left, more than for any other of the "
+    "{expected_late:.0f} services that are expected to be late",
+)
 UNSERVED = Cause("rejected", (), "{service} is not served here")

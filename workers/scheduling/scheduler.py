@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from workers.scheduling import causes
 from workers.scheduling.batches import form
 from workers.scheduling.boards import Board
+from workers.scheduling.endings import hopeless, over
 from workers.scheduling.jobs import Batch, Cause, Decision, Ended, Job
 from workers.scheduling.lanes import Lane
-from workers.scheduling.orders.base import Order, Pick
+from workers.scheduling.orders.base import Order, Pick, wake_at
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.terms import Terms
 from workers.scheduling.waiting import Waiting
@@ -99,6 +100,7 @@ class Scheduler:
         self._order.arrived(lane)
         refused = self._refusal(job, lane, now)
         if refused is not None:
+            self._tell([refused])
             return [refused]
         self._arrivals += 1
         waiting = Waiting(job, self._arrivals, lane.expected_ms())
@@ -108,6 +110,8 @@ class Scheduler:
             self._let_in(lane, waiting, now)
             self._mind_worker(ended)
         self._order.changed(lane)
+        if ended:
+            self._tell(ended)
         return ended
 
     def decide(self, now: float) -> Decision:
@@ -118,19 +122,14 @@ class Scheduler:
         ended: list[Ended] = []
         self._free_at = now
         self._expire(now, ended)
-        while True:
-            pick = self._starving(now) or self._order.pick(now)
-            if pick is None:
-                return Decision(ended, None, None, IDLE)
-            lane, first = pick.lane, pick.first
-            if lane is None or first is None:
-                return Decision(ended, None, self._wake_at(pick, now), pick.why)
-            cause = self._hopeless(lane, first, now)
-            if cause is None:
-                return Decision(ended, self._start(lane, pick, now), None, pick.why)
-            ended.append(cause)
-            self._go(lane, first)
-            self._order.changed(lane)
+        pick = self._picked(now, ended)
+        if ended:
+            self._tell(ended)
+        if pick is None:
+            return Decision(ended, None, None, IDLE)
+        if pick.lane is None:
+            return Decision(ended, None, wake_at(pick, self._order, now), pick.why)
+        return Decision(ended, self._start(pick.lane, pick, now), None, pick.why)
 
     def executed(self, batch: Batch, took_ms: float, now: float) -> None:
         """Take note that a batch was executed, and how long that took."""
@@ -138,11 +137,13 @@ class Scheduler:
         lane = self._lanes.get(batch.service)
         if lane is None:
             return
-        lane.served_at, lane.usual = now, len(batch.jobs)
-        if lane.profile.learn(len(batch.jobs), took_ms):
+        size = len(batch.jobs)
+        lane.served_at, lane.usual, lane.hungry_since = now, size, now
+        if lane.profile.learn(size, took_ms):
             self._order.changed(lane)
         self._order.executed(lane)
-        lane.hungry_since = now
+        for job in batch.jobs:
+            self._order.outcome(lane.name, took_ms / size, in_time=now <= job.deadline)
         self._part(lane)
 
     def warmed(self, service: str, took_ms: float) -> None:
@@ -248,7 +249,7 @@ class Scheduler:
         while (first := self._ends.first()) is not None and first[0][0] <= now:
             lane = self._lanes[first[1]]
             while (waiting := lane.ending(now)) is not None:
-                ended.append(self._over(lane, waiting, now))
+                ended.append(over(lane, waiting, now, by_deadline=self._params.expire))
                 self._go(lane, waiting)
                 self._order.changed(lane)
             ends = lane.first_end()
@@ -256,15 +257,6 @@ class Scheduler:
                 self._ends.drop(lane.name)
             else:
                 self._ends.set(lane.name, (ends, lane.name))
-
-    def _over(self, lane: Lane, waiting: Waiting, now: float) -> Ended:
-        job = waiting.job
-        waited = now - job.arrived
-        if waiting.aside:
-            return _outbid(waiting)
-        if job.deadline <= now and self._params.expire:
-            return Ended(job, causes.EXPIRED, (waited, now - job.deadline))
-        return Ended(job, causes.AGED, (waited, lane.terms.max_age_ms))
 
     def _starving(self, now: float) -> Pick | None:
         """Return the next job of who was not served for too long; places are as in `_expire`."""
@@ -279,22 +271,33 @@ class Scheduler:
                 return Pick(lane, lane.head(), STARVES)
         return None
 
-    def _wake_at(self, pick: Pick, now: float) -> float:
-        if pick.until is None or not pick.until > now or not pick.why:
-            raise ValueError(
-                f"order {self._order.name!r} waits until {pick.until}, at {now}, because "
-                f"{pick.why!r}; an order that waits says why, and until a time to come"
-            )
-        return pick.until
+    def _picked(self, now: float, ended: list[Ended]) -> Pick | None:
+        """Return what to begin, or what is waited for; ends what is in the way of it."""
+        given = self._order.give_up(now)
+        if given is not None:
+            ended.append(Ended(given.waiting.job, causes.SHED, given.facts))
+            self._go(given.lane, given.waiting)
+            self._order.changed(given.lane)
+        while True:
+            pick = self._starving(now) or self._order.pick(now)
+            if pick is None or pick.lane is None or pick.first is None:
+                return pick
+            lane, first = pick.lane, pick.first
+            left, needed = first.job.deadline - now, lane.profile.careful()
+            if needed <= left or not self._params.expire or self._doubted(lane, first.job, now):
+                return pick
+            ended.append(hopeless(first, left, needed))
+            self._go(lane, first)
+            self._order.changed(lane)
 
-    def _hopeless(self, lane: Lane, first: Waiting, now: float) -> Ended | None:
-        """Return the end of a job that is not expected to be in time."""
-        left, needed = first.job.deadline - now, lane.profile.careful()
-        if needed <= left or not self._params.expire or self._doubted(lane, first.job, now):
-            return None
-        if first.aside:
-            return _outbid(first)
-        return Ended(first.job, causes.HOPELESS, (left, needed))
+    def _tell(self, ended: list[Ended]) -> None:
+        """Tell the order what ended, and part with services that are done with."""
+        for entry in ended:
+            name = entry.job.service
+            self._order.outcome(name, 0.0, in_time=False)
+            lane = self._lanes.get(name)
+            if lane is not None:
+                self._part(lane)
 
     def _start(self, lane: Lane, pick: Pick, now: float) -> Batch:
         members = form(lane, pick, now)
@@ -312,8 +315,3 @@ class Scheduler:
             for board in (self._ends, self._gaps):
                 board.drop(lane.name)
             self._order.left(lane)
-
-
-def _outbid(waiting: Waiting) -> Ended:
-    worth = waiting.job.value / max(waiting.work_ms, 1e-9)
-    return Ended(waiting.job, causes.OUTBID, (worth, waiting.late_ms))

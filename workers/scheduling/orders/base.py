@@ -23,6 +23,17 @@ class Pick(NamedTuple):
     until: float | None = None
 
 
+class GivenUp(NamedTuple):
+    """A job that had better be dropped, with its time to go and its slack (ms).
+
+    Then how many services are expected to miss, and what share of the service's frames is dropped.
+    """
+
+    lane: Lane
+    waiting: Waiting
+    facts: tuple[float, float, float, float]
+
+
 class Order:
     """Base of all orders; subclasses say by what a service's jobs are ranked and who is picked.
 
@@ -59,5 +70,25 @@ class Order:
     def changed(self, lane: Lane, /) -> None:
         """Take note that a service's next job or its predictions may be others."""
 
+    def give_up(self, _now: float, /) -> GivenUp | None:
+        """Return a job that had better be dropped, asked once per decision."""
+        return None
+
+    def outcome(self, service: str, took_ms: float, /, *, in_time: bool) -> None:
+        """Take note of what became of a job: its share of an execution, or none."""
+
     def executed(self, lane: Lane, /) -> None:
         """Take note of whose job was executed; predictions may be others."""
+
+
+def wake_at(pick: Pick, order: Order, now: float) -> float:
+    """Return until when an order waits on purpose.
+
+    Raises ValueError where it says no reason, or no time to come.
+    """
+    if pick.until is None or not pick.until > now or not pick.why:
+        raise ValueError(
+            f"order {order.name!r} waits until {pick.until}, at {now}, because {pick.why!r}; "
+            "an order that waits says why, and until a time to come"
+        )
+    return pick.until

@@ -6,12 +6,9 @@ import pytest
 
 from tests.unit.workers.scheduling.scheduling_world import Run, job, play, scheduler, terms
 from workers.scheduling.jobs import Batch, Job
-from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
-from workers.scheduling.orders.mapscore import MapScore, MapScoreParams
 from workers.scheduling.orders.names import DEFAULT, order
 from workers.scheduling.orders.ranked import LeastLaxity
-from workers.scheduling.profiles import Profiles
 from workers.scheduling.terms import Terms
 from workers.scheduling.waiting import Rank, Waiting
 
@@ -52,36 +49,6 @@ def test_least_laxity_does_not_take_turns_on_little() -> None:
     jobs = [job(n, "ab"[n % 2], deadline=50.0 + n / 10) for n in range(4)]
     assert all_at_once(LeastLaxity(quantum_ms=1.0), *jobs) == ["j0", "j2", "j1", "j3"]
     assert all_at_once(LeastLaxity(quantum_ms=0.0), *jobs) == ["j0", "j1", "j2", "j3"]
-
-
-def score(params: MapScoreParams, service: str, one: Job, now: float, last: str = "") -> float:
-    made = MapScore(params)
-    served = terms(service)
-    lane = Lane(served, Profiles().of(served))
-    if last:
-        made.executed(Lane(terms(last), Profiles().of(terms(last))))
-    return made.score(lane, one, now)
-
-
-def test_mapscore_is_the_published_sum() -> None:
-    weights = MapScoreParams(alpha=0.5, beta=2.0, switch_ms=5.0)
-    one = job(0, arrived=10.0, deadline=100.0)
-    # urgency 10 / 50, starvation 40 / 10, energy 1 - 5 / 10
-    assert score(weights, "a", one, 50.0) == pytest.approx(0.2 + 0.5 * 4.0 + 2.0 * 0.5)
-    assert score(weights, "a", one, 50.0, last="a") == pytest.approx(0.2 + 0.5 * 4.0 + 2.0)
-    assert score(weights, "a", one, 100.0) == pytest.approx(0.5 * 9.0 + 2.0 * 0.5)
-    with pytest.raises(ValueError, match="between 0 and 2"):
-        MapScoreParams(alpha=2.1)
-
-
-def test_mapscore_prefers_who_waited_long_for_little() -> None:
-    made = scheduler(terms("a", prior_ms=40.0), terms("b", prior_ms=5.0), by="mapscore")
-    jobs = [job(0, "a", deadline=400.0), job(1, "b", arrived=10.0, deadline=400.0)]
-    made.offer(jobs[0], 0.0)
-    made.offer(jobs[1], 10.0)
-    batch = made.decide(30.0).batch
-    assert batch is not None
-    assert batch.service == "b"
 
 
 def detector_latencies(run: Run) -> list[float]:
