@@ -80,7 +80,8 @@ def wanted(scenario: Scenario) -> Iterable[Wanted]:
 def _least_ms(frame: Frame, scenario: Scenario) -> float:
     service = frame.service
     cool = scenario.heat.least(frame.arrived, frame.deadline) if scenario.heat else 1.0
-    return cool * (frame.item_ms + service.service_time.fixed_ms / service.batch.max)
+    usual = cool * (frame.item_ms + service.service_time.fixed_ms / service.batch.max)
+    return usual if service.cold_ms is None else min(usual, service.cold_ms / service.batch.max)
 
 
 def solve(scenario: Scenario, seconds: float, threads: int = 1) -> Optimum:

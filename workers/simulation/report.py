@@ -12,6 +12,8 @@ from workers.simulation.tally import OTHER, Tally
 
 _SAMPLES = 200
 _MOST_WORDS = 50
+_ROUNDING_MS = 1e-6
+"""Sums of times are off by less; an answer at its deadline is in time."""
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?")
 
 
@@ -70,7 +72,7 @@ class Report:
             tally.batches += 1
         late = 0
         for job in batch.jobs:
-            value = job.value if now <= job.deadline else None
+            value = job.value if now <= job.deadline + _ROUNDING_MS else None
             late += value is None
             for tally in tallies:
                 tally.executed(began - job.arrived, took, now - job.arrived, value)

@@ -161,7 +161,8 @@ class HeatPoint(Part):
 class Heat(Part):
     """A device that slows down: factors at instants, in steps or along straight lines.
 
-    Before the first point its factor holds, after the last point that one's.
+    Before the first point its factor holds, after the last point that one's. An execution takes
+    the factor of the instant at which it begins.
     """
 
     shape: Literal["steps", "linear"] = "linear"

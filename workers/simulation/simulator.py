@@ -35,7 +35,7 @@ def simulate(scenario: Scenario, order: str = "", others: Orders | None = None) 
     try:
         made = names.order("fifo" if name == PLAIN else name, others)
     except ValueError as error:
-        raise ScenarioRefused(f"order: {error}, {PLAIN}") from error
+        raise ScenarioRefused(f"{scenario.name}: {error}, {PLAIN}") from error
     plain = name == PLAIN
     scheduler = Scheduler(_params(scenario, plain=plain), made, Profiles())
     for service in scenario.services:

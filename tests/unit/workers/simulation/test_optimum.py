@@ -68,6 +68,16 @@ def test_a_batch_and_heat_make_it_a_bound_of_something_easier() -> None:
     assert not relaxed(small(2))
 
 
+def test_a_first_execution_that_is_shorter_is_within_the_bound() -> None:
+    scenario = made(
+        service(arrivals={"kind": "trace", "at_ms": [0]}, cold_ms=15, budget_ms=20,
+                service_time={"kind": "constant", "ms": 30}),
+        worker={"expire": False, "admit": False},
+    )  # fmt: skip
+    assert simulate(scenario, "fifo").total.value_share == 1.0
+    assert solve(scenario, 1.0).bound_share == 1.0
+
+
 def test_nothing_to_win_is_won() -> None:
     assert solve(made(service(value=0)), 1.0).bound_share == 1.0
 

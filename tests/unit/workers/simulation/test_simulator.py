@@ -114,6 +114,12 @@ def test_the_first_execution_is_cold() -> None:
     assert simulate(scenario, "fifo").busy_ms == 19.0
 
 
+def test_an_answer_at_its_deadline_is_in_time_whatever_sums_are_rounded_to() -> None:
+    tenth = constant(0.1)
+    scenario = made(service(arrivals=trace(0, 0, 0), service_time=tenth, budget_ms=0.3))
+    assert simulate(scenario, PLAIN).total.in_time == 3
+
+
 @pytest.mark.parametrize("name", ["three-agents", "batching", "starvation"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_frame_has_one_end_and_equal_runs_are_equal(order: str, name: str) -> None:
@@ -134,7 +140,7 @@ def test_light_load_loses_nothing(order: str) -> None:
 
 
 def test_an_unknown_order_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(ScenarioRefused, match=r"'best' is unknown; .*weir, plain-fifo"):
+    with pytest.raises(ScenarioRefused, match=r"made: order 'best' is unknown; .*weir, plain-fifo"):
         simulate(made(service()), "best")
 
 
