@@ -31,6 +31,8 @@ from schemas.registrations import (
 )
 from streams.errors import RegistrationError
 from streams.plain_events import build
+from workers.runtimes.errors import BrokenModel
+from workers.runtimes.options import options_of
 from workers.settings import Identity
 
 E = TypeVar("E", bound=Event)
@@ -88,6 +90,10 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
             raise RegistrationError(f"service {name}: {field} must be at least 1")
     for field in ("latency_ms", "cost"):
         _check_amount(f"service {name}: {field}", getattr(made, field))
+    try:
+        options_of(made)
+    except BrokenModel as error:
+        raise RegistrationError(f"service {name}: {error}") from error
     if made.accuracy is not None and not 0 <= made.accuracy <= 1:
         raise RegistrationError(f"service {name}: accuracy must be between 0 and 1")
     return made

@@ -14,6 +14,7 @@ from schemas.observing import MetricReport
 from schemas.registrations import ServiceRegistered
 from streams.embedded.stack import Stack
 from streams.entries import Entries
+from tests.unit.workers.tiny_models import classifier
 from workers.kafka_reading import read_all
 from workers.registry import Registry
 from workers.settings import Settings
@@ -107,6 +108,35 @@ def test_an_application_comes_and_goes(stack: Stack, weir: Weir, tmp_path: Path)
     assert [entry["consumer"] for entry in told(weir("consumers", "list", "--json"))] == ["desk"]
     gone = weir("apps", "remove", "digits")
     assert (gone.returncode, "no application 'digits'" in gone.stderr) == (4, True)
+
+
+@pytest.mark.faults
+def test_a_model_is_published_once_a_version(weir: Weir, tmp_path: Path) -> None:
+    model = classifier(tmp_path / "digits.onnx")
+    publish = ("models", "publish", "digits", str(model), "--to", str(tmp_path / "store"))
+    first = told(weir(*publish, "--version", "1", "--provenance", "data=optdigits", "--json"))
+    assert first["changed"]
+    assert first["uri"] == (tmp_path / "store" / "digits" / "1.onnx").as_uri()
+    assert not told(weir(*publish, "--version", "1", "--provenance", "data=optdigits", "--json"))[
+        "changed"
+    ]
+    (listed,) = told(weir("models", "list", "--json"))
+    assert (listed["inputs"], listed["digest"]) == (["x:float32[-1, 3]"], first["digest"])
+    classifier(model, 2.0)
+    refused = weir(*publish, "--version", "1")
+    assert refused.returncode == 4
+    assert "version 1 is published with SHA-256" in refused.stderr
+    assert told(weir(*publish, "--version", "2", "--json"))["digest"] != first["digest"]
+    assert told(weir("models", "get", "digits"))["version"] == "2"
+    for arguments, why in (
+        (("digits", "nowhere.onnx", "--version", "3"), "nowhere.onnx: No such file"),
+        (("digits", "s3://b/k", "--version", "3"), "needs its SHA-256"),
+        (("digits", str(model), "--version", "3", "--provenance", "x"), "write name=value"),
+    ):
+        wrong = weir("models", "publish", *arguments)
+        assert (wrong.returncode, why in wrong.stderr) == (4, True), wrong.stderr
+    assert told(weir("models", "cached", "--json")) == []
+    assert weir("models", "remove", "digits").returncode == 0
 
 
 def test_nothing_of_a_bad_file_is_registered(weir: Weir, tmp_path: Path) -> None:

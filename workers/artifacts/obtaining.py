@@ -1,5 +1,6 @@
 """From a URI and a digest to a file that is what it should be."""
 
+import time
 from pathlib import Path
 
 from workers.artifacts.locations import REMOTE, Location, parsed
@@ -7,8 +8,11 @@ from workers.artifacts.remote import Remote
 from workers.artifacts.store import Held, Store, sha256
 from workers.runtimes.errors import ArtifactMissing, DigestMismatch
 from workers.settings import ArtifactSettings, Settings
+from workers.telemetry import logger
 
 MIB = 1 << 20
+
+log = logger(__name__)
 
 
 class Artifacts:
@@ -41,12 +45,21 @@ class Artifacts:
         return held, expected
 
     def _fetched(self, location: Location, digest: str) -> Held:
+        place = location.uri.partition("?")[0]
+        began = time.monotonic()
         try:
-            return self._store.fill(
+            held = self._store.fill(
                 digest, lambda file, claim: self._remote.download(location, file, claim)
             )
         except DigestMismatch as error:
-            raise DigestMismatch(f"{location.uri.partition('?')[0]}: {error}") from error
+            raise DigestMismatch(f"{place}: {error}") from error
+        log.info(
+            "artifact.fetched",
+            uri=place,
+            bytes=held.path.stat().st_size,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        return held
 
 
 def artifacts_of(settings: Settings) -> Artifacts:

@@ -267,6 +267,16 @@ def test_a_stage_without_services_reports_for_itself(tmp_path: Path) -> None:
     assert [path.name for path in written] == ["a-s.toml", "a-s.env"]
 
 
+def test_options_of_all_runtimes_are_looked_at() -> None:
+    plain = {"service": "s", "app": "a", "stage": "t", "artifact": ""}
+    for value, why in (("-1", "greater than 0"), ("nan", "less than"), ("soon", "number")):
+        entry = {"key": "runtime.deadline_ms", "value": value}
+        with pytest.raises(
+            RegistrationError, match=rf"service s: option runtime\.deadline_ms.*{why}"
+        ):
+            registration.service(plain | {"environment": [entry]}, "r", 0)
+
+
 def test_artifacts_are_looked_at(tmp_path: Path) -> None:
     model = tmp_path / "a model.onnx"
     model.write_bytes(b"abc")
