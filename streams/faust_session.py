@@ -14,6 +14,7 @@ from streams.surroundings import World
 from workers import snapshots, telemetry
 from workers.deadletters import BadShare
 from workers.host_output import encoded
+from workers.host_oversize import sendable
 from workers.host_state import Instance, Step
 from workers.kafka_sending import Outgoing
 
@@ -174,7 +175,13 @@ class Session:
                 self._stale.add(partition)
         waits = self._not_before - LONGEST_UNKEPT_MS <= self._world.clock() < self._not_before
         kept_now = self.keep() if outputs or not waits else []
-        return Decided(encoded(outputs, self._world.codec), kept_now, complete=not self._stale)
+        sent = sendable(
+            outputs,
+            self._world.codec,
+            processor=self._spec.name,
+            now_ms=self._world.clock(),
+        )
+        return Decided(sent, kept_now, complete=not self._stale)
 
     def keep(self) -> list[Outgoing]:
         """Return the states that have changed since they were last kept."""

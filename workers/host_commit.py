@@ -5,7 +5,9 @@ from typing import Protocol
 
 from schemas.codec import Codec
 from schemas.processing import Spec
+from workers.clock import wall_ms
 from workers.host_output import encoded
+from workers.host_oversize import sendable
 from workers.host_work import Work
 from workers.kafka_member import Member
 from workers.kafka_sending import Deliveries, Transactions
@@ -35,6 +37,7 @@ class AtOnce:
 
     def __init__(self, spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> None:
         transactional_id = f"weir-{spec.name}-{settings.host.slot}"
+        self._name = spec.name
         self._codec = codec
         self._transactions = Transactions(settings.kafka, transactional_id, stalled)
 
@@ -47,7 +50,7 @@ class AtOnce:
 
     def commit(self, work: Work, member: Member, now_ms: int) -> None:
         """Commit the transaction."""
-        outputs = encoded(work.held, self._codec)
+        outputs = sendable(work.held, self._codec, processor=self._name, now_ms=now_ms)
         states = encoded(work.snapshots(now_ms), self._codec)
         self._transactions.commit(outputs, states, work.offsets(), member.generation)
         work.committed(sum(len(state.value) for state in states), now_ms)
@@ -56,7 +59,8 @@ class AtOnce:
 class AsTheyCome:
     """Outputs at once; offsets of what is no longer needed when the outputs are acknowledged."""
 
-    def __init__(self, settings: Settings, codec: Codec, stalled: Stalled) -> None:
+    def __init__(self, spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> None:
+        self._name = spec.name
         self._codec = codec
         self._deliveries = Deliveries(settings.kafka, stalled)
 
@@ -65,7 +69,8 @@ class AsTheyCome:
 
     def send(self, work: Work) -> None:
         """Send all outputs."""
-        self._deliveries.send(encoded(work.held, self._codec))
+        held = sendable(work.held, self._codec, processor=self._name, now_ms=wall_ms())
+        self._deliveries.send(held)
         work.held = []
 
     def commit(self, work: Work, member: Member, now_ms: int) -> None:
@@ -84,4 +89,4 @@ def committer(spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) ->
     """
     if spec.transactional:
         return AtOnce(spec, settings, codec, stalled)
-    return AsTheyCome(settings, codec, stalled)
+    return AsTheyCome(spec, settings, codec, stalled)

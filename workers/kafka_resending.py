@@ -38,11 +38,13 @@ def read_at(
 ) -> dict[Place, Message]:
     """Return the messages that still stand where they stood; the others are left out.
 
+    What never stood anywhere (a negative partition) is left out too.
+
     Raises KafkaUnavailable when the broker does not answer for `timeout_s`.
     """
     asked = sorted(set(places))
     counts = kafka.partition_counts(settings)
-    ends = kafka_ends.ends(settings, {p[:2] for p in asked if p[1] < counts.get(p[0], 0)})
+    ends = kafka_ends.ends(settings, {p[:2] for p in asked if 0 <= p[1] < counts.get(p[0], 0)})
     wanted: dict[tuple[str, int], list[int]] = {}
     for topic, partition, offset in asked:
         end = ends.get((topic, partition))

@@ -15,6 +15,7 @@ from schemas.events import EVENTS
 from schemas.processing import Partition, Spec
 from workers import catalogue, snapshots
 from workers.host_output import encoded
+from workers.host_oversize import sendable
 from workers.host_work import Work
 from workers.kafka_sending import Outgoing
 
@@ -245,7 +246,7 @@ class LocalHost:
     def _commit(self, spec: Spec, work: Work) -> None:
         if work.commit_due() is None:
             return
-        outputs = encoded(work.held, self._log.codec)
+        outputs = sendable(work.held, self._log.codec, processor=spec.name, now_ms=self._log.now_ms)
         if spec.transactional:
             outputs += encoded(work.snapshots(self._log.now_ms), self._log.codec)
         offsets: Mapping[Partition, int] = work.offsets()

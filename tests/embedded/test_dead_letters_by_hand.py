@@ -233,11 +233,14 @@ def test_large_ones_are_sent_from_the_log_whole(
     assert found == [value, value]
 
 
+@pytest.mark.parametrize(("partition", "offset"), [(0, 1_000), (-1, -1)])
 def test_what_nobody_holds_whole_any_more_is_not_sent(
-    settings: Settings, codec: Codec, weir: Weir
+    settings: Settings, codec: Codec, weir: Weir, partition: int, offset: int
 ) -> None:
-    gone = replace(example(DeadLetter), topic="weir.labels", offset=1_000, length=70_000)
-    gone = replace(gone, event_id=stable_id("gone"), partition=0, detected_at=wall_ms())
+    gone = replace(example(DeadLetter), topic="weir.labels", offset=offset, length=70_000)
+    gone = replace(
+        gone, event_id=stable_id("gone", offset), partition=partition, detected_at=wall_ms()
+    )
     produce(settings, ("weir.deadletters", b"weir.labels", codec.encode(gone), []))
     code, told = weir("retry", gone.event_id, "--force", "--json")
     assert (code, "no longer on the log" in told[0]["outcome"]) == (4, True)

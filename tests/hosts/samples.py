@@ -110,6 +110,21 @@ def crashing_after(records: int) -> Callable[[], Tally]:
     return Crashing
 
 
+def wordy(app: str, score: float) -> Callable[[], Tally]:
+    """Return a build whose answer to one record of one application is larger than Kafka takes."""
+
+    class Wordy(Tally):
+        def process(self, batch: Batch) -> Sequence[Output]:
+            return [self._said(output) for output in super().process(batch)]
+
+        def _said(self, output: Output) -> Output:
+            if isinstance(output, QualityEvaluated) and (output.app, output.score) == (app, score):
+                return replace(output, severity="x" * 1_048_576)
+            return output
+
+    return Wordy
+
+
 def observations(count: int, apps: int = 5, first: int = 0) -> list[Event]:
     """Return observations of several applications, in turn."""
     base = example(Observation)

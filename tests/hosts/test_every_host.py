@@ -16,7 +16,15 @@ from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Spec
 from schemas.registrations import RuleDefined
 from tests.examples import example
-from tests.hosts.samples import EPOCH, Unreadable, crashing_after, metrics, observations, tally
+from tests.hosts.samples import (
+    EPOCH,
+    Unreadable,
+    crashing_after,
+    metrics,
+    observations,
+    tally,
+    wordy,
+)
 from tests.hosts.worlds import CODEC, LOGS, LocalWorld, World, cluster_of, kafka_world
 from workers.errors import SnapshotRefused
 from workers.local import LocalHost
@@ -113,6 +121,23 @@ def test_bad_messages_become_dead_letters_and_everything_else_goes_on(world: Wor
     assert all(len(letter.payload) <= 65_536 for letter in letters)
     assert all(letter.message and letter.processor == "tally" for letter in letters)
     assert next(letter.field for letter in letters if letter.error == "empty") == "app"
+
+
+def test_an_output_that_kafka_refuses_for_its_size_ends_nothing(world: World) -> None:
+    world.produce(observations(100))
+    world.run(tally(wordy("app 1", 3.0)), lambda: counted_but(world))
+    said = numbers(world)
+    assert said.pop("app 1") == [n for n in range(1, 21) if n != 3]
+    assert said == {f"app {n}": list(range(1, 21)) for n in (0, 2, 3, 4)}
+    refused = [letter for letter in dead_letters(world) if letter.error == "output-too-large"]
+    assert {(one.topic, one.partition, one.offset) for one in refused} == {("weir.quality", -1, -1)}
+    assert all(one.length > 1_048_576 and len(one.payload) == 65_536 for one in refused)
+    assert all(one.message.startswith("tally decided 10") for one in refused)
+
+
+def counted_but(world: World) -> bool:
+    """Tell whether the answers to 100 observations are there, all that fit."""
+    return sum(map(len, numbers(world).values())) == 99
 
 
 def dead_letters(world: World) -> list[DeadLetter]:
