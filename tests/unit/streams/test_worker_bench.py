@@ -2,8 +2,10 @@
 
 import pytest
 
+from streams import scenario_files
 from streams.bench import worker_deciding, worker_overload
 from workers.scheduling.orders.names import OWN
+from workers.simulation.optimum import Optimum
 
 
 def ignore(_: str) -> None:
@@ -32,6 +34,11 @@ def test_missed_goals_are_told() -> None:
     assert len(list(worker_overload.missed(found))) == 3
     absent = {"mean_of_bound": None, "worst_against_baselines": None}
     assert not list(worker_overload.missed(absent | {"peer": worker_overload.peer()}))
+
+
+def test_what_an_order_reached_was_found() -> None:
+    told = worker_overload._told(scenario_files.read("peer"), Optimum(0.5, 1.0), 0.99)
+    assert (told["found_share"], told["solved"], told["relaxed"]) == (0.99, True, False)
 
 
 def test_further_seeds_are_further_scenarios() -> None:

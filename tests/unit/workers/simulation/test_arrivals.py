@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.workers.simulation.scenarios_made import made, service
+from workers.simulation.arrivals import FlashCrowd
 from workers.simulation.frames import Frame, arriving
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -78,6 +79,17 @@ def test_random_arrivals_have_their_rate() -> None:
     quiet = [at for at in flash if at < 1_500 or at >= 3_500]
     assert len(peak) == pytest.approx(500, abs=67)
     assert len(quiet) == pytest.approx(200, abs=42)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_jitter_leads_before_the_beginning(seed: int) -> None:
+    assert instants("jittered", seed)[0] >= 0.0
+
+
+def test_a_flash_crowd_comes_and_goes_along_its_ramps() -> None:
+    flash = FlashCrowd.model_validate({"kind": "flash-crowd"} | KINDS["flash-crowd"])
+    told = (0, 1_500, 1_750, 2_000, 3_000, 3_250, 3_500)
+    assert [flash.rate(at) for at in told] == [50, 50, 275, 500, 500, 275, 50]
 
 
 def test_nothing_comes_in_a_pause() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.workers.simulation.scenarios_made import made, service
 from workers.scheduling.orders.names import OWN
+from workers.simulation import optimum
 from workers.simulation.frames import Frame, arriving
 from workers.simulation.optimum import Wanted, crowded, cut, parts, relaxed, solve, wanted
 from workers.simulation.scenario import Scenario
@@ -93,6 +94,20 @@ def test_parts_do_not_touch_and_pieces_are_small() -> None:
     pieces = cut(jobs, 40)
     assert [job for piece in pieces for job in piece] == jobs
     assert max(map(len, pieces)) <= 40
+
+
+def test_a_scenario_in_pieces_is_bounded_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    uneven = {"kind": "uniform", "low_ms": 8, "high_ms": 12}
+    random = {"kind": "poisson", "rate_per_s": 200}
+    busy = made(
+        service(arrivals=random, service_time=uneven, budget_ms=60), duration_ms=150, seed=4
+    )
+    whole = solve(busy, 8.0)
+    assert whole.solved
+    monkeypatch.setattr(optimum, "MOST", 8)
+    pieces = solve(busy, 4.0)
+    assert pieces.found_share <= whole.bound_share < pieces.bound_share
+    assert pieces.found_share >= 0.8 * whole.found_share
 
 
 def test_crowded_stretches_hold_less_than_is_wanted() -> None:

@@ -7,9 +7,12 @@ from statistics import median
 
 import pytest
 
+from tests.unit.workers.simulation.scenarios_made import made, service
+from workers.scheduling.jobs import Batch, Decision, Job
 from workers.simulation.backlog import MOST, Backlog
 from workers.simulation.chance import Stream
 from workers.simulation.quantiles import EXACT, Quantiles
+from workers.simulation.report import Report
 
 CHANCE = Stream(1, "times")
 
@@ -57,6 +60,37 @@ def test_many_times_of_nothing_are_nothing() -> None:
 
 def test_without_times_there_are_no_quantiles() -> None:
     assert Quantiles().summary() == {"p50": None, "p95": None, "p99": None}
+
+
+def job(deadline: float) -> Job:
+    return Job(id="j", service="one", arrived=0.0, deadline=deadline)
+
+
+def test_time_is_wasted_on_the_late_part_of_a_batch() -> None:
+    report = Report(made(service()), "fifo")
+    batch = Batch("one", (job(5.0), job(20.0)), 10.0)
+    for each in batch.jobs:
+        report.came(each, 0.0)
+    report.begins(batch, 0.0)
+    report.executed(batch, 0.0, 10.0)
+    report.close(20.0)
+    told = report.summary()
+    assert (told["busy_share"], told["wasted_share"]) == (0.5, 0.25)
+    assert (told["total"]["in_time"], told["total"]["late"], told["total"]["mean_batch"]) == (
+        1,
+        1,
+        2,
+    )
+
+
+def test_reasons_that_differ_in_numbers_are_one_and_few_are_kept() -> None:
+    report = Report(made(service()), "fifo")
+    for at in range(3):
+        report.decided(Decision((), None, at + 1.0, f"waits until {at}.5 for s1"))
+    assert report.summary()["decisions"]["waited"] == {"waits until n for s1": 3}
+    for number in range(1_000):
+        report.decided(Decision((), None, 1.0, f"waits {'x' * number}"))
+    assert len(report.summary()["decisions"]["waited"]) <= 51
 
 
 def test_the_backlog_is_what_waited_until_then() -> None:

@@ -60,7 +60,8 @@ def test_times_are_those_of_the_events() -> None:
 
 
 def test_an_execution_ends_before_what_arrives_at_that_instant_is_offered() -> None:
-    scenario = made(service(arrivals=trace(0, 4), queue={"tasks": 1}))
+    """Were it not so, the frame at 4 would be refused: 50 ms to go, and 50 of its own."""
+    scenario = made(service(arrivals=trace(0, 4), declared_ms=50, budget_ms=56))
     assert simulate(scenario, "fifo").total.in_time == 2
 
 
@@ -173,8 +174,16 @@ def test_what_an_order_leaves_waiting_is_told() -> None:
     assert found["longest_gap_ms"] == 1.0
 
 
-def test_what_an_order_waits_for_ends_by_expiry() -> None:
+class _WaitsForever(_Waits):
+    """Asks to be woken though nobody waits."""
+
+    def pick(self, now: float, /) -> Pick | None:
+        return Pick(None, None, "waits", until=now + 7.0)
+
+
+@pytest.mark.parametrize("order", [_Waits, _WaitsForever])
+def test_what_an_order_waits_for_ends_by_expiry(order: type[_Waits]) -> None:
     scenario = made(service(arrivals=trace(0)), worker={"guard": False})
-    found = simulate(scenario, "late", {"late": lambda: _Waits(7.0)})
+    found = simulate(scenario, "late", {"late": lambda: order(7.0)})
     assert found.total.summary()["expired"] == 1
-    assert found.summary()["decisions"]["waited"] == {"waits": 3}
+    assert found.summary()["decisions"]["waited"]["waits"] <= 4
