@@ -25,10 +25,14 @@ class Board(Generic[Key]):
 
     def set(self, name: str, key: Key) -> None:
         """Give a name its place."""
-        if self._keys.get(name) == key:
+        heap, former = self._heap, self._keys.get(name)
+        if former == key:
             return
         self._keys[name] = key
-        heapq.heappush(self._heap, (key, name))
+        if heap and heap[0][0] is former:
+            heapq.heapreplace(heap, (key, name))
+            return
+        heapq.heappush(heap, (key, name))
         if len(self._heap) > 2 * len(self._keys) + 64:
             self._heap = [(key, name) for name, key in self._keys.items()]
             heapq.heapify(self._heap)

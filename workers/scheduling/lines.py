@@ -1,30 +1,33 @@
 """Waiting jobs in order of a key. Pure."""
 
-import heapq
-from collections import deque
+from bisect import insort
+from itertools import islice
 from typing import Any
 
 from workers.scheduling.waiting import Waiting
 
 _Entry = tuple[Any, int, Waiting]
+_TRIMMED = 32
 
 
 class Line:
-    """Jobs by key and then by arrival; O(1) for those that come in that order, else O(log n).
+    """Jobs by key and then by arrival, in one sorted list.
 
-    Jobs that have left are passed over when they come up. A line for jobs set aside passes over
-    the others, and the other way round; one for both (None) takes all.
+    The first is found in O(1), amortised; those that come in order are appended, others put in
+    their place, which moves what stands behind it: some bytes each. Jobs that have left are
+    passed over when they come up. A line for jobs set aside passes over the others, and the other
+    way round; one for both (None) takes all.
     """
 
-    __slots__ = ("_heap", "_others", "_run")
+    __slots__ = ("_at", "_others", "_run")
 
     def __init__(self, *, aside: bool | None) -> None:
         self._others = None if aside is None else not aside
-        self._run: deque[_Entry] = deque()
-        self._heap: list[_Entry] = []
+        self._run: list[_Entry] = []
+        self._at = 0
 
     def __len__(self) -> int:
-        return len(self._run) + len(self._heap)
+        return len(self._run) - self._at
 
     def push(self, key: Any, waiting: Waiting) -> None:
         """Take in a job."""
@@ -32,7 +35,7 @@ class Line:
         if not run or run[-1] < entry:
             run.append(entry)
         else:
-            heapq.heappush(self._heap, entry)
+            insort(run, entry, self._at)
 
     def first(self) -> Waiting | None:
         """Return the first job."""
@@ -46,41 +49,31 @@ class Line:
 
     def some(self, most: int) -> list[Waiting]:
         """Return up to `most` jobs in order."""
-        taken: list[_Entry] = []
-        while len(taken) < most and (entry := self._first()) is not None:
-            taken.append(entry)
-            if self._run and self._run[0] is entry:
-                self._run.popleft()
-            else:
-                heapq.heappop(self._heap)
-        self._run.extendleft(reversed(taken))
-        return [entry[2] for entry in taken]
+        run = self._run
+        present = (run[place][2] for place in range(self._at, len(run)))
+        return list(islice(filter(self._holds, present), most))
 
     def entries(self) -> list[tuple[Any, Waiting]]:
-        """Return all jobs with their keys, in no order."""
-        both = (self._run, self._heap)
-        return [(e[0], e[2]) for part in both for e in part if self._holds(e[2])]
+        """Return all jobs in order, with their keys."""
+        return [(e[0], e[2]) for e in islice(self._run, self._at, None) if self._holds(e[2])]
 
     def sweep(self) -> None:
         """Forget the jobs that have left; O(n)."""
-        self._run = deque(entry for entry in self._run if self._holds(entry[2]))
-        self._heap = [entry for entry in self._heap if self._holds(entry[2])]
-        heapq.heapify(self._heap)
+        self._run = [e for e in islice(self._run, self._at, None) if self._holds(e[2])]
+        self._at = 0
 
     def _first(self) -> _Entry | None:
-        run, heap = self._run, self._heap
-        while run:
-            waiting = run[0][2]
+        run, at = self._run, self._at
+        while at < len(run):
+            waiting = run[at][2]
             if waiting.alive and waiting.aside is not self._others:
                 break
-            run.popleft()
-        if not heap:
-            return run[0] if run else None
-        while heap and not self._holds(heap[0][2]):
-            heapq.heappop(heap)
-        if run and heap:
-            return min(run[0], heap[0])
-        return run[0] if run else heap[0] if heap else None
+            at += 1
+        if at > _TRIMMED and 2 * at > len(run):
+            del run[:at]
+            at = 0
+        self._at = at
+        return run[at] if at < len(run) else None
 
     def _holds(self, waiting: Waiting) -> bool:
         return waiting.alive and waiting.aside is not self._others

@@ -306,7 +306,7 @@ class Scheduler:
         self._order.changed(lane)
         predicted = lane.profile.typical(len(members))
         self._free_at = now + predicted
-        return Batch(lane.name, tuple(w.job for w in members), predicted)
+        return Batch(lane.name, tuple([w.job for w in members]), predicted)
 
     def _part(self, lane: Lane) -> None:
         """Forget a service that takes no more jobs, once nothing of it waits."""

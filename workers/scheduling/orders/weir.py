@@ -18,6 +18,8 @@ _LOOKED_AT = 8
 _ROOM = 2.0
 """What was set aside goes first when there is so many times the time that it takes."""
 _TINY_MS = 1e-6
+_Due = tuple[tuple[float, int], str]
+_Aside = tuple[tuple[float, float, int], str]
 _Candidate = tuple[Lane, Waiting, str]
 
 
@@ -106,50 +108,59 @@ class Weir(Order):
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
         spare = self._settle(now)
-        aside = self._aside.first()
+        due, aside = self._due.first(), self._aside.first()
         price = 0.0 if aside is None else -aside[0][0]
-        sooner: Harm | None = None
-        for lane, first, why in self._candidates(spare):
-            harm = self._lookahead.harm(lane, now, price)
-            if harm is None or harm.value <= _cost_of_waiting(first, harm, spare, now, price):
-                by = self._lookahead.by(lane, now, price)
-                return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
-            sooner = harm if sooner is None or harm.until < sooner.until else sooner
-        if sooner is None:
+        best = self._best(due, aside, spare)
+        if best is None:
             return None
-        why = (
-            f"waits for {sooner.service}, expected until {sooner.until:.1f}: work worth "
-            f"{sooner.value:.2f} would be late behind what waits now"
-        )
-        return Pick(None, None, why, until=sooner.until)
+        lane, first, why = best
+        harm = self._lookahead.harm(lane, now, price)
+        if harm is None or harm.value <= _cost_of_waiting(first, harm, spare, now, price):
+            by = self._lookahead.by(lane, now, price)
+            return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
+        return self._instead(first, harm, spare, now, price)
 
-    def _candidates(self, spare: float) -> Iterator[_Candidate]:
-        """Yield what may be begun, best first: a few of those that can be held, then aside.
+    def _best(self, due: _Due | None, aside: _Aside | None, spare: float) -> _Candidate | None:
+        """Return the most urgent of those that can be held, else the dearest of those set aside.
 
         What was set aside goes first when it is due before all others and they can wait for it.
         """
-        due, aside = self._due.first(), self._aside.first()
-        if aside is not None and due is not None:
-            passed = self._standings[aside[1]].aside
-            urgent = passed is not None and passed.rank < due[0][0]
-            if passed is not None and urgent and _ROOM * passed.work_ms <= spare:
-                yield self._standings[aside[1]].lane, passed, SPARED
-        if due is not None:
-            first = self._standings[due[1]]
-            if first.ready is not None:
-                yield first.lane, first.ready, URGENT
-            yield from self._others(self._due.some(_LOOKED_AT)[1:])
-        if aside is not None:
-            for _, name in self._aside.some(_LOOKED_AT):
-                standing = self._standings[name]
-                if standing.aside is not None:
-                    yield standing.lane, standing.aside, SPARED
+        passed = None if aside is None else self._standings[aside[1]].aside
+        if aside is not None and passed is not None:
+            room = _ROOM * passed.work_ms <= spare
+            if due is None or (room and passed.rank < due[0][0]):
+                return self._standings[aside[1]].lane, passed, SPARED
+        if due is None:
+            return None
+        standing = self._standings[due[1]]
+        return None if standing.ready is None else (standing.lane, standing.ready, URGENT)
 
-    def _others(self, entries: list[tuple[tuple[float, int], str]]) -> Iterator[_Candidate]:
-        for _, name in entries:
+    def _instead(self, best: Waiting, harm: Harm, spare: float, now: float, price: float) -> Pick:
+        """Return another job that harms nobody worth more, else what is waited for."""
+        for lane, first, why in self._others():
+            if first is best:
+                continue
+            found = self._lookahead.harm(lane, now, price)
+            if found is None or found.value <= _cost_of_waiting(first, found, spare, now, price):
+                by = self._lookahead.by(lane, now, price)
+                return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
+            harm = found if found.until < harm.until else harm
+        why = (
+            f"waits for {harm.service}, expected until {harm.until:.1f}: work worth "
+            f"{harm.value:.2f} would be late behind what waits now"
+        )
+        return Pick(None, None, why, until=harm.until)
+
+    def _others(self) -> Iterator[_Candidate]:
+        """Yield a few of those that can be held, most urgent first, then of those set aside."""
+        for _, name in self._due.some(_LOOKED_AT):
             standing = self._standings[name]
             if standing.ready is not None:
                 yield standing.lane, standing.ready, URGENT
+        for _, name in self._aside.some(_LOOKED_AT):
+            standing = self._standings[name]
+            if standing.aside is not None:
+                yield standing.lane, standing.aside, SPARED
 
     def _settle(self, now: float) -> float:
         """Set jobs aside until the deadlines of all others can be held; returns time to spare."""
