@@ -17,6 +17,7 @@ from workers.errors import (
     WorkerError,
 )
 from workers.simulation.errors import ScenarioRefused
+from workers.sources.errors import UnusableSource
 
 INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
 _CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -30,6 +31,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (RecoveryRefused, BAD_DATA),
     (SnapshotRefused, BAD_DATA),
     (ScenarioRefused, BAD_DATA),
+    (UnusableSource, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),

@@ -1,0 +1,1 @@
+"""Where requests come from: files, folders and tables, at a steady rate."""
