@@ -73,6 +73,8 @@ def _told(error: ValidationError, content: Any) -> str:
     first = error.errors(include_url=False, include_context=True)[0]
     kind, place, value = first["type"], first["loc"], first["input"]
     field = _path(place, content, absent=kind in ("missing", "extra_forbidden"))
+    if kind == "invalid_key":
+        return f"{_path(place[:-1], content, absent=False)}: key {value!r} is no text; quote it"
     if kind == "extra_forbidden":
         return f"{field}: unknown key; {_instead(place)}"
     if kind == "value_error":

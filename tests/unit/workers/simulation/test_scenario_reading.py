@@ -90,6 +90,7 @@ def test_a_wrong_field_is_named_with_what_would_do(
         (None, "a scenario is a table of fields"),
         (content(), "services: it is [] and should be a list with at least one entry"),
         (content(service(), service()), "two services are called 'one'"),
+        (content(service() | {3: 4}), "services[0]: key 3 is no text; quote it"),
         (content(service(), version=2), "version: it is 2 and should be 1"),
         (content(service(), seed=-1), "seed: it is -1"),
         (content(service(), duration_ms=1e9), "shorten duration_ms"),
