@@ -11,7 +11,6 @@ from workers.simulation.errors import ScenarioRefused
 from workers.simulation.scenario import Scenario, Service
 
 _REMEDIES = {
-    "missing": "add it",
     "greater_than": "write a larger number",
     "greater_than_equal": "write a larger number",
     "less_than": "write a smaller number",
@@ -19,12 +18,8 @@ _REMEDIES = {
     "float_type": "write a number such as 12.5, without quotes",
     "int_type": "write a whole number such as 3, without quotes",
 }
-
-
 Recorded = Callable[[str], Sequence[float]]
 """Reads the instants (ms) of a file that stands beside the scenario."""
-
-
 _SHAPES = {
     "model_type": "a table of fields",
     "model_attributes_type": "a table of fields",
@@ -70,25 +65,33 @@ def _with_instants(service: Service, field: str, recorded: Recorded | None) -> S
 
 
 def _told(error: ValidationError, content: Any) -> str:
-    first = error.errors(include_url=False, include_context=True)[0]
-    kind, place, value = first["type"], first["loc"], first["input"]
+    """Return the first error as field, what is wrong, and what would do."""
+    first = error.errors(include_url=False)[0]
+    kind, place = first["type"], first["loc"]
     field = _path(place, content, absent=kind in ("missing", "extra_forbidden"))
-    if kind == "invalid_key":
-        return f"{_path(place[:-1], content, absent=False)}: key {value!r} is no text; quote it"
-    if kind == "extra_forbidden":
-        return f"{field}: unknown key; {_instead(place)}"
-    if kind == "value_error":
-        return f"{field or 'services'}: {first['ctx']['error']}"
-    told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    remedy = f"; {_REMEDIES[kind]}" if kind in _REMEDIES else ""
-    if kind == "missing":
-        return f"{field}: it is missing{remedy}"
-    if kind == "union_tag_invalid":
-        context = first["ctx"]
-        return f"{field}.kind: {context['tag']!r} is unknown; one of {context['expected_tags']}"
+    match kind:
+        case "invalid_key":
+            field = _path(place[:-1], content, absent=False)
+            told = f": key {first['input']!r} is no text; quote it"
+        case "extra_forbidden":
+            told = f": unknown key; {_instead(place)}"
+        case "missing":
+            told = ": it is missing; add it"
+        case "value_error":
+            field, told = field or "services", f": {first['ctx']['error']}"
+        case "union_tag_invalid":
+            context = first["ctx"]
+            told = f".kind: {context['tag']!r} is unknown; one of {context['expected_tags']}"
+        case _:
+            told = f": it is {_shown(first['input'])} and should be {_wanted(kind, first['msg'])}"
+    return f"{field}{told}"
+
+
+def _wanted(kind: str, message: str) -> str:
     if kind in _SHAPES:
-        return f"{field}: it is {_shown(value)} and should be {_SHAPES[kind]}"
-    return f"{field}: it is {_shown(value)} and should be {told}{remedy}"
+        return _SHAPES[kind]
+    remedy = f"; {_REMEDIES[kind]}" if kind in _REMEDIES else ""
+    return message.removeprefix("Input should be ") + remedy
 
 
 def _path(place: Sequence[int | str], content: Any, *, absent: bool) -> str:
