@@ -41,8 +41,11 @@ class Artifacts:
             raise ArtifactMissing(
                 f"{uri!r}: what is remote needs its SHA-256, registered or behind '#sha256='"
             )
-        held = self._store.hold(expected) or self._fetched(location, expected)
-        return held, expected
+        try:
+            held = self._store.hold(expected)
+        except OSError as error:
+            raise ArtifactMissing(f"{error.filename}: {error.strerror or error}") from error
+        return held or self._fetched(location, expected), expected
 
     def _fetched(self, location: Location, digest: str) -> Held:
         place = location.uri.partition("?")[0]

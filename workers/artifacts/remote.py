@@ -137,6 +137,8 @@ class Remote:
         except (OSError, http.client.HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
             raise _Interrupted(str(reason) or type(error).__name__) from error
+        except ValueError as error:  # a host that is no name
+            raise ArtifactMissing(f"{_shown(location)}: {error}") from error
 
 
 class _Unsatisfiable(_Interrupted):

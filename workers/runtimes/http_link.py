@@ -93,7 +93,7 @@ class Link:
             self._connection.close()
             if isinstance(error, TimeoutError):
                 raise NoAnswer(f"{self.place}: no answer in {deadline_ms:g} ms") from error
-            if isinstance(error, OSError | http.client.HTTPException):
+            if isinstance(error, OSError | http.client.HTTPException | ValueError):
                 raise NoAnswer(f"{self.place}: {error or type(error).__name__}") from error
             raise
         return answer.status, answer.reason, content

@@ -74,7 +74,8 @@ def array_of(port: Port, data: Any, shape: Any = None) -> Array:
         found = np.asarray(data)
         if shape is not None:
             found = found.reshape([int(size) for size in shape])
-        cast = found.astype(port.dtype)
+        with np.errstate(all="ignore"):  # what does not fit is found below
+            cast = found.astype(port.dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ExecutionFailed(f"output {port.name}: {error}") from error
     numbers = "b" if port.dtype.kind == "b" else "iuf"

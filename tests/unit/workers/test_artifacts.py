@@ -186,6 +186,16 @@ def test_a_redirection_of_plain_http_is_followed(objects: ObjectStore, tmp_path:
     assert held.path.read_bytes() == CONTENT
 
 
+def test_hosts_and_folders_that_cannot_be_are_told(tmp_path: Path) -> None:
+    own = artifacts(tmp_path, attempts=1)
+    for host in ("a" * 64 + ".b", "127.0.0.1:99999", "h o"):
+        with pytest.raises(ArtifactMissing):
+            own.obtain(f"http://{host}/a.onnx", DIGEST)
+    (tmp_path / DIGEST).symlink_to(tmp_path / DIGEST)
+    with pytest.raises(ArtifactMissing, match=DIGEST):
+        own.obtain("http://127.0.0.1:9/a.onnx", DIGEST)
+
+
 def test_what_is_remote_needs_a_digest_and_no_password(tmp_path: Path) -> None:
     with pytest.raises(ArtifactMissing, match="needs its SHA-256"):
         artifacts(tmp_path).obtain("https://h/a.onnx", None)

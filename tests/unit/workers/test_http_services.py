@@ -134,6 +134,8 @@ def test_addresses_and_options_are_checked() -> None:
     for url in ("ftp://h/a", "http://", "http://me:secret@h/", "http://h:port/"):
         with pytest.raises(BrokenModel, match="http"):
             OpenInference().load(url)
+    with pytest.raises(ArtifactMissing, match="label"):
+        OpenInference().load(f"http://{'a' * 64}.b/")
     with pytest.raises(ArtifactMissing, match="refused"):
         OpenInference().load("http://127.0.0.1:9/")
     with pytest.raises(BrokenModel, match=r"option runtime\.outputs: Field required"):
@@ -159,6 +161,7 @@ def test_a_token_is_one_of_those_meant_for_services(
     [
         ("y:int64:?", [1.5], None, "output y is no int64"),
         ("y:uint8:?", [300], None, "output y is no uint8"),
+        ("y:int32:?", [float("nan")], None, "output y is no int32"),
         ("y:bool:?", [1], None, "output y is no bool"),
         ("y:float32:?", ["1"], None, "output y is no float32"),
         ("y:float32:?", [[1], [1, 2]], None, "inhomogeneous"),
@@ -174,6 +177,7 @@ def test_outputs_are_what_was_told_or_refused(port: str, data: Any, shape: Any, 
 
 
 def test_outputs_of_every_type_arrive() -> None:
+    assert array_of(declared("y:float32:?")[0], [1e39]).tolist() == [float("inf")]
     assert array_of(declared("y:bool:2")[0], [True, False]).tolist() == [True, False]
     assert array_of(declared("y:float16:?")[0], [1, 2.5]).dtype == np.float16
     assert array_of(declared("y:float32:?x3")[0], [], [0, 3]).shape == (0, 3)
