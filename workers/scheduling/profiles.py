@@ -22,7 +22,7 @@ _TINY_MS = 1e-6
 class ProfileParams:
     """`typical` and `careful` are quantiles of the latest `window` times.
 
-    A declared time counts as much as `weight` observed ones.
+    A declared time counts as `weight` observed ones, and is replaced by the first that are.
     """
 
     typical: float = 0.5

@@ -7,19 +7,24 @@ from math import ceil
 
 
 class Window:
-    """The latest values, oldest first and in order: every quantile is exact and O(1)."""
+    """The latest values, oldest first and in order: every quantile is exact and O(1).
 
-    def __init__(self, length: int, values: Iterable[float] = ()) -> None:
-        self._latest: deque[float] = deque(values, maxlen=length)
+    Each value that is taken replaces one of the `seeds`, as long as there are any.
+    """
+
+    def __init__(self, length: int, seeds: Iterable[float] = ()) -> None:
+        self._latest: deque[float] = deque(seeds, maxlen=length)
         self._ordered = sorted(self._latest)
+        self._seeds = len(self._latest)
 
     def __len__(self) -> int:
         return len(self._latest)
 
     def add(self, value: float) -> None:
         """Take a value; the oldest goes when there are too many."""
-        if len(self._latest) == self._latest.maxlen:
-            del self._ordered[bisect_left(self._ordered, self._latest[0])]
+        if self._seeds or len(self._latest) == self._latest.maxlen:
+            del self._ordered[bisect_left(self._ordered, self._latest.popleft())]
+            self._seeds = max(0, self._seeds - 1)
         self._latest.append(value)
         insort(self._ordered, value)
 

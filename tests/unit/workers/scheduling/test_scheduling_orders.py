@@ -125,6 +125,20 @@ def test_a_long_job_waits_for_a_dear_one_that_is_due_and_goes_when_none_comes() 
     assert missing.batches[1][0] == pytest.approx(55.0)
 
 
+def test_a_burst_is_kept_clear_as_a_whole() -> None:
+    """Four at once every 100 ms need 40 of their 50 ms: 30 ms before they come is too late."""
+    served = (terms("burst", budget_ms=50.0), terms("long", budget_ms=500.0, prior_ms=40.0))
+    jobs = [
+        job(4 * n + k, "burst", arrived=100.0 * n, deadline=100.0 * n + 50.0)
+        for n in range(4)
+        for k in range(4)
+    ]
+    jobs.append(job(50, "long", arrived=275.0, deadline=775.0))
+    run = play(scheduler(*served), jobs, takes(burst=10.0, long=40.0))
+    assert len(run.in_time()) == 17
+    assert run.batches[-1][2].service == "long"
+
+
 def test_it_does_not_wait_for_what_is_worth_less() -> None:
     served = (
         terms("tight", budget_ms=10.0, prior_ms=4.0, period_ms=50.0),

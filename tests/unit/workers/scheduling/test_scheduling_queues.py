@@ -103,6 +103,17 @@ def test_the_execution_under_way_counts_for_admission() -> None:
     assert made.offer(job(2, arrived=2.0, deadline=20.5), 2.0) == []
 
 
+def test_a_prediction_that_lets_nobody_in_is_tried_after_the_longest_gap() -> None:
+    """What is declared to take 500 ms takes 5: without a trial nobody would ever find out."""
+    served = terms(prior_ms=500.0, max_gap_ms=300.0)
+    jobs = [job(n, arrived=50.0 * n, deadline=50.0 * n + 100.0) for n in range(60)]
+    run = play(scheduler(served), jobs, lambda *_: 5.0)
+    statuses = {entry.status for entry in run.ended}
+    assert statuses == {"rejected"}
+    assert run.batches[0][0] == 350.0
+    assert run.in_time() >= {f"j{n}" for n in range(40, 60)}
+
+
 def test_without_admission_and_expiry_late_work_is_done() -> None:
     loose = SchedulerParams(expire=False, admit=False, guard=False)
     run = play(
