@@ -21,12 +21,10 @@ def form(lane: Lane, pick: Pick, now: float) -> list[Waiting]:
     if most == 1:
         return [first]
     line = [first, *lane.following(first, 2 * most)]
-    members = _joined(lane, line, pick, now)
-    while (
-        pick.sheds and len(members) < min(most, len(line)) and _holds_up(lane, line, members, now)
-    ):
+    members, rest = _joined(lane, line, pick, now)
+    while pick.sheds and rest and len(members) < most and _holds_up(lane, members, rest, now):
         line = line[1:]
-        members = _joined(lane, line, pick, now)
+        members, rest = _joined(lane, line, pick, now)
     return members[: _preferred(lane, len(members))]
 
 
@@ -44,26 +42,38 @@ def _preferred(lane: Lane, size: int) -> int:
     return size if typical(padded) / size <= typical(below) / below else below
 
 
-def _joined(lane: Lane, line: list[Waiting], pick: Pick, now: float) -> list[Waiting]:
-    """Return the first of a line and those after it that may join."""
-    profile = lane.profile
-    soonest, work_ms, size = min(line[0].job.deadline, pick.by), line[0].work_ms, 1
-    for waiting in line[1 : lane.terms.max_batch]:
-        soonest = min(soonest, waiting.job.deadline)
+def _joined(
+    lane: Lane, line: list[Waiting], pick: Pick, now: float
+) -> tuple[list[Waiting], list[Waiting]]:
+    """Return the first of a line with those that may join it, and who is left.
+
+    What the batch takes beyond its jobs' predicted work counts at the end alone: few of them may
+    take more, many less.
+    """
+    profile, most = lane.profile, lane.terms.max_batch
+    members, rest, fits = [line[0]], [], 1
+    soonest, work_ms = min(line[0].job.deadline, pick.by), line[0].work_ms
+    for place, waiting in enumerate(line[1:], 1):
+        size = len(members) + 1
+        ends = now + profile.careful(size)
+        if size > most or ends > soonest:
+            rest += line[place:]
+            break
+        if ends > waiting.job.deadline:
+            rest.append(waiting)
+            continue
+        members.append(waiting)
         work_ms += waiting.work_ms
-        if now + profile.careful(size + 1) > soonest:
-            break
-        if profile.typical(size + 1) - work_ms > pick.spare_ms:
-            break
-        size += 1
-    return line[:size]
+        soonest = min(soonest, waiting.job.deadline)
+        if profile.typical(size) - work_ms <= pick.spare_ms:
+            fits = size
+    return members[:fits], members[fits:] + rest
 
 
-def _holds_up(lane: Lane, line: list[Waiting], members: list[Waiting], now: float) -> bool:
+def _holds_up(lane: Lane, members: list[Waiting], rest: list[Waiting], now: float) -> bool:
     """Tell whether a small batch makes a larger one behind it late."""
-    rest = len(line) - len(members)
-    after = min(rest, lane.terms.max_batch)
+    after = min(len(rest), lane.terms.max_batch)
     if after <= len(members):
         return False
     ends = now + lane.profile.typical(len(members)) + lane.profile.careful(after)
-    return ends > line[len(members)].job.deadline
+    return ends > rest[0].job.deadline

@@ -216,3 +216,64 @@ def test_a_full_queue_is_not_worked_off_one_by_one() -> None:
     late = [job(1000 + n, deadline=7.0) for n in range(1)]
     run = play(scheduler(batched()), late + jobs, lambda batch, _: 5.0 + len(batch.jobs))
     assert len(run.in_time()) > 0.95 * len(jobs)
+
+
+def test_one_that_keeps_the_batch_small_is_left_out_for_many() -> None:
+    jobs = [job(0, deadline=7.0), *(job(n, deadline=15.0) for n in range(1, 9))]
+    run = play(scheduler(batched()), jobs, lambda batch, _: 5.0 + len(batch.jobs))
+    assert run.in_time() == {f"j{n}" for n in range(1, 9)}
+    careful = play(
+        scheduler(batched(), by="priority-edf"), jobs, lambda batch, _: 5.0 + len(batch.jobs)
+    )
+    assert "j0" in careful.in_time()
+
+
+def test_a_job_counts_with_its_share_of_the_batch_it_may_expect() -> None:
+    made = scheduler(batched())
+    for number in range(8):
+        made.offer(job(number), 0.0)
+    shares = sum((5.0 + size) / size for size in range(1, 9))
+    assert made.queued("a") == (8, pytest.approx(shares))
+
+
+def test_a_batch_ends_before_a_dear_arrival_would_be_late() -> None:
+    served = (terms("tight", budget_ms=10.0, prior_ms=4.0, period_ms=50.0), batched())
+    jobs = [
+        *(job(n, "tight", arrived=50.0 * n, deadline=50.0 * n + 10, value=9.0) for n in range(2)),
+        *(job(2 + n, "a", arrived=45.0, deadline=145.0, value=0.1) for n in range(8)),
+    ]
+    run = play(
+        scheduler(*served),
+        jobs,
+        lambda batch, _: 4.0 if batch.service == "tight" else 5.0 + len(batch.jobs),
+    )
+    assert [(start, len(batch.jobs)) for start, _, batch in run.batches] == [
+        (0.0, 1),
+        (45.0, 6),
+        (56.0, 1),
+        (60.0, 2),
+    ]
+
+
+def test_what_was_passed_over_goes_first_where_all_others_can_wait() -> None:
+    served = (terms("dear", prior_ms=30.0), terms("cheap"))
+    jobs = [
+        job(0, "cheap", deadline=62.0, value=0.1),
+        job(1, "dear", deadline=65.0, value=9.0),
+        job(2, "dear", deadline=65.0, value=9.0),
+    ]
+    assert play(scheduler(*served), jobs, lambda *_: 10.0).done() == ["j1", "j0", "j2"]
+
+
+def test_of_a_burst_as_many_count_as_would_be_late() -> None:
+    """Long ends 25 ms after the latest start of four that take 10 ms: 2.5 of them are late."""
+    served = (terms("burst", budget_ms=50.0), terms("long", budget_ms=60.0, prior_ms=40.0))
+    jobs = [
+        job(4 * n + k, "burst", arrived=100.0 * n, deadline=100.0 * n + 50.0)
+        for n in range(4)
+        for k in range(4)
+    ]
+    for value, done in ((2.0, False), (3.0, True)):
+        long = job(50, "long", arrived=295.0, deadline=340.0, value=value)
+        run = play(scheduler(*served), [*jobs, long], takes(burst=10.0, long=40.0))
+        assert ("j50" in run.in_time()) == done
