@@ -5,10 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.workers.scheduling.scheduling_world import Run, job, play, scheduler, terms
+from workers.scheduling.batches import form
 from workers.scheduling.jobs import Batch, Job
+from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
 from workers.scheduling.orders.names import DEFAULT, order
 from workers.scheduling.orders.ranked import LeastLaxity
+from workers.scheduling.profiles import Profiles
 from workers.scheduling.terms import Terms
 from workers.scheduling.waiting import Rank, Waiting
 
@@ -219,13 +222,19 @@ def test_a_full_queue_is_not_worked_off_one_by_one() -> None:
 
 
 def test_one_that_keeps_the_batch_small_is_left_out_for_many() -> None:
+    served = batched()
+    lane = Lane(served, Profiles().of(served))
+    for number, deadline in enumerate([7.0] + [15.0] * 8):
+        lane.add(Waiting(job(number, deadline=deadline), number, 1.0), deadline)
+    for sheds, expected in ((False, ["j0"]), (True, [f"j{n}" for n in range(1, 9)])):
+        pick = Pick(lane, lane.head(), "it is asked for", sheds=sheds)
+        assert [one.job.id for one in form(lane, pick, 0.0)] == expected
+
+
+def test_many_that_cannot_all_be_held_one_by_one_are_held_together() -> None:
     jobs = [job(0, deadline=7.0), *(job(n, deadline=15.0) for n in range(1, 9))]
     run = play(scheduler(batched()), jobs, lambda batch, _: 5.0 + len(batch.jobs))
     assert run.in_time() == {f"j{n}" for n in range(1, 9)}
-    careful = play(
-        scheduler(batched(), by="priority-edf"), jobs, lambda batch, _: 5.0 + len(batch.jobs)
-    )
-    assert "j0" in careful.in_time()
 
 
 def test_a_job_counts_with_its_share_of_the_batch_it_may_expect() -> None:
