@@ -224,7 +224,7 @@ def test_a_full_queue_is_not_worked_off_one_by_one() -> None:
 def test_one_that_keeps_the_batch_small_is_left_out_for_many() -> None:
     served = batched()
     lane = Lane(served, Profiles().of(served))
-    for number, deadline in enumerate([7.0] + [15.0] * 8):
+    for number, deadline in enumerate([6.5] + [15.0] * 8):
         lane.add(Waiting(job(number, deadline=deadline), number, 1.0), deadline)
     for sheds, expected in ((False, ["j0"]), (True, [f"j{n}" for n in range(1, 9)])):
         pick = Pick(lane, lane.head(), "it is asked for", sheds=sheds)
