@@ -1,4 +1,4 @@
-"""Outputs that their topics do not take: dead letters in their place, and everything else goes on."""
+"""Outputs that their topics do not take: dead letters stand in their place, the rest goes on."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

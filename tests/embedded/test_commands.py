@@ -1,10 +1,9 @@
 """Registration and sending as a user does it, against the servers of a stack without apps."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from schemas.observing import MetricReport
 from schemas.registrations import ServiceRegistered
 from streams.embedded.stack import Stack
 from streams.entries import Entries
+from tests.commanding import command
 from tests.unit.workers.tiny_models import classifier
 from workers.kafka_reading import read_all
 from workers.registry import Registry
@@ -59,22 +59,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def weir(stack: Stack) -> Weir:
-    environ = {"WEIR_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEIR_")}
-
-    def call(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command,
-            env=kept | environ,
-            input=lines,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return call
+    return partial(
+        command, environ={"WEIR_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
+    )
 
 
 def told(done: "subprocess.CompletedProcess[str]") -> Any:

@@ -1,9 +1,7 @@
 """`weir doctor` against real servers without processors: well, and broken in every way."""
 
 import json
-import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,6 +22,7 @@ from streams.doctor.installation import Given, Site
 from streams.embedded.stack import Stack
 from streams.entries import Entries
 from streams.topology import spec_named
+from tests.commanding import command
 from tests.examples import example
 from workers import kafka, kafka_cluster
 from workers.clickhouse import connect
@@ -46,18 +45,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def weir(stack: Stack) -> Weir:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEIR_")}
-    environ = kept | {"WEIR_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
+    environ = {"WEIR_DATA_DIR": str(stack.settings.data_dir), "COLUMNS": "200"}
 
     def call(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "streams.cli", *arguments],
-            env=environ | more,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return command(*arguments, environ=environ | more)
 
     return call
 

@@ -12,6 +12,7 @@ from processors.errors import InvalidParameters
 from schemas.errors import DecodeError, UnknownContract
 from streams.errors import HostingError, RegistrationError, SettingsError, StackError
 from streams.exits import explain
+from tests.commanding import command
 from workers.errors import KafkaUnavailable, RegistryUnavailable, SchemaRefused
 
 
@@ -70,10 +71,21 @@ def test_what_nobody_foresaw_says_where(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def weir(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    return command(*arguments, environ=environ)
+
+
+def test_a_process_ends_with_the_code_and_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "produce", "weir.nothing"],
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("weir: no topic 'weir.nothing'")
+    assert done.stderr.count("\n") == 1
 
 
 def test_config_prints_a_file_that_can_be_read_back(tmp_path: Path) -> None:
