@@ -168,7 +168,8 @@ def _ids(closing: Closing, book: SeriesBook, order: Ints) -> Iterator[str]:
             tail = joined_parts(windowing.name, windowing.kind, begin, anchor)
             yield identity_of(book.stem(number) + tail)
         return
-    end = int(closing.ends[0])
-    tail = joined_parts(windowing.name, end - windowing.size_ms, end, windowing.lateness_ms)
-    for number in series:
-        yield identity_of(book.stem(number) + tail)
+    name, size, lateness = windowing.name, windowing.size_ms, windowing.lateness_ms
+    ends = closing.ends[order].tolist()
+    tails = {end: joined_parts(name, end - size, end, lateness) for end in set(ends)}
+    for number, end in zip(series, ends, strict=True):
+        yield identity_of(book.stem(number) + tails[end])

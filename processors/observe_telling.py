@@ -1,6 +1,6 @@
 """What observe says, in order: observations, late events, and actions about what is in neither."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from processors.exporting import EXPORTED, Exporter
 from processors.observations import observations
 from processors.observe_series import FIELDS, SeriesBook
 from processors.observe_shelves import Missed
-from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing
+from processors.windows_closing import CLOSED, EXPIRED, SENT, Closing, together
 from schemas.identity import stable_id
 from schemas.observing import LateMetric
 from schemas.packed import Packed
@@ -20,6 +20,8 @@ from schemas.processing import Columns, Output, Partition
 from schemas.records import SourceRange
 from schemas.topics import SERIES
 
+FEW_ROWS = 4_096
+"""Closings of more rows are written each by itself: nothing would be gained, and rows copied."""
 _Key = tuple[int, int, tuple[Any, ...]]
 """An instant of event time, a rank, and what tells apart those of one instant and rank."""
 
@@ -51,14 +53,16 @@ def tell(
     closed = [one for one in closings if one.rank == CLOSED]
     settled = _settled(pending, closed, newest)
     told: list[tuple[_Key, Sequence[Output | Packed]]] = []
-    number = 0
-    for closing in closings:
-        counts = {}
-        if settled.counts and closing.rank == CLOSED:
-            span = range(number, number + len(closing))
-            counts = {at - number: settled.counts[at] for at in span if at in settled.counts}
-            number += len(closing)
-        told.append((_place(closing), observations(closing, book, counts, source, now_ms)))
+    for alike in _alike(closings, settled.counts):
+        at, whole = 0, together([closing for closing, _ in alike])
+        counts: dict[int, int] = {}
+        for closing, late_counts in alike:
+            counts |= {at + place: count for place, count in late_counts.items()}
+            at += len(closing)
+        written, at = observations(whole, book, counts, source, now_ms), 0
+        for closing, _ in alike:
+            told.append((_place(closing), written[at : at + len(closing)]))
+            at += len(closing)
     for entry in settled.expired:
         names = book.names(entry["series"])
         key = (entry["deadline"], EXPIRED, (entry["window"], *names))
@@ -70,6 +74,28 @@ def tell(
         told.append(((at, EXPORTED, ()), events))
     told.sort(key=lambda one: one[0])
     return [event for _, events in told for event in events], settled.pending
+
+
+def _alike(
+    closings: Sequence[Closing], counts: Mapping[int, int]
+) -> Iterable[list[tuple[Closing, dict[int, int]]]]:
+    """Return closings with the late events that their windows count, by the window's number.
+
+    Those of one list can be written together: some small windows cost as much as one. `counts` is
+    by the number of the window among all that have closed.
+    """
+    found: dict[object, list[tuple[Closing, dict[int, int]]]] = {}
+    number = 0
+    for place, closing in enumerate(closings):
+        own = {}
+        if closing.rank == CLOSED:
+            span = range(number, number + len(closing)) if counts else ()
+            own = {at - number: counts[at] for at in span if at in counts}
+            number += len(closing)
+        few = len(closing.rows) <= FEW_ROWS and closing.anchors is None
+        joins = few and closing.rank == CLOSED and not closing.windowing.early_ms
+        found.setdefault(closing.windowing if joins else place, []).append((closing, own))
+    return found.values()
 
 
 def _place(closing: Closing) -> _Key:

@@ -1,11 +1,12 @@
 """Windows that are told: their rows, put together by series, and when they were due."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from processors.windows import Windowing
-from processors.windows_rows import Ids, Ints, Rows, by_series, starts_of
+from processors.windows_rows import Ids, Ints, Rows, by_series, joined, starts_of
 
 CLOSED, EXPIRED, EARLY, SENT = range(4)
 """Ranks of what is due at the same instant of event time, in the order in which it is told."""
@@ -53,6 +54,25 @@ def on_grid(
     series = rows.series[starts]
     ends = np.full(len(starts), window[1])
     return Closing(windowing, at, rank, rows, starts, series, begins, ends)
+
+
+def together(closings: Sequence[Closing]) -> Closing:
+    """Return closings of one windowing on a grid as one, in their order; `at` is the last one's."""
+    if len(closings) == 1:
+        return closings[0]
+    lengths = [len(closing.rows) for closing in closings]
+    places = np.cumsum([0, *lengths[:-1]])
+    last = closings[-1]
+    return Closing(
+        last.windowing,
+        last.at,
+        last.rank,
+        joined([closing.rows for closing in closings]),
+        np.concatenate([one.starts + at for one, at in zip(closings, places, strict=True)]),
+        np.concatenate([closing.series for closing in closings]),
+        np.concatenate([closing.begins for closing in closings]),
+        np.concatenate([closing.ends for closing in closings]),
+    )
 
 
 def _latest(windowing: Windowing, rows: Rows, order: Ints, end: int) -> Ints:
