@@ -3,8 +3,8 @@
 A native call cannot be interrupted from outside, so the deadline is kept here: the process is
 killed, the task fails with the reason, and a thread starts the next process while every other
 model is served on. Until that one is ready tasks fail at once. Replacements wait longer and longer
-while none of them succeeds with anything. An execution costs some 0.3 ms more than in this
-process, and 2 to 3 ms for each MB that goes in or comes out.
+while none of them succeeds with anything. An execution costs a way there and back between
+processes, and copies of all that goes in or comes out.
 """
 
 import os
