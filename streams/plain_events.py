@@ -66,7 +66,7 @@ def _value(hint: Any, plain: Any, path: str) -> Any:
     if origin is tuple:
         return _sequence(arguments[0], plain, path)
     if is_dataclass(hint):
-        return _record(hint, plain, f"{path}.")  # type: ignore[arg-type]
+        return _record(hint, plain, f"{path}.")  # type: ignore[arg-type]  # a record class
     return _bytes(plain, path) if hint is bytes else _primitive(hint, plain, path)
 
 

@@ -2,23 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from polars.exceptions import PanicException
 
 from processors.plugins import GROUP, Plugin, PluginError, name_objection
-from workers.telemetry import logger
+from workers import plugin_points
+from workers.plugin_points import Unusable
 
 
 def installed() -> dict[str, Plugin]:
     """Return the plug-ins by name; what cannot be loaded or has a name that is taken is logged."""
-    found: dict[str, Plugin] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
-        plugin = _loaded(point)
-        if plugin is not None and found.setdefault(plugin.name, plugin) is not plugin:
-            _refuse(point, "another distribution has a plug-in of this name")
-    return found
+    return plugin_points.installed(GROUP, name_objection, _loaded)
 
 
 def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -32,21 +28,13 @@ def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
         raise PluginError(f"{type(error).__name__}: {error}") from error
 
 
-def _loaded(point: EntryPoint) -> Plugin | None:
-    version = point.dist.version if point.dist is not None else ""
-    function: Any = None
+def _loaded(point: EntryPoint) -> Plugin:
+    """Return a function, guarded. Raises Unusable."""
     try:
-        reason = name_objection(point.name)
-        function = None if reason else attempted(point.load)
+        function = attempted(point.load)
     except PluginError as error:
-        reason = str(error)
-    if not reason and not callable(function):
-        reason = f"{point.value} is no function"
-    if reason:
-        _refuse(point, reason)
-        return None
+        raise Unusable(str(error)) from error
+    if not callable(function):
+        raise Unusable(f"{point.value} is no function")
+    version = point.dist.version if point.dist is not None else ""
     return Plugin(point.name, version, partial(attempted, function))
-
-
-def _refuse(point: EntryPoint, reason: str) -> None:
-    logger(__name__).warning("plugin.refused", plugin=point.name, reason=reason)

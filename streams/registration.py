@@ -248,7 +248,7 @@ def _built(kind: type[E], plain: Plain, now_ms: int, **ids: str) -> E:
     except InvalidEvent as error:
         raise RegistrationError(str(error)) from error
     identity = stable_id("registered", kind.__name__, repr(made))
-    return replace(made, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]
+    return replace(made, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]  # every event is a dataclass
 
 
 def _name(plain: Plain, field: str) -> str:

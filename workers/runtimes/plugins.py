@@ -7,13 +7,14 @@ plug-in raises fails its own model, or one execution, and nothing else.
 """
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TypeVar
 
+from workers import plugin_points
+from workers.plugin_points import Unusable
 from workers.runtimes.base import DEFAULT, Array, Load, Runtime, Session, Signature, Troubled
 from workers.runtimes.errors import BrokenModel, ExecutionFailed, RuntimeFailure
-from workers.telemetry import logger
 
 GROUP = "weir.runtimes"
 T = TypeVar("T")
@@ -21,41 +22,19 @@ PARTS = ("name", "fetches", "load")
 
 
 def installed_runtimes(taken: "frozenset[str]") -> dict[str, Runtime]:
-    """Return the runtimes by format; one that is taken, or cannot be made, is logged and left out.
-
-    Of several with one format the first distribution by name has it.
-    """
-    found: dict[str, Runtime] = {}
-    for point in sorted(entry_points(group=GROUP), key=_place):
-        made, reason = (None, "the format is taken")
-        if point.name not in taken and point.name not in found:
-            made, reason = _made(point)
-        if made is None:
-            logger(__name__).warning("runtime.refused", format=point.name, reason=reason)
-        else:
-            found[point.name] = made
-    return found
+    """Return the runtimes by format; what is taken, or cannot be made, is logged and left out."""
+    return plugin_points.installed(
+        GROUP, lambda name: "the format is taken" if name in taken else "", _made
+    )
 
 
-def _place(point: EntryPoint) -> tuple[str, str]:
-    return point.name, point.dist.name if point.dist is not None else ""
-
-
-def _made(point: EntryPoint) -> tuple[Runtime | None, str]:
-    """Return what an entry point makes, or why there is nothing."""
-
-    def called() -> Runtime:
-        made: Runtime = point.load()()
-        return made
-
-    try:
-        made = attempted(BrokenModel, called)
-    except RuntimeFailure as error:
-        return None, str(error)
+def _made(point: EntryPoint) -> Runtime:
+    """Return what an entry point makes. Raises Unusable, and what it raises."""
+    made: Runtime = point.load()()
     missing = [part for part in PARTS if not hasattr(made, part)]
     if missing:
-        return None, f"{point.value} has no {', '.join(missing)}"
-    return GuardedRuntime(made), ""
+        raise Unusable(f"{point.value} has no {', '.join(missing)}")
+    return GuardedRuntime(made)
 
 
 class GuardedRuntime:

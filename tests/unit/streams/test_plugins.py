@@ -8,6 +8,7 @@ import pytest
 
 from processors.plugins import PluginFailed, broken_laws, called, name_objection
 from streams.plugins import installed
+from tests import distributions
 
 MODULE = """
 import polars
@@ -51,12 +52,7 @@ away = no_such_module_at_all:it
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution on the path, as an installer would have left it."""
-    (tmp_path / "sample_functions.py").write_text(MODULE)
-    about = tmp_path / "sample_functions-1.2.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-functions\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text(ENTRIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    distributions.distribution(tmp_path, monkeypatch, "sample_functions", MODULE, ENTRIES)
 
 
 def rows(*values: float) -> pl.DataFrame:
@@ -131,12 +127,13 @@ def test_the_same_rows_must_give_the_same(
 
 @pytest.mark.usefixtures("distribution")
 def test_of_two_functions_of_one_name_one_is_told_of_and_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = tmp_path / "other_functions-3.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: other-functions\nVersion: 3\n")
     (about / "entry_points.txt").write_text("[weir.metrics]\nwords = sample_functions:outliers\n")
 
+    told = distributions.refusals(monkeypatch)
     assert installed()["words"].version == "3"
-    assert "another distribution has a plug-in of this name" in "".join(capsys.readouterr())
+    assert "another distribution has a plug-in of this name" in "".join(told)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import distributions
 from tests.unit.workers.inference_server import Served, model_server
 from tests.unit.workers.runtime_laws import LAWS, Case
 from tests.unit.workers.tiny_models import classifier
-from workers.runtimes import plugins as loading
 from workers.runtimes.base import DEFAULT, Load
 from workers.runtimes.isolation import Assignment, IsolatedSession
 from workers.runtimes.known import known_runtimes
@@ -69,12 +69,7 @@ class Isolated:
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sample_runtimes.py").write_text(PLUGIN)
-    about = tmp_path / "sample_runtimes-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-runtimes\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(ENTRIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    distributions.distribution(tmp_path, monkeypatch, "sample_runtimes", PLUGIN, ENTRIES)
 
 
 @pytest.fixture
@@ -113,21 +108,10 @@ def test_a_law_of_runtimes(law: Callable[[Case], None], case: Case) -> None:
     law(case)
 
 
-class Listening:
-    """A log that keeps what it is told."""
-
-    def __init__(self, told: list[str]) -> None:
-        self._told = told
-
-    def warning(self, event: str, **said: object) -> None:
-        self._told.append(f"{event} {said}")
-
-
 def test_plug_ins_that_cannot_be_used_stop_no_other(
     plugins: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(loading, "logger", lambda _: Listening(told))
+    told = distributions.refusals(monkeypatch)
     found = known_runtimes()
     assert set(found) == {"onnx", "open-inference", "plain-json", "triple"}
     assert isinstance(found["onnx"], OnnxRuntime)

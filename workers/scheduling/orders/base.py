@@ -1,5 +1,6 @@
 """What an order is. Pure."""
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from workers.scheduling.lanes import Lane
@@ -34,7 +35,7 @@ class GivenUp(NamedTuple):
     facts: tuple[float, float, float, float]
 
 
-class Order:
+class Order(ABC):
     """Base of all orders; subclasses say by what a service's jobs are ranked and who is picked.
 
     The scheduler sees to the laws: it runs nothing that has expired or cannot be in time, serves
@@ -44,13 +45,13 @@ class Order:
 
     name = ""
 
+    @abstractmethod
     def rank(self, waiting: Waiting, /) -> Rank:
         """Return by what a new job is sorted among its service's; smaller goes first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pick(self, now: float, /) -> Pick | None:
         """Return what to begin now; None when nothing waits."""
-        raise NotImplementedError
 
     def served(self, lane: Lane, /) -> None:
         """Take note of a service."""

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import distributions
 from tests.unit.workers.scheduling.scheduling_world import job, play, scheduler, terms
 from workers.order_plugins import installed
 from workers.scheduling.orders.names import order
 
 MODULE = """
+from workers.scheduling.orders.base import Order
 from workers.scheduling.orders.ranked import Ranked
 
 class Lifo(Ranked):
@@ -18,6 +20,10 @@ class Lifo(Ranked):
     def rank(self, waiting, /):
         return -waiting.seq
 
+class Half(Order):
+    def rank(self, waiting, /):
+        return 0
+
 def fails():
     return 1 / 0
 
@@ -26,6 +32,7 @@ number = 3
 ENTRIES = """[weir.orders]
 lifo = sample_orders:Lifo
 fails = sample_orders:fails
+half = sample_orders:Half
 number = sample_orders:number
 none = sample_orders:dict
 fifo = sample_orders:Lifo
@@ -36,12 +43,7 @@ away = no_such_module_at_all:it
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution on the path, as an installer would have left it."""
-    (tmp_path / "sample_orders.py").write_text(MODULE)
-    about = tmp_path / "sample_orders-1.2.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-orders\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text(ENTRIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    distributions.distribution(tmp_path, monkeypatch, "sample_orders", MODULE, ENTRIES)
 
 
 @pytest.mark.usefixtures("distribution")
@@ -53,15 +55,15 @@ def test_an_order_of_others_is_found_and_used() -> None:
 
 
 @pytest.mark.usefixtures("distribution")
-def test_what_cannot_be_had_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = distributions.refusals(monkeypatch)
     installed()
-    told = capsys.readouterr()
-    text = told.out + told.err
     for name, reason in (
         ("away", "No module named"),
         ("fails", "ZeroDivisionError"),
+        ("half", "abstract method"),
         ("fifo", "it has the name of a built-in order"),
         ("none", "AttributeError"),
         ("number", "not callable"),
     ):
-        assert any(f"{name}" in line and reason in line for line in text.splitlines()), text
+        assert any(f"{name}" in line and reason in line for line in told), told
