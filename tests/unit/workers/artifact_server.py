@@ -1,10 +1,11 @@
 """A store of objects over HTTP on this machine, with the faults that a test asks for."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.loopback import running
 
 
 @dataclass
@@ -89,13 +90,6 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(store: ObjectStore) -> Iterator[ObjectStore]:
-    server = _Server(store)
-    thread = threading.Thread(target=lambda: server.serve_forever(0.02), daemon=True)
-    thread.start()
-    store.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with running(_Server(store)) as url:
+        store.url = url
         yield store
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -2,13 +2,14 @@
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.loopback import running
 
 METADATA = {
     "name": "scale",
@@ -113,13 +114,6 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def model_server(served: Served) -> Iterator[Served]:
-    server = _Server(served)
-    thread = threading.Thread(target=lambda: server.serve_forever(0.02), daemon=True)
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/v2/models/scale"
-    try:
+    with running(_Server(served)) as url:
+        served.url = f"{url}/v2/models/scale"
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
