@@ -146,8 +146,8 @@ class Profiles:
         self._params = params or ProfileParams()
         self._profiles: dict[tuple[str, str, str], Profile] = {}
 
-    def of(self, terms: Terms) -> Profile:
-        """Return the profile of a service that was loaded, warm from what is declared."""
+    def of(self, terms: Terms, *, loaded: bool = True) -> Profile:
+        """Return the profile of a service, warm from what is declared; cold again once loaded."""
         key = (terms.name, terms.variant, terms.device)
         profile = self._profiles.get(key)
         if profile is None:
@@ -155,7 +155,8 @@ class Profiles:
             if terms.prior_ms is not None:
                 declared[1] = terms.prior_ms
             profile = self._profiles[key] = Profile(self._params, declared, terms.cold_ms)
-        profile.loaded()
+        if loaded:
+            profile.loaded()
         return profile
 
     def forget(self, service: str) -> None:

@@ -61,14 +61,18 @@ class Scheduler:
         self._work_ms = 0.0
         self._free_at = -math.inf
 
-    def serve(self, terms: Terms) -> None:
-        """Take jobs for a service from now on; what waits under former terms stays."""
+    def serve(self, terms: Terms, *, loaded: bool = True) -> None:
+        """Take jobs for a service from now on; what waits under former terms stays.
+
+        Unless its model was `loaded` for it, its next execution is no colder than others.
+        """
+        profile = self._profiles.of(terms, loaded=loaded)
         former = self._lanes.get(terms.name)
         if former is not None:
-            former.change(terms, self._profiles.of(terms))
+            former.change(terms, profile)
             self._order.served(former)
             return
-        lane = self._lanes[terms.name] = Lane(terms, self._profiles.of(terms))
+        lane = self._lanes[terms.name] = Lane(terms, profile)
         self._order.served(lane)
 
     def leave(self, service: str) -> None:

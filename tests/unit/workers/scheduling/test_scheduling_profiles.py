@@ -35,6 +35,15 @@ def test_the_first_run_is_cold_and_kept_out() -> None:
     assert made.careful() == 300.0
 
 
+def test_other_terms_alone_make_nothing_cold() -> None:
+    profiles = Profiles()
+    made = profiles.of(terms(cold_ms=300.0))
+    made.learn(1, 350.0)
+    assert profiles.of(terms(cold_ms=300.0, budget_ms=7.0), loaded=False) is made
+    assert made.careful() == 10.0
+    assert profiles.of(terms(cold_ms=300.0)).careful() == 300.0
+
+
 def test_what_was_not_declared_is_replaced_by_the_first_warm_run() -> None:
     made = profile(None)
     made.learn(1, 40.0)
