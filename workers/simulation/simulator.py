@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from workers.accounting.tally import LEFT
 from workers.scheduling.jobs import Batch, Ended, Job
 from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
@@ -18,7 +19,6 @@ from workers.simulation.errors import ScenarioRefused
 from workers.simulation.frames import Frame, arriving
 from workers.simulation.report import Report
 from workers.simulation.scenario import Scenario, Service
-from workers.simulation.tally import LEFT
 
 PLAIN = "plain-fifo"
 """What there is without a scheduler: unbounded queues, first come first served, late or not."""

@@ -8,10 +8,10 @@ from statistics import median
 import pytest
 
 from tests.unit.workers.simulation.scenarios_made import made, service
+from workers.accounting.backlog import MOST, Backlog
+from workers.accounting.quantiles import EXACT, Quantiles
 from workers.scheduling.jobs import Batch, Decision, Job
-from workers.simulation.backlog import MOST, Backlog
 from workers.simulation.chance import Stream
-from workers.simulation.quantiles import EXACT, Quantiles
 from workers.simulation.report import Report
 
 CHANCE = Stream(1, "times")

@@ -1,4 +1,4 @@
-"""How many frames wait over time, in a bounded number of samples. Pure."""
+"""How many jobs wait over time, in a bounded number of samples. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
