@@ -25,6 +25,8 @@ class InferenceRequest(Event):
     reply_to_partition: int | None = None
     inputs: tuple[Tensor, ...] = ()
     trace: str | None = None
+    source_kind: str | None = None
+    frame_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

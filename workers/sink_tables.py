@@ -37,8 +37,8 @@ _PRIMITIVES = {
 _FEW_VALUES = """
 algorithm app architecture cause_class clause combine component consumer contract detector error
 field format health instance kind label method metric mode model_version node operator phase policy
-processor provider role rule run runtime sensitivity service severity source stage status tier
-topic unit user variant verdict window worker zone
+processor provider role rule run runtime sensitivity service severity source source_kind stage
+status tier topic unit user variant verdict window worker zone
 """
 _FEW = frozenset(_FEW_VALUES.split())
 TENSOR = "Tensor"
