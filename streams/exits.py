@@ -16,6 +16,7 @@ from workers.errors import (
     Unavailable,
     WorkerError,
 )
+from workers.handover.errors import DocumentRefused
 from workers.simulation.errors import ScenarioRefused
 from workers.sources.errors import UnusableSource
 
@@ -31,6 +32,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (RecoveryRefused, BAD_DATA),
     (SnapshotRefused, BAD_DATA),
     (ScenarioRefused, BAD_DATA),
+    (DocumentRefused, BAD_DATA),
     (UnusableSource, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),

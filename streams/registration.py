@@ -21,6 +21,7 @@ from schemas.decisions import (
 )
 from schemas.errors import InvalidEvent
 from schemas.identity import stable_id
+from schemas.records import KeyValue
 from schemas.registrations import (
     ApplicationRegistered,
     Clause,
@@ -97,6 +98,24 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
     if made.accuracy is not None and not 0 <= made.accuracy <= 1:
         raise RegistrationError(f"service {name}: accuracy must be between 0 and 1")
     return made
+
+
+def measured(
+    known: ServiceRegistered, latency_ms: float | None, environment: Mapping[str, str], now_ms: int
+) -> ServiceRegistered:
+    """Return a registration with what was measured of its service; the rest stays as it is.
+
+    Without a time of one task, `latency_ms` None, the declared one stays.
+    """
+    entries = {entry.key: entry.value for entry in known.environment} | dict(environment)
+    bare = replace(
+        known,
+        latency_ms=known.latency_ms if latency_ms is None else latency_ms,
+        environment=tuple(KeyValue(key=key, value=value) for key, value in entries.items()),
+        registered_at=0,
+        event_id="",
+    )
+    return _identified(bare, now_ms)
 
 
 def consumer(plain: Plain, now_ms: int) -> ConsumerRegistered:
@@ -247,7 +266,12 @@ def _built(kind: type[E], plain: Plain, now_ms: int, **ids: str) -> E:
         made = build(kind, given)
     except InvalidEvent as error:
         raise RegistrationError(str(error)) from error
-    identity = stable_id("registered", kind.__name__, repr(made))
+    return _identified(made, now_ms)
+
+
+def _identified(made: E, now_ms: int) -> E:
+    """Return an event whose `event_id` and `registered_at` are empty with both."""
+    identity = stable_id("registered", type(made).__name__, repr(made))
     return replace(made, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]  # every event is a dataclass
 
 

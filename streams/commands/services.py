@@ -16,6 +16,7 @@ from streams.commands.nouns import (
     send_changed,
     table_of,
 )
+from streams.commands.services_import import import_manifest, import_result
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("service", "app", "stage", "cpu m", "memory MiB", "accuracy", "latency ms", "artifact")
@@ -103,5 +104,7 @@ def _row(entry: Any, _: int) -> tuple[Any, ...]:
     )
 
 
+app.command("import-result")(import_result)
+app.command("import-manifest")(import_manifest)
 add_looking(app, "ServiceRegistered", "service", COLUMNS, _row)
 add_removing(app, "ServiceRegistered", "service")
