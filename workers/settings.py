@@ -134,6 +134,28 @@ class WorkerSettings(Section):
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /live, /ready; 0 for none"
     )
+    spool_mib: int = Field(
+        default=64, ge=1, description="most that waits on disk while Kafka is away, MiB"
+    )
+
+
+class LocalCallSettings(Section):
+    """Where a worker answers callers of its own machine: the Open Inference Protocol over HTTP."""
+
+    port: int = Field(default=0, ge=0, le=65535, description="port below /v2; 0 for none")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="address; there is no password, so others than the loopback are warned of",
+    )
+    deadline_ms: float = Field(
+        default=1000.0,
+        gt=0,
+        le=600_000,
+        description="time for requests that name no deadline_ms of their own, ms",
+    )
+    callers: int = Field(default=64, ge=1, description="most connections at once")
+    body_mib: int = Field(default=16, ge=1, description="largest request, MiB")
 
 
 class ArtifactSettings(Section):
@@ -238,6 +260,7 @@ class Settings(Section):
     host: HostSettings = HostSettings()
     local: LocalSettings = LocalSettings()
     worker: WorkerSettings = WorkerSettings()
+    local_calls: LocalCallSettings = LocalCallSettings()
     artifacts: ArtifactSettings = ArtifactSettings()
     intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()

@@ -1,0 +1,68 @@
+"""What a node served last, kept on disk, so that it is served again where no broker says so."""
+
+from collections.abc import Iterable
+
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.decisions import PlacementDecided
+from schemas.errors import ContractError
+from schemas.registrations import ServiceRegistered
+from schemas.topics import key_of
+from workers.edge.packed import Packed
+from workers.edge.store import Store
+from workers.telemetry import logger
+
+log = logger(__name__)
+
+
+def of_node(catalogue: Catalogue, node: str) -> list[Event]:
+    """Return the placements that assign something to a node, and the services they name."""
+    services = catalogue.of(ServiceRegistered)
+    kept: list[Event] = []
+    for placement in catalogue.of(PlacementDecided).values():
+        if any(assignment.node == node for assignment in placement.assignments):
+            kept.append(placement)
+            service = services.get(placement.service)
+            if service is not None:
+                kept.append(service)
+    return kept
+
+
+class Remembered:
+    """The last placement of a node in its store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: list[Event] | None = None
+
+    def keep(self, events: Iterable[Event]) -> bool:
+        """Replace what is remembered, if it has changed; tell whether. Raises StoreTrouble."""
+        wanted = list(events)
+        if wanted == self._known:
+            return False
+        packed = [Packed.of(event) for event in wanted]
+        with self._store.transaction() as rows:
+            rows.execute("DELETE FROM placed")
+            rows.executemany(
+                "INSERT INTO placed VALUES (?, ?, ?, ?)",
+                ((p.record, p.version, p.body, p.checked) for p in packed),
+            )
+        self._known = wanted
+        return True
+
+    def catalogue(self) -> Catalogue:
+        """Return what is remembered, as a catalogue; unreadable entries are left out.
+
+        Raises StoreTrouble.
+        """
+        with self._store.transaction() as rows:
+            found = rows.execute("SELECT record, version, body, checked FROM placed").fetchall()
+        entries: dict[type[Event], dict[str, Event]] = {}
+        for row in found:
+            try:
+                event = Packed(*row).event()
+            except ContractError as error:
+                log.warning("placement.unreadable", record=row[0], error=str(error))
+                continue
+            entries.setdefault(type(event), {})[key_of(event)] = event
+        return Catalogue(entries)
