@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-UV ?= uv
+UV ?= $(BIN)/uv
 PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types imports yaml contracts test faults gpu-smoke demo up bench notebooks wheel fmt lock
+.PHONY: help setup check lint types imports yaml contracts edge test faults gpu-smoke demo up bench notebooks wheel fmt lock
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -32,7 +32,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 	@touch $@
 
-check: lint types imports yaml contracts test ## all that CI runs
+check: lint types imports yaml contracts edge test ## all that CI runs
 
 lint: setup
 	$(BIN)/ruff check
@@ -49,6 +49,10 @@ yaml: setup
 
 contracts: setup
 	$(BIN)/weir schemas check
+
+edge: setup ## a worker alone installs on a Jetson: aarch64, Python 3.10, wheels only
+	$(BIN)/uv pip compile -q --no-header --no-annotate --only-binary :all: --python-version 3.10 \
+		--python-platform aarch64-unknown-linux-gnu requirements/edge.lock >/dev/null
 
 test: setup ## run the tests (PYTEST_ARGS="tests/unit -k codec")
 	$(BIN)/pytest $(PYTEST_ARGS)
@@ -79,10 +83,14 @@ fmt: setup ## format, and mend what can be mended
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-lock: ## renew requirements/*.lock; needs uv (python -m pip install uv)
+lock: ## renew requirements/*.lock; UV=uv where there is no .venv yet
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		pyproject.toml --extra embedded --extra demo --extra exact --extra intake --group dev -o requirements/dev.lock
+		pyproject.toml --extra stream --extra worker --extra embedded --extra demo --extra exact \
+		--extra intake --group dev -o requirements/dev.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		-c requirements/dev.lock pyproject.toml --extra intake -o requirements/run.lock
+		-c requirements/dev.lock pyproject.toml --extra stream --extra worker --extra intake \
+		-o requirements/run.lock
+	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.10 \
+		pyproject.toml --extra worker --extra nvml -o requirements/edge.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		requirements/bench.in -o requirements/bench.lock

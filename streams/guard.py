@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from schemas.processing import Partition
 from streams.standstill import Standstill

@@ -1,7 +1,7 @@
 """Instants as people write them: an ISO time, or how long ago."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from streams.errors import SettingsError
 
@@ -23,7 +23,7 @@ def instant_ms(text: str, now_ms: int) -> int:
         raise SettingsError(
             f"{text!r} is no time; write 90s, 30min, 2h, 7d or 2026-01-31T12:00:00Z"
         ) from error
-    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
+    zoned = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return round(zoned.timestamp() * 1000)
 
 

@@ -1,7 +1,6 @@
 """Scenario files: TOML, JSON or YAML, or the name of one that is shipped."""
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from streams import toml
 from workers.simulation.errors import ScenarioRefused
 from workers.simulation.reading import scenario_of
 from workers.simulation.scenario import Scenario
@@ -29,7 +29,7 @@ def read(name: str) -> Scenario:
     path = Path(name)
     if not path.exists() and name in shipped():
         text = (_SHIPPED / f"{name}.toml").read_text("utf-8")
-        return scenario_of(tomllib.loads(text), name)
+        return scenario_of(toml.parsed(text), name)
     content = _parsed(path, _text(path, f"{path}", f"shipped are {', '.join(shipped())}"))
     return scenario_of(content, f"{path}", lambda file: _instants(path.parent / file, f"{path}"))
 
@@ -100,7 +100,7 @@ def _differ(keys: Sequence[str]) -> None:
 
 
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    ".toml": ("TOML", tomllib.loads),
+    ".toml": ("TOML", toml.parsed),
     ".json": ("JSON", _of_json),
     ".yaml": ("YAML", _of_yaml),
     ".yml": ("YAML", _of_yaml),

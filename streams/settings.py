@@ -5,7 +5,6 @@ is not a known key is an error, so that a misspelt one is not silently ignored.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
-from streams import errors
+from streams import errors, toml
 from streams import settings_words as words
 from streams.settings_words import PREFIX
 from workers.settings import Settings
@@ -76,13 +75,13 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _from_file(config: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(config.read_text("utf-8"))
+        return toml.parsed(config.read_text("utf-8"))
     except OSError as error:
         raise errors.SettingsError(
             f"settings file {config}: {error.strerror}; name another with --config or "
             f"{CONFIG_VARIABLE}"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise errors.SettingsError(
             f"settings file {config} is no TOML: {error}; `weir config` prints one to begin with"
         ) from error

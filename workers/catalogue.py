@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from schemas import checks, topics
 from schemas.base import Event

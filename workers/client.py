@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from schemas import checks
 from schemas.base import Event
@@ -178,6 +179,10 @@ class Client:
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything sent is acknowledged; False when time ran out."""
         return int(self._producer.flush(timeout_s)) == 0
+
+    def under_way(self) -> int:
+        """Return how many messages Kafka has not confirmed yet, without waiting."""
+        return int(self._producer.flush(0))
 
     def _send(self, event: Event, request_id: str) -> None:
         def delivered(error: object, _: object) -> None:

@@ -4,6 +4,7 @@ Everything is asked, nothing is changed, but by `alter_topics`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +144,7 @@ def topic_operations(
     for name, future in futures.items():
         try:
             found[name] = operations(future.result(timeout_s + GRACE_S))
-        except TimeoutError as error:
+        except FutureTimeout as error:
             raise silent(settings, timeout_s) from error
         except KafkaException as error:
             code = error.args[0].code()
@@ -177,7 +178,7 @@ def answer(settings: KafkaSettings, future: Any, timeout_s: float) -> Any:
         return future.result(timeout_s + GRACE_S)
     except KafkaException as error:
         raise kafka.unavailable(settings, error) from error
-    except TimeoutError as error:
+    except FutureTimeout as error:
         raise silent(settings, timeout_s) from error
 
 

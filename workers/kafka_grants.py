@@ -1,5 +1,6 @@
 """Who may use transactional ids, as far as the cluster tells. Behind the door to Kafka."""
 
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ def transactional_grants(settings: KafkaSettings, timeout_s: float = CALL_S) -> 
         if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
             return Grants(told=False)
         raise kafka.unavailable(settings, error) from error
-    except TimeoutError as error:
+    except FutureTimeout as error:
         raise silent(settings, timeout_s) from error
     return Grants(
         tuple(

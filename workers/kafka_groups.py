@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,7 @@ def groups(
             except KafkaException as error:
                 if error.args[0].code() not in _PASSING or time.monotonic() > until:
                     found[name] = _without(settings, name, error)
-            except TimeoutError as error:
+            except FutureTimeout as error:
                 raise silent(settings, timeout_s) from error
         time.sleep(0 if len(found) == len(names) else PAUSE_S)
     return found

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import KafkaException, Message, TopicPartition
+from typing_extensions import Self
 
 from workers import kafka, kafka_ends
 from workers.errors import KafkaUnavailable, RecoveryRefused

@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from schemas.base import Event
 from schemas.records import KeyValue

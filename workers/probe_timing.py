@@ -5,7 +5,9 @@ import inspect
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from typing_extensions import Self
 
 F = TypeVar("F", bound=Callable[..., Any])
 

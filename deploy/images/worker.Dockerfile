@@ -3,8 +3,8 @@
 #   docker build -f deploy/images/worker.Dockerfile -t weir-worker:0.1.0 .
 FROM python:3.11-slim-bookworm AS build
 RUN python -m venv /opt/weir
-COPY requirements/run.lock /build/run.lock
-RUN /opt/weir/bin/pip install --no-cache-dir --require-hashes -r /build/run.lock
+COPY requirements/edge.lock /build/edge.lock
+RUN /opt/weir/bin/pip install --no-cache-dir --require-hashes -r /build/edge.lock
 COPY dist/weir-*.whl /build/
 RUN /opt/weir/bin/pip install --no-cache-dir --no-deps --no-index /build/weir-*.whl
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from schemas.base import Event
 from schemas.codec import Codec

@@ -4,7 +4,9 @@ import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from schemas.base import Event
 from schemas.codec import Codec

@@ -7,7 +7,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from streams.errors import StreamsError
 from workers.settings import Settings

@@ -94,14 +94,13 @@ def table_of(file: Path | None) -> dict[str, Any]:
 
     Raises RegistrationError when it cannot be read.
     """
-    import tomllib
-
+    from streams import toml
     from streams.errors import RegistrationError
 
     if file is None:
         return {}
     try:
-        content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        content: dict[str, Any] = toml.parsed(file.read_text("utf-8"))
     except OSError as error:
         raise RegistrationError(f"{file}: {error.strerror}") from error
     except ValueError as error:

@@ -4,7 +4,7 @@ import os
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,9 +17,11 @@ from streams.doctor.installation import Site
 from streams.settings import CONFIG_VARIABLE
 
 MIB = 1 << 20
-OLDEST, FIRST_UNTRIED = (3, 11), (3, 14)
+OLDEST, FIRST_UNTRIED = (3, 10), (3, 14)
 FEW_FILES = 1024
 LITTLE_MIB, VERY_LITTLE_MIB = 1024, 128
+_TELLING = {"stream": "faust-streaming", "worker": "onnxruntime"}
+"""By which library it is told that an extra was installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Facts:
 
 def gather(site: Site) -> Facts:
     """Look around; nothing is written."""
-    asked = tuple(each for each in metadata.requires("weir") or () if _applies(each))
+    extras = installed_extras()
+    asked = tuple(each for each in metadata.requires("weir") or () if applies(each, extras))
     folder = site.settings.data_dir.absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     file = site.given.environ.get(CONFIG_VARIABLE, "")
@@ -61,9 +64,15 @@ def gather(site: Site) -> Facts:
     )
 
 
-def _applies(text: str) -> bool:
+def installed_extras() -> frozenset[str]:
+    """Return which extras this installation has, by the library that tells of each."""
+    return frozenset(extra for extra, library in _TELLING.items() if _version(library))
+
+
+def applies(text: str, extras: Collection[str]) -> bool:
+    """Tell whether a requirement is one of an installation with these extras, on this Python."""
     marker = Requirement(text).marker
-    return marker is None or marker.evaluate({"extra": ""})
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def _version(name: str) -> str | None:
@@ -108,7 +117,7 @@ def _settings(facts: Facts) -> list[Finding]:
 def _python(facts: Facts) -> list[Finding]:
     number = ".".join(map(str, facts.python))
     if facts.python < OLDEST:
-        return [fail("python", f"this is Python {number}", "it needs 3.11", "install 3.11 to 3.13")]
+        return [fail("python", f"this is Python {number}", "it needs 3.10", "install 3.11 to 3.13")]
     if facts.python >= FIRST_UNTRIED:
         told = f"Python {number} is newer than what is tried"
         return [warn("python", told, "", "install 3.11 to 3.13")]
@@ -127,7 +136,11 @@ def _libraries(facts: Facts) -> list[Finding]:
     if not wrong:
         return []
     told = f"{len(wrong)} libraries are not as required: {few(wrong)}"
-    return [fail("libraries", told, "", "pip install weir, or make setup in a checkout")]
+    return [
+        fail(
+            "libraries", told, "", "pip install 'weir[stream,worker]', or make setup in a checkout"
+        )
+    ]
 
 
 def _files(facts: Facts) -> list[Finding]:

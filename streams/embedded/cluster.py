@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
+
+from typing_extensions import Self
 
 from streams.errors import StackError
 from workers.settings import KafkaSettings

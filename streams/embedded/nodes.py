@@ -1,10 +1,10 @@
 """Simulated nodes: what this machine plays, by default or from a TOML file."""
 
-import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from streams import toml
 from streams.errors import SettingsError
 from workers.settings import LocalSettings, NodeSection
 
@@ -23,7 +23,7 @@ def read(file: Path) -> tuple[NodeSection, ...]:
     Raises SettingsError, naming file and key.
     """
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        content = toml.parsed(file.read_text("utf-8"))
         nodes = LocalSettings.model_validate(content).nodes
     except OSError as error:
         raise SettingsError(f"nodes file {file}: {error.strerror}") from error

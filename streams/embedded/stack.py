@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import psutil
+from typing_extensions import Self
 
 from placement.local import end, recorded
 from schemas.topics import TOPICS

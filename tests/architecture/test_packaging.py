@@ -32,7 +32,7 @@ def test_the_runtime_lock_is_part_of_the_developers() -> None:
 
 def test_there_is_no_other_lock() -> None:
     assert not (ROOT / "uv.lock").exists()
-    assert [lock.name for lock in LOCKS] == ["bench.lock", "dev.lock", "run.lock"]
+    assert [lock.name for lock in LOCKS] == ["bench.lock", "dev.lock", "edge.lock", "run.lock"]
 
 
 def test_the_wheel_holds_the_packages_with_schemas_and_sql(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 from types import TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from workers.agent import echoing
 from workers.errors import WorkerError

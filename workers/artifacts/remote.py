@@ -8,7 +8,7 @@ import http.client
 import os
 import time
 import urllib.request
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.message import Message
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -123,7 +123,8 @@ class Remote:
                 own.s3_secret_key.get_secret_value(),
                 own.s3_session_token.get_secret_value(),
             )
-            stamp = datetime.fromtimestamp(wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+            now = datetime.fromtimestamp(wall_ms() / 1000, timezone.utc)
+            stamp = now.strftime("%Y%m%dT%H%M%SZ")
             headers = signed(method, url, headers, digest, who, own.s3_region, stamp)
         return _made(url, method, headers, body)
 

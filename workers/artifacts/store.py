@@ -24,6 +24,7 @@ Download = Callable[[BinaryIO, Claim], None]
 """Completes a file that is open for appending and perhaps holds the beginning already."""
 
 _DIGEST_LENGTH = 64
+_PIECE = 1 << 20
 
 
 class Held:
@@ -207,8 +208,11 @@ class Store:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def _fetched(part: Path, download: Download, claim: Claim) -> str:

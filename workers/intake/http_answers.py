@@ -104,10 +104,9 @@ async def body_of(request: web.Request) -> bytes:
     most = request.app[MAX_BODY]
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     try:
-        async with asyncio.timeout(READ_S):
-            body = await request.read()
+        body = await asyncio.wait_for(request.read(), READ_S)
         return unpacked(body, encoding, most)
-    except TimeoutError as error:
+    except asyncio.TimeoutError as error:
         why = f"the body has not come within {READ_S:g} s"
         raise Refusal(408, otlp_body.UNAVAILABLE, why) from error
     except (web.HTTPRequestEntityTooLarge, TooLarge) as error:

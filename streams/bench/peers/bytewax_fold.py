@@ -8,7 +8,7 @@ at the end close with the input and are part of the time.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from bytewax import operators as op
@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from stopwatch import FETCHING, Stopwatch, Task, decoder, task
 
 BATCH = 5_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 Sums = list[float]
 """Count, sum, least and greatest of a window."""
 

@@ -78,7 +78,8 @@ def test_an_image_is_pinned_to_a_version(image: str) -> None:
 def test_an_image_installs_locked_requirements_and_runs_as_nobody(path: Path) -> None:
     text = path.read_text("utf-8")
     assert "--require-hashes" in text
-    assert "requirements/run.lock" in text
+    lock = {"worker": "edge.lock"}.get(path.stem, "run.lock")
+    assert f"requirements/{lock}" in text
     users = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
     assert users == ["10001:10001"]
     workdir = re.findall(r"^WORKDIR (\S+)$", text, re.MULTILINE)[-1]

@@ -301,7 +301,7 @@ MACHINE = local.Facts((3, 11), ("rich>=14",), {"rich": "14.1"}, 65536, "/d", "",
     ("facts", "expected"),
     [
         (MACHINE, {"machine": Status.OK}),
-        (replace(MACHINE, python=(3, 10)), {"python": Status.FAIL}),
+        (replace(MACHINE, python=(3, 9)), {"python": Status.FAIL}),
         (replace(MACHINE, python=(3, 14)), {"python": Status.WARN}),
         (replace(MACHINE, versions={"rich": "13.9"}), {"libraries": Status.FAIL}),
         (replace(MACHINE, versions={"rich": None}), {"libraries": Status.FAIL}),

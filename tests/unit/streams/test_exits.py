@@ -51,6 +51,10 @@ def test_missing_extras_are_named() -> None:
     assert ("weir[embedded]" in told, code) == (True, 3)
     told, code = explain(ModuleNotFoundError("no", name="opentelemetry.proto.metrics"))
     assert ("weir[intake]" in told, code) == (True, 3)
+    told, code = explain(ModuleNotFoundError("no", name="polars"))
+    assert ("weir[stream]" in told, code) == (True, 3)
+    told, code = explain(ModuleNotFoundError("no", name="onnxruntime"))
+    assert ("weir[worker]" in told, code) == (True, 3)
     told, code = explain(ModuleNotFoundError("no", name="schemas.of.mine"))
     assert ("pip install" in told, code) == (False, 1)
 
