@@ -9,8 +9,17 @@ from importlib.metadata import EntryPoint
 
 from workers import plugin_points
 from workers.plugin_points import Unusable
+from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
 from workers.scheduling.orders.names import GROUP, OWN
+
+
+def named(name: str) -> Order:
+    """Return a new order by its name, a built-in one or that of others.
+
+    Raises ValueError for an unknown name.
+    """
+    return names.order(name, {} if name in OWN else installed())
 
 
 def installed() -> dict[str, Callable[[], Order]]:

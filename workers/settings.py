@@ -5,7 +5,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -129,8 +129,46 @@ class WorkerSettings(Section):
     speed: float = Field(default=1.0, gt=0)
     heartbeat_ms: int = Field(default=500, ge=50)
     expiry_ms: int = Field(default=2500, ge=200)
-    queue_ms: int = Field(default=2000, ge=1, description="most predicted work in the queue, ms")
-    queue_tasks: int = Field(default=1000, ge=1, description="most tasks in the queue")
+    order: str = Field(
+        default="weir",
+        min_length=1,
+        description="what is executed next: weir, priority-edf, fifo, least-laxity, mapscore, "
+        "or an order that is installed (entry points weir.orders)",
+    )
+    priority_weight: float = Field(
+        default=10.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="how many times as much an answer is worth as one of the next lower priority",
+    )
+    admit: bool = Field(
+        default=True, description="reject tasks whose predicted end is after their deadline"
+    )
+    queue_ms: int = Field(
+        default=2000, ge=1, description="most predicted work in all queues together, ms"
+    )
+    queue_tasks: int = Field(default=1000, ge=1, description="most tasks in all queues together")
+    service_queue_ms: int = Field(
+        default=0, ge=0, description="most that waits for one instance, ms; 0: as much as in all"
+    )
+    service_queue_tasks: int = Field(
+        default=0, ge=0, description="most tasks that wait for one instance; 0: as many as in all"
+    )
+    drop: Literal["oldest", "newest", "lowest-priority", "replace-by-key"] = Field(
+        default="lowest-priority",
+        description="who goes when the queue of an instance is full; replace-by-key: a task takes "
+        "the place of one whose request's id is the same up to its last '/'",
+    )
+    max_age_ms: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="longest wait of a task, ms; 0 for any"
+    )
+    max_gap_ms: float = Field(
+        default=5000.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="longest time that an instance with work that can be in time is not served, ms",
+    )
+    max_batch: int = Field(default=32, ge=1, description="most tasks executed together")
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /live, /ready; 0 for none"
     )
@@ -251,6 +289,17 @@ class AgentSettings(Section):
     )
 
 
+class SourceSettings(Section):
+    """The HTTP port of a source."""
+
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        description="bearer token; needed to listen elsewhere than on the loopback",
+    )
+    max_body: int = Field(default=8 * 1_048_576, ge=1024, description="bytes of a request")
+    waiting: int = Field(default=64, ge=1, description="most frames that wait to be sent")
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -265,6 +314,7 @@ class Settings(Section):
     intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()
     agent: AgentSettings = AgentSettings()
+    source: SourceSettings = SourceSettings()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(
         default="INFO",

@@ -41,7 +41,7 @@ def worker(
     from streams.errors import SettingsError
     from streams.health import serving
     from streams.running import settings_of_running
-    from workers import telemetry
+    from workers import order_plugins, telemetry
     from workers.inference.loop import Worker
 
     settings = settings_of_running()
@@ -53,10 +53,14 @@ def worker(
     )
     if not _IN_TOPIC.fullmatch(own.worker):
         raise SettingsError(f"worker {own.worker!r}: use letters, digits, '.', '_', '-' (--worker)")
+    try:
+        order = order_plugins.named(own.order)
+    except ValueError as error:
+        raise SettingsError(f"WEIR_WORKER__ORDER: {error}") from error
     settings = settings.model_copy(update={"worker": own})
     telemetry.configure(settings.log_level, json=settings.log_json)
     stop = threading.Event()
-    made = Worker(settings, succeeds=succeeds)
+    made = Worker(settings, order, succeeds=succeeds)
     _stop_on_signals(stop, made.hand_over)
     if not detached:
         expected = parent or os.getppid()

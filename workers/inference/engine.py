@@ -1,44 +1,71 @@
 """What the worker decides, without clock or I/O: tasks go in, batches and results come out.
 
-Every task gets exactly one terminal result: ok, dropped, expired or failed. Times are
-milliseconds since the epoch, with fractions.
+It gives its tasks to the scheduler as jobs, as the simulator does with frames. Every task gets
+exactly one terminal result: ok, dropped, expired or failed. Times are milliseconds since the
+epoch, with fractions.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from schemas.inference import InferenceResult, InferenceTask
 from workers.inference import tensors
 from workers.inference.answers import read
-from workers.inference.backlog import Backlog, Job
-from workers.inference.batching import form
 from workers.inference.errors import UnusableInput
-from workers.inference.estimates import Estimates
+from workers.inference.observing import Observer
+from workers.inference.pending import Pending, job_of, pending_of, pendings_of
 from workers.inference.replicas import Hosted
-from workers.inference.results import Home, answered, unserved, waited
+from workers.inference.results import Home, answered, given_up, unserved, waited
+from workers.inference.serving import UNKNOWN_BUDGET_MS, Bounds, Budget, serving_of, terms_of
 from workers.runtimes.base import Array
 from workers.runtimes.errors import ExecutionFailed
+from workers.scheduling.jobs import Batch, Ended
+from workers.scheduling.orders.base import Order
+from workers.scheduling.orders.weir import Weir
+from workers.scheduling.profiles import Profiles
+from workers.scheduling.scheduler import Scheduler, SchedulerParams
+from workers.scheduling.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineParams:
-    """Who the worker is, and its bounds; `remembered` results are kept for repeated tasks."""
+    """Who the worker is, and its bounds.
+
+    `scheduler` bounds all queues together, `bounds` that of each instance whose registration
+    says nothing else. An answer is worth `weight` times one of the next lower priority.
+    `remembered` results are kept for repeated tasks.
+    """
 
     node: str
     worker: str
-    queue_tasks: int = 1000
-    queue_ms: float = 2000.0
-    max_batch: int = 32
+    scheduler: SchedulerParams = field(
+        default_factory=lambda: SchedulerParams(queue_tasks=1000, queue_ms=2000.0)
+    )
+    bounds: Bounds = field(default_factory=Bounds)
+    weight: float = 10.0
     remembered: int = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A result, and the offset of the task that it ends."""
+class Finished(NamedTuple):
+    """A result, and the offset of the task that it ends, where that was read from the log."""
 
     result: InferenceResult
-    offset: int
+    offset: int | None
+
+
+class Step(NamedTuple):
+    """What to do now: send these results, execute this batch.
+
+    Without a batch, `wake_at` says when to ask again though nothing comes, and `why` it waits;
+    None when only a task can change anything.
+    """
+
+    finished: list[Finished]
+    batch: Batch | None
+    wake_at: float | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +77,63 @@ class Executed:
     execution_ms: float
 
 
-class Engine:
-    """Queue, estimates, hosted models and the memory of what was done."""
+@dataclass(slots=True)
+class _Served:
+    """An instance that tasks are taken for."""
 
-    def __init__(self, params: EngineParams) -> None:
+    hosted: Hosted
+    terms: Terms
+    budget: Budget | None
+
+
+class Engine:
+    """Hosted models, the scheduler of their tasks, and the memory of what was done.
+
+    `observers` are told of decisions and ends.
+    """
+
+    def __init__(
+        self, params: EngineParams, order: Order | None = None, observers: Iterable[Observer] = ()
+    ) -> None:
         self._params = params
         self._home = Home(params.node, params.worker)
-        self._backlog = Backlog(params.queue_tasks, params.queue_ms)
-        self._estimates = Estimates()
-        self._hosted: dict[str, Hosted] = {}
+        self._profiles = Profiles()
+        self._scheduler = Scheduler(params.scheduler, order or Weir(), self._profiles)
+        self._observers = tuple(observers)
+        self._served: dict[str, _Served] = {}
         self._last: dict[str, float] = {}
         self._open: set[str] = set()
         self._done: OrderedDict[str, InferenceResult] = OrderedDict()
 
-    def host(self, hosted: Hosted) -> None:
-        """Take tasks for an instance; a former loading of it finishes what waits for it."""
-        self._estimates.declare(hosted.instance, hosted.service.latency_ms)
-        self._hosted[hosted.instance] = hosted
+    def host(self, hosted: Hosted, warm_ms: Sequence[float] = ()) -> None:
+        """Take tasks for an instance; a former loading of it finishes what waits for it.
+
+        `warm_ms` is how long trial executions of one task took, the first of them cold. Raises
+        BrokenModel for terms of its registration that cannot be used.
+        """
+        name = hosted.instance
+        former = self._served.get(name)
+        budget_ms = former.terms.budget_ms if former else UNKNOWN_BUDGET_MS
+        terms = terms_of(hosted, self._params.bounds, budget_ms)
+        declared = serving_of(hosted.service).budget_ms is not None
+        self._served[name] = _Served(hosted, terms, None if declared else Budget())
+        self._scheduler.serve(terms)
+        for took_ms in warm_ms:
+            self._scheduler.warmed(name, took_ms)
 
     def leave(self, instance: str) -> None:
         """Take no more tasks for an instance; what waits is still done."""
-        self._hosted.pop(instance, None)
-
-    def warm(self, instance: str, took_ms: float, now_ms: float) -> None:
-        """Take the time of a trial execution into account."""
-        self._estimates.learn(instance, 1, took_ms, now_ms)
+        self._served.pop(instance, None)
+        self._scheduler.leave(instance)
 
     def forget(self, instance: str) -> None:
         """Drop what was learned about an instance that is gone."""
         self._last.pop(instance, None)
-        self._estimates.forget(instance)
+        self._profiles.forget(instance)
 
     def queued(self, instance: str) -> tuple[int, float]:
         """Return how many tasks wait for an instance, and their predicted work in ms."""
-        waiting = [job.expected_ms for job in self._backlog if job.hosted.instance == instance]
-        return len(waiting), sum(waiting)
+        return self._scheduler.queued(instance)
 
     def last_task(self, instance: str) -> float:
         """Return when (ms) the last task came for an instance; 0 when none has."""
@@ -93,121 +142,120 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
-        return not len(self._backlog)
+        return not self._scheduler.waiting
 
     def is_open(self, task_id: str) -> bool:
         """Tell whether this task waits or is executed now."""
         return task_id in self._open
 
-    def receive(self, task: InferenceTask, offset: int, now_ms: float) -> list[Finished]:
+    def receive(
+        self,
+        task: InferenceTask,
+        offset: int | None,
+        now_ms: float,
+        arrived_ms: float | None = None,
+    ) -> list[Finished]:
         """Take a task; returns the results of those that end by it, itself perhaps.
 
         A task that was done gets the same result again, one that waits is not taken twice.
+        `arrived_ms` is when it came, where that was before it was read.
         """
         done = self._done.get(task.task_id)
         if done is not None:
             return [Finished(done, offset)]
         if task.task_id in self._open:
             return []
-        hosted = self._hosted.get(task.instance)
-        if hosted is None:
+        served = self._served.get(task.instance)
+        if served is None:
             why = f"{task.instance} is not ready on {self._params.node}"
-            return [self._end(unserved(task, None, self._home, now_ms), why, offset)]
+            return [self._refuse(task, None, why, offset, now_ms)]
+        hosted = served.hosted
         try:
             prepared = tensors.prepare(task.inputs, hosted.session.signature)
         except UnusableInput as error:
-            refused = unserved(task, hosted, self._home, now_ms)
-            return [self._end(refused, str(error), offset)]
+            return [self._refuse(task, hosted, str(error), offset, now_ms)]
         self._last[task.instance] = now_ms
-        expected = self._estimates.predict(task.instance)
+        self._watch_budget(served, task.deadline - now_ms)
         self._open.add(task.task_id)
-        gone = self._backlog.offer(Job(task, hosted, prepared, expected, now_ms, offset))
-        return [self._drop(job, now_ms) for job in gone]
+        pending = Pending(task, hosted, prepared, now_ms, offset)
+        job = job_of(pending, now_ms if arrived_ms is None else arrived_ms, self._params.weight)
+        return self._give_up(self._scheduler.offer(job, now_ms), now_ms)
 
-    def expire(self, now_ms: float) -> list[Finished]:
-        """End the tasks whose deadline is over, and those next in order that cannot meet it."""
-        ended = [
-            self._give_up(job, "expired", "the deadline passed while it waited", now_ms)
-            for job in self._backlog.take_expired(now_ms)
-        ]
-        while (job := next(iter(self._backlog), None)) is not None:
-            left = job.task.deadline - now_ms
-            needed = self._estimates.least(job.hosted.instance, now_ms)
-            if left > needed:
-                break
-            self._backlog.take([job])
-            why = f"{left:.1f} ms were left; no execution took less than {needed:.1f} ms"
-            ended.append(self._give_up(job, "expired", why, now_ms))
-        return ended
+    def decide(self, now_ms: float) -> Step:
+        """Return what to do now; call it while nothing is executed."""
+        decision = self._scheduler.decide(now_ms)
+        for observer in self._observers:
+            observer.decided(decision, now_ms)
+        finished = self._give_up(decision.ended, now_ms)
+        return Step(finished, decision.batch, decision.wake_at, decision.why)
 
-    def next_batch(self, now_ms: float) -> list[Job]:
-        """Return the jobs to execute now; call `expire` at the same time before."""
-        first = next(iter(self._backlog), None)
-        if first is None:
-            return []
-        instance = first.hosted.instance
-        batch = form(
-            self._backlog,
-            self._params.max_batch,
-            lambda size: self._estimates.predict(instance, size),
-            now_ms,
-        )
-        self._backlog.take(batch)
-        return batch
-
-    def finish(self, batch: Sequence[Job], executed: Executed, now_ms: float) -> list[Finished]:
+    def finish(self, batch: Batch, executed: Executed, now_ms: float) -> list[Finished]:
         """Return the results of executed jobs; one job's bad output fails that job alone."""
-        instance, size = batch[0].hosted.instance, len(batch)
-        self._estimates.learn(instance, size, executed.execution_ms, now_ms)
+        self._scheduler.executed(batch, executed.execution_ms, now_ms)
+        size = len(batch.jobs)
         return [
-            self._conclude(job, part, executed, size, now_ms)
-            for job, part in zip(batch, executed.parts, strict=True)
+            self._conclude(pending, part, executed, size, now_ms)
+            for pending, part in zip(pendings_of(batch), executed.parts, strict=True)
         ]
 
     def drain(self, now_ms: float, reason: str) -> list[Finished]:
         """End everything that still waits as dropped."""
-        jobs = list(self._backlog)
-        self._backlog.take(jobs)
-        return [self._give_up(job, "dropped", reason, now_ms) for job in jobs]
+        return self._give_up(self._scheduler.drain(now_ms, reason), now_ms)
 
-    def _drop(self, job: Job, now_ms: float) -> Finished:
-        waiting, work = len(self._backlog), self._backlog.work_ms
-        why = (
-            f"queue full: {waiting} tasks and {work:.0f} ms of work wait, at most "
-            f"{self._params.queue_tasks} and {self._params.queue_ms:.0f} ms are let in; "
-            f"priority {job.task.priority} was lowest"
-        )
-        return self._give_up(job, "dropped", why, now_ms)
+    def _watch_budget(self, served: _Served, given_ms: float) -> None:
+        """Serve an instance by what its tasks are given, where its registration does not say."""
+        if served.budget is None:
+            return
+        usual = served.budget.moved(given_ms, served.terms.budget_ms)
+        if usual is not None:
+            served.terms = replace(served.terms, budget_ms=usual)
+            self._scheduler.serve(served.terms, loaded=False)
 
-    def _give_up(self, job: Job, status: str, reason: str, now_ms: float) -> Finished:
-        ended = waited(job, self._home, now_ms, now_ms)
-        return self._end(replace(ended, status=status), reason, job.offset)
+    def _give_up(self, ended: Iterable[Ended], now_ms: float) -> list[Finished]:
+        return [
+            self._end(given_up(one, self._home, now_ms), pending_of(one.job).offset, one)
+            for one in ended
+        ]
+
+    def _refuse(
+        self,
+        task: InferenceTask,
+        hosted: Hosted | None,
+        why: str,
+        offset: int | None,
+        now_ms: float,
+    ) -> Finished:
+        refused = unserved(task, hosted, self._home, now_ms)
+        return self._end(replace(refused, reason=why), offset)
 
     def _conclude(
         self,
-        job: Job,
+        pending: Pending,
         part: Sequence[Array] | str,
         executed: Executed,
         size: int,
         now_ms: float,
     ) -> Finished:
         ended = replace(
-            waited(job, self._home, executed.started_at, now_ms),
+            waited(pending, self._home, executed.started_at, now_ms),
             execution_ms=executed.execution_ms,
             batch_size=size,
         )
         if isinstance(part, str):
-            return self._end(ended, part, job.offset)
+            return self._end(replace(ended, reason=part), pending.offset)
         try:
-            answer = read(part, job.hosted.session.signature)
+            answer = read(part, pending.hosted.session.signature)
         except ExecutionFailed as error:
-            return self._end(ended, str(error), job.offset)
-        return self._end(answered(ended, answer), None, job.offset)
+            return self._end(replace(ended, reason=str(error)), pending.offset)
+        return self._end(answered(ended, answer), pending.offset)
 
-    def _end(self, result: InferenceResult, reason: str | None, offset: int) -> Finished:
-        ended = replace(result, reason=reason)
-        self._open.discard(ended.task_id)
-        self._done[ended.task_id] = ended
+    def _end(
+        self, result: InferenceResult, offset: int | None, ended: Ended | None = None
+    ) -> Finished:
+        self._open.discard(result.task_id)
+        self._done[result.task_id] = result
         while len(self._done) > self._params.remembered:
             self._done.popitem(last=False)
-        return Finished(ended, offset)
+        for observer in self._observers:
+            observer.ended(result, ended)
+        return Finished(result, offset)

@@ -82,7 +82,7 @@ class Hosting:
 
     def settle(self, now_ms: float) -> bool:
         """Take over what was loaded, end what has drained; True when something changed."""
-        changes = [self._take_over(replica, now_ms) for replica in self if replica.loading]
+        changes = [self._take_over(replica) for replica in self if replica.loading]
         changes += [self._end(r, now_ms) for r in self if r.health == reporting.DRAINING]
         return any(changes)
 
@@ -127,7 +127,7 @@ class Hosting:
         log.info("instance.loading", instance=replica.wanted.instance)
         return replica
 
-    def _take_over(self, replica: Replica, now_ms: float) -> bool:
+    def _take_over(self, replica: Replica) -> bool:
         loading = replica.loading
         if loading is None or not loading.done():
             return False
@@ -143,9 +143,8 @@ class Hosting:
             if replica.hosted is None:
                 replica.health = reporting.FAILED
             return True
-        self._engine.host(loaded.hosted)
-        if loaded.took_ms is not None:
-            self._engine.warm(name, loaded.took_ms / min(1.0, self._speed), now_ms)
+        slowness = 1.0 / min(1.0, self._speed)
+        self._engine.host(loaded.hosted, [took * slowness for took in loaded.warm_ms])
         replica.hosted, replica.health, replica.message = loaded.hosted, reporting.READY, None
         log.info("instance.ready", instance=name, provider=loaded.hosted.session.provider)
         return True

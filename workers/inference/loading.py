@@ -11,6 +11,7 @@ import numpy as np
 
 from workers.artifacts.obtaining import Artifacts
 from workers.inference.replicas import Hosted, Wanted
+from workers.inference.serving import serving_of
 from workers.runtimes.artifacts import fetch, start, terms_of
 from workers.runtimes.base import Port, Runtime, Session
 from workers.runtimes.errors import BrokenModel, ExecutionFailed
@@ -22,10 +23,10 @@ FETCHES = 8
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A loaded instance, and how long (ms) one trial execution took; None when none succeeded."""
+    """A loaded instance, and how long (ms) trial executions took, the first of them cold."""
 
     hosted: Hosted
-    took_ms: float | None
+    warm_ms: tuple[float, ...]
 
 
 class Loader:
@@ -55,10 +56,11 @@ class Loader:
             raise BrokenModel(f"service {wanted.name} is not registered")
         service, variant = wanted.service, wanted.variant
         terms = terms_of(service, variant, self._artifacts)
+        serving_of(service)
         fetched = fetch(self._runtimes, self._artifacts, service, variant)
         with self._turn:
             session = start(fetched, service, terms)
-            took_ms = _warm_up(session)
+            warm_ms = _warm_up(session)
         hosted = Hosted(
             instance=wanted.instance,
             service=service,
@@ -68,28 +70,28 @@ class Loader:
             digest=fetched.digest,
             loaded_as=f"{wanted.instance}#{next(self._numbers)}",
         )
-        return Loaded(hosted, took_ms)
+        return Loaded(hosted, warm_ms)
 
 
-def _warm_up(session: Session) -> float | None:
-    """Execute on zeros, because first executions are slow, and return how long the last took.
+def _warm_up(session: Session) -> tuple[float, ...]:
+    """Execute on zeros, because first executions are slow, and return how long each took, ms.
 
     Zeros of size 1 in every open dimension need not be valid input: a model that refuses them is
     no broken model.
     """
     ports = session.signature.inputs
     if any(port.dtype.kind not in "biuf" for port in ports):
-        return None
+        return ()
     zeros = [_zeros(port) for port in ports]
-    took_ms = None
+    took_ms = []
     for _ in range(WARM_UPS):
         started = time.perf_counter()
         try:
             session.run(zeros)
         except ExecutionFailed:
-            return None
-        took_ms = (time.perf_counter() - started) * 1000
-    return took_ms
+            return ()
+        took_ms.append((time.perf_counter() - started) * 1000)
+    return tuple(took_ms)
 
 
 def _zeros(port: Port) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

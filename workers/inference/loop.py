@@ -6,9 +6,11 @@ topic has one partition and belongs to this worker alone: it is assigned, never 
 position is the lowest task without an acknowledged result.
 """
 
+import math
 import os
 import threading
 import time
+from collections.abc import Iterable
 
 from schemas.codec import Codec
 from schemas.errors import DecodeError
@@ -24,15 +26,19 @@ from workers.inference.engine import Engine, EngineParams, Finished
 from workers.inference.executing import execute
 from workers.inference.hosting import KINDS, Hosting
 from workers.inference.loading import Loader
+from workers.inference.observing import Observer
 from workers.inference.progress import Progress
 from workers.inference.reporting import Reporter, report
 from workers.inference.results import Home
+from workers.inference.serving import Bounds
 from workers.kafka import RawMessage
 from workers.kafka_outbox import Outbox
 from workers.kafka_tasks import TaskLog
 from workers.registry import Registry
 from workers.runtimes.known import known_runtimes
-from workers.settings import Settings
+from workers.scheduling.orders.base import Order
+from workers.scheduling.scheduler import SchedulerParams
+from workers.settings import Settings, WorkerSettings
 from workers.telemetry import logger
 
 IDLE_S = 0.05
@@ -51,23 +57,24 @@ class Worker:
     """One inference worker; `settings.worker` says who it is.
 
     One that `succeeds` another on its node says nothing of its instances before all are ready.
+    `order` chooses what is executed next; `observers` are told of decisions and ends.
     """
 
-    def __init__(self, settings: Settings, *, succeeds: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        order: Order,
+        *,
+        succeeds: bool = False,
+        observers: Iterable[Observer] = (),
+    ) -> None:
         own = settings.worker
         self._settings = settings
         self._speed = node_speed(settings)
         self._topic = task_topic(own.worker)
         self._registry = Registry(settings.registry)
         self._codec: Codec = self._registry.codec()
-        self._engine = Engine(
-            EngineParams(
-                node=own.node,
-                worker=own.worker,
-                queue_tasks=own.queue_tasks,
-                queue_ms=float(own.queue_ms),
-            )
-        )
+        self._engine = Engine(engine_params(own), order, observers)
         self._loader = Loader(known_runtimes(), artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
         self._reporter = Reporter(
@@ -83,6 +90,7 @@ class Worker:
         self._next_commit = 0.0
         self._succeeds = succeeds
         self._silent = False
+        self._wake_at: float | None = None
         self._tended = time.monotonic()
 
     @property
@@ -126,14 +134,25 @@ class Worker:
             self._tend()
 
     def _turn(self) -> None:
-        self._receive(0.0 if not self._engine.idle else IDLE_S)
+        self._receive(self._wait_s())
         now = fine_ms()
-        self._send(self._engine.expire(now))
-        batch = self._engine.next_batch(now)
-        if batch:
-            executed = execute(batch, now, self._speed, self._pause)
-            self._send(self._engine.finish(batch, executed, fine_ms()))
+        step = self._engine.decide(now)
+        self._send(step.finished)
+        self._wake_at = step.wake_at
+        if step.batch is not None:
+            executed = execute(step.batch, now, self._speed, self._pause)
+            self._send(self._engine.finish(step.batch, executed, fine_ms()))
+        elif step.wake_at is not None:
+            log.debug("worker.waits", until_ms=step.wake_at, why=step.why)
         self._tend()
+
+    def _wait_s(self) -> float:
+        """Return how long to wait for tasks: not at all while there is work to decide about."""
+        if self._engine.idle:
+            return IDLE_S
+        if self._wake_at is None:
+            return 0.0
+        return max(0.0, min(IDLE_S, (self._wake_at - fine_ms()) / 1000))
 
     def _tend(self) -> None:
         """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
@@ -225,6 +244,26 @@ class Worker:
             log.warning("worker.undelivered", under_way=self._progress.under_way)
         self._tasks.commit(self._progress.position)
         log.info("worker.stopped")
+
+
+def engine_params(own: WorkerSettings) -> EngineParams:
+    """Return the bounds of a worker as its settings say."""
+    return EngineParams(
+        node=own.node,
+        worker=own.worker,
+        scheduler=SchedulerParams(
+            queue_tasks=own.queue_tasks, queue_ms=float(own.queue_ms), admit=own.admit
+        ),
+        bounds=Bounds(
+            queue_tasks=own.service_queue_tasks or own.queue_tasks,
+            queue_ms=float(own.service_queue_ms or own.queue_ms),
+            drop=own.drop,
+            max_age_ms=own.max_age_ms or math.inf,
+            max_gap_ms=own.max_gap_ms,
+            max_batch=own.max_batch,
+        ),
+        weight=own.priority_weight,
+    )
 
 
 def node_speed(settings: Settings) -> float:

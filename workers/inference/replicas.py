@@ -8,6 +8,8 @@ from schemas.registrations import ServiceRegistered, Variant
 from workers.runtimes.base import Session
 from workers.runtimes.options import PREFIX
 
+SERVE = "serve."
+"""Keys of a service's environment that begin so are terms on which it is served."""
 CPU = Variant(name="cpu", precision="", device="cpu")
 """The variant of a service that declares none."""
 
@@ -24,12 +26,12 @@ class Wanted:
 
     @property
     def artifact(self) -> tuple[str, ...]:
-        """Return what must be loaded again when it changes: file, runtime, device, options."""
+        """Return what is loaded again when it changes: file, runtime, device, options, terms."""
         if self.service is None or self.variant is None:
             return ()
         uri = self.variant.artifact or self.service.artifact
         entries = self.service.environment
-        options = (f"{e.key}={e.value}" for e in entries if e.key.startswith(PREFIX))
+        options = (f"{e.key}={e.value}" for e in entries if e.key.startswith((PREFIX, SERVE)))
         place = (uri, self.service.digest or "", self.service.format, self.variant.device)
         return (*place, *sorted(options))
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from schemas.identity import stable_id
 from schemas.inference import InferenceResult, InferenceTask
 from workers.inference.answers import Answer
-from workers.inference.backlog import Job
+from workers.inference.pending import Pending, pending_of
 from workers.inference.replicas import Hosted
 from workers.inference.tensors import digest_of
+from workers.scheduling.jobs import Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,26 @@ def unserved(
     )
 
 
-def waited(job: Job, home: Home, started_at: float, now_ms: float) -> InferenceResult:
-    """Return the result, failed so far, of a job that waited until `started_at`."""
+def waited(pending: Pending, home: Home, started_at: float, now_ms: float) -> InferenceResult:
+    """Return the result, failed so far, of a task that waited until `started_at`."""
     return replace(
-        unserved(job.task, job.hosted, home, now_ms, job.prepared.digest),
-        queue_ms=max(0.0, started_at - job.received_at),
-        received_at=int(job.received_at),
+        unserved(pending.task, pending.hosted, home, now_ms, pending.prepared.digest),
+        queue_ms=max(0.0, started_at - pending.received_at),
+        received_at=int(pending.received_at),
     )
+
+
+def given_up(ended: Ended, home: Home, now_ms: float) -> InferenceResult:
+    """Return the result of a task that the scheduler ended without execution, and why.
+
+    What it rejects is dropped, so that others are asked, unless the deadline is over; the reason
+    says that it was rejected.
+    """
+    result = waited(pending_of(ended.job), home, now_ms, now_ms)
+    if ended.status != "rejected":
+        return replace(result, status=ended.status, reason=ended.reason)
+    status = "dropped" if now_ms < ended.job.deadline else "expired"
+    return replace(result, status=status, reason=f"rejected: {ended.reason}")
 
 
 def answered(result: InferenceResult, answer: Answer) -> InferenceResult:

@@ -54,8 +54,8 @@ def options_of(service: ServiceRegistered) -> tuple[Supervision, dict[str, str]]
     return checked(Supervision, mine), rest
 
 
-def checked(kind: type[S], options: Mapping[str, str]) -> S:
-    """Return options as a section; `a.b` is key b of table a.
+def checked(kind: type[S], options: Mapping[str, str], prefix: str = PREFIX) -> S:
+    """Return options as a section; `a.b` is key b of table a, `prefix` what their keys begin with.
 
     Raises BrokenModel, naming the key, for one that is unknown or has an unusable value.
     """
@@ -72,5 +72,5 @@ def checked(kind: type[S], options: Mapping[str, str]) -> S:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BrokenModel(
-            f"option {PREFIX}{place}: {first['msg']}; known: {', '.join(kind.model_fields)}"
+            f"option {prefix}{place}: {first['msg']}; known: {', '.join(kind.model_fields)}"
         ) from error

@@ -130,6 +130,12 @@ def test_commands_end_with_their_codes(arguments: tuple[str, ...], code: int, to
     assert "Traceback" not in done.stderr
 
 
+def test_a_worker_of_an_unknown_order_says_which_are_known() -> None:
+    done = weir("worker", "--node", "a", WEIR_WORKER__ORDER="best", COLUMNS="200")
+    assert done.returncode == 2
+    assert "weir: WEIR_WORKER__ORDER: order 'best' is unknown; known are fifo" in done.stderr
+
+
 def test_help_keeps_its_words() -> None:
     """Rich takes words in brackets for markup and drops them."""
     for arguments in (("up",), ("apps", "register"), ("contracts", "register")):

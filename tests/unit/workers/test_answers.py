@@ -9,7 +9,6 @@ from schemas.records import Tensor
 from tests.unit.workers.inference_world import DOUBLING, port, tensor
 from workers.inference.answers import read
 from workers.inference.errors import UnusableInput
-from workers.inference.estimates import Estimates
 from workers.inference.tensors import join, prepare, share_out, tensor_of
 from workers.runtimes.base import Signature
 from workers.runtimes.errors import ExecutionFailed
@@ -91,17 +90,3 @@ def test_outputs_that_do_not_fit_the_rows_are_refused() -> None:
     tasks = [prepare((tensor(1.0, 2.0),), DOUBLING)] * 2
     with pytest.raises(ExecutionFailed, match="where 2 rows went in"):
         share_out([np.zeros((1, 2))], tasks)
-
-
-def test_estimates_start_from_the_declared_time_and_learn() -> None:
-    estimates = Estimates()
-    assert estimates.predict("a", 2) == 10.0
-    estimates.declare("a", 3.0)
-    assert estimates.predict("a", 2) == 6.0
-    for _ in range(60):
-        estimates.learn("a", 4, 20.0, 0.0)
-    assert estimates.predict("a", 4) == pytest.approx(20.0)
-    assert estimates.predict("a", 8) == pytest.approx(40.0)
-    assert estimates.predict("a", 1) == pytest.approx(20.0)
-    estimates.forget("a")
-    assert estimates.predict("a") == 5.0

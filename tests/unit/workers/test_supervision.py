@@ -211,7 +211,7 @@ def test_a_slow_source_holds_up_no_other_model(tmp_path: Path) -> None:
     assert quick.result(20).hosted.runtime == "onnxruntime"
     assert not slow.done()
     gate.set()
-    assert slow.result(20).took_ms is not None
+    assert len(slow.result(20).warm_ms) == 3
     loader.close()
 
 
