@@ -1,0 +1,100 @@
+"""Files that people write: TOML, JSON or YAML by the end of their names, and lists of numbers.
+
+What is wrong in one is told by an error of the caller's kind, naming the file and what would do.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from streams import toml
+from workers.errors import WorkerError
+
+Refusal = type[WorkerError]
+
+
+def content(path: Path, refusal: Refusal, remedy: str) -> Any:
+    """Return what a file says; `remedy` is what to do when it cannot be read.
+
+    Keys that stand twice in one table are refused. Raises `refusal`.
+    """
+    kind, parse = _PARSERS.get(path.suffix.lower(), ("", None))
+    found = text(path, f"{path}", refusal, remedy)
+    if parse is None:
+        raise refusal(f"{path}: its name ends in none of {', '.join(_PARSERS)}")
+    try:
+        return parse(found)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise refusal(f"{path} is no {kind}: {error or 'it is nested too deep'}") from error
+
+
+def text(path: Path, where: str, refusal: Refusal, remedy: str) -> str:
+    """Return the text of a file, called `where` in messages. Raises `refusal`."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise refusal(f"{where}: {error.strerror}; {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise refusal(f"{where}: it is no text in UTF-8") from error
+
+
+def instants(path: Path, where: str, refusal: Refusal) -> list[float]:
+    """Return the numbers of a file, one a line; empty lines and those after # count for nothing.
+
+    `where` names the file that names this one. Raises `refusal`.
+    """
+    found = []
+    for number, line in enumerate(
+        text(path, f"{where}: {path}", refusal, "name one").splitlines(), 1
+    ):
+        told = line.partition("#")[0].strip()
+        if not told:
+            continue
+        try:
+            found.append(float(told))
+        except ValueError:
+            raise refusal(
+                f"{where}: {path}, line {number}: {told!r} is no number; one instant (ms) a line"
+            ) from None
+    if not found:
+        raise refusal(f"{where}: {path}: it holds no instants; one (ms) a line")
+    return found
+
+
+class _Unrepeated(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping whose keys differ."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        _differ([str(key) for key in keys])
+        return super().construct_mapping(node, deep)
+
+
+def _of_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Unrepeated)  # noqa: S506 - a SafeLoader
+
+
+def _of_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_paired)
+
+
+def _paired(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    _differ([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _differ(keys: Sequence[str]) -> None:
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"{twice[0]} stands twice in one table; keep one")
+
+
+_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    ".toml": ("TOML", toml.parsed),
+    ".json": ("JSON", _of_json),
+    ".yaml": ("YAML", _of_yaml),
+    ".yml": ("YAML", _of_yaml),
+}

@@ -1,0 +1,29 @@
+"""Arrivals whose instants stand in a file of their own. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from workers.errors import WorkerError
+from workers.simulation.arrivals import Arrivals, Trace
+
+Recorded = Callable[[str], Sequence[float]]
+"""Reads the instants (ms) of a file that stands beside the one that names it."""
+
+
+def with_instants(
+    arrivals: Arrivals, field: str, recorded: Recorded | None, refusal: type[WorkerError]
+) -> Arrivals:
+    """Return arrivals with the instants of the file that they name, if they do.
+
+    `field` is called so in messages. Raises `refusal`, and what `recorded` raises.
+    """
+    if not isinstance(arrivals, Trace) or not arrivals.file:
+        return arrivals
+    if recorded is None:
+        raise refusal(f"{field}: files are not read here; give at_ms")
+    try:
+        return Trace(kind="trace", at_ms=tuple(recorded(arrivals.file)))
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise refusal(f"{field}: {arrivals.file}: {why}") from None
