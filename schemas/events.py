@@ -8,6 +8,7 @@ from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
 from schemas import signals as s
+from schemas import working as w
 from schemas.base import Event
 from schemas.errors import UnknownContract
 
@@ -20,6 +21,7 @@ EVENTS: dict[str, type[Event]] = {
         r.ServiceRegistered,
         r.InstanceReported,
         r.NodeReported,
+        w.WorkerReported,
         r.ConsumerRegistered,
         r.ModelPublished,
         r.ContractRegistered,

@@ -14,6 +14,7 @@ from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
 from schemas import signals as s
+from schemas import working as w
 from schemas.base import Event
 from schemas.errors import UnknownContract
 
@@ -66,6 +67,7 @@ _TABLE = (
     Topic("weir.services", (r.ServiceRegistered,), ("service",), compacted=True),
     Topic("weir.instances", (r.InstanceReported,), ("instance",), compacted=True),
     Topic("weir.nodes", (r.NodeReported,), ("node",), compacted=True),
+    Topic("weir.workers", (w.WorkerReported,), ("worker",), compacted=True),
     Topic("weir.consumers", (r.ConsumerRegistered,), ("consumer",), compacted=True),
     Topic("weir.models", (r.ModelPublished,), ("model",), compacted=True),
     Topic("weir.contracts", (r.ContractRegistered,), ("contract",), compacted=True),

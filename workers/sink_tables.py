@@ -20,6 +20,7 @@ from schemas import inference as i
 from schemas import observing as o
 from schemas import registrations as r
 from schemas import signals as s
+from schemas import working as w
 from schemas.base import Event
 from schemas.topics import home_of
 
@@ -67,6 +68,7 @@ _NAMES: tuple[tuple[type[Event], str, tuple[str, ...]], ...] = (
     (r.ServiceRegistered, "services", ("service",)),
     (r.InstanceReported, "instances", ("instance",)),
     (r.NodeReported, "nodes", ("node",)),
+    (w.WorkerReported, "workers", ("worker",)),
     (r.ConsumerRegistered, "consumers", ("consumer",)),
     (r.ModelPublished, "models", ("model",)),
     (r.ContractRegistered, "contracts", ("contract",)),

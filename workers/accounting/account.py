@@ -64,6 +64,7 @@ class Account:
     def went(self, ended: Iterable[Ended], now: float) -> None:
         """Take note of jobs that ended without execution."""
         for one in ended:
+            self._pass(now)
             for tally in self._tallies(one.job.service):
                 tally.ended(one)
             self._left(one.job.service, now)

@@ -89,7 +89,7 @@ class _Served:
 class Engine:
     """Hosted models, the scheduler of their tasks, and the memory of what was done.
 
-    `observers` are told of decisions and ends.
+    `observers` are told of jobs, decisions and ends.
     """
 
     def __init__(
@@ -179,6 +179,8 @@ class Engine:
         self._open.add(task.task_id)
         pending = Pending(task, hosted, prepared, now_ms, offset)
         job = job_of(pending, now_ms if arrived_ms is None else arrived_ms, self._params.weight)
+        for observer in self._observers:
+            observer.came(job, now_ms)
         return self._give_up(self._scheduler.offer(job, now_ms), now_ms)
 
     def decide(self, now_ms: float) -> Step:

@@ -13,7 +13,7 @@ from workers.inference.engine import Engine, EngineParams
 from workers.inference.executing import execute
 from workers.inference.progress import Progress
 from workers.inference.serving import Bounds
-from workers.scheduling.jobs import Decision, Ended
+from workers.scheduling.jobs import Decision, Ended, Job
 from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
 from workers.scheduling.scheduler import SchedulerParams
@@ -26,8 +26,12 @@ class Seen:
     """What an observer was told."""
 
     def __init__(self) -> None:
+        self.jobs: list[Job] = []
         self.decisions: list[Decision] = []
         self.ends: list[tuple[InferenceResult, Ended | None]] = []
+
+    def came(self, job: Job, _now_ms: float) -> None:
+        self.jobs.append(job)
 
     def decided(self, decision: Decision, _now_ms: float) -> None:
         self.decisions.append(decision)
