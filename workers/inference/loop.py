@@ -26,6 +26,7 @@ from workers.inference.engine import Engine, EngineParams, Finished
 from workers.inference.executing import execute
 from workers.inference.hosting import KINDS, Hosting
 from workers.inference.loading import Loader
+from workers.inference.measuring import RUNNING, STOPPED, Telemetry
 from workers.inference.observing import Observer
 from workers.inference.progress import Progress
 from workers.inference.reporting import Reporter, report
@@ -47,6 +48,9 @@ LOADING_S = 0.005
 DRAIN_S = 5.0
 COMMIT_EVERY_S = 1.0
 MOST_AT_ONCE = 200
+TELEMETRY_EVERY_S = 5.0
+TELEMETRY_EXPIRY_MS = 15_000
+"""A worker that has said nothing of its work for so long counts as gone."""
 LIVE_S = 30.0
 """A worker that has not come round for so long stands still."""
 
@@ -57,7 +61,7 @@ class Worker:
     """One inference worker; `settings.worker` says who it is.
 
     One that `succeeds` another on its node says nothing of its instances before all are ready.
-    `order` chooses what is executed next; `observers` are told of decisions and ends.
+    `order` chooses what is executed next; `observers` are told of jobs, decisions and ends.
     """
 
     def __init__(
@@ -74,11 +78,13 @@ class Worker:
         self._topic = task_topic(own.worker)
         self._registry = Registry(settings.registry)
         self._codec: Codec = self._registry.codec()
-        self._engine = Engine(engine_params(own), order, observers)
+        home = Home(own.node, own.worker)
+        self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
+        self._engine = Engine(engine_params(own), order, (self._telemetry, *observers))
         self._loader = Loader(known_runtimes(), artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
         self._reporter = Reporter(
-            Home(own.node, own.worker),
+            home,
             settings.identity.run,
             settings.identity.user,
             os.getpid(),
@@ -88,6 +94,7 @@ class Worker:
         self._catalogue = CatalogueReader(settings.kafka, self._codec, KINDS)
         self._next_report = 0.0
         self._next_commit = 0.0
+        self._next_telemetry = time.monotonic() + TELEMETRY_EVERY_S
         self._succeeds = succeeds
         self._silent = False
         self._wake_at: float | None = None
@@ -164,6 +171,9 @@ class Worker:
         if changed or now >= self._next_report:
             self._report()
             self._next_report = now + self._settings.worker.heartbeat_ms / 1000
+        if now >= self._next_telemetry:
+            self._tell()
+            self._next_telemetry = now + TELEMETRY_EVERY_S
         if now >= self._next_commit:
             self._tasks.commit(self._progress.position)
             self._next_commit = now + COMMIT_EVERY_S
@@ -229,6 +239,12 @@ class Worker:
             )
         self._hosting.forget_stopped()
 
+    def _tell(self, status: str = RUNNING) -> None:
+        """Say what was done since the beginning, and as metrics since the last time."""
+        now = fine_ms()
+        for event in (self._telemetry.report(now, status), *self._telemetry.metrics(now)):
+            self._outbox.send(event)
+
     def _drain(self) -> None:
         """Say that no more is taken, finish what waits, then end."""
         log.info("worker.draining")
@@ -240,6 +256,7 @@ class Worker:
         self._send(self._engine.drain(fine_ms(), "the worker stops"))
         self._hosting.end()
         self._report()
+        self._tell(STOPPED)
         if not self._outbox.flush(DRAIN_S):
             log.warning("worker.undelivered", under_way=self._progress.under_way)
         self._tasks.commit(self._progress.position)
