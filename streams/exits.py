@@ -53,7 +53,7 @@ _EXTRAS = {
     "ortools": "exact",
     "av": "sources",
     "PIL": "sources",
-    "aiohttp": "sources",
+    "aiohttp": "intake",
     "onnxruntime": "worker",
     **dict.fromkeys(
         (

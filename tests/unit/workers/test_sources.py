@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from schemas import checks
 from schemas.inference import InferenceRequest
+from workers.inference.tensors import digest_of
 from workers.sources.errors import UnusableSource
-from workers.sources.frames import Frame, source_of
+from workers.sources.forms import Array, Form, Frame, size_of
+from workers.sources.frames import Source, source_of
 from workers.sources.pacing import Pacer
 from workers.sources.sending import Asking, run
 
-ASKING = Asking(app="plant", consumer="desk", deadline_ms=700)
+ASKING = Asking(app="plant", name="belt", consumer="desk", deadline_ms=700)
 
 
 @given(
@@ -49,6 +51,13 @@ def test_a_late_frame_is_passed_over() -> None:
     assert pacer.turn(100.40001) == (4, 0.0)
 
 
+def array(source: Source, number: int) -> Array:
+    frame = source.frame(number)
+    assert frame is not None
+    (tensor,) = frame.inputs
+    return np.frombuffer(tensor.data or b"", tensor.dtype).reshape(tensor.shape)
+
+
 def sent(path: Path, most: int | None, **options: object) -> tuple[list[InferenceRequest], object]:
     requests: list[InferenceRequest] = []
     source = source_of(path, **options)  # type: ignore[arg-type]
@@ -62,7 +71,8 @@ def test_rows_of_a_table_become_requests(tmp_path: Path) -> None:
     path.write_text("\ufefftime,t,p\n1,20.5,3\n2,21,4\n\n3,22,5\n", "utf-8")
     source = source_of(path, ("p", "t"))
     assert source.length == 3
-    assert [source.frame(n).array.tolist() for n in range(3)] == [[3, 20.5], [4, 21], [5, 22]]
+    assert [array(source, n).tolist() for n in range(3)] == [[3, 20.5], [4, 21], [5, 22]]
+    assert source.frame(3) is None
     assert source_of(path, cycle=True).length is None
     requests, told = sent(path, None)
     assert len(requests) + told.late == 3  # type: ignore[attr-defined]
@@ -71,11 +81,10 @@ def test_rows_of_a_table_become_requests(tmp_path: Path) -> None:
     assert one.deadline - one.created_at == 700
     (tensor,) = one.inputs
     assert (tensor.name, tensor.dtype) == ("x", "float32")
-    kind, digest, unique = one.request_id.split("-")
-    told_bytes = b"<f4 (3,) " + (tensor.data or b"")
-    assert (kind, digest) == ("csv", hashlib.sha256(told_bytes).hexdigest()[:16])
+    assert (one.source_kind, one.frame_digest) == ("csv", digest_of(one.inputs))
+    assert one.frame_digest == hashlib.sha256(tensor.data or b"").hexdigest()
     assert len({request.request_id for request in requests}) == len(requests)
-    assert len(unique) == 32
+    assert {request.request_id.rpartition("/")[0] for request in requests} == {"belt"}
 
 
 def test_a_folder_is_sorted_and_cycled(tmp_path: Path) -> None:
@@ -84,31 +93,54 @@ def test_a_folder_is_sorted_and_cycled(tmp_path: Path) -> None:
             np.save(file, np.full((2, 2), number, np.uint8))
     (tmp_path / "notes.txt").write_text("no frame")
     once, cycled = source_of(tmp_path), source_of(tmp_path, cycle=True)
-    assert [int(once.frame(n).array[0, 0]) for n in range(3)] == [1, 0, 2]
+    assert [array(once, n)[0, 0] for n in range(3)] == [1, 0, 2]
+    assert once.frame(3) is None
     assert (once.length, cycled.length) == (3, None)
-    assert [int(cycled.frame(n).array[0, 0]) for n in range(3, 6)] == [1, 0, 2]
+    assert [array(cycled, n)[0, 0] for n in range(3, 6)] == [1, 0, 2]
     requests, told = sent(tmp_path, 7, cycle=True)
     assert len(requests) + told.late == 7  # type: ignore[attr-defined]
-    assert requests[0].request_id.startswith("folder-")
+    assert requests[0].source_kind == "folder"
 
 
-def test_an_image_is_sent_as_it_is_stored(tmp_path: Path) -> None:
+PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+
+
+def test_an_image_is_sent_as_it_is_stored_or_as_a_form_wants_it(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="images need Pillow")
-    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
-    image.fromarray(pixels).save(tmp_path / "a.png")
-    image.fromarray(pixels[:, :, 0]).save(tmp_path / "grey.png")
-    np.testing.assert_array_equal(source_of(tmp_path / "a.png").frame(5).array, pixels)
-    grey = source_of(tmp_path / "grey.png").frame(0).array
-    np.testing.assert_array_equal(grey, pixels[:, :, 0])
+    image.fromarray(PIXELS).save(tmp_path / "a.png")
+    image.fromarray(PIXELS[:, :, 0]).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(array(source_of(tmp_path / "a.png"), 5), PIXELS)
+    np.testing.assert_array_equal(array(source_of(tmp_path / "grey.png"), 0), PIXELS[:, :, 0])
+    form = Form(tensor="image", size=(8, 6), gray=True, scaled=True, channels_first=True)
+    frame = source_of(tmp_path / "a.png", form=form).frame(0)
+    assert frame is not None
+    assert [(one.name, one.shape, one.dtype) for one in frame.inputs] == [
+        ("image", (1, 6, 8), "float32")
+    ]
+
+
+def test_forms_make_of_pixels_what_models_want() -> None:
+    scaled = Form(scaled=True, channels_first=True).picture(PIXELS, "here").inputs[0]
+    assert (scaled.shape, scaled.dtype) == ((3, 2, 4), "float32")
+    wanted = np.moveaxis(PIXELS, -1, 0) / np.float32(255)
+    np.testing.assert_allclose(np.frombuffer(scaled.data or b"", "<f4"), wanted.ravel())
+    with pytest.raises(UnusableSource, match=r"here: input x has 65537 bytes.*--size"):
+        Form().frame(np.zeros(65_537, np.uint8), "here")
+    assert size_of("160x120") == (160, 120)
+    for text in ("160", "0x5", "-1x5", "160X120", "99999x99999", "1x1x1", ""):
+        with pytest.raises(UnusableSource, match="write WIDTHxHEIGHT"):
+            size_of(text)
 
 
 def test_what_a_slow_source_misses_is_counted() -> None:
     class Slow:
         kind, length = "slow", 20
 
-        def frame(self, number: int) -> Frame:
+        def frame(self, number: int) -> Frame | None:
+            if number >= 20:
+                return None
             time.sleep(0.01)
-            return Frame(np.array([number]), "0" * 64)
+            return Form().frame(np.array([number]), "slow")
 
     numbers: list[int] = []
 
