@@ -8,7 +8,7 @@ epoch, with fractions.
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.inference import InferenceResult, InferenceTask
 from workers.inference import tensors
@@ -17,7 +17,7 @@ from workers.inference.errors import UnusableInput
 from workers.inference.observing import Observer
 from workers.inference.pending import Pending, job_of, pending_of, pendings_of
 from workers.inference.replicas import Hosted
-from workers.inference.results import Home, answered, given_up, unserved, waited
+from workers.inference.results import Home, given_up, told_by, unserved, waited
 from workers.inference.serving import UNKNOWN_BUDGET_MS, Bounds, Budget, serving_of, terms_of
 from workers.runtimes.base import Array
 from workers.runtimes.errors import ExecutionFailed
@@ -227,8 +227,7 @@ class Engine:
         offset: int | None,
         now_ms: float,
     ) -> Finished:
-        refused = unserved(task, hosted, self._home, now_ms)
-        return self._end(replace(refused, reason=why), offset)
+        return self._end(unserved(task, hosted, self._home, now_ms, reason=why), offset)
 
     def _conclude(
         self,
@@ -238,18 +237,20 @@ class Engine:
         size: int,
         now_ms: float,
     ) -> Finished:
-        ended = replace(
-            waited(pending, self._home, executed.started_at, now_ms),
+        try:
+            told = _told(part, pending.hosted)
+        except ExecutionFailed as error:
+            told = {"reason": str(error)}
+        ended = waited(
+            pending,
+            self._home,
+            executed.started_at,
+            now_ms,
             execution_ms=executed.execution_ms,
             batch_size=size,
+            **told,
         )
-        if isinstance(part, str):
-            return self._end(replace(ended, reason=part), pending.offset)
-        try:
-            answer = read(part, pending.hosted.session.signature)
-        except ExecutionFailed as error:
-            return self._end(replace(ended, reason=str(error)), pending.offset)
-        return self._end(answered(ended, answer), pending.offset)
+        return self._end(ended, pending.offset)
 
     def _end(
         self, result: InferenceResult, offset: int | None, ended: Ended | None = None
@@ -261,3 +262,10 @@ class Engine:
         for observer in self._observers:
             observer.ended(result, ended)
         return Finished(result, offset)
+
+
+def _told(part: Sequence[Array] | str, hosted: Hosted) -> dict[str, Any]:
+    """Return what a result tells of its part of an execution. Raises ExecutionFailed."""
+    if isinstance(part, str):
+        return {"reason": part}
+    return told_by(read(part, hosted.session.signature))

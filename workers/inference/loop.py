@@ -3,7 +3,8 @@
 One thread reads, decides and executes, so that a heartbeat that stays away means that serving
 stands still; models are loaded and the catalogue is followed in threads of their own. The task
 topic has one partition and belongs to this worker alone: it is assigned, never shared, and its
-position is the lowest task without an acknowledged result.
+position is the lowest task without an acknowledged result. A task that was read after an execution
+came when it was created, but not before the reading before that.
 """
 
 import math
@@ -98,6 +99,7 @@ class Worker:
         self._succeeds = succeeds
         self._silent = False
         self._wake_at: float | None = None
+        self._read_at = 0.0
         self._tended = time.monotonic()
 
     @property
@@ -179,10 +181,13 @@ class Worker:
             self._next_commit = now + COMMIT_EVERY_S
 
     def _receive(self, wait_s: float) -> None:
-        for message in self._tasks.read(MOST_AT_ONCE, wait_s):
-            self._take(message)
+        since = self._read_at
+        messages = self._tasks.read(MOST_AT_ONCE, wait_s)
+        self._read_at = fine_ms()
+        for message in messages:
+            self._take(message, since)
 
-    def _take(self, message: RawMessage) -> None:
+    def _take(self, message: RawMessage, since: float) -> None:
         offset = int(message.offset() or 0)
         self._progress.begin(offset)
         try:
@@ -193,7 +198,9 @@ class Worker:
         if self._engine.is_open(task.task_id):
             self._progress.done(offset)
             return
-        self._send(self._engine.receive(task, offset, fine_ms()))
+        now = fine_ms()
+        arrived = min(now, max(since, float(task.created_at)))
+        self._send(self._engine.receive(task, offset, now, arrived))
 
     def _decode(self, message: RawMessage) -> InferenceTask:
         while True:
