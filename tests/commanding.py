@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from streams import cli
 from streams.exits import explain
+from streams.settings import CONFIG_VARIABLE
 from workers import telemetry
 
 
@@ -18,7 +19,10 @@ def command(
     others: dict[str, str | None] = dict.fromkeys(
         name for name in os.environ if name.startswith("WEIR_")
     )
+    before = dict(os.environ)
     done = CliRunner().invoke(cli.app, arguments, input=lines, env=others | dict(environ))
+    os.environ.pop(CONFIG_VARIABLE, None)  # what `--config` says holds for the process
+    os.environ.update(before)
     telemetry.configure("WARNING", json=False)  # commands set up logs to a stderr that is gone now
     code, said = done.exit_code, done.stderr
     if done.exception is not None and not isinstance(done.exception, SystemExit):

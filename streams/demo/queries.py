@@ -97,6 +97,13 @@ SELECT (SELECT count() FROM weir.requests FINAL WHERE $mine) AS requests,
        (SELECT count() FROM weir.dead_letters FINAL
         WHERE $run) AS deadletters""")
 
+PROGRESS = _query("""
+SELECT (SELECT count() FROM weir.requests FINAL WHERE $mine) AS requests,
+       (SELECT uniqExact(request_id) FROM weir.responses FINAL WHERE $mine) AS responses,
+       (SELECT count() FROM weir.observations FINAL WHERE $mine) AS observations,
+       (SELECT toUnixTimestamp64Milli(max(window_end)) FROM weir.observations FINAL
+        WHERE $mine AND metric = 'accuracy' AND service = '') AS judged_until""")
+
 FIRST_DRIFT = _query("""
 SELECT toUnixTimestamp64Milli(min(detected_at)) AS at FROM weir.drifts FINAL
 WHERE $mine AND status = 'confirmed'

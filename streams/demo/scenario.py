@@ -25,7 +25,10 @@ from workers.settings import Settings
 CORRUPT_SHARE = 0.36
 """Share of the traffic after which the input is corrupted."""
 START_TIMEOUT_S = 90.0
-SETTLE_TIMEOUT_S = 15.0
+SETTLE_TIMEOUT_S = 60.0
+LAST_WINDOWS_MS = 2_000
+"""The windows that the last answers fall into are closed by no later event."""
+QUIET_S = 1.0
 
 
 class DemoFailed(StreamsError):
@@ -92,8 +95,8 @@ def run(
         say("waiting for the first ensemble to serve")
         await_serving(entries, stack)
         traffic = _send(options, built.pool, client, ask, screen)
-        say("waiting for the last answers to reach SQL")
-        _settle(ask, traffic.sent)
+        say("waiting for the last answers, and what follows from them, to reach SQL")
+        _settle(ask, traffic.sent, traffic.started_at + round(options.seconds * 1000))
         return _outcome(ask, options, traffic, time.monotonic() - started)
 
 
@@ -151,13 +154,25 @@ def _missing(catalogue: Catalogue) -> str:
     return ", ".join(sorted({member.service for member in ensemble.members} - ready))
 
 
-def _settle(ask: queries.Ask, sent: int) -> None:
+def _settle(ask: queries.Ask, sent: int, until: int) -> None:
+    """Wait until all that was sent is answered and judged, and nothing follows from it any more.
+
+    A machine that is busy may judge long after it has answered. `until` is when (ms) the last was
+    sent. After 60 s what has come is told.
+    """
     patience = time.monotonic() + SETTLE_TIMEOUT_S
-    while time.monotonic() < patience:
-        counts = ask(queries.COUNTS, {"app": application.APP})[0]
-        if counts["responses"] >= sent and counts["requests"] >= sent:
+    last, since = queries.Rows(), time.monotonic()
+    while (now := time.monotonic()) < patience:
+        found = ask(queries.PROGRESS, {"app": application.APP})
+        last, since = found, since if found == last else now
+        if _all_there(found[0], sent, until) and now - since >= QUIET_S:
             return
         time.sleep(0.25)
+
+
+def _all_there(progress: Mapping[str, Any], sent: int, until: int) -> bool:
+    answered = min(progress["requests"], progress["responses"]) >= sent
+    return answered and progress["judged_until"] >= until - LAST_WINDOWS_MS
 
 
 def _outcome(ask: queries.Ask, options: Options, traffic: Traffic, seconds: float) -> Outcome:

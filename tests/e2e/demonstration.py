@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+LINES = 40
+"""Of every log so many of the last lines are shown with a failure."""
 WEIR = [sys.executable, "-m", "streams.cli"]
 
 
@@ -31,7 +33,9 @@ def demo(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         if process.poll() is None and "--keep" in arguments:
             process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-        print(log.read_text(), file=sys.stderr)
+        for each in (log, *sorted((folder / "logs").glob("*.log"))):
+            last = each.read_text(errors="replace").splitlines()[-LINES:]
+            print(f"--- {each.name}", *last, sep="\n", file=sys.stderr)
     assert process.returncode == 0
     assert [child for child in family if child.is_running()] == []
 
@@ -44,6 +48,7 @@ def summary_of(process: "subprocess.Popen[str]") -> dict[str, Any]:
         lines.append(line)
         if line.rstrip() == "}":
             summary: dict[str, Any] = json.loads("".join(lines))
+            print(json.dumps(summary), file=sys.stderr)
             return summary
     raise AssertionError("the demonstration ended without a summary:\n" + "".join(lines))
 
