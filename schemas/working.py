@@ -38,6 +38,7 @@ class ServedWork:
     queue_p50_ms: float | None = None
     queue_p95_ms: float | None = None
     queue_p99_ms: float | None = None
+    execution_mean_ms: float | None = None
     execution_p50_ms: float | None = None
     execution_p95_ms: float | None = None
     execution_p99_ms: float | None = None

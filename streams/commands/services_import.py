@@ -51,10 +51,9 @@ def import_result(
     registered keeps the rest of its registration; another one needs --app and --artifact.
     Exit code 4 for a file that cannot be used.
     """
-    from streams import document_files
     from workers.handover.benchmarks import benchmark_of
 
-    found = benchmark_of(document_files.read(file), f"{file}", field=field, multiplier=multiplier)
+    found = benchmark_of(_read(file), f"{file}", field=field, multiplier=multiplier)
     name = service or found.agent
     plain = given(
         service=name or None,
@@ -101,11 +100,10 @@ def import_manifest(
     time are taken over. The `agent` of a runtime's result does as well. Exit code 4 for a file
     that cannot be used.
     """
-    from streams import document_files
     from streams.commands.services import built
     from workers.handover.manifests import manifest_of
 
-    agent = manifest_of(document_files.read(file), f"{file}")
+    agent = manifest_of(_read(file), f"{file}")
     plain = agent.registration(app, stage)
     plain["artifact"] = artifact or _beside(file, agent.artifact)
     plain |= given(digest=digest)
@@ -116,6 +114,13 @@ def import_manifest(
     event = built(plain, run)
     with opened() as entries:
         _send(entries, event, {}, told, strict=strict, as_json=as_json)
+
+
+def _read(file: Path) -> Any:
+    from streams import text_files
+    from workers.handover.errors import DocumentRefused
+
+    return text_files.content(file, DocumentRefused, "name a file of JSON")
 
 
 def _with_benchmark(

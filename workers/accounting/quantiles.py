@@ -13,10 +13,11 @@ _LEAST = 1e-3
 class Quantiles:
     """Times in ms: exact for the first 10,000, within 0.25 % (and 1 us) of each beyond."""
 
-    __slots__ = ("_counts", "_exact", "_sorted", "count")
+    __slots__ = ("_counts", "_exact", "_sorted", "count", "total")
 
     def __init__(self) -> None:
         self.count = 0
+        self.total = 0.0
         self._exact = array("d")
         self._sorted = True
         self._counts: Counter[int] = Counter()
@@ -24,6 +25,7 @@ class Quantiles:
     def add(self, value: float) -> None:
         """Take a time that is not below 0."""
         self.count += 1
+        self.total += value
         if self._counts:
             self._counts[_bucket(value)] += 1
             return
@@ -32,6 +34,11 @@ class Quantiles:
         if len(self._exact) > EXACT:
             self._counts.update(_bucket(kept) for kept in self._exact)
             self._exact = array("d")
+
+    @property
+    def mean(self) -> float | None:
+        """Return the mean; None without any time."""
+        return self.total / self.count if self.count else None
 
     def at(self, share: float) -> float | None:
         """Return the smallest time that so large a share does not exceed; None without any.

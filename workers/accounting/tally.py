@@ -117,6 +117,12 @@ class Tally:
             "end_to_end_ms": self._end_to_end.summary(),
         }
 
+    @property
+    def mean_execution_ms(self) -> float | None:
+        """Return the mean time of an execution of executed jobs, ms."""
+        mean = self._execution.mean
+        return None if mean is None else round(mean, 3)
+
     def summary(self) -> dict[str, Any]:
         """Return everything, as JSON can hold it."""
         by_status = self.reasons()
@@ -136,6 +142,7 @@ class Tally:
             "value_share": self.value_share,
             "batches": self.batches,
             "mean_batch": self.executions / self.batches if self.batches else None,
+            "mean_execution_ms": self.mean_execution_ms,
             **self.times(),
             "longest_gap_ms": round(self.longest_gap_ms, 3),
         }

@@ -195,6 +195,7 @@ class Telemetry:
             waiting=self._account.waiting.get(instance, 0),
             **{name: told[name] for name in (*counts, "longest_gap_ms")},
             reasons=tuple(_reasons(told)),
+            execution_mean_ms=told["mean_execution_ms"],
             **times,
         )
 
