@@ -45,7 +45,7 @@ COMMANDS = {
     "source": Entry("source:source", "Send images, arrays or rows as requests.", REGISTER),
     "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
-    "status": Entry("status:status", "What runs on this machine, and how it is.", LOOK),
+    "status": Entry("status:app", "What runs on this machine, and how it is.", LOOK),
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
     "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
