@@ -1,5 +1,7 @@
 """From a URI and a digest to a file that is what it should be."""
 
+import re
+import stat
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from workers.settings import ArtifactSettings, Settings
 from workers.telemetry import logger
 
 MIB = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 log = logger(__name__)
 
@@ -37,9 +40,10 @@ class Artifacts:
         expected = (digest or location.digest or "").lower()
         if location.scheme not in REMOTE:
             return _local(Path(location.path), expected)
-        if not expected:
+        if not _DIGEST.fullmatch(expected):
             raise ArtifactMissing(
-                f"{uri!r}: what is remote needs its SHA-256, registered or behind '#sha256='"
+                f"{uri!r}: what is remote needs its SHA-256 (64 hexadecimal digits), registered or "
+                f"behind '#sha256='; it has {expected[:80]!r}"
             )
         try:
             held = self._store.hold(expected)
@@ -79,6 +83,8 @@ def store_of(settings: Settings) -> Store:
 
 def _local(path: Path, expected: str) -> tuple[Held, str]:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe has no end
+            raise ArtifactMissing(f"{path}: it is no file")
         digest = sha256(path)
     except OSError as error:
         raise ArtifactMissing(f"{path}: {error.strerror or error}") from error

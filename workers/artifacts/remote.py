@@ -99,9 +99,8 @@ class Remote:
             if have and not _continues(answer.headers, answer.status, have):
                 file.truncate(0)
                 have = 0
-            length = answer.headers.get("Content-Length")
-            total = have + int(length) if length and length.isdigit() else None
-            _copy(answer, file, claim, have, total)
+            length = _length(answer.headers)
+            _copy(answer, file, claim, have, None if length is None else have + length)
 
     def _request(
         self,
@@ -164,6 +163,12 @@ def _copy(answer: Any, file: BinaryIO, claim: Claim, have: int, total: int | Non
         file.write(chunk)
     if total is not None and have < total:
         raise _Interrupted(f"{have} of {total} bytes came")
+
+
+def _length(headers: Message) -> int | None:
+    """Return how many bytes an answer promises; None when it does not say so in plain digits."""
+    told = headers.get("Content-Length", "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else None
 
 
 def _continues(headers: Message, status: int, have: int) -> bool:

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -66,17 +66,20 @@ class Store:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if os.fstat(descriptor).st_nlink == 0:
-            os.close(descriptor)
-            return None
-        with contextlib.suppress(PermissionError):  # of another user: its age is not ours to tell
-            os.utime(path)
-        if sha256(path) == digest:
-            return Held(path, descriptor)
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-        return None
+        with ExitStack() as unless_held:
+            unless_held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.fstat(descriptor).st_nlink == 0:
+                return None
+            with contextlib.suppress(
+                PermissionError
+            ):  # another user's: its age is not ours to tell
+                os.utime(path)
+            if _sha256_of(descriptor) != digest:
+                path.unlink(missing_ok=True)
+                return None
+            unless_held.pop_all()
+        return Held(path, descriptor)
 
     def fill(self, digest: str, download: Download) -> Held:
         """Return an artifact, downloaded unless it is there; who comes meanwhile waits for it.
@@ -116,6 +119,8 @@ class Store:
     def _complete(self, digest: str, download: Download, claim: Claim) -> None:
         """Fetch into the part, and give it its name once its content is what was asked for."""
         part = self.root / f"{digest}.part"
+        if part.is_symlink():  # nothing is written to where it leads
+            part.unlink()
         begun = part.exists() and part.stat().st_size > 0
         try:
             found = _fetched(part, download, claim)
@@ -208,10 +213,15 @@ class Store:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            found.update(piece)
+        return _sha256_of(file.fileno())
+
+
+def _sha256_of(descriptor: int) -> str:
+    """Return the SHA-256 of what an open file holds from where it stands, in hexadecimal."""
+    found = hashlib.sha256()
+    while piece := os.read(descriptor, _PIECE):
+        found.update(piece)
     return found.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """A store of objects over HTTP on this machine, with the faults that a test asks for."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,13 +12,16 @@ from tests.loopback import running
 @dataclass
 class ObjectStore:
     """`objects` by path; `faults` are used up one a request: bytes after which it breaks off, or
-    a negative status with which it answers; `ranges` whether it can begin in the middle."""
+    a negative status with which it answers; `ranges` whether it can begin in the middle, `told`
+    what it says of lengths instead of the truth, `stall` what it waits for half way."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: list[int] = field(default_factory=list)
     ranges: bool = True
     redirect: str = ""
     lengths: bool = True
+    told: str = ""
+    stall: threading.Event | None = None
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
 
@@ -64,10 +68,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._end(416, {})
             return
         part = content[start:]
-        headers = {"Content-Length": str(len(part))} if store.lengths else {}
+        headers = {"Content-Length": store.told or str(len(part))} if store.lengths else {}
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._begin(206 if start else 200, headers)
+        if store.stall is not None:
+            self.wfile.write(part[: len(part) // 2])
+            store.stall.wait(30)
+            part = part[len(part) // 2 :]
         self.wfile.write(part if fault is None else part[:fault])
 
     def _end(self, status: int, headers: dict[str, str]) -> None:
