@@ -1,10 +1,11 @@
 """Lines of NVIDIA's `tegrastats`, as all generations of Jetson write them, to readings. Pure.
 
-Source of the fields: Jetson Linux Developer Guide, "tegrastats utility" (R28 to R36). Metrics are
+Source of the fields: Jetson Linux Developer Guide, "tegrastats utility" (R28 to R39). Metrics are
 named jetson.<what>: of RAM, SWAP and IRAM the use, total and largest free block; of each core its
 load in % relative to its present frequency, that frequency in MHz, and whether it is online; of
-EMC, GR3D (GPU) and the other engines load, frequency and whether they are on; temperatures in
-degrees Celsius; power in mW, now and on average since tegrastats began.
+EMC, GR3D (GPU) and the other engines load, frequency (of a GPU with several GPCs that of each) and
+whether they are on; temperatures in degrees Celsius, now and the highest (R39); power in mW, now,
+on average since tegrastats began, and the highest (R39).
 """
 
 import re
@@ -25,16 +26,20 @@ _MEMORY = re.compile(
 )
 _CPU = re.compile(r"(?:CPU|cpu) \[(?P<cores>[^\]]*)\](?:@(?P<common>\d+))?")
 _MTS = re.compile(r"MTS fg (?P<fg>\d+)% bg (?P<bg>\d+)%")
-_TEMPERATURE = re.compile(r"(?P<name>[A-Za-z][\w-]*)@(?P<value>-?\d+(?:\.\d+)?)C")
+_TEMPERATURE = re.compile(
+    r"(?P<name>[A-Za-z][\w-]*)@(?P<value>-?\d+(?:\.\d+)?)C(?:/(?P<peak>-?\d+(?:\.\d+)?)C)?"
+)
 _POWER = re.compile(
-    r"(?P<name>[A-Za-z][\w-]*) (?P<now>\d+)(?P<unit>mW|)(?:/(?P<mean>\d+)(?P=unit)|(?<=mW))"
+    r"(?P<name>[A-Za-z][\w-]*) (?P<now>\d+)(?P<unit>mW|)"
+    r"(?:/(?P<mean>\d+)(?P=unit)(?:/(?P<peak>\d+)(?P=unit))?|(?<=mW))"
 )
 _ENGINE = re.compile(
-    r"(?P<name>[A-Z][A-Z0-9]*(?:_FREQ)?) "
-    r"(?:(?P<off>off|OFF)|(?P<used>\d+)%(?:@(?:\[(?P<each>[\d,]+)\]|(?P<clock>\d+)))?"
-    r"|@?(?P<bare>\d+))(?=\s|$)"
+    r"(?P<name>[A-Z][A-Z0-9]*)(?:_FREQ|_LOAD)? "
+    r"(?:(?P<off>off|OFF)|(?P<used>\d+) ?%(?:@(?:\[(?P<each>[^\]]*)\]|(?P<clock>\d+)))?"
+    r"|@\[(?P<alone>[^\]]*)\]|@?(?P<bare>\d+))(?=\s|$)"
 )
 _CORE = re.compile(r"(?P<used>\d+)%(?:@(?P<clock>\d+))?")
+_NUMBER = re.compile(r"\d+")
 
 
 def parse(line: str) -> tuple[list[Reading], list[str]]:
@@ -86,9 +91,10 @@ def _mts(found: re.Match[str]) -> Iterator[Reading]:
 
 
 def _temperature(found: re.Match[str]) -> Iterator[Reading]:
-    value = float(found["value"])
-    if value > OFF_SENSOR_C:
-        yield Reading(f"jetson.temperature.{found['name'].lower()}", value, "C")
+    name = f"jetson.temperature.{found['name'].lower()}"
+    for metric, text in ((name, found["value"]), (f"{name}.peak", found["peak"])):
+        if text is not None and float(text) > OFF_SENSOR_C:
+            yield Reading(metric, float(text), "C")
 
 
 def _power(found: re.Match[str]) -> Iterator[Reading]:
@@ -96,18 +102,20 @@ def _power(found: re.Match[str]) -> Iterator[Reading]:
         return
     name = f"jetson.power.{found['name'].lower()}"
     yield Reading(name, float(found["now"]), "mW")
-    if found["mean"] is not None:
-        yield Reading(f"{name}.average", float(found["mean"]), "mW")
+    for metric, text in ((f"{name}.average", found["mean"]), (f"{name}.peak", found["peak"])):
+        if text is not None:
+            yield Reading(metric, float(text), "mW")
 
 
 def _engine(found: re.Match[str]) -> Iterator[Reading]:
-    name = f"jetson.{found['name'].removesuffix('_FREQ').lower()}"
+    name = f"jetson.{found['name'].lower()}"
     yield Reading(f"{name}.on", float(found["off"] is None))
     if found["used"] is not None:
         yield Reading(f"{name}.used", float(found["used"]), "%")
-    clocks = (found["each"] or found["clock"] or found["bare"] or "").split(",")
+    told = (found[what] for what in ("each", "alone", "clock", "bare"))
+    clocks = next((text for text in told if text is not None), "").split(",")
     for number, clock in enumerate(clocks):
-        if clock:
+        if _NUMBER.fullmatch(clock.strip()):  # a part of the GPU may be off
             part = name if len(clocks) == 1 else f"{name}.{number}"
             yield Reading(f"{part}.frequency", float(clock), "MHz")
 

@@ -1,6 +1,6 @@
 """Lines of every generation of Jetson, read to the last word.
 
-The lines have the forms that NVIDIA documents for R28 to R36; their numbers are made up.
+The lines have the forms that NVIDIA documents for R28 to R39; their numbers are made up.
 """
 
 import os
@@ -17,10 +17,16 @@ from workers.agent.tegra_process import Tegra, command
 from workers.agent.tegrastats import LONGEST, parse
 
 ORIN = (
-    "05-09-2026 18:42:06 RAM 18207/62841MB (lfb 466x4MB) SWAP 86/31420MB (cached 3MB) "
-    "CPU [14%@2188,off,2%@1036] EMC_FREQ 3%@2133 GR3D_FREQ 7%@[114,115] NVENC 79%@166 NVDEC off "
-    "NVJPG1 off VIC 36%@115 OFA off NVDLA0 off PVA0_FREQ off APE 174 cpu@52.562C CV0@-256C "
-    "tj@-3.5C VDD_GPU_SOC 2412mW/2400mW VIN_SYS_5V0 4707mW/4700mW NC 0mW/0mW NC 0mW/0mW"
+    "02-03-2026 07:08:09 RAM 11213/63000MB (lfb 21x4MB) SWAP 12/31500MB (cached 3MB) "
+    "CPU [11%@2100,off,4%@1100] EMC_FREQ 5%@2000 GR3D_FREQ 7%@[114,115] NVENC 61%@160 NVDEC off "
+    "NVJPG1 off VIC 31%@120 OFA off NVDLA0 off PVA0_FREQ off APE 170 cpu@51.25C CV0@-256C "
+    "tj@-3.5C VDD_GPU_SOC 2300mW/2200mW VIN_SYS_5V0 4600mW/4500mW NC 0mW/0mW NC 0mW/0mW"
+)
+THOR = (
+    "03-04-2026 08:09:10 RAM 7000/125000MB (lfb 9x4MB) CPU [31%@2500,off,7%@2500] EMC_FREQ @4200 "
+    "GR3D_FREQ @[1500,1400,off] NVENC0_FREQ @1600 NVDEC0 off VIC_LOAD 12% "
+    "PVA0_FREQ off APE 300 cpu@58.25C/61.75C tj@-256C/66.5C soc012@41C "
+    "VDD_GPU 37000mW/8000mW/38000mW VIN 124000mW/36000mW/125000mW"
 )
 XAVIER = (
     "RAM 2690/6854MB (lfb 6x1MB) SWAP 479/3427MB (cached 3MB) CPU [3%@1904,off] EMC_FREQ 0%@1600 "
@@ -47,21 +53,53 @@ def said(line: str) -> dict[str, tuple[float, str]]:
 
 def test_an_orin() -> None:
     assert said(ORIN) == {
-        "ram.used": (18207, "MB"), "ram.total": (62841, "MB"), "ram.lfb": (4, "MB"),
-        "ram.lfb_blocks": (466, "1"), "swap.used": (86, "MB"), "swap.total": (31420, "MB"),
-        "swap.cached": (3, "MB"), "cpu.0.online": (1, ""), "cpu.0.used": (14, "%"),
-        "cpu.0.frequency": (2188, "MHz"), "cpu.1.online": (0, ""), "cpu.2.online": (1, ""),
-        "cpu.2.used": (2, "%"), "cpu.2.frequency": (1036, "MHz"), "emc.on": (1, ""),
-        "emc.used": (3, "%"), "emc.frequency": (2133, "MHz"), "gr3d.on": (1, ""),
+        "ram.used": (11213, "MB"), "ram.total": (63000, "MB"), "ram.lfb": (4, "MB"),
+        "ram.lfb_blocks": (21, "1"), "swap.used": (12, "MB"), "swap.total": (31500, "MB"),
+        "swap.cached": (3, "MB"), "cpu.0.online": (1, ""), "cpu.0.used": (11, "%"),
+        "cpu.0.frequency": (2100, "MHz"), "cpu.1.online": (0, ""), "cpu.2.online": (1, ""),
+        "cpu.2.used": (4, "%"), "cpu.2.frequency": (1100, "MHz"), "emc.on": (1, ""),
+        "emc.used": (5, "%"), "emc.frequency": (2000, "MHz"), "gr3d.on": (1, ""),
         "gr3d.used": (7, "%"), "gr3d.0.frequency": (114, "MHz"), "gr3d.1.frequency": (115, "MHz"),
-        "nvenc.on": (1, ""), "nvenc.used": (79, "%"), "nvenc.frequency": (166, "MHz"),
-        "nvdec.on": (0, ""), "nvjpg1.on": (0, ""), "vic.on": (1, ""), "vic.used": (36, "%"),
-        "vic.frequency": (115, "MHz"), "ofa.on": (0, ""), "nvdla0.on": (0, ""), "pva0.on": (0, ""),
-        "ape.on": (1, ""), "ape.frequency": (174, "MHz"), "temperature.cpu": (52.562, "C"),
-        "temperature.tj": (-3.5, "C"), "power.vdd_gpu_soc": (2412, "mW"),
-        "power.vdd_gpu_soc.average": (2400, "mW"), "power.vin_sys_5v0": (4707, "mW"),
-        "power.vin_sys_5v0.average": (4700, "mW"),
+        "nvenc.on": (1, ""), "nvenc.used": (61, "%"), "nvenc.frequency": (160, "MHz"),
+        "nvdec.on": (0, ""), "nvjpg1.on": (0, ""), "vic.on": (1, ""), "vic.used": (31, "%"),
+        "vic.frequency": (120, "MHz"), "ofa.on": (0, ""), "nvdla0.on": (0, ""), "pva0.on": (0, ""),
+        "ape.on": (1, ""), "ape.frequency": (170, "MHz"), "temperature.cpu": (51.25, "C"),
+        "temperature.tj": (-3.5, "C"), "power.vdd_gpu_soc": (2300, "mW"),
+        "power.vdd_gpu_soc.average": (2200, "mW"), "power.vin_sys_5v0": (4600, "mW"),
+        "power.vin_sys_5v0.average": (4500, "mW"),
     }  # fmt: skip
+
+
+def test_a_thor_tells_peaks_and_may_tell_no_load_of_its_gpu() -> None:
+    found = said(THOR)
+    assert {name: value for name, (value, _) in found.items() if name.startswith("gr3d")} == {
+        "gr3d.on": 1, "gr3d.0.frequency": 1500, "gr3d.1.frequency": 1400,
+    }  # fmt: skip
+    assert (found["emc.frequency"], "emc.used" in found) == ((4200, "MHz"), False)
+    assert (found["nvenc0.frequency"], found["vic.used"]) == ((1600, "MHz"), (12, "%"))
+    assert (found["temperature.cpu"], found["temperature.cpu.peak"]) == ((58.25, "C"), (61.75, "C"))
+    assert ("temperature.tj" in found, found["temperature.tj.peak"]) == (False, (66.5, "C"))
+    assert [found[f"power.vdd_gpu{what}"][0] for what in ("", ".average", ".peak")] == [
+        37000, 8000, 38000,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("GR3D_FREQ 9%@[764, 0]", {"used": 9, "0.frequency": 764, "1.frequency": 0}),
+        ("GR3D_FREQ 9 %@[764,700]", {"used": 9, "0.frequency": 764, "1.frequency": 700}),
+        ("GR3D_FREQ @[0,0,0]", {f"{n}.frequency": 0 for n in range(3)}),
+        ("GR3D_FREQ @[N/A,200,]", {"1.frequency": 200}),
+        ("GR3D_FREQ 9%@[510]", {"used": 9, "frequency": 510}),
+        ("GR3D_FREQ 9%@305", {"used": 9, "frequency": 305}),
+        ("GR3D_FREQ 9%", {"used": 9}),
+        ("GR3D_FREQ @318", {"frequency": 318}),
+    ],
+)
+def test_a_gpu_in_every_form_that_was_seen(text: str, wanted: dict[str, float]) -> None:
+    found = {name.removeprefix("gr3d."): value for name, (value, _) in said(text).items()}
+    assert found == {"on": 1} | wanted
 
 
 def test_a_xavier() -> None:
