@@ -19,6 +19,7 @@ from pydantic import Field
 
 from workers.runtimes.base import DEFAULT, Array, Load, Port, Signature
 from workers.runtimes.errors import BrokenModel, ExecutionFailed, ProviderMissing
+from workers.runtimes.onnx_files import refuse_weights_elsewhere
 from workers.runtimes.options import checked
 from workers.runtimes.resting import Resting
 from workers.runtimes.watchdog import Watchdog
@@ -106,14 +107,16 @@ class OnnxRuntime:
     def load(self, artifact: Path | str, terms: Load = DEFAULT) -> "OnnxSession":
         """Load a model for a device: cpu, cuda or tensorrt.
 
-        Raises BrokenModel when the file is none that can be served or an option cannot be used,
-        ProviderMissing when this machine or this build of ONNX Runtime lacks the device.
+        Raises BrokenModel when the file is none that can be served, keeps weights in other files,
+        or an option cannot be used, ProviderMissing when this machine or this build of ONNX
+        Runtime lacks the device.
         """
         own = checked(OnnxOptions, terms.options)
         providers = _providers(terms.device)
         options = _session_options(own)
         named = [(providers[0], own.provider), *((name, {}) for name in providers[1:])]
         late = terms.load_ms / 1000
+        refuse_weights_elsewhere(Path(artifact))
         try:
             with self._watchdog.over(late, lambda: options.set_load_cancellation_flag(True)):
                 session = ort.InferenceSession(str(artifact), options, providers=named)

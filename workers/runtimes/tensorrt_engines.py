@@ -12,6 +12,7 @@ from workers.artifacts.store import sha256
 from workers.runtimes.base import Array, Port
 from workers.runtimes.cudart import Buffer, Stream, gpu
 from workers.runtimes.errors import BrokenModel
+from workers.runtimes.onnx_files import refuse_weights_elsewhere
 from workers.runtimes.tensorrt_options import EngineOptions, Shapes, engine_key, shapes_of
 
 KEPT = 16
@@ -40,6 +41,7 @@ def plan_of(model: Path, own: EngineOptions, folder: Path | None, logger: Any) -
 
 
 def _built(model: Path, own: EngineOptions, logger: Any) -> bytes:
+    refuse_weights_elsewhere(model)
     builder = trt.Builder(logger)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
