@@ -86,7 +86,7 @@ fmt: setup ## format, and mend what can be mended
 lock: ## renew requirements/*.lock; UV=uv where there is no .venv yet
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		pyproject.toml --extra stream --extra worker --extra embedded --extra demo --extra exact \
-		--extra intake --group dev -o requirements/dev.lock
+		--extra intake --extra sources --group dev -o requirements/dev.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		-c requirements/dev.lock pyproject.toml --extra stream --extra worker --extra intake \
 		-o requirements/run.lock
