@@ -126,18 +126,6 @@ def test_a_model_is_published_once_a_version(weir: Weir, tmp_path: Path) -> None
     assert weir("models", "remove", "digits").returncode == 0
 
 
-@pytest.mark.faults
-def test_rows_are_sent_at_a_rate(stack: Stack, weir: Weir, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("t,p\n1,2\n3,4\n")
-    send = ("source", str(tmp_path / "a.csv"), "--app", "plant", "--rate", "50")
-    done = told(weir(*send, "--cycle", "--frames", "20", "--json"))
-    assert (done["kind"], done["sent"] + done["late"], done["undelivered"]) == ("csv", 20, 0)
-    found = read_all(stack.settings.kafka, ["weir.requests"])
-    assert sum((m.key() or b"").startswith(b"csv-") for m in found) == done["sent"]
-    wrong = weir("source", str(tmp_path / "none.csv"), "--app", "plant")
-    assert (wrong.returncode, "none.csv: No such file" in wrong.stderr) == (4, True)
-
-
 def test_nothing_of_a_bad_file_is_registered(weir: Weir, tmp_path: Path) -> None:
     file = tmp_path / "app.toml"
     file.write_text(FILE % "/none.onnx")
