@@ -19,6 +19,7 @@ from workers.errors import (
 from workers.handover.errors import DocumentRefused
 from workers.simulation.errors import ScenarioRefused
 from workers.sources.errors import SourceLost, UnusableSource
+from workers.standalone.errors import RunRefused
 
 INTERNAL, USAGE, UNAVAILABLE, BAD_DATA = 1, 2, 3, 4
 _CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -33,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SnapshotRefused, BAD_DATA),
     (ScenarioRefused, BAD_DATA),
     (DocumentRefused, BAD_DATA),
+    (RunRefused, BAD_DATA),
     (UnusableSource, BAD_DATA),
     (SourceLost, UNAVAILABLE),
     (WorkerError, INTERNAL),

@@ -29,5 +29,5 @@ def read(name: str) -> Scenario:
     return scenario_of(
         content,
         f"{path}",
-        lambda file: text_files.instants(path.parent / file, f"{path}", ScenarioRefused),
+        lambda file, field: text_files.instants(path.parent / file, field, ScenarioRefused),
     )

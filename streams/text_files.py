@@ -44,7 +44,7 @@ def text(path: Path, where: str, refusal: Refusal, remedy: str) -> str:
 def instants(path: Path, where: str, refusal: Refusal) -> list[float]:
     """Return the numbers of a file, one a line; empty lines and those after # count for nothing.
 
-    `where` names the file that names this one. Raises `refusal`.
+    `where` is the field that names the file, after its own file. Raises `refusal`.
     """
     found = []
     for number, line in enumerate(

@@ -1,10 +1,12 @@
-"""`weir simulate worker`: what a worker would do with a load, by the code that runs live."""
+"""`weir simulate`: what a worker would do with a load, by the code that runs live, or placement."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
+
+from streams.commands.simulate_placement import placement
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = (
@@ -22,6 +24,9 @@ Seed = Annotated[
 @app.callback()
 def simulate() -> None:
     """Run deciding code on simulated time, without Kafka and without models."""
+
+
+app.command()(placement)
 
 
 @app.command()
@@ -93,16 +98,17 @@ def _show(found: Mapping[str, Any]) -> None:
 
     rows = [row(name, told) for name, told in found["services"].items()]
     show_rows(COLUMNS, [*rows, row("all", found["total"])], as_json=False)
-    for line in _further(found):
-        typer.echo(line)
-
-
-def _further(found: Mapping[str, Any]) -> Iterator[str]:
-    yield (
+    typer.echo(
         f"{found['scenario']} under {found['order']}, seed {found['seed']}: "
         f"over at {found['ended_at_ms']:.1f} ms, busy {found['busy_share']:.1%}, "
         f"of which {found['wasted_share']:.1%} of the time for answers that came late"
     )
+    for line in further(found):
+        typer.echo(line)
+
+
+def further(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was decided, and why frames ended without execution, a line for each reason."""
     for word, counts in found["decisions"].items():
         for why, count in counts.items():
             yield f"{word} {count} times: {why}"

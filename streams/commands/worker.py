@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.commands import worker_local
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
@@ -14,7 +16,12 @@ _IN_TOPIC = re.compile("[A-Za-z0-9._-]{1,200}")
 """The worker's id ends the name of its task topic."""
 
 
+app = typer.Typer(add_completion=False, invoke_without_command=True)
+
+
+@app.callback()
 def worker(
+    context: typer.Context,
     *,
     node: Annotated[str, typer.Option(help="The node whose placements it serves.")] = "",
     worker: Annotated[
@@ -34,7 +41,10 @@ def worker(
 
     Finishes what waits before it ends; on SIGHUP it does so without a word, because a successor
     serves already. Node and worker can be set by WEIR_WORKER__NODE and WEIR_WORKER__WORKER too.
+    The commands below serve nobody else, and need no Kafka.
     """
+    if context.invoked_subcommand is not None:
+        return
     import os
     import threading
 
@@ -101,3 +111,7 @@ def _end_with_parent(stop: "threading.Event", parent: int) -> None:
     while not stop.wait(PARENT_EVERY_S):
         if not (os.getppid() == parent if is_parent else is_running(parent, began)):
             stop.set()
+
+
+for verb in (worker_local.smoke, worker_local.run, worker_local.report, worker_local.template):
+    app.command()(verb)

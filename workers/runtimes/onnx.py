@@ -77,6 +77,16 @@ _LEVELS: Mapping[str, Any] = {
 }
 
 
+def available() -> tuple[str, ...]:
+    """Return the execution providers of this build of ONNX Runtime."""
+    return tuple(ort.get_available_providers())
+
+
+def provider_of(device: str) -> str:
+    """Return the execution provider of a device: cpu, cuda or tensorrt."""
+    return _PROVIDERS[device][0]
+
+
 class OnnxOptions(Section):
     """Options of one model.
 
@@ -230,12 +240,12 @@ def _providers(device: str) -> tuple[str, ...]:
     wanted = _PROVIDERS.get(device)
     if wanted is None:
         raise ProviderMissing(f"device {device!r} is unknown; known: {', '.join(_PROVIDERS)}")
-    available = ort.get_available_providers()
-    if wanted[0] not in available:
+    found = available()
+    if wanted[0] not in found:
         raise ProviderMissing(
-            f"{wanted[0]} is not in this build of ONNX Runtime; available: {', '.join(available)}"
+            f"{wanted[0]} is not in this build of ONNX Runtime; available: {', '.join(found)}"
         )
-    return tuple(provider for provider in wanted if provider in available)
+    return tuple(provider for provider in wanted if provider in found)
 
 
 def _signature(session: ort.InferenceSession, artifact: Path | str) -> Signature:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from workers.errors import WorkerError
 from workers.simulation.arrivals import Arrivals, Trace
 
-Recorded = Callable[[str], Sequence[float]]
-"""Reads the instants (ms) of a file that stands beside the one that names it."""
+Recorded = Callable[[str, str], Sequence[float]]
+"""Reads the instants (ms) of a file that a field names; it stands beside the one with the field."""
 
 
 def with_instants(
@@ -23,7 +23,7 @@ def with_instants(
     if recorded is None:
         raise refusal(f"{field}: files are not read here; give at_ms")
     try:
-        return Trace(kind="trace", at_ms=tuple(recorded(arrivals.file)))
+        return Trace(kind="trace", at_ms=tuple(recorded(arrivals.file, field)))
     except ValidationError as error:
         why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise refusal(f"{field}: {arrivals.file}: {why}") from None

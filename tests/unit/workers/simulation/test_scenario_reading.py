@@ -111,10 +111,10 @@ def test_a_wrong_scenario_is_refused(wrong: Any, told: str) -> None:
 def test_a_recording_is_read_by_whoever_can_reach_it() -> None:
     plain = content(service(arrivals={"kind": "trace", "file": "instants.txt"}))
     read = {"instants.txt": [1.0, 2.5]}
-    scenario = scenario_of(plain, "load.yaml", read.__getitem__)
+    scenario = scenario_of(plain, "load.yaml", lambda file, _: read[file])
     assert scenario.services[0].arrivals.at_ms == (1.0, 2.5)  # type: ignore[union-attr] # a trace
     with pytest.raises(ScenarioRefused, match=r"arrivals.file: instants.txt: .*sort them"):
-        scenario_of(plain, "load.yaml", lambda _: [2.0, 1.0])
+        scenario_of(plain, "load.yaml", lambda *_: [2.0, 1.0])
 
 
 def test_the_schema_takes_what_is_taken_and_refuses_unknown_keys() -> None:

@@ -1,0 +1,1 @@
+"""Whether a device can do what a worker needs: resources, runtimes, two models that contend."""
