@@ -2,7 +2,6 @@
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
-from schemas.topics import topic_named
 from workers import kafka
 from workers.settings import KafkaSettings
 
@@ -12,21 +11,18 @@ CALL_S = 10.0
 class TaskLog:
     """The only partition of a task topic, assigned without a group and read by one worker.
 
-    It is created when it does not exist. Reading goes on from the position that a former worker
-    of the same name committed.
+    Reading goes on from `start`; without one from the position that a former worker of the same
+    name committed.
     """
 
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
-        """Open it. Raises KafkaUnavailable."""
+    def __init__(self, settings: KafkaSettings, topic: str, start: int | None = None) -> None:
+        """Open the topic, which exists. Raises KafkaUnavailable."""
         self._settings = settings
         self._topic = topic
-        self._committed = 0
-        made = kafka.create_topics(settings, [topic_named(topic)])
         self._consumer = kafka.consumer(
             settings, f"weir-worker-{topic}", enable_partition_eof=False
         )
-        if not made:
-            self._committed = self._former_position()
+        self._committed = self._former_position() if start is None else start
         self._consumer.assign([TopicPartition(topic, 0, self._committed)])
 
     def read(self, most: int, wait_s: float) -> list[Message]:

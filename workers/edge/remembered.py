@@ -29,26 +29,33 @@ def of_node(catalogue: Catalogue, node: str) -> list[Event]:
 
 
 class Remembered:
-    """The last placement of a node in its store."""
+    """The last placement of a node in its store, and the cluster that it came from."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: list[Event] | None = None
+        self._known: tuple[str, list[Event]] | None = None
 
-    def keep(self, events: Iterable[Event]) -> bool:
+    def keep(self, events: Iterable[Event], cluster: str) -> bool:
         """Replace what is remembered, if it has changed; tell whether. Raises StoreTrouble."""
-        wanted = list(events)
+        wanted = (cluster, list(events))
         if wanted == self._known:
             return False
-        packed = [Packed.of(event) for event in wanted]
+        packed = [Packed.of(event) for event in wanted[1]]
         with self._store.transaction() as rows:
             rows.execute("DELETE FROM placed")
             rows.executemany(
                 "INSERT INTO placed VALUES (?, ?, ?, ?)",
                 ((p.record, p.version, p.body, p.checked) for p in packed),
             )
+            rows.execute("INSERT OR REPLACE INTO placed_by VALUES (1, ?)", (cluster,))
         self._known = wanted
         return True
+
+    def cluster(self) -> str:
+        """Return the cluster that said what is remembered; empty when nothing is."""
+        with self._store.transaction() as rows:
+            found = rows.execute("SELECT cluster FROM placed_by").fetchone()
+        return str(found[0]) if found else ""
 
     def catalogue(self) -> Catalogue:
         """Return what is remembered, as a catalogue; unreadable entries are left out.

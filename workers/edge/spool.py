@@ -80,6 +80,16 @@ class Spool:
             self._length = 0  # another process of the node has sent the rest
         return [Entry(number, Packed(*packed)) for number, *packed in found]
 
+    def newest(self, most: int) -> list[Entry]:
+        """Return up to `most` entries that came last, in their order. Raises StoreTrouble."""
+        with self._store.transaction() as rows:
+            found = rows.execute(
+                "SELECT number, record, version, body, checked FROM spool"
+                " ORDER BY number DESC LIMIT ?",
+                (most,),
+            ).fetchall()
+        return [Entry(number, Packed(*packed)) for number, *packed in reversed(found)]
+
     def remove(self, numbers: Iterable[int]) -> None:
         """Forget entries that were taken; unknown ones are none of our business.
 

@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS lost (
 CREATE TABLE IF NOT EXISTS placed (
   record TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL, checked INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS placed_by (
+  one INTEGER PRIMARY KEY CHECK (one = 1), cluster TEXT NOT NULL
+);
 """
 log = logger(__name__)
 
@@ -46,6 +49,7 @@ class Store:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._connection = self._opened()
+        self._synced = self._connection.total_changes
 
     @classmethod
     def at(cls, path: Path) -> "Store":
@@ -81,8 +85,10 @@ class Store:
 
     def sync(self) -> None:
         """Have what was written outlast a power cut; any thread may call it."""
-        if self._path is None:
+        changes = self._connection.total_changes
+        if self._path is None or changes == self._synced:
             return
+        self._synced = changes
         with contextlib.suppress(OSError):  # the log is away between two of its lives
             descriptor = os.open(f"{self._path}-wal", os.O_RDWR)
             try:
@@ -114,6 +120,9 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_TABLES)
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
         except sqlite3.Error:
             connection.close()
             raise

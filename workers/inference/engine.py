@@ -144,6 +144,12 @@ class Engine:
         """Whether nothing waits."""
         return not self._scheduler.waiting
 
+    def recall(self, result: InferenceResult) -> None:
+        """Remember the result of a task that a former process has done."""
+        self._done[result.task_id] = result
+        while len(self._done) > self._params.remembered:
+            self._done.popitem(last=False)
+
     def is_open(self, task_id: str) -> bool:
         """Tell whether this task waits or is executed now."""
         return task_id in self._open

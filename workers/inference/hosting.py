@@ -68,6 +68,14 @@ class Hosting:
         """Whether any model is being loaded."""
         return any(replica.loading is not None for replica in self._replicas.values())
 
+    def served(self) -> dict[str, Hosted]:
+        """Return what takes tasks now, by service."""
+        return {
+            replica.wanted.name: replica.hosted
+            for replica in self
+            if replica.hosted is not None and self.condition(replica).health == reporting.READY
+        }
+
     def follow(self, catalogue: Catalogue, now_ms: float) -> bool:
         """Begin what new placements and registrations ask for; True when there was something."""
         seen = tuple(catalogue.of(kind) for kind in KINDS)

@@ -1,10 +1,11 @@
 """The worker process: reads its own task topic, executes, sends results, reports its instances.
 
 One thread reads, decides and executes, so that a heartbeat that stays away means that serving
-stands still; models are loaded and the catalogue is followed in threads of their own. The task
-topic has one partition and belongs to this worker alone: it is assigned, never shared, and its
-position is the lowest task without an acknowledged result. A task that was read after an execution
-came when it was created, but not before the reading before that.
+stands still; models are loaded, the catalogue is followed and local callers are listened to in
+threads of their own. The task topic has one partition and belongs to this worker alone: it is
+assigned, never shared, and its position is the lowest task without an acknowledged result. A task
+that was read after an execution came when it was created, but not before the reading before that.
+While there is no broker it goes on for local callers.
 """
 
 import math
@@ -13,30 +14,25 @@ import threading
 import time
 from collections.abc import Iterable
 
-from schemas.codec import Codec
 from schemas.errors import DecodeError
 from schemas.inference import InferenceTask
-from schemas.topics import task_topic
-from workers import kafka
 from workers.artifacts.obtaining import artifacts_of
-from workers.catalogue import CatalogueReader
 from workers.clock import fine_ms
-from workers.deadletters import Refused, dead_letter
+from workers.edge.desk import Desk
+from workers.edge.listening import Local, listening
 from workers.errors import RegistryUnavailable
+from workers.inference.contact import Contact
 from workers.inference.engine import Engine, EngineParams, Finished
 from workers.inference.executing import execute
-from workers.inference.hosting import KINDS, Hosting
+from workers.inference.hosting import Hosting
 from workers.inference.loading import Loader
 from workers.inference.measuring import RUNNING, STOPPED, Telemetry
 from workers.inference.observing import Observer
-from workers.inference.progress import Progress
+from workers.inference.pending import pendings_of
 from workers.inference.reporting import Reporter, report
 from workers.inference.results import Home
 from workers.inference.serving import Bounds
 from workers.kafka import RawMessage
-from workers.kafka_outbox import Outbox
-from workers.kafka_tasks import TaskLog
-from workers.registry import Registry
 from workers.runtimes.known import known_runtimes
 from workers.scheduling.orders.base import Order
 from workers.scheduling.scheduler import SchedulerParams
@@ -45,10 +41,13 @@ from workers.telemetry import logger
 
 IDLE_S = 0.05
 """Longest wait for tasks while nothing else is to do."""
+LISTEN_S = 0.002
+"""Longest wait for Kafka while local callers may come."""
 LOADING_S = 0.005
 DRAIN_S = 5.0
-COMMIT_EVERY_S = 1.0
 MOST_AT_ONCE = 200
+REMEMBERED = 2000
+"""Results of a former process that are given again to tasks that are read again."""
 TELEMETRY_EVERY_S = 5.0
 TELEMETRY_EXPIRY_MS = 15_000
 """A worker that has said nothing of its work for so long counts as gone."""
@@ -76,9 +75,6 @@ class Worker:
         own = settings.worker
         self._settings = settings
         self._speed = node_speed(settings)
-        self._topic = task_topic(own.worker)
-        self._registry = Registry(settings.registry)
-        self._codec: Codec = self._registry.codec()
         home = Home(own.node, own.worker)
         self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
         self._engine = Engine(engine_params(own), order, (self._telemetry, *observers))
@@ -91,10 +87,10 @@ class Worker:
             os.getpid(),
             own.expiry_ms,
         )
-        self._progress = Progress()
-        self._catalogue = CatalogueReader(settings.kafka, self._codec, KINDS)
+        self._desk = Desk()
+        self._listens = settings.local_calls.port > 0
+        self._ready = False
         self._next_report = 0.0
-        self._next_commit = 0.0
         self._next_telemetry = time.monotonic() + TELEMETRY_EVERY_S
         self._succeeds = succeeds
         self._silent = False
@@ -114,26 +110,34 @@ class Worker:
     @property
     def ready(self) -> bool:
         """Whether it knows its placements and takes tasks."""
-        return self._catalogue.ready
+        return self._ready
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set, then drain and leave.
 
-        Raises KafkaUnavailable, RegistryUnavailable.
+        Raises KafkaUnavailable or RegistryUnavailable when there is neither a broker nor a last
+        placement to serve, NotListening.
         """
-        self._outbox = Outbox(self._settings.kafka, self._codec, self._progress.done)
-        self._tasks = TaskLog(self._settings.kafka, self._topic)
+        own = self._settings.worker.worker
+        self._contact = Contact(self._settings)
+        local = Local(
+            self._desk, self._settings.local_calls, own, lambda: self.live, lambda: self.ready
+        )
         try:
-            with self._catalogue:
-                log.info("worker.started", worker=self._settings.worker.worker, speed=self._speed)
+            self._contact.open()
+            self._ready = True
+            for result in self._contact.past_results(REMEMBERED):
+                self._engine.recall(result)
+            with listening(local):
+                log.info("worker.started", worker=own, speed=self._speed)
                 self._await_models(stop)
                 while not stop.is_set():
                     self._turn()
                 self._drain()
         finally:
+            self._desk.close()
             self._loader.close()
-            self._tasks.close()
-            self._registry.close()
+            self._contact.abandon()
 
     def _await_models(self, stop: threading.Event) -> None:
         """Let what is placed already be loaded before the first task, perhaps an old one."""
@@ -150,6 +154,8 @@ class Worker:
         self._wake_at = step.wake_at
         if step.batch is not None:
             executed = execute(step.batch, now, self._speed, self._pause)
+            for pending, part in zip(pendings_of(step.batch), executed.parts, strict=True):
+                self._desk.executed(pending.task.task_id, part)
             self._send(self._engine.finish(step.batch, executed, fine_ms()))
         elif step.wake_at is not None:
             log.debug("worker.waits", until_ms=step.wake_at, why=step.why)
@@ -166,8 +172,8 @@ class Worker:
     def _tend(self) -> None:
         """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
         self._tended = time.monotonic()
-        self._outbox.poll()
-        changed = self._hosting.follow(self._catalogue.current(), fine_ms())
+        self._contact.tend()
+        changed = self._hosting.follow(self._contact.catalogue(), fine_ms())
         changed |= self._hosting.settle(fine_ms())
         now = time.monotonic()
         if changed or now >= self._next_report:
@@ -176,54 +182,61 @@ class Worker:
         if now >= self._next_telemetry:
             self._tell()
             self._next_telemetry = now + TELEMETRY_EVERY_S
-        if now >= self._next_commit:
-            self._tasks.commit(self._progress.position)
-            self._next_commit = now + COMMIT_EVERY_S
 
     def _receive(self, wait_s: float) -> None:
         since = self._read_at
-        messages = self._tasks.read(MOST_AT_ONCE, wait_s)
+        messages, calls = self._come(wait_s)
         self._read_at = fine_ms()
         for message in messages:
             self._take(message, since)
+        for task in calls:
+            self._accept(task, None, since)
+
+    def _come(self, wait_s: float) -> tuple[list[RawMessage], list[InferenceTask]]:
+        """Return tasks of Kafka and of local callers, after waiting for a first one."""
+        until = time.monotonic() + wait_s
+        while True:
+            left = max(0.0, until - time.monotonic())
+            if not self._contact.connected:
+                return [], self._desk.take(left)
+            slept = min(left, LISTEN_S) if self._listens else left
+            messages, calls = self._contact.read(MOST_AT_ONCE, slept), self._desk.take()
+            if messages or calls or time.monotonic() >= until:
+                return messages, calls
 
     def _take(self, message: RawMessage, since: float) -> None:
-        offset = int(message.offset() or 0)
-        self._progress.begin(offset)
+        ticket = self._contact.begin(message)
         try:
             task = self._decode(message)
         except DecodeError as error:
-            self._refuse(message, error, offset)
+            self._contact.refuse(message, error, ticket)
             return
         if self._engine.is_open(task.task_id):
-            self._progress.done(offset)
+            self._contact.done(ticket)
             return
+        self._accept(task, ticket, since)
+
+    def _accept(self, task: InferenceTask, ticket: int | None, since: float) -> None:
         now = fine_ms()
         arrived = min(now, max(since, float(task.created_at)))
-        self._send(self._engine.receive(task, offset, now, arrived))
+        self._send(self._engine.receive(task, ticket, now, arrived))
 
     def _decode(self, message: RawMessage) -> InferenceTask:
         while True:
             try:
-                return self._codec.decode(message.value() or b"", InferenceTask)
+                return self._contact.decode(message)
             except RegistryUnavailable as error:
                 log.warning("task.waits_for_registry", error=str(error))
                 self._tended = time.monotonic()
                 time.sleep(0.2)
 
-    def _refuse(self, message: RawMessage, error: DecodeError, offset: int) -> None:
-        letter = dead_letter(
-            Refused.of(message),
-            error,
-            processor="worker",
-            now_ms=int(fine_ms()),
-            cluster=kafka.cluster_id(self._settings.kafka),
-        )
-        self._outbox.send(letter, offset)
-
     def _send(self, finished: list[Finished]) -> None:
-        for entry in finished:
-            self._outbox.send(entry.result, entry.offset)
+        """Send results; a local caller hears of its own when it will not be lost any more."""
+        asked = [entry.result for entry in finished if entry.offset is None]
+        self._contact.send((e.result, e.offset) for e in finished if e.offset is not None)
+        self._contact.send(((result, None) for result in asked), safe=True)
+        for result in asked:
+            self._desk.answer(result)
 
     def _pause(self, milliseconds: float) -> None:
         """Let time pass as a slower device would, while tasks are taken and heartbeats sent."""
@@ -241,16 +254,17 @@ class Worker:
             self._succeeds = not self._hosting.all_ready
         for replica in self._hosting if not (self._silent or self._succeeds) else ():
             condition = self._hosting.condition(replica)
-            self._outbox.send(
+            self._contact.tell(
                 report(self._reporter, replica.wanted, replica.hosted, condition, now)
             )
+        self._desk.served = self._hosting.served()
         self._hosting.forget_stopped()
 
     def _tell(self, status: str = RUNNING) -> None:
         """Say what was done since the beginning, and as metrics since the last time."""
         now = fine_ms()
-        for event in (self._telemetry.report(now, status), *self._telemetry.metrics(now)):
-            self._outbox.send(event)
+        self._contact.tell(self._telemetry.report(now, status))
+        self._contact.send((event, None) for event in self._telemetry.metrics(now))
 
     def _drain(self) -> None:
         """Say that no more is taken, finish what waits, then end."""
@@ -264,9 +278,7 @@ class Worker:
         self._hosting.end()
         self._report()
         self._tell(STOPPED)
-        if not self._outbox.flush(DRAIN_S):
-            log.warning("worker.undelivered", under_way=self._progress.under_way)
-        self._tasks.commit(self._progress.position)
+        self._contact.close(DRAIN_S)
         log.info("worker.stopped")
 
 

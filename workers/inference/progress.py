@@ -29,6 +29,11 @@ class Progress:
         return self._heap[0] if self._heap else self._next
 
     @property
+    def following(self) -> int | None:
+        """Return the offset after the last that was read; None before the first task."""
+        return self._next
+
+    @property
     def under_way(self) -> int:
         """Return how many tasks are not done."""
         return len(self._open)

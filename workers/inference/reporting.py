@@ -65,7 +65,7 @@ def report(
 
 
 def _metadata(reporter: Reporter, wanted: Wanted, hosted: Hosted | None) -> tuple[KeyValue, ...]:
-    known = {"pid": str(reporter.pid), "artifact": wanted.artifact[0]}
+    known = {"pid": str(reporter.pid), "artifact": "".join(wanted.artifact[:1])}
     if hosted is not None:
         known |= {
             "runtime": hosted.runtime,

@@ -146,12 +146,13 @@ def test_the_last_placement_of_a_node_is_known_again(tmp_path: Path) -> None:
         service("here"), service("there"), placement("here", "n", "m"), placement("there", "m")
     )
     remembered = Remembered(Store(tmp_path / "a"))
-    assert remembered.keep(of_node(known, "n"))
-    assert not remembered.keep(of_node(known, "n"))
+    assert remembered.keep(of_node(known, "n"), "one")
+    assert not remembered.keep(of_node(known, "n"), "one")
     again = Remembered(Store(tmp_path / "a")).catalogue()
+    assert remembered.cluster() == "one"
     assert set(again.of(ServiceRegistered)) == {"here"}
     assert again.of(PlacementDecided) == {"here": placement_of(known, "here")}
-    assert remembered.keep([])
+    assert remembered.keep([], "two")
     assert Remembered(Store(tmp_path / "a")).catalogue().of(PlacementDecided) == {}
 
 
