@@ -1,1 +1,1 @@
-"""Documents of validation tools and of other orchestrators: what Weir makes of them. Pure."""
+"""Documents of validation tools and of other orchestrators: what Weir makes of them."""
