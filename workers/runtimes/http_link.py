@@ -1,7 +1,9 @@
 """One kept connection to an HTTP service that answers in JSON, each exchange with a deadline."""
 
+import contextlib
 import http.client
 import json
+import socket
 import threading
 import time
 import weakref
@@ -11,9 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers.runtimes.errors import BrokenModel, ExecutionFailed
+from workers.runtimes.watchdog import Watchdog
 
 MAX_BYTES = 256 << 20
 CHUNK = 1 << 20
+WATCHDOG = Watchdog()
 TOLD = 300
 """Characters of an error's body that are passed on."""
 
@@ -60,6 +64,7 @@ class Link:
         secure = parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._connection = kind(parts.hostname, port)
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         weakref.finalize(self, self._connection.close)
 
@@ -87,16 +92,23 @@ class Link:
         """Return status, reason and body. Raises NoAnswer; the connection is closed then."""
         until = time.monotonic() + deadline_ms / 1000
         try:
-            answer = self._begun(request, until)
-            content = self._read(answer, until)
+            with WATCHDOG.over(deadline_ms / 1000, self._cut):
+                answer = self._begun(request, until)
+                content = self._read(answer, until)
         except BaseException as error:
             self._connection.close()
-            if isinstance(error, TimeoutError):
+            if not isinstance(error, OSError | http.client.HTTPException | ValueError):
+                raise
+            if isinstance(error, TimeoutError) or time.monotonic() >= until:
                 raise NoAnswer(f"{self.place}: no answer in {deadline_ms:g} ms") from error
-            if isinstance(error, OSError | http.client.HTTPException | ValueError):
-                raise NoAnswer(f"{self.place}: {error or type(error).__name__}") from error
-            raise
+            raise NoAnswer(f"{self.place}: {error or type(error).__name__}") from error
         return answer.status, answer.reason, content
+
+    def _cut(self) -> None:
+        """End a transfer of which something comes now and then, but never all."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # beneath TLS, if any
 
     def _begun(self, request: _Request, until: float) -> http.client.HTTPResponse:
         """Return the answer to a request; once more where a kept connection is found closed."""
@@ -114,6 +126,7 @@ class Link:
         if self._connection.sock is None:
             self._connection.timeout = _left(until)
             self._connection.connect()
+        self._socket = self._connection.sock  # which the connection forgets with its last answer
         self._wait_at_most(until)
         self._connection.request(request.method, request.path, request.body, dict(request.headers))
         self._wait_at_most(until)
@@ -129,6 +142,7 @@ class Link:
             content += chunk
             if len(content) > MAX_BYTES:
                 raise NoAnswer(f"{self.place}: its answer has more than {MAX_BYTES} bytes")
+        self._wait_at_most(until)
         if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
         answer.close()  # at its end it is not closed by itself, and the next request would wait

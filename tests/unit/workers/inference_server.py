@@ -31,6 +31,7 @@ class Served:
     hangs_s: float = 0.0
     drops_after: int = 1_000_000
     drips: bool = False
+    drips_head: bool = False
     connections: int = 0
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
@@ -94,6 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(self.served.status)
         self.send_header("Content-Length", str(len(body)))
+        if self.served.drips_head:
+            self.flush_headers()
+            for _ in range(200):
+                self.wfile.write(b"X")
+                time.sleep(0.01)
         self.end_headers()
         for start in range(0, len(body), 1 if self.served.drips else len(body) or 1):
             self.wfile.write(body[start : start + (1 if self.served.drips else len(body))])

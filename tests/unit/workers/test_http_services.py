@@ -1,5 +1,6 @@
 """Models served elsewhere: asked over one connection, bounded in time, every fault told."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,16 +66,18 @@ def test_a_connection_that_the_server_has_closed_is_made_anew(served: Served) ->
         session.run([ROWS])
 
 
-@pytest.mark.parametrize("fault", [{"hangs_s": 0.3}, {"drips": True}])
+@pytest.mark.parametrize("fault", [{"hangs_s": 0.3}, {"drips": True}, {"drips_head": True}])
 def test_no_exchange_takes_longer_than_its_deadline(
     served: Served, fault: dict[str, object]
 ) -> None:
     session = PlainJson().load(served.url, Load(deadline_ms=100, options=TENSORS))
     for name, value in fault.items():
         setattr(served, name, value)
+    began = time.monotonic()
     with pytest.raises(ExecutionFailed, match="no answer in 100 ms"):
         session.run([ROWS])
-    served.hangs_s, served.drips = 0.0, False
+    assert time.monotonic() - began < 1.5
+    served.hangs_s, served.drips, served.drips_head = 0.0, False, False
     assert session.run([ROWS])[0].tolist() == [1, 0]
 
 
