@@ -1,4 +1,4 @@
-"""`weir bench worker`: what the worker's decisions are worth under overload, and what they cost."""
+"""`weir bench worker`: what the worker's decisions are worth and cost, and how it works live."""
 
 import json
 import time
@@ -25,6 +25,13 @@ def worker(
     frames: Annotated[
         int, typer.Option(min=1_000, help="Frames of the run whose memory is measured.")
     ] = 1_000_000,
+    live: Annotated[
+        bool,
+        typer.Option("--live/--no-live", help="Run real models, too; needs the extra `demo`."),
+    ] = True,
+    live_seconds: Annotated[
+        float, typer.Option(min=1.0, help="Length of the live overload.")
+    ] = 20.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Short searches and runs: rough figures, in a minute.")
     ] = False,
@@ -37,23 +44,33 @@ def worker(
 
     Shares of value answered in time for every order; the optimum with all arrivals known, found
     by CP-SAT, or a bound of it; microseconds per decision with up to 1,000 services and deep
-    queues; memory over a million frames. Ends with 3 when OR-Tools, which searches for the
-    optimum, is not installed: bounds are then null.
+    queues; memory over a million frames. Then live, on ONNX Runtime and this machine's processor:
+    twice the load that the worker can do, what the simulator predicts of it, the rate when
+    saturated, and what one request costs at idle. Other programs that run meanwhile are in these
+    figures. Ends with 3 when OR-Tools, which searches for the optimum, is not installed: bounds
+    are then null.
     """
     from streams import scenario_files
     from streams.bench import worker_deciding, worker_overload
     from workers.scheduling.orders.names import DEFAULT
 
+    if live:
+        from streams.bench import worker_alive
+        from streams.demo.contending import build
     shipped = scenario_files.shipped()
     if unknown := sorted(set(only or ()) - set(shipped)):
         raise typer.BadParameter(f"--scenario is one of {', '.join(shipped)}, not {unknown[0]}")
     say = saying(time.monotonic())
     if quick:
         seconds, frames = min(seconds, 1.0), min(frames, 20_000)
+        live_seconds = min(live_seconds, 5.0)
     found = worker_overload.measure(only or shipped, seconds, threads, seeds, say)
     found |= worker_deciding.measure(DEFAULT, frames, say)
-    _show(found, as_json=as_json)
     missed = list(worker_overload.missed(found))
+    if live:
+        found |= worker_alive.measure(build, live_seconds, say, quick=quick)
+        missed += worker_alive.missed(found)
+    _show(found, as_json=as_json)
     for word in missed:
         say(f"BELOW ITS GOAL: {word}")
     if strict and missed:
@@ -71,5 +88,6 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     from streams.commands.output import show_rows
 
     show_rows(TITLES, rows(found), as_json=False)
-    for name in ("mean_of_bound", "worst_against_baselines", "peer", "decision_us", "memory"):
-        typer.echo(f"{name}: {found[name]}")
+    for name, told in found.items():
+        if name != "overload":
+            typer.echo(f"{name}: {told}")

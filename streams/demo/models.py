@@ -121,7 +121,7 @@ def _augment(pool: Pool, rng: np.random.Generator) -> Pool:
 def _build_one(service: str, classifier: Any, pool: Pool, check: Pool, home: Path) -> Model:
     classifier.fit(pool.images, pool.labels)
     path = home / f"{service}.onnx"
-    content = _export(classifier)
+    content = exported(classifier)
     path.write_bytes(content)
     session = OnnxRuntime().load(path)
     answers = session.run([check.images])[0]
@@ -142,11 +142,12 @@ def _build_one(service: str, classifier: Any, pool: Pool, check: Pool, home: Pat
     )
 
 
-def _export(classifier: Any) -> bytes:
+def exported(classifier: Any) -> bytes:
+    """Return a classifier of digits as an ONNX file that names its classes."""
     sample = np.zeros((1, 64), np.float32)
     options = {"zipmap": False}
-    exported = to_onnx(classifier, sample, options=options, target_opset=18)
-    entry = exported.metadata_props.add()
+    model = to_onnx(classifier, sample, options=options, target_opset=18)
+    entry = model.metadata_props.add()
     entry.key, entry.value = "classes", json.dumps([str(digit) for digit in range(10)])
-    content: bytes = exported.SerializeToString()
+    content: bytes = model.SerializeToString()
     return content

@@ -1,0 +1,154 @@
+"""Twice the load that one worker can do, on real models, and what the simulator makes of it.
+
+Two classifiers of digits on ONNX Runtime (CPU, one thread each), tasks one at a time: a quick one
+of priority 1 whose frames ask for 0.4 of the accelerator, and a slow one whose frames ask for 1.6
+of it, for so many seconds. Loads and budgets follow from times measured just before, so that the
+load is two on any machine. Then the simulator is given the same arrivals, and as service times how
+long the worker was busy with each execution of that run; it draws from them at random. What is not
+answered in time counts as dropped, whether it was dropped, expired or late.
+"""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, Images, engine_of, hosted
+from streams.bench.worker_overload import Say
+from workers.inference.pending import value_of
+from workers.inference.serving import Bounds
+from workers.scheduling.orders.names import DEFAULT
+from workers.simulation.reading import scenario_of
+from workers.simulation.simulator import simulate
+
+LOADS = {QUICK: 0.4, SLOW: 1.6}
+PRIORITIES = {QUICK: 1, SLOW: 0}
+WEIGHT = 10.0
+QUEUE_MS = 2_000.0
+GOAL_DROP_ERROR = 0.10
+_TIMED = 60
+_FREE_MS = 1e6
+
+
+def measure(paths: dict[str, Path], images: Images, seconds: float, say: Say) -> dict[str, Any]:
+    """Return the p99 (ms) of what has priority, its budget, and how far the simulator was off."""
+    took = {name: _alone(name, path, images) for name, path in paths.items()}
+    budgets = {QUICK: 3 * (took[QUICK] + took[SLOW]), SLOW: 10 * took[SLOW]}
+    arrivals = {name: _arrivals(took[name] / LOADS[name], 1000 * seconds, name) for name in paths}
+    bed = _run(paths, took, budgets, arrivals, images)
+    predicted = _predicted(bed, took, budgets, arrivals, 1000 * seconds)
+    found: dict[str, Any] = {"alone_ms": took, "services": {}, "order": DEFAULT}
+    for name in paths:
+        found["services"][name] = _told(bed, name, budgets[name]) | {
+            "predicted_drop_rate": predicted[name]
+        }
+    found |= _overall(found["services"])
+    say(f"twice the load: {_line(found)}")
+    return found
+
+
+def _overall(services: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures over all; rates weigh by tasks."""
+    tasks = sum(told["tasks"] for told in services.values())
+    live, simulated = (
+        sum(told[key] * told["tasks"] for told in services.values()) / tasks
+        for key in ("drop_rate", "predicted_drop_rate")
+    )
+    return {
+        "high_p99_ms": services[QUICK]["p99_ms"],
+        "budget_ms": services[QUICK]["budget_ms"],
+        "drop_rate": live,
+        "predicted_drop_rate": simulated,
+        "drop_error": abs(simulated - live) / live if live else None,
+    }
+
+
+def _line(found: dict[str, Any]) -> str:
+    return (
+        f"p99 {found['high_p99_ms']:.1f} of {found['budget_ms']:.1f} ms; dropped "
+        f"{found['drop_rate']:.3f}, predicted {found['predicted_drop_rate']:.3f}"
+    )
+
+
+def _alone(name: str, path: Path, images: Images) -> float:
+    """Return how long (ms) the worker is busy with one task of a model, without any other."""
+    engine = engine_of(Bounds(max_batch=1), _FREE_MS)
+    engine.host(hosted(name, path))
+    bed = Bed(engine)
+    bed.run(Due(name, 0.0, _FREE_MS, images[place]) for place in range(_TIMED))
+    return median(ran.busy_ms for ran in bed.ran[1:])
+
+
+def _arrivals(gap_ms: float, end_ms: float, name: str) -> list[float]:
+    """Return instants before an end at a steady rate, each put off by up to half a gap."""
+    chance = random.Random(name)  # noqa: S311 - arrivals, not secrets
+    count = int(end_ms / gap_ms)
+    return [gap_ms * (place + 0.5 * chance.random()) for place in range(count)]
+
+
+def _run(
+    paths: dict[str, Path],
+    took: dict[str, float],
+    budgets: dict[str, float],
+    arrivals: dict[str, list[float]],
+    images: Images,
+) -> Bed:
+    engine = engine_of(Bounds(max_batch=1), QUEUE_MS)
+    for name, path in paths.items():
+        engine.host(hosted(name, path, PRIORITIES[name], took[name]), [took[name]] * 2)
+    tasks = [
+        Due(name, at, budgets[name], images[place % len(images)])
+        for name in paths
+        for place, at in enumerate(arrivals[name])
+    ]
+    bed = Bed(engine)
+    bed.run(tasks)
+    return bed
+
+
+def _told(bed: Bed, name: str, budget_ms: float) -> dict[str, Any]:
+    ends = [end for end in bed.ends if end.service == name]
+    answered = sorted(end.after_ms for end in ends if end.status == "ok")
+    in_time = sum(1 for after in answered if after <= budget_ms)
+    return {
+        "tasks": len(ends),
+        "budget_ms": budget_ms,
+        "p50_ms": _quantile(answered, 0.5),
+        "p99_ms": _quantile(answered, 0.99),
+        "drop_rate": 1.0 - in_time / len(ends),
+    }
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+def _predicted(
+    bed: Bed,
+    took: dict[str, float],
+    budgets: dict[str, float],
+    arrivals: dict[str, list[float]],
+    end_ms: float,
+) -> dict[str, float]:
+    """Return the share of each service's tasks that the simulator does not answer in time."""
+    services = [
+        {
+            "name": name,
+            "budget_ms": budgets[name],
+            "priority": PRIORITIES[name],
+            "value": value_of(PRIORITIES[name], WEIGHT),
+            "declared_ms": took[name],
+            "arrivals": {"kind": "trace", "at_ms": arrivals[name]},
+            "service_time": {
+                "kind": "samples",
+                "values_ms": [ran.busy_ms for ran in bed.ran if ran.service == name],
+            },
+            "queue": {"tasks": 1000, "work_ms": QUEUE_MS, "drop": "lowest-priority"},
+        }
+        for name in took
+    ]
+    worker = {"queue_ms": QUEUE_MS}
+    scenario = {"name": "live", "duration_ms": end_ms, "worker": worker, "services": services}
+    report = simulate(scenario_of(scenario, "the live run"), DEFAULT)
+    return {name: 1.0 - told.in_time / told.arrived for name, told in report.services.items()}

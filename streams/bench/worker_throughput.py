@@ -1,0 +1,62 @@
+"""A saturated worker against the same session called in a loop with the same batch size.
+
+The worker takes tasks as Avro, decides, batches, executes and encodes results; the loop calls the
+session on arrays that are there already. Both take turns, and the median of the ratios of
+neighbours counts, so that what else the machine does meets both.
+"""
+
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from streams.bench.worker_bed import Bed, Due, Images, engine_of, hosted
+from streams.bench.worker_overload import Say
+from workers.inference.replicas import Hosted
+from workers.inference.serving import Bounds
+
+BATCH = 8
+GOAL_RATIO = 0.9
+_BATCHES = 12
+_LONG_MS = 1e7
+
+
+def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dict[str, Any]:
+    """Return the ratio of rates (tasks/s), worker over loop, and both medians."""
+    instance = hosted(name, path)
+    engine = engine_of(Bounds(max_batch=BATCH), _LONG_MS)
+    engine.host(instance)
+    bed = Bed(engine)
+    rates = []
+    for _ in range(rounds + 1):
+        tasks = [
+            Due(name, 0.0, _LONG_MS, images[place % len(images)])
+            for place in range(BATCH * _BATCHES)
+        ]
+        worked = len(tasks) / bed.run(tasks) * 1000
+        rates.append((worked, _looped(instance, images)))
+    sizes = {ran.size for ran in bed.ran[_BATCHES:]}
+    ratio = median(worked / looped for worked, looped in rates[1:])
+    say(f"saturated: {ratio:.3f} of the session alone, in batches of {sorted(sizes)}")
+    return {
+        "throughput_ratio": ratio,
+        "throughput": {
+            "batch": BATCH,
+            "worker_per_s": median(worked for worked, _ in rates[1:]),
+            "session_per_s": median(looped for _, looped in rates[1:]),
+        },
+    }
+
+
+def _looped(instance: Hosted, images: Images) -> float:
+    """Return the rate (tasks/s) of the session alone."""
+    batches = [
+        np.ascontiguousarray(images[BATCH * place : BATCH * (place + 1)], np.float32)
+        for place in range(_BATCHES)
+    ]
+    began = time.perf_counter()
+    for batch in batches:
+        instance.session.run([batch])
+    return BATCH * _BATCHES / (time.perf_counter() - began)

@@ -1,0 +1,89 @@
+"""The live part of `weir bench worker`: its figures follow from what happened."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from streams.bench import worker_alive, worker_live
+from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, End, Ran, engine_of
+from tests.unit.workers.inference_world import FakeSession, hosted, port
+from workers.inference.serving import Bounds
+from workers.runtimes.base import Array, Signature
+
+IMAGE = np.zeros(2, np.float32)
+X = Signature((port("X", None, 2),), (port("y", None, 2),))
+
+
+class Slow(FakeSession):
+    """Takes its time, by a count instead of the clock."""
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        for _ in range(20_000):
+            pass
+        return super().run(inputs)
+
+
+def bed(max_batch: int = 1, queue_ms: float = 1e6) -> tuple[Bed, FakeSession]:
+    session = Slow(X)
+    engine = engine_of(Bounds(max_batch=max_batch), queue_ms)
+    engine.host(hosted(session=session), (1.0,))
+    return Bed(engine), session
+
+
+def test_tasks_come_when_they_are_due_and_all_end() -> None:
+    made, session = bed()
+    lasted_ms = made.run(Due("double.n", at, 1e4, IMAGE) for at in (30.0, 0.0, 10.0))
+    assert lasted_ms >= 30.0
+    assert session.sizes == [1, 1, 1]
+    assert [end.status for end in made.ends] == ["ok"] * 3
+    assert all(0.0 < end.after_ms < lasted_ms for end in made.ends)
+    assert [ran.size for ran in made.ran] == [1, 1, 1]
+
+
+def test_what_comes_at_once_is_batched_and_what_is_late_ends_without_execution() -> None:
+    made, session = bed(max_batch=4)
+    made.run(Due("double.n", 0.0, 1e4, IMAGE) for _ in range(8))
+    assert sum(session.sizes) == 8
+    assert max(session.sizes) == 4
+    made.run([Due("double.n", 0.0, 0.001, IMAGE)])
+    assert made.ends[-1].status in {"expired", "dropped"}
+
+
+def test_what_was_not_answered_in_time_counts_as_dropped() -> None:
+    made, _ = bed()
+    ends = [("ok", 5.0), ("ok", 11.0), ("expired", 3.0), ("ok", 6.0)]
+    made.ends = [End(QUICK, status, after) for status, after in ends]
+    told = worker_live._told(made, QUICK, 10.0)
+    assert (told["tasks"], told["drop_rate"], told["p50_ms"]) == (4, 0.5, 6.0)
+    assert told["p99_ms"] == 11.0
+
+
+def test_the_simulator_is_given_the_same_arrivals_and_the_measured_times() -> None:
+    made, _ = bed()
+    made.ran = [Ran(QUICK, 1, 1.0), Ran(SLOW, 1, 10.0)] * 20
+    took, budgets = {QUICK: 1.0, SLOW: 10.0}, {QUICK: 33.0, SLOW: 100.0}
+    light = {QUICK: [0.0, 20.0], SLOW: [5.0, 50.0]}
+    assert worker_live._predicted(made, took, budgets, light, 100.0) == {QUICK: 0.0, SLOW: 0.0}
+    gaps = {QUICK: 2.5, SLOW: 6.25}
+    twice = {name: [gap * place for place in range(int(2_000 / gap))] for name, gap in gaps.items()}
+    dropped = worker_live._predicted(made, took, budgets, twice, 2_000.0)
+    assert dropped[QUICK] < 0.02
+    assert dropped[SLOW] == pytest.approx(1 - 0.6 / 1.6, abs=0.05)
+
+
+def test_loads_add_up_to_two() -> None:
+    assert sum(worker_live.LOADS.values()) == 2.0
+    instants = worker_live._arrivals(5.0, 1_000.0, "any")
+    assert len(instants) == 200
+    assert all(0.0 <= at - 5.0 * place <= 2.5 for place, at in enumerate(instants))
+
+
+def test_missed_goals_of_the_live_part_are_told() -> None:
+    live = {"high_p99_ms": 10.0, "budget_ms": 20.0, "drop_error": 0.1}
+    good = {"live": live, "throughput_ratio": 0.9, "idle_added_ms": 2.0}
+    assert not list(worker_alive.missed(good))
+    bad = {"live": {"high_p99_ms": None, "budget_ms": 20.0, "drop_error": None}}
+    assert (
+        len(list(worker_alive.missed(bad | {"throughput_ratio": 0.8, "idle_added_ms": 3.0}))) == 4
+    )
