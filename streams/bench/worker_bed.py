@@ -47,11 +47,12 @@ CODEC = Codec(
 class Ran:
     """One execution: whose, how many tasks, and how long (ms) the worker was busy with it.
 
-    From the decision until its results were handed over.
+    From the decision, `at_ms` after the run began, until its results were handed over.
     """
 
     service: str
     size: int
+    at_ms: float
     busy_ms: float
 
 
@@ -118,13 +119,14 @@ class Bed:
         self._arrivals: dict[str, float] = {}
         self._coming: deque[tuple[float, bytes]] = deque()
         self._tasks = 0
+        self._began = 0.0
         self.ends: list[End] = []
         self.ran: list[Ran] = []
 
     def run(self, tasks: Iterable[Due]) -> float:
         """Take tasks when they are due, until all have ended; return how many ms it took."""
         known = sorted(tasks, key=lambda due: due.at_ms)
-        began = fine_ms() + len(known) * _ENCODED_MS
+        self._began = began = fine_ms() + len(known) * _ENCODED_MS
         self._coming.extend(self._encoded(due, began) for due in known)
         time.sleep(max(0.0, began - fine_ms()) / 1000)
         while self._coming or not self._engine.idle:
@@ -169,7 +171,8 @@ class Bed:
             return
         executed = execute(step.batch, now, 1.0, _no_pause)
         self._send(self._engine.finish(step.batch, executed, fine_ms()))
-        self.ran.append(Ran(step.batch.service, len(step.batch.jobs), fine_ms() - now))
+        size = len(step.batch.jobs)
+        self.ran.append(Ran(step.batch.service, size, now - self._began, fine_ms() - now))
 
     def _rest(self, wake_at: float | None) -> None:
         comes = self._coming[0][0] if self._coming else math.inf

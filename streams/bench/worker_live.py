@@ -3,18 +3,19 @@
 Two classifiers of digits on ONNX Runtime (CPU, one thread each), tasks one at a time: a quick one
 of priority 1 whose frames ask for 0.4 of the accelerator, and a slow one whose frames ask for 1.6
 of it, for so many seconds. Loads and budgets follow from times measured just before, so that the
-load is two on any machine. Then the simulator is given the same arrivals, and as service times how
-long the worker was busy with each execution of that run; it draws from them at random. What is not
-answered in time counts as dropped, whether it was dropped, expired or late.
+load is two on any machine. Then the simulator is given the same arrivals and the service times that
+were measured in that run: how the machine was slower or quicker from one half second to the next,
+and, but for that, how long the worker was busy with each execution, from which it draws at random.
+What is not answered in time counts as dropped, whether it was dropped, expired or late.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, Images, engine_of, hosted
+from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, Images, Ran, engine_of, hosted
 from streams.bench.worker_overload import Say
 from workers.inference.pending import value_of
 from workers.inference.serving import Bounds
@@ -27,6 +28,7 @@ PRIORITIES = {QUICK: 1, SLOW: 0}
 WEIGHT = 10.0
 QUEUE_MS = 2_000.0
 GOAL_DROP_ERROR = 0.10
+_STEP_MS = 500.0
 _TIMED = 60
 _FREE_MS = 1e6
 
@@ -132,6 +134,7 @@ def _predicted(
     end_ms: float,
 ) -> dict[str, float]:
     """Return the share of each service's tasks that the simulator does not answer in time."""
+    pace = _pace(bed.ran)
     services = [
         {
             "name": name,
@@ -142,13 +145,38 @@ def _predicted(
             "arrivals": {"kind": "trace", "at_ms": arrivals[name]},
             "service_time": {
                 "kind": "samples",
-                "values_ms": [ran.busy_ms for ran in bed.ran if ran.service == name],
+                "values_ms": _without(bed.ran, name, pace),
             },
             "queue": {"tasks": 1000, "work_ms": QUEUE_MS, "drop": "lowest-priority"},
         }
         for name in took
     ]
-    worker = {"queue_ms": QUEUE_MS}
-    scenario = {"name": "live", "duration_ms": end_ms, "worker": worker, "services": services}
+    heat = [{"at_ms": place * _STEP_MS, "factor": factor} for place, factor in pace.items()]
+    scenario = {
+        "name": "live",
+        "duration_ms": end_ms,
+        "worker": {"queue_ms": QUEUE_MS},
+        "heat": {"shape": "steps", "points": heat},
+        "services": services,
+    }
     report = simulate(scenario_of(scenario, "the live run"), DEFAULT)
     return {name: 1.0 - told.in_time / told.arrived for name, told in report.services.items()}
+
+
+def _pace(ran: Sequence[Ran]) -> dict[int, float]:
+    """Return, for each step of time, how many times as long as usual executions took."""
+    usual = {name: median(r.busy_ms for r in ran if r.service == name) for name in _names(ran)}
+    ratios: dict[int, list[float]] = {}
+    for one in ran:
+        ratios.setdefault(int(one.at_ms // _STEP_MS), []).append(one.busy_ms / usual[one.service])
+    return {place: median(ratios[place]) for place in sorted(ratios)}
+
+
+def _without(ran: Sequence[Ran], name: str, pace: Mapping[int, float]) -> list[float]:
+    """Return a service's times (ms) as they would have been at the usual pace."""
+    mine = (one for one in ran if one.service == name)
+    return [one.busy_ms / pace[int(one.at_ms // _STEP_MS)] for one in mine]
+
+
+def _names(ran: Sequence[Ran]) -> set[str]:
+    return {one.service for one in ran}

@@ -37,7 +37,7 @@ def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dic
         ]
         worked = len(tasks) / bed.run(tasks) * 1000
         rates.append((worked, _looped(instance, images)))
-    sizes = {ran.size for ran in bed.ran[_BATCHES:]}
+    sizes = {ran.size for ran in bed.ran[-rounds * _BATCHES :]}
     ratio = median(worked / looped for worked, looped in rates[1:])
     say(f"saturated: {ratio:.3f} of the session alone, in batches of {sorted(sizes)}")
     return {

@@ -61,7 +61,7 @@ def test_what_was_not_answered_in_time_counts_as_dropped() -> None:
 
 def test_the_simulator_is_given_the_same_arrivals_and_the_measured_times() -> None:
     made, _ = bed()
-    made.ran = [Ran(QUICK, 1, 1.0), Ran(SLOW, 1, 10.0)] * 20
+    made.ran = [Ran(QUICK, 1, 0.0, 1.0), Ran(SLOW, 1, 0.0, 10.0)] * 20
     took, budgets = {QUICK: 1.0, SLOW: 10.0}, {QUICK: 33.0, SLOW: 100.0}
     light = {QUICK: [0.0, 20.0], SLOW: [5.0, 50.0]}
     assert worker_live._predicted(made, took, budgets, light, 100.0) == {QUICK: 0.0, SLOW: 0.0}
@@ -70,6 +70,16 @@ def test_the_simulator_is_given_the_same_arrivals_and_the_measured_times() -> No
     dropped = worker_live._predicted(made, took, budgets, twice, 2_000.0)
     assert dropped[QUICK] < 0.02
     assert dropped[SLOW] == pytest.approx(1 - 0.6 / 1.6, abs=0.05)
+
+
+def test_a_machine_that_slows_down_slows_the_simulated_one() -> None:
+    at = [100.0 * place for place in range(20)]
+    ran = [Ran(SLOW, 1, then, 10.0 if then < 1_000.0 else 30.0) for then in at] + [
+        Ran(SLOW, 1, 0.0, 10.0)
+    ]
+    pace = worker_live._pace(ran)
+    assert pace == {0: 1.0, 1: 1.0, 2: 3.0, 3: 3.0}
+    assert set(worker_live._without(ran, SLOW, pace)) == {10.0}
 
 
 def test_loads_add_up_to_two() -> None:
