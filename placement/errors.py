@@ -1,7 +1,9 @@
 """Errors of placement.
 
 PlacementError
-└── InvalidParameters    parameters that make no sense (raised while the processor is built)
+├── InvalidParameters    parameters that make no sense (raised while the processor is built)
+├── TraceRefused         a trace of a cluster that cannot be used; names file, line, field, remedy
+└── Overcommitted        a copy was put where it does not fit: a defect of an algorithm
 
 What cannot be placed or done is no error: it is a decision or an outcome that says so.
 """
@@ -13,3 +15,11 @@ class PlacementError(Exception):
 
 class InvalidParameters(PlacementError):
     """Parameters that make no sense; the message names the one and what is allowed."""
+
+
+class TraceRefused(PlacementError):
+    """A trace that cannot be used; the message names file, line, field, and what would do."""
+
+
+class Overcommitted(PlacementError):
+    """A copy was put where it does not fit, or taken away from where it is not."""

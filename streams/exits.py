@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 dependency unavailable, 4 bad d
 import os
 import traceback
 
+from placement.errors import TraceRefused
 from processors.errors import ProcessorError
 from schemas.errors import ContractError
 from streams.errors import HostingError, RegistrationError, SettingsError, StackError, StreamsError
@@ -33,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (RecoveryRefused, BAD_DATA),
     (SnapshotRefused, BAD_DATA),
     (ScenarioRefused, BAD_DATA),
+    (TraceRefused, BAD_DATA),
     (DocumentRefused, BAD_DATA),
     (RunRefused, BAD_DATA),
     (UnusableSource, BAD_DATA),

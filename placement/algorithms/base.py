@@ -1,0 +1,64 @@
+"""What an algorithm is: a score for every node that a copy fits on. Pure.
+
+Laws, which hold for those of others, too (`tests/unit/placement/algorithm_laws.py`): the score of
+a row depends on that row, the need and the parameters alone, unless `steady` is False; scores are
+numbers; nothing that is asked for changes the columns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Columns, Floats, Ints
+from placement.mix import Mix
+from placement.needs import Need
+
+TIGHTEST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """For each row that was asked for: the score, the highest wins, then the first row.
+
+    `slot` is the GPU for a copy on a single one; -1 leaves it to the tightest that fits.
+    """
+
+    score: Floats
+    slot: Ints
+
+
+class Algorithm:
+    """Base of all algorithms: made once for a cluster, with its mix and a seed."""
+
+    name = ""
+    steady = True
+    """Whether a score stays what it is until its row changes; such scores are kept."""
+    looks = 0
+    """How many rows are scored anew for one decision, the fullest first; 0: all."""
+
+    def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:
+        self.columns = columns
+        self.mix = mix
+        self.seed = seed
+
+    def score(self, need: Need, rows: Ints) -> Scored:
+        """Score a need on rows that it fits on. To be written by each algorithm."""
+        raise NotImplementedError
+
+
+def plain(score: Floats) -> Scored:
+    """Return scores that leave the choice of the GPU to the tightest that fits."""
+    return Scored(score, np.full(len(score), TIGHTEST, np.int64))
+
+
+def room_left(columns: Columns, need: Need, rows: Ints) -> Floats:
+    """Return how much would be left: the mean of CPU and GPU, as shares of the largest node's."""
+    cpu = (columns.free[rows, 0] - need.cpu_milli) / max(int(columns.capacity[:, 0].max()), 1)
+    most = int(columns.gpu_capacity.sum(axis=1).max(initial=0))
+    if not most:
+        memory = columns.free[rows, 1] - need.memory_mib
+        left: Floats = (cpu + memory / max(int(columns.capacity[:, 1].max()), 1)) / 2
+        return left
+    gpu = columns.gpu_free[rows].sum(axis=1) - need.gpu_total
+    shared: Floats = (cpu + gpu / most) / 2
+    return shared

@@ -1,0 +1,40 @@
+"""Algorithms by name. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from placement.algorithms.ahead import Foresight, FragmentationGradient
+from placement.algorithms.base import Algorithm
+from placement.algorithms.plain import (
+    BestFit,
+    DotProduct,
+    FirstFit,
+    Packing,
+    Random,
+    Weighted,
+    WorstFit,
+)
+from placement.columns import Columns
+from placement.mix import Mix
+
+GROUP = "weir.scores"
+"""The entry point group by which installed distributions name algorithms of their own."""
+Maker = Callable[[Columns, Mix, int], Algorithm]
+DEFAULT = Foresight.name
+OWN: Mapping[str, Maker] = {
+    made.name: made
+    for made in (
+        *(Random, FirstFit, BestFit, WorstFit, Weighted, DotProduct, Packing),
+        *(FragmentationGradient, Foresight),
+    )
+}
+
+
+def maker(name: str, others: Mapping[str, Maker] | None = None) -> Maker:
+    """Return what makes an algorithm; `others` are those of plug-ins.
+
+    Raises ValueError for an unknown name.
+    """
+    known = {**(others or {}), **OWN}
+    if name not in known:
+        raise ValueError(f"algorithm {name!r} is unknown; known are {', '.join(sorted(known))}")
+    return known[name]

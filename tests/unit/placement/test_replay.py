@@ -1,0 +1,88 @@
+"""Replays: who comes, in which order, and what is told of it."""
+
+from itertools import count
+
+import pytest
+
+from placement.algorithms.names import OWN
+from placement.errors import TraceRefused
+from placement.replay import Replay, arrivals
+from placement.traces import Pod
+from tests.unit.placement.clusters import machine, need
+
+MACHINES = [machine("a", 8000, 16_000, 2), machine("b", 8000, 16_000, 2)]
+PODS = [
+    Pod("shared", need(500, 500, 1, 400)),
+    Pod("whole", need(1000, 500, 1)),
+    Pod("plain", need(250, 100)),
+]
+
+
+def replay(pods=PODS, name="fgd", machines=MACHINES) -> Replay:
+    ticks = count()
+    return Replay(machines, pods, OWN[name], 0, lambda: float(next(ticks)))
+
+
+def asked(pods) -> int:
+    return sum(pod.need.gpu_total for pod in pods)
+
+
+@pytest.mark.parametrize("times", [0.1, 0.5, 1.3, 5.0])
+def test_copies_come_until_they_ask_for_so_many_clusters(times) -> None:
+    came = arrivals(PODS, MACHINES, times, 3)
+    assert asked(came) <= times * 4000 < asked(came) + 1000
+    assert came == arrivals(PODS, MACHINES, times, 3)
+    if times > 1:
+        assert came != arrivals(PODS, MACHINES, times, 4)
+        assert {pod.name for pod in came} == {pod.name for pod in PODS}
+
+
+def test_without_gpus_copies_come_until_they_ask_for_so_much_cpu() -> None:
+    came = arrivals([PODS[2]], MACHINES, 1.0, 0)
+    assert len(came) == 64
+
+
+def test_a_filling_that_cannot_end_is_refused() -> None:
+    with pytest.raises(TraceRefused, match="nothing to fill"):
+        arrivals([Pod("none", need(0, 100))], MACHINES, 1.3, 0)
+    with pytest.raises(TraceRefused, match="nothing to fill"):
+        arrivals([], MACHINES, 1.3, 0)
+    with pytest.raises(TraceRefused, match="more than 1000000 copies"):
+        arrivals([Pod("tiny", need(1))], [machine("a", 10**9)], 1.3, 0)
+
+
+def test_a_filling_tells_what_was_placed_and_what_was_not() -> None:
+    pods = [PODS[1]] * 6
+    found = replay(pods).fill(pods)
+    assert (found["nodes"], found["arrived"], found["placed"]) == (2, 6, 4)
+    assert (found["asked"], found["allocation"]) == (150.0, 100.0)
+    told = {"copies": 2, "cpu_milli": 2000, "memory_mib": 1000, "gpu_milli": 2000}
+    assert found["rejected"] == told
+    assert [row["arrived"] for row in found["over_time"]] == [1, 2, 3, 4, 5, 6]
+    assert [row["allocation"] for row in found["over_time"]] == [25, 50, 75, 100, 100, 100]
+    assert found["decision_ms"] == {"p50": 1000.0, "p99": 1000.0, "max": 1000.0}
+    assert found["seconds"] == 6.0
+
+
+def test_fragmentation_is_what_the_workload_cannot_use() -> None:
+    pods = [Pod("shared", need(500, 500, 1, 600))] * 4
+    found = replay(pods).fill(pods)
+    assert [row["fragmentation"] for row in found["over_time"]] == [10.0, 20.0, 30.0, 40.0]
+
+
+def test_copies_leave_when_the_trace_says() -> None:
+    pods = [
+        Pod("late", need(gpus=2), 5, 9),
+        Pod("first", need(gpus=2), 0, 5),
+        Pod("stays", need(gpus=2), 1),
+        Pod("no room", need(gpus=2), 4, 6),
+    ]
+    found = replay(pods).timed(pods)
+    assert (found["placed"], found["rejected"]["copies"]) == (3, 1)
+    assert [row["time"] for row in found["over_time"]] == [0, 1, 4, 5]
+    assert [row["allocation"] for row in found["over_time"]] == [50.0, 100.0, 100.0, 100.0]
+
+
+def test_times_have_to_be_told_to_be_replayed() -> None:
+    with pytest.raises(TraceRefused, match="creation_time of 'shared' is missing; add it"):
+        replay().timed(PODS)
