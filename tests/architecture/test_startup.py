@@ -70,7 +70,10 @@ def test_a_worker_needs_no_library_of_the_data_plane() -> None:
         "workers.inference.loop",
         "workers.probe",
         "workers.client",
+        "workers.smoke.contention",
+        "workers.standalone.whole",
         "streams.commands.worker",
+        "streams.run_files",
     )
     imports = "\n".join(f"import {name}" for name in modules)
     heavy = {"polars", "pyarrow", "clickhouse_connect", "kubernetes", "river", "numba"}

@@ -37,7 +37,7 @@ class Form:
     """What a model wants: the name of its input, and of pictures their size (width, height).
 
     `gray` leaves one value a pixel, `scaled` makes float32 from 0 to 1 of uint8, `channels_first`
-    gives (channels, rows, columns).
+    gives (channels, rows, columns). An input has at most `most_bytes`: what a request can carry.
     """
 
     tensor: str = "x"
@@ -45,6 +45,7 @@ class Form:
     gray: bool = False
     scaled: bool = False
     channels_first: bool = False
+    most_bytes: int = INLINE_BYTES
 
     def picture(self, pixels: Array, where: str) -> Frame:
         """Return the frame of a picture of the right size. Raises UnusableSource."""
@@ -56,16 +57,16 @@ class Form:
 
     def frame(self, array: Array, where: str) -> Frame:
         """Return the frame of an array as it is. Raises UnusableSource when it is too large."""
-        return framed({self.tensor: array}, where)
+        return framed({self.tensor: array}, where, self.most_bytes)
 
 
-def framed(arrays: Mapping[str, Array], where: str) -> Frame:
+def framed(arrays: Mapping[str, Array], where: str, most_bytes: int = INLINE_BYTES) -> Frame:
     """Return the frame of arrays by name. Raises UnusableSource when one is too large."""
     for name, array in arrays.items():
-        if array.nbytes > INLINE_BYTES:
+        if array.nbytes > most_bytes:
             raise UnusableSource(
                 f"{where}: input {name} has {array.nbytes} bytes; a request carries at most "
-                f"{INLINE_BYTES}: make pictures smaller (--size, --gray)"
+                f"{most_bytes}: make pictures smaller (--size, --gray)"
             )
     inputs = tensors(arrays)
     return Frame(inputs, digest_of(inputs))

@@ -59,7 +59,8 @@ class Synthetic(Part):
 class Files(Part):
     """An image, an array (npy), a folder of them, a table (csv) or a video.
 
-    Frames are read before the run begins, so that it measures the worker and not the disk.
+    Frames are read before the run begins, so that it measures the worker and not the disk; of all
+    together at most 1 GiB.
     """
 
     kind: Literal["files"]

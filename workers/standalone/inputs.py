@@ -47,16 +47,16 @@ def _read(given: Files, signature: Signature, folder: Path, where: str) -> Frame
             f"{where}.kind: files give one input, and the model takes {len(signature.inputs)} "
             f"({names}); say synthetic"
         )
-    form = Form(
-        tensor=signature.inputs[0].name,
-        size=size_of(given.size) if given.size else None,
-        gray=given.gray,
-        scaled=given.scaled,
-        channels_first=given.channels_first,
-    )
     try:
-        source = source_of(folder / given.path, given.columns, form)
-        return _taken(source, given.most)
+        form = Form(
+            tensor=signature.inputs[0].name,
+            size=size_of(given.size) if given.size else None,
+            gray=given.gray,
+            scaled=given.scaled,
+            channels_first=given.channels_first,
+            most_bytes=MOST_BYTES,
+        )
+        return _taken(source_of(folder / given.path, given.columns, form), given.most)
     except UnusableSource as error:
         raise RunRefused(f"{where}.path: {error}") from error
 

@@ -75,7 +75,7 @@ def test_frames_and_modes_say_how_much_comes(folder: Path) -> None:
 
 
 def test_files_are_the_input_of_a_run(folder: Path) -> None:
-    np.save(folder / "x.npy", np.ones((1, 512), np.float32))
+    np.save(folder / "x.npy", np.ones((40, 512), np.float32))  # more than a request can carry
     given = 'input = { kind = "files", path = "x.npy" }\n'
     (folder / "files.toml").write_text(RUN + given, "utf-8")
     done = run(folder, "files.toml", "--mode", "device-local", "--json")
@@ -133,6 +133,8 @@ def changed(**fields: Any) -> str:
          "services[0].input", "the model takes ?x512"),
         (changed(s_input={"kind": "files", "path": "none.csv"}),
          "services[0].input.path", "No such file"),
+        (changed(s_input={"kind": "files", "path": "narrow.npy", "size": "99999x99999"}),
+         "services[0].input", "WIDTHxHEIGHT"),
         (changed(s_input={"kind": "synthetic", "different": 0}),
          "services[0].input.different", "write a larger number"),
         (changed(s_input={"kind": "radio"}), "services[0].input.kind", "files"),

@@ -20,7 +20,7 @@ from workers.artifacts.obtaining import Artifacts, artifacts_of
 from workers.artifacts.store import Held, Store
 from workers.inference.engine import Engine, EngineParams
 from workers.inference.hosting import Hosting, Replica
-from workers.inference.loading import Loader
+from workers.inference.loading import LONG_WARM_UPS, WARM_UPS, Loader
 from workers.inference.replicas import CPU, Wanted
 from workers.inference.reporting import READY, STARTING
 from workers.runtimes.artifacts import load
@@ -211,7 +211,7 @@ def test_a_slow_source_holds_up_no_other_model(tmp_path: Path) -> None:
     assert quick.result(20).hosted.runtime == "onnxruntime"
     assert not slow.done()
     gate.set()
-    assert len(slow.result(20).warm_ms) == 3
+    assert LONG_WARM_UPS <= len(slow.result(20).warm_ms) <= WARM_UPS
     loader.close()
 
 
