@@ -64,6 +64,17 @@ class Profile:
         found = self._careful.get(size)
         return between(self._careful, self._sizes, size) if found is None else found
 
+    def chance(self, left_ms: float, size: int = 1) -> float:
+        """Return the share of executions of this size that took no longer than so many ms.
+
+        All or none where there is no share to tell: of sizes that were not seen, and of the first
+        execution where it is declared as cold.
+        """
+        window = None if self._cold and self._cold_ms is not None else self._windows.get(size)
+        if window is None:
+            return float(self.careful(size) <= left_ms)
+        return window.share(left_ms)
+
     def loaded(self) -> None:
         """Take it that the model was loaded anew: the next execution is cold."""
         self._cold = True

@@ -6,19 +6,25 @@ STEADY = 0.35
 """Arrivals whose gaps mostly stray from their median by no more than this share are expected."""
 _GAPS = 9
 _MOSTLY = 0.75
+_MEAN = 20
+_TOLD = 8
+_CEASED = 5.0
+_LONGEST_MS = 3_600_000.0
 
 
 class Rhythm:
     """Median gap between arrivals (ms), and how far gaps mostly stray from it.
 
     Of the latest nine, so that a pause is soon forgotten. Jobs that come at one instant are a
-    `burst`, as large as the last one. Until two have come, the declared gap is expected; where
+    `burst`, as large as the last one; `mean_ms` is the mean gap of the latest twenty or so, jobs
+    that come at once included. Until two have come, the declared gap is expected; where
     none is declared, the budget, since frames are mostly to be done before the next one.
     """
 
     def __init__(self, gap_ms: float, *, declared: bool) -> None:
         self.gap_ms = gap_ms
         self.stray_ms = 0.0 if declared else 0.5 * STEADY * gap_ms
+        self.mean_ms = min(gap_ms, _LONGEST_MS)
         self.last = 0.0
         self.seen = 0
         self.burst = 1
@@ -30,6 +36,8 @@ class Rhythm:
         """Take an arrival into account."""
         self.seen += 1
         gap = arrived - self.last
+        if self.seen > 1:
+            self.mean_ms += (max(0.0, gap) - self.mean_ms) / min(self.seen, _MEAN)
         if self.seen > 1 and gap <= 0.0:
             self._at_once += 1
             return
@@ -43,6 +51,15 @@ class Rhythm:
             below = self.gap_ms - gaps.quantile(1.0 - _MOSTLY)
             self.stray_ms = max(above, below)
         self.steady = self.stray_ms <= STEADY * self.gap_ms
+
+    @property
+    def told(self) -> bool:
+        """Say whether anything can be told: when the next comes, or how often they come."""
+        return self.steady or self.seen > _TOLD
+
+    def ceased(self, now: float) -> bool:
+        """Tell whether arrivals that come at random have most likely ended."""
+        return now - self.last > _CEASED * self.mean_ms
 
     def overdue_at(self) -> float:
         """Return from when on an arrival that did not come is no longer expected."""

@@ -107,7 +107,7 @@ class Scheduler:
             self._tell([refused])
             return [refused]
         self._arrivals += 1
-        waiting = Waiting(job, self._arrivals, lane.expected_ms())
+        waiting = Waiting(job, self._arrivals, lane.expected_ms(), lane.terms.max_age_ms)
         waiting.rank = self._order.rank(waiting)
         ended: list[Ended] = []
         if self._make_room(lane, waiting, ended):
@@ -176,9 +176,19 @@ class Scheduler:
             return None
         busy = max(0.0, self._free_at - now)
         needed = lane.profile.careful()
-        if now + busy + needed <= job.deadline or self._doubted(lane, job, now):
+        left = job.deadline - now - busy
+        if needed <= left or self._tried(lane, left, self._count):
+            return None
+        if self._doubted(lane, job, now):
             return None
         return Ended(job, causes.LATE, (job.deadline - now, busy, needed))
+
+    def _tried(self, lane: Lane, left_ms: float, others: int) -> bool:
+        """Tell whether a job that may be late is let in or begun all the same.
+
+        Where the order weighs that, and where no others wait: time would be idle else.
+        """
+        return (self._order.weighs or not others) and lane.profile.chance(left_ms) > 0.0
 
     def _doubted(self, lane: Lane, job: Job, now: float) -> bool:
         """Tell whether to test a prediction that is old and lets no job of the service in."""
@@ -288,7 +298,11 @@ class Scheduler:
                 return pick
             lane, first = pick.lane, pick.first
             left, needed = first.job.deadline - now, lane.profile.careful()
-            if needed <= left or not self._params.expire or self._doubted(lane, first.job, now):
+            if needed <= left or not self._params.expire:
+                return pick
+            if self._tried(lane, left, self._count - 1):
+                return pick
+            if self._doubted(lane, first.job, now):
                 return pick
             ended.append(hopeless(first, left, needed))
             self._go(lane, first)

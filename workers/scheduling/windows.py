@@ -1,6 +1,6 @@
 """Quantiles of the latest values of a series. Pure."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable
 from math import ceil
@@ -27,6 +27,13 @@ class Window:
             self._seeds = max(0, self._seeds - 1)
         self._latest.append(value)
         insort(self._ordered, value)
+
+    def share(self, value: float) -> float:
+        """Return the share of all that do not exceed a value.
+
+        Raises ZeroDivisionError when there is none.
+        """
+        return bisect_right(self._ordered, value) / len(self._ordered)
 
     def quantile(self, share: float) -> float:
         """Return the smallest value that a share of all do not exceed.

@@ -44,6 +44,8 @@ class Order(ABC):
     """
 
     name = ""
+    weighs = False
+    """Whether it weighs how likely a job is in time; else none is begun that may well be late."""
 
     @abstractmethod
     def rank(self, waiting: Waiting, /) -> Rank:

@@ -22,22 +22,27 @@ class Harm(NamedTuple):
 
 
 class Lookahead:
-    """Services by the latest start of their next job, where that is expected."""
+    """Services by the latest start of their next job, where anything can be told of it.
+
+    Of those that come at random it is the latest start of one that came right after the last.
+    """
 
     def __init__(self) -> None:
         self._coming: Board[tuple[float, str]] = Board()
         self._lanes: dict[str, Lane] = {}
 
     def note(self, lane: Lane) -> None:
-        """Take note of a service's arrivals and predictions."""
+        """Take note of a service's arrivals and predictions.
+
+        Nobody is kept waiting for jobs that would be late even if they were begun at once.
+        """
         rhythm = lane.rhythm
-        if not rhythm.steady:
+        if not rhythm.told or not lane.profile.chance(lane.terms.budget_ms):
             self._coming.drop(lane.name)
             return
         self._lanes[lane.name] = lane
-        due = rhythm.last + rhythm.gap_ms
-        slack = lane.terms.budget_ms - rhythm.burst * lane.profile.careful()
-        self._coming.set(lane.name, (due + max(slack, 0.0), lane.name))
+        gap, burst = (rhythm.gap_ms, rhythm.burst) if rhythm.steady else (0.0, 1)
+        self._coming.set(lane.name, (rhythm.last + gap + _slack(lane, burst), lane.name))
 
     def forget(self, service: str) -> None:
         """Expect nothing more of a service."""
@@ -78,17 +83,33 @@ class Lookahead:
             if name == lane.name:
                 continue
             other = self._lanes[name]
-            due = other.rhythm.expected(now)
-            if due is None:
+            comes = _comes(other.rhythm, now)
+            if comes is None:
                 self._coming.drop(name)
                 continue
-            needs = other.profile.typical()
-            worth = max(0.0, other.value - price * needs)
-            value += worth * _late(end - latest, needs, other.rhythm)
-            comes = due if due > now else other.rhythm.overdue_at()
+            value += _lost(other, latest, now, end, price)
             if comes < until:
-                until, service, takes = comes, name, needs
+                until, service = comes, name
+                takes = other.rhythm.burst * other.profile.typical()
         return Harm(value, service, until, takes) if service else None
+
+    def later(self, lane: Lane, at: float, price: float) -> float:
+        """Return what others lose when a job of this service begins at a time to come.
+
+        Who is expected before is taken to have been served by then.
+        """
+        end, value = at + lane.profile.careful(), 0.0
+        for (soonest, name), _ in self._coming.some(_LOOKED_AT):
+            if soonest >= end:
+                break
+            if name == lane.name:
+                continue
+            latest = soonest
+            rhythm = self._lanes[name].rhythm
+            if rhythm.steady and (over := math.ceil((at - rhythm.last) / rhythm.gap_ms)) > 1:
+                latest += (over - 1) * rhythm.gap_ms
+            value += _lost(self._lanes[name], latest, at, end, price)
+        return value
 
 
 def cost_of_parting(lane: Lane, size: int, left_ms: float) -> float:
@@ -101,6 +122,35 @@ def cost_of_parting(lane: Lane, size: int, left_ms: float) -> float:
     whole = profile.typical(size)
     more_ms = profile.typical(first) + profile.typical(size - first) - whole
     return more_ms * size * lane.value / whole
+
+
+def _comes(rhythm: Rhythm, now: float) -> float | None:
+    """Return when to look again for the next arrival, None when it is no longer expected."""
+    if not rhythm.steady:
+        return None if rhythm.ceased(now) else now + max(rhythm.mean_ms, _TINY_MS)
+    due = rhythm.expected(now)
+    return rhythm.overdue_at() if due is not None and due <= now else due
+
+
+def _slack(lane: Lane, burst: int) -> float:
+    """Return how long so many jobs can wait that come at once: until late, or the queue is full."""
+    terms = lane.terms
+    in_time = terms.budget_ms - burst * lane.profile.careful()
+    return max(0.0, min(in_time, terms.queue_tasks * lane.rhythm.mean_ms))
+
+
+def _lost(lane: Lane, latest: float, at: float, end: float, price: float) -> float:
+    """Return what a service loses behind what is executed from one time to another."""
+    rhythm, profile = lane.rhythm, lane.profile
+    worth = lane.value * profile.chance(lane.terms.budget_ms) - price * profile.typical()
+    if worth <= 0.0:
+        return 0.0
+    if not rhythm.steady:
+        late_ms = end - at - _slack(lane, 1)
+        pace = max(rhythm.mean_ms, profile.typical(), _TINY_MS)
+        return worth * max(0.0, late_ms) / pace
+    late_ms = end - latest
+    return worth * _late(late_ms, profile.typical(), rhythm) if late_ms > 0.0 else 0.0
 
 
 def _late(by_ms: float, needs_ms: float, rhythm: Rhythm) -> float:

@@ -84,8 +84,8 @@ class LeastLaxity(Ranked):
         self._last = ""
 
     def rank(self, waiting: Waiting, /) -> Rank:
-        """Return the deadline; within a service predicted times are the same."""
-        return waiting.job.deadline
+        """Return when it is due; within a service predicted times are the same."""
+        return waiting.due
 
     def place(self, lane: Lane, head: Waiting, /) -> tuple[Rank, int]:
         """Return the latest start that is in time."""

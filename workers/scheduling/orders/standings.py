@@ -64,4 +64,4 @@ class Standing:
 
 
 def _entry(waiting: Waiting) -> _Entry:
-    return (worth(waiting), waiting.job.deadline, waiting.seq, waiting)
+    return (worth(waiting), waiting.due, waiting.seq, waiting)

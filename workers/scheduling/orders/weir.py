@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from workers.scheduling.boards import Board
 from workers.scheduling.demand import Demand
 from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
+from workers.scheduling.orders.crowding import Crowding, overflow
 from workers.scheduling.orders.lookahead import Harm, Lookahead
 from workers.scheduling.orders.standings import Standing, worth
 from workers.scheduling.waiting import Rank, Waiting
 
 URGENT = "earliest deadline of all that can be held"
+CROWDED = "its queue would overflow before it could be next"
 SPARED = "it was passed over, and there is time for it now"
 _HORIZON = 1.25
 _LOOKED_AT = 8
@@ -21,6 +24,14 @@ _TINY_MS = 1e-6
 _Due = tuple[tuple[float, int], str]
 _Aside = tuple[tuple[float, float, int], str]
 _Candidate = tuple[Lane, Waiting, str]
+
+
+class _Moment(NamedTuple):
+    """When it is asked, how long all that can be held can wait, what a ms is worth otherwise."""
+
+    now: float
+    spare: float
+    price: float
 
 
 class Weir(Order):
@@ -33,6 +44,7 @@ class Weir(Order):
     """
 
     name = "weir"
+    weighs = True
 
     def __init__(self) -> None:
         self._standings: dict[str, Standing] = {}
@@ -41,10 +53,12 @@ class Weir(Order):
         self._aside: Board[tuple[float, float, int]] = Board()
         self._cheap: Board[tuple[float, str]] = Board()
         self._lookahead = Lookahead()
+        self._crowding = Crowding()
+        self._now = 0.0
 
     def rank(self, waiting: Waiting, /) -> Rank:
-        """Return the deadline."""
-        return waiting.job.deadline
+        """Return when it is due."""
+        return waiting.due
 
     def served(self, lane: Lane, /) -> None:
         """Take note of a service; a larger budget than any before widens the horizon."""
@@ -57,6 +71,7 @@ class Weir(Order):
         """Take note that a service is gone."""
         self._standings.pop(lane.name, None)
         self._lookahead.forget(lane.name)
+        self._crowding.forget(lane.name)
         for board in (self._due, self._aside, self._cheap):
             board.drop(lane.name)
 
@@ -66,7 +81,8 @@ class Weir(Order):
 
     def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
         """Count a job's work in; set aside what is worth least when not all can be held."""
-        waiting.mark = self._demand.add(waiting.job.deadline, waiting.work_ms, now)
+        self._now = now
+        waiting.mark = self._demand.add(waiting.due, waiting.work_ms, now)
         self._standings[lane.name].add(waiting)
         if self._demand.spare(now) < -_TINY_MS:
             self.changed(lane)
@@ -80,6 +96,7 @@ class Weir(Order):
     def changed(self, lane: Lane, /) -> None:
         """Give a service its places: by deadline, by worth, and of what was set aside."""
         name, standing = lane.name, self._standings[lane.name]
+        self._crowding.note(lane, self._now)
         ready, aside = lane.ready(), lane.aside()
         cheapest = standing.find_cheapest(ready)
         if ready is not standing.ready:
@@ -107,18 +124,88 @@ class Weir(Order):
 
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
-        spare = self._settle(now)
-        due, aside = self._due.first(), self._aside.first()
-        price = 0.0 if aside is None else -aside[0][0]
-        best = self._best(due, aside, spare)
-        if best is None:
+        self._now = now
+        chosen = self._chosen(now)
+        if chosen is None:
             return None
+        moment, best = chosen
+        best = self._crowded(best, moment) or best
+        harm = self._against(best, moment)
+        return self._begin(best, moment) if harm is None else self._instead(best, harm, moment)
+
+    def _chosen(self, now: float) -> tuple[_Moment, _Candidate] | None:
+        """Return who is next; who may well be late is set aside for those worth more."""
+        spare = self._settle(now)
+        while True:
+            due, aside = self._due.first(), self._aside.first()
+            best = self._best(due, aside, spare)
+            if best is None:
+                return None
+            lane, first, _ = best
+            price = 0.0 if aside is None else self._price(aside, now)
+            late_ms = lane.profile.careful() - (first.due - now)
+            if first.aside or late_ms <= 0.0 or _density(best, now) >= price:
+                return _Moment(now, max(0.0, spare), price), best
+            self._demand.remove(first.mark, first.work_ms)
+            lane.set_aside(first, late_ms)
+            self.changed(lane)
+            spare = self._demand.spare(now)
+
+    def _price(self, aside: _Aside, now: float) -> float:
+        """Return what a ms is worth to the dearest job that was set aside, if it can be in time."""
+        standing = self._standings[aside[1]]
+        passed = standing.aside
+        return 0.0 if passed is None else _density((standing.lane, passed, ""), now)
+
+    def _begin(self, best: _Candidate, moment: _Moment) -> Pick:
         lane, first, why = best
+        by = self._lookahead.by(lane, moment.now, moment.price)
+        return Pick(lane, first, why, by, moment.spare, sheds=True)
+
+    def _crowded(self, best: _Candidate, moment: _Moment) -> _Candidate | None:
+        """Return a job whose queue overflows meanwhile, if that loses more than to do it first."""
+        lane, first, _ = best
+        now, spare, price = moment
+        takes = lane.profile.typical()
+        name = self._crowding.first(now + takes)
+        if name is None or name == lane.name:
+            return None
+        other = self._standings[name].lane
+        head = other.head()
+        if head is None:
+            return None
+        lost = overflow(other, takes, price) * other.profile.chance(head.due - now)
+        needs = other.profile.typical(min(other.terms.max_batch, other.count))
+        cost = overflow(lane, needs, price)
+        if now + needs + first.work_ms > first.due:
+            cost += _gain(best, moment)
+        else:
+            cost += max(0.0, needs - spare) * price
+        return (other, head, CROWDED) if lost > cost else None
+
+    def _against(self, best: _Candidate, moment: _Moment) -> Harm | None:
+        """Return what speaks against beginning a job now; None for nothing.
+
+        It had better wait where a later begin harms less, by more than the wait costs, and where
+        it is worth less than what it harms. What is lost to the wait is the time that nobody has
+        to spare, and the job itself when it is late then.
+        """
+        lane, first, _ = best
+        now, spare, price = moment
         harm = self._lookahead.harm(lane, now, price)
-        if harm is None or harm.value <= _cost_of_waiting(first, harm, spare, now, price):
-            by = self._lookahead.by(lane, now, price)
-            return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
-        return self._instead(first, harm, spare, now, price)
+        if harm is None:
+            return None
+        idle = harm.until - now
+        cost = (idle if first.aside else max(0.0, idle - spare)) * price
+        if harm.value <= cost:
+            return None
+        gain, after = _gain(best, moment), harm.until + harm.takes_ms
+        if after + first.work_ms > first.due:
+            return None if harm.value <= cost + gain else harm
+        if gain <= harm.value:
+            return harm
+        spared = harm.value - self._lookahead.later(lane, after, price)
+        return None if spared <= cost else harm
 
     def _best(self, due: _Due | None, aside: _Aside | None, spare: float) -> _Candidate | None:
         """Return the most urgent of those that can be held, else the dearest of those set aside.
@@ -135,15 +222,14 @@ class Weir(Order):
         standing = self._standings[due[1]]
         return None if standing.ready is None else (standing.lane, standing.ready, URGENT)
 
-    def _instead(self, best: Waiting, harm: Harm, spare: float, now: float, price: float) -> Pick:
+    def _instead(self, best: _Candidate, harm: Harm, moment: _Moment) -> Pick:
         """Return another job that harms nobody worth more, else what is waited for."""
-        for lane, first, why in self._others():
-            if first is best:
+        for other in self._others():
+            if other[1] is best[1]:
                 continue
-            found = self._lookahead.harm(lane, now, price)
-            if found is None or found.value <= _cost_of_waiting(first, found, spare, now, price):
-                by = self._lookahead.by(lane, now, price)
-                return Pick(lane, first, why, by, max(0.0, spare), sheds=True)
+            found = self._against(other, moment)
+            if found is None:
+                return self._begin(other, moment)
             harm = found if found.until < harm.until else harm
         why = (
             f"waits for {harm.service}, expected until {harm.until:.1f}: work worth "
@@ -181,7 +267,7 @@ class Weir(Order):
         for _, name in self._cheap.some(_LOOKED_AT):
             standing = self._standings[name]
             for waiting in (standing.cheapest, standing.ready):
-                if waiting is not None and waiting.job.deadline <= deadline:
+                if waiting is not None and waiting.due <= deadline:
                     return standing, waiting
         first = self._due.first()
         if first is None:
@@ -194,17 +280,18 @@ class Weir(Order):
         for standing in self._standings.values():
             for waiting in standing.lane.everyone():
                 if not waiting.aside:
-                    due, came = waiting.job.deadline, waiting.job.arrived
+                    due, came = waiting.due, waiting.job.arrived
                     waiting.mark = self._demand.add(due, waiting.work_ms, came)
 
 
-def _cost_of_waiting(first: Waiting, harm: Harm, spare: float, now: float, price: float) -> float:
-    """Return what is lost when a job waits for who would be harmed.
+def _density(candidate: _Candidate, now: float) -> float:
+    """Return what a job is worth per ms, as likely as it is in time when it begins now."""
+    lane, waiting, _ = candidate
+    return worth(waiting) * lane.profile.chance(waiting.due - now)
 
-    Time that the others cannot spare, at a `price` per ms, and the job itself when it is late then.
-    """
-    idle = harm.until - now
-    lost = idle * price if first.aside else max(0.0, idle - max(0.0, spare)) * price
-    if harm.until + harm.takes_ms + first.work_ms > first.job.deadline:
-        lost += max(0.0, first.job.value - price * first.work_ms)
-    return lost
+
+def _gain(candidate: _Candidate, moment: _Moment) -> float:
+    """Return what a job that begins now is worth beyond its time, as likely as it is in time."""
+    lane, waiting, _ = candidate
+    chance = lane.profile.chance(waiting.due - moment.now)
+    return max(0.0, waiting.job.value * chance - moment.price * waiting.work_ms)

@@ -1,0 +1,46 @@
+"""Whose queue is about to overflow, and what that loses. Pure."""
+
+from workers.scheduling.boards import Board
+from workers.scheduling.lanes import Lane
+
+_TINY_MS = 1e-6
+
+
+class Crowding:
+    """Services with work by when their queue is expected to be full, where that can happen."""
+
+    def __init__(self) -> None:
+        self._full: Board[tuple[float, str]] = Board()
+
+    def note(self, lane: Lane, now: float) -> None:
+        """Take note of a service's queue; one whose jobs expire before it is full is left out."""
+        gap, bound = lane.rhythm.mean_ms, lane.terms.queue_tasks
+        if not lane.count or bound * gap > lane.terms.budget_ms:
+            self._full.drop(lane.name)
+        else:
+            self._full.set(lane.name, (now + (bound - lane.count) * gap, lane.name))
+
+    def forget(self, service: str) -> None:
+        """Expect nothing more of a service."""
+        self._full.drop(service)
+
+    def first(self, by: float) -> str | None:
+        """Return the service whose queue is full first, if that is before a time."""
+        found = self._full.first()
+        return found[1] if found is not None and found[0][0] < by else None
+
+
+def overflow(lane: Lane, takes_ms: float, price: float) -> float:
+    """Return the value that falls out of a service's queue while others execute for so long.
+
+    Less what its time would be worth otherwise, at a `price` per ms. No more than one batch of
+    the service, which would make as much room, and than would be done of it meanwhile.
+    """
+    size = min(lane.terms.max_batch, lane.count)
+    if not size:
+        return 0.0
+    each = lane.profile.typical(size) / size
+    free = lane.terms.queue_tasks - lane.count
+    comes = takes_ms / max(lane.rhythm.mean_ms, _TINY_MS)
+    lost = min(comes - free, size, takes_ms / max(each, _TINY_MS))
+    return max(0.0, lost) * max(0.0, lane.value - price * each)
