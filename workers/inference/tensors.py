@@ -1,8 +1,10 @@
 """Between the tensors of events and the arrays of a runtime. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,18 +14,26 @@ from workers.runtimes.base import Array, Port, Signature
 from workers.runtimes.errors import ExecutionFailed
 
 INLINE_BYTES = 65_536
+PADS = "pads"
+"""The property of a model file that says which of its inputs may be filled up, and with what.
+
+A JSON object from names to numbers, such as {"tokens": 0}. The model must give the same answer
+however much of that follows an input.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A task's inputs: one array per input of the model, all with the same number of rows.
 
-    `shape` tells which tasks may be joined; `digest` is the SHA-256 of the input bytes.
+    `shape` tells which tasks may be joined, `fills` with what an input may be filled up for that,
+    if at all; `digest` is the SHA-256 of the input bytes.
     """
 
     arrays: tuple[Array, ...]
     rows: int
     shape: str
+    fills: tuple[float | None, ...]
     digest: str
 
 
@@ -48,15 +58,64 @@ def prepare(tensors: Sequence[Tensor], signature: Signature) -> Prepared:
     rows = {array.shape[0] for array in arrays} if signature.batches else {1}
     if len(rows) != 1:
         raise UnusableInput(f"the inputs differ in their first dimension: {sorted(rows)}")
-    shape = ";".join(str(array.shape[1:] if signature.batches else array.shape) for array in arrays)
-    return Prepared(arrays, rows.pop(), shape, digest_of(tensors))
+    known = pads(signature.properties.get(PADS, "")) if signature.batches else {}
+    fills = tuple(_fill(port, known.get(port.name)) for port in signature.inputs)
+    each = zip(arrays, signature.inputs, fills, strict=True)
+    shape = ";".join(_form(array, port, fill, signature) for array, port, fill in each)
+    return Prepared(arrays, rows.pop(), shape, fills, digest_of(tensors))
+
+
+@lru_cache(maxsize=256)
+def pads(text: str) -> Mapping[str, float]:
+    """Return what inputs may be filled up with, by name; nothing when the text says none."""
+    try:
+        given = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    entries = given.items() if isinstance(given, dict) else ()
+    return {name: float(fill) for name, fill in entries if isinstance(fill, int | float)}
 
 
 def join(prepared: Sequence[Prepared]) -> list[Array]:
-    """Return the inputs of several tasks of one shape as one execution's."""
+    """Return the inputs of several tasks of one shape as one execution's.
+
+    Those that may be filled up are, to the largest of the batch.
+    """
     if len(prepared) == 1:
         return list(prepared[0].arrays)
-    return [np.concatenate(parts) for parts in zip(*(p.arrays for p in prepared), strict=True)]
+    inputs = zip(*(p.arrays for p in prepared), strict=True)
+    fills = prepared[0].fills
+    return [np.concatenate(_filled(i, fill)) for i, fill in zip(inputs, fills, strict=True)]
+
+
+def _fill(port: Port, given: float | None) -> float | None:
+    """Return what an input may be filled up with, if its type can hold that."""
+    if given is None or port.dtype.kind not in "iuf":
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return given if np.float64(given).astype(port.dtype) == given else None
+
+
+def _filled(parts: Sequence[Array], fill: float | None) -> Sequence[Array]:
+    sizes = {part.shape[1:] for part in parts}
+    if fill is None or len(sizes) == 1:
+        return parts
+    most = [max(each) for each in zip(*sizes, strict=True)]
+    return [
+        np.pad(
+            part,
+            [(0, 0), *((0, m - size) for m, size in zip(most, part.shape[1:], strict=True))],
+            constant_values=fill,
+        )
+        for part in parts
+    ]
+
+
+def _form(array: Array, port: Port, fill: float | None, signature: Signature) -> str:
+    """Return what arrays of an input must have in common to be joined."""
+    if not signature.batches:
+        return str(array.shape)
+    return str(array.shape[1:] if fill is None else port.shape[1:])
 
 
 def share_out(outputs: Sequence[Array], prepared: Sequence[Prepared]) -> list[list[Array]]:

@@ -86,6 +86,35 @@ def test_what_is_joined_is_shared_out_again(rows: list[int]) -> None:
     assert [part[0].tolist() for part in parts] == [(p.arrays[0] * 2).tolist() for p in tasks]
 
 
+def tokens(*rows: list[int]) -> Tensor:
+    array = np.array(rows, np.int64)
+    return Tensor(name="tokens", dtype="int64", shape=array.shape, data=array.tobytes())
+
+
+def test_ragged_inputs_are_filled_up_only_where_the_model_says_so() -> None:
+    ports = (port("tokens", None, None, dtype="int64"),)
+    ragged = (tokens([1, 2, 3]), tokens([4], [5]), tokens([6, 7]))
+    padded = Signature(ports, (), {"pads": '{"tokens": -1}'})
+    tasks = [prepare((one,), padded) for one in ragged]
+    assert len({one.shape for one in tasks}) == 1
+    (joined,) = join(tasks)
+    assert joined.tolist() == [[1, 2, 3], [4, -1, -1], [5, -1, -1], [6, 7, -1]]
+    assert [part[0].shape[0] for part in share_out([joined[:, 0]], tasks)] == [1, 2, 1]
+    assert join(tasks[1:2])[0].shape == (2, 1)
+    alone = [prepare((one,), Signature(ports, ())) for one in ragged]
+    assert len({one.shape for one in alone}) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tokens", "[1]", '{"tokens": "0"}', '{"tokens": NaN}', '{"tokens": 0.5}']
+)
+def test_what_is_no_filling_fills_nothing(text: str) -> None:
+    ports = (port("tokens", None, None, dtype="int64"),)
+    assert prepare((tokens([1, 2]),), Signature(ports, (), {"pads": text})).fills == (None,)
+    fixed = Signature((port("tokens", 1, None, dtype="int64"),), (), {"pads": '{"tokens": 0}'})
+    assert prepare((tokens([1, 2]),), fixed).fills == (None,)
+
+
 def test_outputs_that_do_not_fit_the_rows_are_refused() -> None:
     tasks = [prepare((tensor(1.0, 2.0),), DOUBLING)] * 2
     with pytest.raises(ExecutionFailed, match="where 2 rows went in"):
