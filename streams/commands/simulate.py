@@ -115,4 +115,4 @@ def further(found: Mapping[str, Any]) -> Iterator[str]:
     for name, told in found["services"].items():
         for status, reasons in told["reasons"].items():
             for reason, count in reasons.items():
-                yield f"{name}: {count} {status}, {reason}; such as: {told['examples'][reason]}"
+                yield f"{name}: {count} {status}, {reason}; such as: {told['examples'].get(reason)}"

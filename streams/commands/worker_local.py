@@ -1,7 +1,7 @@
 """`weir worker smoke`, `run`, `report` and `template`: a worker on this device, without Kafka."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.smoke.checks import Check
 
 CHECKS = ("check", "status", "what was seen")
-USED = ("process.cpu", "process.memory", "cpu.used", "memory.used")
+SUMMARY = "inferedge-orchestration-summary-v1"
 
 
 def smoke(
@@ -112,15 +112,23 @@ def run(
 def report(
     file: Annotated[Path, typer.Argument(help="What `weir worker run --output` wrote.")],
     *,
+    form: Annotated[str, typer.Option("--format", help=f"{SUMMARY}: that document.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show a run: what became of the frames of each service, times, reasons, resources.
 
     Exit code 4 for a file that is none, or of another version.
     """
+    from streams.run_report import summary
     from workers.standalone import documents
 
-    _tell(documents.read(file), as_json=as_json)
+    if form not in ("", SUMMARY):
+        raise typer.BadParameter(f"--format: {form!r} is unknown; there is {SUMMARY}")
+    found = documents.read(file)
+    if form:
+        typer.echo(json.dumps(summary(found, f"{file}"), indent=2, sort_keys=True))
+        return
+    _tell(found, as_json=as_json)
 
 
 def template(
@@ -188,6 +196,7 @@ def _stopped_by_signals() -> "threading.Event":
 def _tell(document: Mapping[str, Any], *, as_json: bool) -> None:
     from streams.commands.output import show_rows
     from streams.commands.simulate import COLUMNS, further, row
+    from streams.run_report import lines
 
     if as_json:
         typer.echo(json.dumps(document, indent=2))
@@ -195,22 +204,5 @@ def _tell(document: Mapping[str, Any], *, as_json: bool) -> None:
     work = document["work"]
     rows = [row(name, told) for name, told in work["services"].items()]
     show_rows(COLUMNS, [*rows, row("all", work["total"])], as_json=False)
-    for line in (*_head(document), *further(work)):
+    for line in (*lines(document), *further(work)):
         typer.echo(line)
-
-
-def _head(document: Mapping[str, Any]) -> Iterator[str]:
-    work = document["work"]
-    ended = "" if document["complete"] else ", STOPPED before its end"
-    yield (
-        f"{document['name']}, mode {document['mode']} (load {document['load']:g}), order "
-        f"{document['order']}: {document['frames']} frames in {work['lasted_ms'] / 1000:.2f} s, "
-        f"busy {work['busy_share']:.1%}, of which {work['wasted_share']:.1%} of the time for "
-        f"nothing{ended}"
-    )
-    for name, told in document["models"].items():
-        warm = f", first execution {told['warm_ms'][0]:.1f} ms" if told["warm_ms"] else ""
-        yield f"{name}: {told['runtime']} {told['provider']}{warm}, SHA-256 {told['digest'][:12]}"
-    for metric in USED:
-        if told := document["resources"].get(metric):
-            yield f"{metric}: {told['mean']:.1f} {told['unit']}, at most {told['max']:.1f}"

@@ -4,9 +4,10 @@ The JSON schema of the file is `Run.model_json_schema()`. Times are ms, those of
 beginning of the run.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from workers.simulation.arrivals import Arrivals
 from workers.simulation.fields import Listed, Ms, Part
@@ -14,7 +15,8 @@ from workers.simulation.scenario import Name, Queue, Whole
 
 MOST_FRAMES = 20_000_000
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
-Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
+_SIZE = re.compile(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 
 
 class Model(Part):
@@ -27,21 +29,26 @@ class Model(Part):
             "what is remote needs its digest, here or behind '#sha256='"
         ),
     ]
-    digest: Annotated[
-        str | None, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="SHA-256 of the file")
-    ] = None
+    digest: Annotated[str | None, Field(description="SHA-256 of the file, in hexadecimal")] = None
     format: Annotated[
         Name,
         Field(description="onnx, open-inference, plain-json, tensorrt, tensorrt-engine or another"),
     ] = "onnx"
     device: Annotated[Name, Field(description="cpu, cuda or tensorrt")] = "cpu"
     options: Annotated[
-        dict[Key, Annotated[str, Field(max_length=2_000)]],
+        dict[Text, Annotated[str, Field(max_length=2_000)]],
         Field(
             default_factory=dict,
             description="of its runtime, such as threads = '2' for runtime.threads",
         ),
     ]
+
+    @field_validator("digest")
+    @classmethod
+    def _hexadecimal(cls, found: str | None) -> str | None:
+        if found is not None and not _DIGEST.fullmatch(found):
+            raise ValueError("a SHA-256 is 64 hexadecimal digits; `sha256sum FILE` prints it")
+        return found
 
 
 class Synthetic(Part):
@@ -69,13 +76,17 @@ class Files(Part):
         64
     )
     columns: Annotated[Listed[Text], Field(description="of a table; all by default")] = ()
-    size: Annotated[
-        str,
-        Field(pattern=r"^([1-9]\d{0,4}x[1-9]\d{0,4})?$", description="of pictures: WIDTHxHEIGHT"),
-    ] = ""
+    size: Annotated[str, Field(description="of pictures: WIDTHxHEIGHT, in pixels")] = ""
     gray: Annotated[bool, Field(description="one value a pixel")] = False
     scaled: Annotated[bool, Field(description="pixels as float32 from 0 to 1")] = False
     channels_first: Annotated[bool, Field(description="(channels, rows, columns)")] = False
+
+    @field_validator("size")
+    @classmethod
+    def _of_pictures(cls, found: str) -> str:
+        if found and not _SIZE.fullmatch(found):
+            raise ValueError("write WIDTHxHEIGHT in pixels, such as 160x120")
+        return found
 
 
 Input = Annotated[Synthetic | Files, Field(discriminator="kind")]

@@ -6,11 +6,79 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from workers.standalone.errors import RunRefused
+from workers.wording import told
 
 FORMAT = "weir-worker-run"
 VERSION = 1
-_PARTS = ("name", "mode", "order", "frames", "models", "resources", "versions", "work")
+_REMEDY = "name a file that `weir worker run --output` wrote"
+Counts = dict[str, int]
+
+
+class _Kept(BaseModel):
+    """What is read of a part of a document; it may say more."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Served(_Kept):
+    priority: int
+    budget_ms: float
+    queue_tasks: int
+
+
+class _Loaded(_Kept):
+    runtime: str
+    provider: str
+    digest: str
+    warm_ms: list[float]
+
+
+class _Reading(_Kept):
+    unit: str
+    mean: float
+    max: float
+
+
+class _Tally(_Kept):
+    arrived: int
+    executed: int
+    in_time: int
+    late: int
+    failed: int
+    dropped: int
+    expired: int
+    rejected: int
+    value_share: float
+    longest_gap_ms: float
+    end_to_end_ms: dict[str, float | None]
+    reasons: dict[str, Counts]
+    examples: dict[str, str]
+
+
+class _Work(_Kept):
+    lasted_ms: float
+    busy_share: float
+    wasted_share: float
+    decisions: dict[str, Counts]
+    total: _Tally
+    services: dict[str, _Tally]
+
+
+class _Document(_Kept):
+    name: str
+    mode: str
+    load: float
+    order: str
+    frames: int
+    complete: bool
+    versions: dict[str, str]
+    services: dict[str, _Served]
+    models: dict[str, _Loaded]
+    resources: dict[str, _Reading]
+    work: _Work
 
 
 def write(document: Mapping[str, Any], path: Path) -> None:
@@ -33,21 +101,22 @@ def writable(path: Path) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """Return the document of a run. Raises RunRefused, naming file, field and remedy."""
-    remedy = "name a file that `weir worker run --output` wrote"
     try:
         found = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RunRefused(f"{path}: {error.strerror}; {remedy}") from error
+        raise RunRefused(f"{path}: {error.strerror}; {_REMEDY}") from error
     except (ValueError, RecursionError) as error:
-        raise RunRefused(f"{path} is no JSON: {error}; {remedy}") from error
+        raise RunRefused(f"{path} is no JSON: {error}; {_REMEDY}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise RunRefused(f"{path}: format: it is not {FORMAT!r}; {remedy}")
+        raise RunRefused(f"{path}: format: it is not {FORMAT!r}; {_REMEDY}")
     if found.get("version") != VERSION:
         raise RunRefused(
             f"{path}: version: it is {found.get('version')!r}, and this Weir reads {VERSION}; "
             "run again, or use the Weir that wrote it"
         )
-    missing = [part for part in _PARTS if part not in found]
-    if missing:
-        raise RunRefused(f"{path}: {missing[0]}: it is missing; {remedy}")
+    try:
+        _Document.model_validate(found)
+    except ValidationError as error:
+        wrong = told(error, found, _Document, "the document")
+        raise RunRefused(f"{path}: {wrong}; {_REMEDY}") from None
     return found

@@ -84,6 +84,14 @@ def carry_out(plan: Plan, found: Ready, stopped: threading.Event) -> dict[str, A
         outcome = Runner(plan.run, engine, found.frames, due, stopped).to_the_end()
     return {
         **_head(plan, began, outcome),
+        "services": {
+            service.name: {
+                "priority": service.priority,
+                "budget_ms": service.budget_ms,
+                "queue_tasks": service.queue.tasks,
+            }
+            for service in plan.run.services
+        },
         "models": models.summary(found.loaded),
         "resources": resources.summary(),
         "work": telemetry.summary(),

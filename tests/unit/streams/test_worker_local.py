@@ -66,6 +66,32 @@ def test_a_run_executes_real_models_and_is_told_again(folder: Path) -> None:
     assert json.loads(again.stdout) == found
 
 
+def test_a_run_is_told_as_the_summary_of_another_tool(folder: Path) -> None:
+    assert run(folder).returncode == 0
+    form = "inferedge-orchestration-summary-v1"
+    done = weir(folder, "report", str(folder / "run.json"), "--format", form)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["schema_version"], found["run"]["name"]) == (form, "one")
+    assert found["agent_runtime_summary"]["agents"]["readings"]["latency_budget_ms"] == 20000
+    assert weir(folder, "report", str(folder / "run.json"), "--format", "x").returncode == 2
+
+
+@pytest.mark.parametrize("place", [["work"], ["work", "total"], ["models", "readings"]])
+def test_a_damaged_document_is_told_by_its_field(folder: Path, place: list[str]) -> None:
+    assert run(folder, "one.toml", "--frames", "1").returncode == 0
+    document = json.loads((folder / "run.json").read_text("utf-8"))
+    *before, last = place
+    inside = document
+    for step in before:
+        inside = inside[step]
+    inside[last] = 3
+    (folder / "bad.json").write_text(json.dumps(document), "utf-8")
+    done = weir(folder, "report", str(folder / "bad.json"))
+    assert (done.returncode, ".".join(place) in done.stderr) == (4, True)
+    assert "a table of fields" in done.stderr
+
+
 def test_frames_and_modes_say_how_much_comes(folder: Path) -> None:
     assert run(folder, "one.toml", "--frames", "2").returncode == 0
     assert json.loads((folder / "run.json").read_text("utf-8"))["frames"] == 2
@@ -135,6 +161,13 @@ def changed(**fields: Any) -> str:
          "services[0].input.path", "No such file"),
         (changed(s_input={"kind": "files", "path": "narrow.npy", "size": "99999x99999"}),
          "services[0].input", "WIDTHxHEIGHT"),
+        (changed(s_input={"kind": "files", "path": "narrow.npy", "size": "big"}),
+         "services[0].input.size", "WIDTHxHEIGHT"),
+        (changed(s_model={"artifact": "dense.onnx", "digest": "abc"}),
+         "services[0].model.digest", "64 hexadecimal digits"),
+        (changed(modes={"two words": {}}), "modes.two words", "letters"),
+        (changed(modes={"hot": {"load": 0}}), "modes.hot.load", "write a larger number"),
+        (changed(s_batch={"max": 2, "preferred": [4]}), "services[0].batch", "at most max"),
         (changed(s_input={"kind": "synthetic", "different": 0}),
          "services[0].input.different", "write a larger number"),
         (changed(s_input={"kind": "radio"}), "services[0].input.kind", "files"),
@@ -179,6 +212,7 @@ def test_a_document_that_could_not_be_written_is_told_before_the_run(folder: Pat
         ("[]", "format"),
         ('{"format": "weir-worker-run", "version": 7}', "version: it is 7"),
         ('{"format": "weir-worker-run", "version": 1, "name": "a"}', "mode: it is missing"),
+        ('{"format": "weir-worker-run", "version": 1, "name": 3}', "name: it is 3 and should be"),
     ],
 )
 def test_a_document_of_something_else_is_refused(folder: Path, text: str, told: str) -> None:
