@@ -123,8 +123,7 @@ class Outbox:
     def disconnect(self) -> None:
         """Send no more; what was not acknowledged waits in the spool."""
         producer, self._producer = self._producer, None
-        under_way, self._under_way = list(self._under_way.values()), {}
-        self._held = [s.letter for s in under_way if s.letter is not None] + self._held
+        self._give_up()
         self.settle()
         if producer is not None:
             producer.purge()
@@ -145,6 +144,8 @@ class Outbox:
 
     def settle(self) -> None:
         """Have the events that must be on disk there when this returns."""
+        if self._broken is not None:
+            self._give_up()
         if not self._held:
             return
         held, self._held = self._held, []
@@ -190,6 +191,11 @@ class Outbox:
     def told(self, lost: Lost) -> None:
         """Take note that somebody was told."""
         self._attempt(lambda: self._spool.told(lost))
+
+    def _give_up(self) -> None:
+        """Wait for no acknowledgement any more; what it was of comes before what is held."""
+        under_way, self._under_way = list(self._under_way.values()), {}
+        self._held = [s.letter for s in under_way if s.letter is not None] + self._held
 
     def _post(self, letter: _Letter) -> None:
         if not self._produce(letter.event, _Sent(time.monotonic(), letter)):

@@ -59,6 +59,11 @@ def logger(name: str, **bound: Any) -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, structlog.stdlib.get_logger(name, **bound))
 
 
+def hush(name: str, *, quiet: bool) -> None:
+    """Let a library say nothing, or all again, where it would repeat what is known."""
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1 if quiet else logging.NOTSET)
+
+
 def plain_logger(name: str) -> logging.Logger:
     """Return a standard-library logger, for libraries that want one; the format is the same."""
     return logging.getLogger(name)

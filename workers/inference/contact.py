@@ -33,7 +33,7 @@ from workers.inference.link import Connection, Link
 from workers.kafka import RawMessage
 from workers.kafka_outbox import Outbox
 from workers.settings import Settings
-from workers.telemetry import logger
+from workers.telemetry import hush, logger
 
 SENDS: Final = (
     InferenceResult,
@@ -47,6 +47,8 @@ MIB: Final = 1_048_576
 COMMIT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 1.0
 TELL_EVERY_S: Final = 60.0
+CLIENT: Final = "librdkafka"
+"""Whose every attempt to connect would be a line in the log."""
 log = logger(__name__)
 
 
@@ -205,6 +207,7 @@ class Contact:
             self._syncing.join()
         self._link.stop()
         self._store.close()
+        hush(CLIENT, quiet=False)
 
     def _resume(self) -> None:
         connection = self._link.current
@@ -223,6 +226,7 @@ class Contact:
     def _cut_off(self, why: str) -> None:
         if not self._cut:
             log.warning("worker.cut_off", why=why, spool=str(self._store.path or "memory"))
+            hush(CLIENT, quiet=True)
         self._cut = self._clings = True
 
     def _back(self) -> None:
@@ -230,6 +234,7 @@ class Contact:
             self._cut = False
             self._next_tell = 0.0
             log.info("worker.back", waiting=self._outbox.waiting)
+            hush(CLIENT, quiet=False)
         now = time.monotonic()
         if now >= self._next_tell:
             self._next_tell = now + TELL_EVERY_S

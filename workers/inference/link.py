@@ -103,15 +103,19 @@ class Link:
         self.current = self._kept = None
 
     def _run(self) -> None:
+        said: set[str] = set()
         while self._wanted.wait() and not self._stopping.is_set():
             try:
                 made = self._connected()
             except WorkerError as error:
                 self.trouble = error
-                log.debug("link.failed", error=str(error))
+                if str(error) not in said:
+                    log.info("link.failed", error=str(error))
+                    said.add(str(error))
                 self._tried.set()
                 self._stopping.wait(RETRY_S)
                 continue
+            said.clear()
             self._wanted.clear()
             self.trouble, self.current = None, made
             self._tried.set()
