@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -22,38 +22,67 @@ MOST_UNCONFIRMED = 1_000
 """Requests under way to Kafka at which an HTTP port takes no more frames."""
 
 
+Place = Annotated[
+    str,
+    typer.Argument(
+        help="An image, an array (npy), a folder of them, a table (csv), a video, a camera "
+        "(rtsp://...)."
+    ),
+]
+Listen = Annotated[str, typer.Option(help="HOST:PORT at which frames are taken over HTTP instead.")]
+App = Annotated[str, typer.Option(help="Application that is asked.")]
+Name = Annotated[str, typer.Option(help="Name of this source, in ids of requests.")]
+Rate = Annotated[float, typer.Option(min=0.001, max=100_000, help="Frames a second.")]
+Frames = Annotated[int, typer.Option(min=0, help="Most frames; 0 for no limit.")]
+Cycle = Annotated[bool, typer.Option("--cycle", help="From the first again.")]
+Column = Annotated[list[str] | None, typer.Option(help="Column of a table; repeat.")]
+Size = Annotated[str, typer.Option(help="Make pictures so large: WIDTHxHEIGHT.")]
+Gray = Annotated[bool, typer.Option("--gray", help="One value a pixel.")]
+Scaled = Annotated[bool, typer.Option("--scaled", help="Pixels as float32, 0 to 1.")]
+First = Annotated[bool, typer.Option("--channels-first", help="Channels, rows, columns.")]
+Patience = Annotated[float, typer.Option(min=0, help="Longest silence of a camera, s; 0 for any.")]
+TensorName = Annotated[str, typer.Option(help="Name of the input.")]
+Deadline = Annotated[int, typer.Option(min=1, help="From frame to answer, ms.")]
+Consumer = Annotated[str, typer.Option(help="On whose behalf.")]
+Contract = Annotated[str, typer.Option(help="Under which contract.")]
+Priority = Annotated[int, typer.Option(help="Larger is more important.")]
+
+
+class _Origin(NamedTuple):
+    """Where frames come from: a place, or an address to listen at."""
+
+    place: str
+    listen: str
+    columns: tuple[str, ...]
+    cycle: bool
+    patience_s: float
+
+    @property
+    def camera(self) -> bool:
+        """Whether the place is a camera."""
+        return self.place.partition("://")[0].lower() in ("rtsp", "rtsps")
+
+
 def source(
-    place: Annotated[
-        str,
-        typer.Argument(
-            help="An image, an array (npy), a folder of them, a table (csv), a video, a camera "
-            "(rtsp://...)."
-        ),
-    ] = "",
+    place: Place = "",
     *,
-    listen: Annotated[
-        str, typer.Option(help="HOST:PORT at which frames are taken over HTTP instead.")
-    ] = "",
-    app: Annotated[str, typer.Option(help="Application that is asked.")],
-    name: Annotated[str, typer.Option(help="Name of this source, in ids of requests.")] = "",
-    rate: Annotated[float, typer.Option(min=0.001, max=100_000, help="Frames a second.")] = 10.0,
-    frames: Annotated[int, typer.Option(min=0, help="Most frames; 0 for no limit.")] = 0,
-    cycle: Annotated[bool, typer.Option("--cycle", help="From the first again.")] = False,
-    column: Annotated[list[str] | None, typer.Option(help="Column of a table; repeat.")] = None,
-    size: Annotated[str, typer.Option(help="Make pictures so large: WIDTHxHEIGHT.")] = "",
-    gray: Annotated[bool, typer.Option("--gray", help="One value a pixel.")] = False,
-    scaled: Annotated[bool, typer.Option("--scaled", help="Pixels as float32, 0 to 1.")] = False,
-    channels_first: Annotated[
-        bool, typer.Option("--channels-first", help="Channels, rows, columns.")
-    ] = False,
-    patience_s: Annotated[
-        float, typer.Option(min=0, help="Longest silence of a camera, s; 0 for any.")
-    ] = 60.0,
-    tensor: Annotated[str, typer.Option(help="Name of the input.")] = "x",
-    deadline_ms: Annotated[int, typer.Option(min=1, help="From frame to answer, ms.")] = 1000,
-    consumer: Annotated[str, typer.Option(help="On whose behalf.")] = "",
-    contract: Annotated[str, typer.Option(help="Under which contract.")] = "",
-    priority: Annotated[int, typer.Option(help="Larger is more important.")] = 0,
+    app: App,
+    listen: Listen = "",
+    name: Name = "",
+    rate: Rate = 10.0,
+    frames: Frames = 0,
+    cycle: Cycle = False,
+    column: Column = None,
+    size: Size = "",
+    gray: Gray = False,
+    scaled: Scaled = False,
+    channels_first: First = False,
+    patience_s: Patience = 60.0,
+    tensor: TensorName = "x",
+    deadline_ms: Deadline = 1000,
+    consumer: Consumer = "",
+    contract: Contract = "",
+    priority: Priority = 0,
     as_json: AsJson = False,
 ) -> None:
     """Send the frames of a source as requests, until its end, the limit or Ctrl-C.
@@ -66,20 +95,13 @@ def source(
     import uuid
 
     from streams.commands.output import show_outcome
-    from workers.client import Client
     from workers.sources.forms import Form, size_of
-    from workers.sources.frames import source_of
-    from workers.sources.sending import Asking, relay, run
+    from workers.sources.sending import Asking
 
     if bool(place) == bool(listen):
         raise typer.BadParameter("give a place to read from, or --listen, and not both")
-    form = Form(
-        tensor=tensor,
-        size=size_of(size) if size else None,
-        gray=gray,
-        scaled=scaled,
-        channels_first=channels_first,
-    )
+    pixels = size_of(size) if size else None
+    form = Form(tensor=tensor, size=pixels, gray=gray, scaled=scaled, channels_first=channels_first)
     asking = Asking(
         app=app,
         name=name or f"source-{uuid.uuid4().hex[:8]}",
@@ -88,36 +110,43 @@ def source(
         priority=priority,
         deadline_ms=deadline_ms,
     )
-    live = bool(listen) or _is_camera(place)
-    stored = None if live else source_of(Path(place), tuple(column or ()), form, cycle=cycle)
-    settings = _heard_settings() if live else quiet_settings()
-    stopped = _stopped_by_signals()
-    with Client(settings) as client:
-        how = (asking, rate, frames or None, client.send, stopped)
-        if stored is not None:
-            told = run(stored, *how)
-        else:
-            coming = (
-                _ingress(listen, settings, form, asking, rate, client)
-                if listen
-                else _camera(place, form, patience_s)
-            )
-            with coming as opened:
-                told = relay(opened, *how)
-        client.flush()
-        undelivered = client.undelivered
-    outcome, said = _outcome(told, undelivered)
+    origin = _Origin(place, listen, tuple(column or ()), cycle, patience_s)
+    outcome, said = _outcome(*_sent(origin, form, asking, rate, frames or None))
     show_outcome(outcome, said, as_json=as_json)
 
 
-def _is_camera(place: str) -> bool:
-    return place.partition("://")[0].lower() in ("rtsp", "rtsps")
+def _sent(
+    origin: _Origin, form: "Form", asking: "Asking", rate_hz: float, most: int | None
+) -> "tuple[Sent, int]":
+    """Send, and return what was sent and how many requests were not delivered."""
+    from workers.client import Client
+    from workers.sources.frames import source_of
+    from workers.sources.sending import relay, run
+
+    live = bool(origin.listen) or origin.camera
+    settings = _heard_settings() if live else quiet_settings()
+    stored = (
+        None if live else source_of(Path(origin.place), origin.columns, form, cycle=origin.cycle)
+    )
+    stopped = _stopped_by_signals()
+    with Client(settings) as client:
+        how = (asking, rate_hz, most, client.send, stopped)
+        if stored is not None:
+            told = run(stored, *how)
+        elif origin.camera:
+            with _camera(origin, form) as camera:
+                told = relay(camera, *how)
+        else:
+            with _ingress(origin.listen, settings, form, asking, rate_hz, client) as ingress:
+                told = relay(ingress, *how)
+        client.flush()
+        return told, client.undelivered
 
 
-def _camera(url: str, form: "Form", patience_s: float) -> "Camera":
+def _camera(origin: _Origin, form: "Form") -> "Camera":
     from workers.sources.camera import Camera
 
-    return Camera(url, form, patience_s=patience_s)
+    return Camera(origin.place, form, patience_s=origin.patience_s)
 
 
 def _ingress(

@@ -13,8 +13,6 @@ from urllib.error import URLError
 
 import pytest
 
-pytest.importorskip("av", reason="videos and cameras need PyAV")
-
 from schemas.inference import InferenceRequest
 from streams.embedded.stack import Stack
 from tests.commanding import command

@@ -17,6 +17,8 @@ from workers.runtimes.watchdog import Watchdog
 
 MAX_BYTES = 256 << 20
 CHUNK = 1 << 20
+BROKEN = (OSError, http.client.HTTPException, ValueError)
+"""What http.client raises when an exchange comes to nothing."""
 WATCHDOG = Watchdog()
 TOLD = 300
 """Characters of an error's body that are passed on."""
@@ -97,11 +99,11 @@ class Link:
                 content = self._read(answer, until)
         except BaseException as error:
             self._connection.close()
-            if not isinstance(error, OSError | http.client.HTTPException | ValueError):
-                raise
-            if isinstance(error, TimeoutError) or time.monotonic() >= until:
-                raise NoAnswer(f"{self.place}: no answer in {deadline_ms:g} ms") from error
-            raise NoAnswer(f"{self.place}: {error or type(error).__name__}") from error
+            if isinstance(error, BROKEN):
+                late = isinstance(error, TimeoutError) or time.monotonic() >= until
+                why = f"no answer in {deadline_ms:g} ms" if late else error or type(error).__name__
+                raise NoAnswer(f"{self.place}: {why}") from error
+            raise
         return answer.status, answer.reason, content
 
     def _cut(self) -> None:

@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-pytest.importorskip("av", reason="cameras need PyAV")
-
 from schemas.inference import InferenceRequest
 from tests.unit.workers.rtsp_camera import Play, camera
 from workers.sources import camera as module

@@ -12,12 +12,14 @@ from urllib.error import HTTPError
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import SecretStr
 
 from schemas.inference import InferenceRequest
 from workers.settings import SourceSettings
 from workers.sources import ingress as module
-from workers.sources.errors import SourceLost
+from workers.sources.bodies import frame_of
+from workers.sources.errors import SourceLost, UnusableSource
 from workers.sources.forms import Form
 from workers.sources.ingress import Ingress
 from workers.sources.sending import Asking, relay
@@ -82,9 +84,8 @@ def test_inputs_become_the_request_that_was_promised() -> None:
 
 
 def test_a_picture_becomes_a_request_in_its_form() -> None:
-    image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
     body = BytesIO()
-    image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(body, "png")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(body, "png")
     with listening(Form(size=(6, 4))) as (source, _):
         assert post(source, body.getvalue(), "image/png")[0] == 202
         (request,) = relayed(source, 1)
@@ -153,12 +154,16 @@ def one(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_no_frame_says_why(body: Any, why: str) -> None:
-    with listening() as (source, _):
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        status, told, _ = post(source, content)
-        assert status == 400
-        assert why in told["error"]
-        assert len(told["error"]) < 500
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(UnusableSource) as told:
+        frame_of(content, "application/json", Form())
+    assert why in str(told.value)
+    assert len(str(told.value)) < 500
+
+
+def test_a_body_that_is_no_frame_is_answered_400_and_gives_its_place_back() -> None:
+    with listening(waiting=1) as (source, _):
+        assert post(source, b"{")[:1] == (400,)
         assert post(source, BODY)[0] == 202
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("av", reason="videos need PyAV")
-
 from schemas.inference import InferenceRequest
 from tests.unit.workers.rtsp_camera import HEIGHT, WIDTH, pixels, video
 from workers.sources.errors import UnusableSource
