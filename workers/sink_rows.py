@@ -5,6 +5,7 @@ of catalogue topics become rows that say so.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,7 @@ from workers.sink_tables import Table, tables
 
 _ROW = "_row"
 _UTC = pl.Datetime("ms", "UTC")
+_MEMBER = re.compile(r"`(\w+)` (?:Nullable\()?DateTime64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +134,31 @@ def _placed(messages: Iterable[RawMessage]) -> pl.DataFrame:
 def _finished(event: type[Event], frame: pl.DataFrame, topic: Topic, cluster: str) -> pl.DataFrame:
     table = tables()[event]
     stood = [pl.lit(cluster).alias("_cluster"), pl.lit(topic.name).alias("_topic")]
-    instants = [pl.col(name).cast(_UTC) for name in _instants(table)]
+    instants = [
+        pl.col(name).cast(_dated(frame.schema[name], members) if members else _UTC)
+        for name, members in _instants(table).items()
+    ]
     tensors = [_without_data(frame[name]) for name in _tensors(event, frame)]
     deleted = [pl.lit(value=False).alias("_deleted")] if topic.compacted else []
     shaped = frame.with_columns(*stood, *instants, *tensors, *deleted)
     return shaped.select([column.name for column in table.columns])
 
 
-def _instants(table: Table) -> list[str]:
-    return [column.name for column in table.columns if "DateTime64" in column.type]
+def _instants(table: Table) -> dict[str, frozenset[str]]:
+    """Return the columns that are or hold instants, and which members of their records are."""
+    dated = (column for column in table.columns if "DateTime64" in column.type)
+    return {column.name: frozenset(_MEMBER.findall(column.type)) for column in dated}
+
+
+def _dated(kind: Any, members: frozenset[str]) -> Any:
+    """Return the type of a column of records with instants in the place of their milliseconds."""
+    if isinstance(kind, pl.List):
+        return pl.List(_dated(kind.inner, members))
+    if isinstance(kind, pl.Struct):
+        return pl.Struct(
+            {f.name: _UTC if f.name in members else _dated(f.dtype, members) for f in kind.fields}
+        )
+    return kind
 
 
 @lru_cache(maxsize=64)
