@@ -193,6 +193,14 @@ class LocalCallSettings(Section):
         description="time for requests that name no deadline_ms of their own, ms",
     )
     callers: int = Field(default=64, ge=1, description="most connections at once")
+    advertise: str = Field(
+        default="",
+        pattern="^(https?://[^/@]+)?$",
+        description="URL at which other workers reach it; empty: they send it nothing",
+    )
+    elsewhere: bool = Field(
+        default=False, description="ask other workers for calls that this one has no time for"
+    )
     body_mib: int = Field(default=16, ge=1, description="largest request, MiB")
 
 

@@ -20,13 +20,12 @@ Ask = Callable[[Peer, float], T]
 
 
 class Carrier(Generic[T]):
-    """Sends tasks through `ask`; `clock` gives ms since the epoch.
+    """Sends tasks, from any thread; `clock` gives ms since the epoch.
 
     A worker that fails rests, twice as long each time, until it answers again.
     """
 
-    def __init__(self, ask: Ask[T], clock: Callable[[], float]) -> None:
-        self._ask = ask
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="dispatch")
         self._rests: dict[str, Resting] = {}
@@ -34,18 +33,18 @@ class Carrier(Generic[T]):
     def resting(self) -> dict[str, float]:
         """Return until when (ms) workers that failed are not to be asked."""
         now = self._clock()
-        found = {name: rest.left(now / 1000) for name, rest in self._rests.items()}
+        found = {name: rest.left(now / 1000) for name, rest in list(self._rests.items())}
         return {name: now + left * 1000 for name, left in found.items() if left > 0.0}
 
-    def carry(self, dispatch: Dispatch) -> T:
-        """Return the first good answer; what was done stands in `dispatch` in any case.
+    def carry(self, dispatch: Dispatch, ask: Ask[T]) -> T:
+        """Return the first good answer of `ask`; what was done stands in `dispatch` in any case.
 
         Raises NotDispatched, which says why there is none.
         """
         came: queue.SimpleQueue[tuple[int, T | None, str]] = queue.SimpleQueue()
         while not dispatch.over:
             for attempt in dispatch.due(self._clock()):
-                self._pool.submit(self._asked, attempt, came)
+                self._pool.submit(_asked, attempt, ask, came)
             wake = dispatch.wake_at()
             if wake is None:
                 break
@@ -65,16 +64,6 @@ class Carrier(Generic[T]):
         """Ask nobody any more; questions under way are not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _asked(
-        self, attempt: Attempt, came: "queue.SimpleQueue[tuple[int, T | None, str]]"
-    ) -> None:
-        try:
-            found = self._ask(attempt.asked.peer, attempt.until - attempt.at)
-        except (WorkerError, OSError, ValueError) as error:
-            came.put((attempt.number, None, str(error) or type(error).__name__))
-        else:
-            came.put((attempt.number, found, "" if found is not None else "it answered nothing"))
-
     def _learn(self, dispatch: Dispatch) -> None:
         """Rest who failed in this dispatch, and trust who answered again."""
         now_s = self._clock() / 1000
@@ -85,3 +74,14 @@ class Carrier(Generic[T]):
                 rest.failed(attempt.why, now_s)
             elif attempt.outcome == ANSWERED:
                 self._rests.pop(worker, None)
+
+
+def _asked(
+    attempt: Attempt, ask: Ask[T], came: "queue.SimpleQueue[tuple[int, T | None, str]]"
+) -> None:
+    try:
+        found = ask(attempt.asked.peer, attempt.until - attempt.at)
+    except (WorkerError, OSError, ValueError) as error:
+        came.put((attempt.number, None, str(error) or type(error).__name__))
+    else:
+        came.put((attempt.number, found, "" if found is not None else "it answered nothing"))

@@ -23,6 +23,7 @@ from schemas.inference import InferenceTask
 from workers.clock import fine_ms
 from workers.edge import protocol
 from workers.edge.desk import Desk
+from workers.edge.elsewhere import SHED, Elsewhere
 from workers.edge.errors import LocalRefusal, NotListening
 from workers.edge.protocol import Asked
 from workers.inference.replicas import Hosted
@@ -44,13 +45,14 @@ Answer = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What local callers are answered from."""
+    """What local callers are answered from; `elsewhere` asks others where there is no time."""
 
     desk: Desk
     settings: LocalCallSettings
     worker: str
     live: Callable[[], bool]
     ready: Callable[[], bool]
+    elsewhere: Elsewhere | None = None
     callers: threading.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +87,10 @@ class Local:
         call = self.desk.ask(task, patience_s)
         if call.result is None:
             raise LocalRefusal(503, "the worker stops")
-        return protocol.answer(name, hosted, asked, call.result, call.outputs)
+        result, outputs = call.result, call.outputs
+        if self.elsewhere is not None and result.status in SHED and not asked.forwarded:
+            result, outputs = self.elsewhere.serve(task, hosted, result)
+        return protocol.answer(name, hosted, asked, result, outputs)
 
     def _hosted(self, name: str, rest: list[str]) -> Hosted:
         hosted = self.desk.served.get(name)
@@ -149,10 +154,10 @@ def listening(local: Local) -> Iterator[None]:
 
 
 def _serve(local: Local, first: ThreadingHTTPServer | None, stop: threading.Event) -> None:
-    """Serve until `stop`; where another process has the port, such as the one that this one
-    succeeds, wait until it is free.
-    """
+    """Serve until `stop`; wait for the port where another process has it."""
     server = first
+    if server is None:
+        log.warning("local.port_taken", port=local.settings.port, why="waiting until it is free")
     while server is None:
         if stop.wait(AGAIN_S):
             return
@@ -176,7 +181,7 @@ def _opened(local: Local) -> ThreadingHTTPServer | None:
         return server_class((own.host, own.port), handler)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return None
+            return None  # another process has it, such as the one that this one succeeds
         raise NotListening(
             f"cannot listen for local callers on {own.host}:{own.port}: {error}; "
             "set WEIR_LOCAL_CALLS__HOST and WEIR_LOCAL_CALLS__PORT"

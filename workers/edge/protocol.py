@@ -2,7 +2,8 @@
 
 Requests become tasks and results answers. Beyond the protocol a request may have the parameters
 `priority` (larger first), `deadline_ms` (from now) and `source` (such as a camera: where the newest
-request replaces others, it replaces those of its source). Binary tensors and BYTES inputs are not
+request replaces others, it replaces those of its source) and `forwarded` (by another worker: it is
+not sent on). Binary tensors and BYTES inputs are not
 taken.
 """
 
@@ -51,6 +52,7 @@ class _Wishes(_Message):
     priority: int = Field(default=0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, strict=True)
     deadline_ms: float | None = Field(default=None, gt=0, le=LONGEST_MS, allow_inf_nan=False)
     source: str = Field(default="", max_length=200)
+    forwarded: bool = Field(default=False, strict=True)
 
 
 class _Request(_Message):
@@ -73,6 +75,7 @@ class Asked:
     priority: int
     deadline_ms: float | None
     source: str
+    forwarded: bool = False
 
 
 def metadata(name: str, hosted: Hosted) -> dict[str, Any]:
@@ -118,6 +121,7 @@ def read(body: bytes, hosted: Hosted) -> Asked:
         priority=wishes.priority,
         deadline_ms=wishes.deadline_ms,
         source=wishes.source,
+        forwarded=wishes.forwarded,
     )
 
 
@@ -188,11 +192,13 @@ def _tensor(given: _Given) -> Tensor:
         raise LocalRefusal(400, f"{place}: {why}")
     try:
         found = np.asarray(given.data)
-        cast = found.reshape(given.shape).astype(dtype)
+        with np.errstate(all="ignore"):  # what does not fit is found below
+            cast = found.reshape(given.shape).astype(dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise LocalRefusal(400, f"{place}: {error}") from error
     kinds = {"b": "b", "f": "iuf"}.get(cast.dtype.kind, "iu")
-    exact = cast.dtype.kind == "f" or np.array_equal(found.reshape(given.shape), cast)
+    floats = cast.dtype.kind == "f"
+    exact = np.isfinite(cast).all() if floats else np.array_equal(found.ravel(), cast.ravel())
     if found.size and (found.dtype.kind not in kinds or not exact):
         raise LocalRefusal(400, f"{place}: its data are no {given.datatype}")
     little = np.ascontiguousarray(cast, cast.dtype.newbyteorder("<"))

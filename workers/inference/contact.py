@@ -28,7 +28,7 @@ from workers.edge.store import Store
 from workers.edge.telling import lost_events
 from workers.errors import RegistryUnavailable, WorkerError
 from workers.inference.feed import Feed
-from workers.inference.hosting import KINDS
+from workers.inference.hosting import KINDS, PEERS
 from workers.inference.link import Connection, Link
 from workers.kafka import RawMessage
 from workers.kafka_outbox import Outbox
@@ -64,7 +64,7 @@ class Contact:
         self._remembered = Remembered(self._store)
         self._feed = Feed()
         self._outbox = Outbox(settings.kafka, self._spool, self._feed.done)
-        self._link = Link(settings, task_topic(own.worker), sends=SENDS, follows=KINDS)
+        self._link = Link(settings, task_topic(own.worker), sends=SENDS, follows=_follows(settings))
         self._connection: Connection | None = None
         self._placed = self._remembered.catalogue()
         self._placed_by = self._remembered.cluster()
@@ -246,3 +246,8 @@ class Contact:
     def _sync(self) -> None:
         while not self._stopping.wait(SYNC_EVERY_S):
             self._store.sync()
+
+
+def _follows(settings: Settings) -> tuple[type[Event], ...]:
+    """Return what is followed of the catalogue: of others only where they may be asked."""
+    return (*KINDS, *PEERS) if settings.local_calls.elsewhere else KINDS

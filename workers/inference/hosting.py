@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
-from schemas.registrations import ServiceRegistered
+from schemas.registrations import InstanceReported, NodeReported, ServiceRegistered
 from workers.inference import reporting
 from workers.inference.engine import Engine
 from workers.inference.loading import Loaded, Loader
@@ -19,6 +19,8 @@ from workers.telemetry import logger
 
 KINDS: tuple[type[Event], ...] = (PlacementDecided, ServiceRegistered)
 """What a worker follows of the catalogue."""
+PEERS: tuple[type[Event], ...] = (InstanceReported, NodeReported)
+"""What tells of other workers."""
 QUIET_MS = 300.0
 """Without tasks for so long, a draining instance takes it that every router knows."""
 

@@ -19,6 +19,7 @@ from schemas.inference import InferenceTask
 from workers.artifacts.obtaining import artifacts_of
 from workers.clock import fine_ms
 from workers.edge.desk import Desk
+from workers.edge.elsewhere import Elsewhere
 from workers.edge.listening import Local, listening
 from workers.errors import RegistryUnavailable
 from workers.inference.contact import Contact
@@ -86,7 +87,9 @@ class Worker:
             settings.identity.user,
             os.getpid(),
             own.expiry_ms,
+            settings.local_calls.advertise,
         )
+        self._elsewhere = Elsewhere(own.worker) if settings.local_calls.elsewhere else None
         self._desk = Desk()
         self._listens = settings.local_calls.port > 0
         self._ready = False
@@ -121,7 +124,12 @@ class Worker:
         own = self._settings.worker.worker
         self._contact = Contact(self._settings)
         local = Local(
-            self._desk, self._settings.local_calls, own, lambda: self.live, lambda: self.ready
+            self._desk,
+            self._settings.local_calls,
+            own,
+            lambda: self.live,
+            lambda: self.ready,
+            self._elsewhere,
         )
         try:
             self._contact.open()
@@ -136,6 +144,8 @@ class Worker:
                 self._drain()
         finally:
             self._desk.close()
+            if self._elsewhere is not None:
+                self._elsewhere.close()
             self._loader.close()
             self._contact.abandon()
 
@@ -173,7 +183,11 @@ class Worker:
         """Do what is due besides tasks: acknowledgements, placements, heartbeats, the position."""
         self._tended = time.monotonic()
         self._contact.tend()
-        changed = self._hosting.follow(self._contact.catalogue(), fine_ms())
+        catalogue = self._contact.catalogue()
+        if self._elsewhere is not None:
+            self._elsewhere.catalogue = catalogue
+            self._contact.send((record, None) for record in self._elsewhere.records())
+        changed = self._hosting.follow(catalogue, fine_ms())
         changed |= self._hosting.settle(fine_ms())
         now = time.monotonic()
         if changed or now >= self._next_report:

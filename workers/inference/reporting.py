@@ -17,13 +17,17 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """On whose behalf a worker runs, and for how long (ms) a heartbeat counts."""
+    """On whose behalf a worker runs, and for how long (ms) a heartbeat counts.
+
+    `address` is the URL at which other workers may send it tasks, empty for none.
+    """
 
     home: Home
     run: str
     user: str
     pid: int
     expiry_ms: int
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ def report(
         node=home.node,
         worker=home.worker,
         task_topic=task_topic(home.worker),
+        address=reporter.address or None,
         model_version=hosted.digest if hosted else "",
         run=reporter.run,
         user=reporter.user,

@@ -13,7 +13,7 @@ from schemas.codec import pack
 from schemas.records import KeyValue
 from schemas.registrations import InstanceReported, ServiceRegistered
 from tests.unit.workers.inference_server import Served, model_server
-from tests.unit.workers.inference_world import VARIANT, service
+from tests.unit.workers.inference_world import VARIANT, port, service, tensor
 from workers.dispatching import attempts as a
 from workers.dispatching.asking import asking
 from workers.dispatching.attempts import Dispatch, Patience, rehearsed
@@ -22,6 +22,7 @@ from workers.dispatching.choosing import Errand, choose
 from workers.dispatching.errors import NotDispatched
 from workers.dispatching.peers import Peer, peers_of
 from workers.dispatching.records import action
+from workers.runtimes.base import Array
 
 NOW = 1_000_000.0
 ERRAND = Errand(task="t", service="gate", deadline=NOW + 100.0)
@@ -261,23 +262,23 @@ def test_a_carrier_goes_on_to_the_next_when_one_is_broken_and_lets_it_rest() -> 
             raise ConnectionError("refused")
         return one.worker
 
-    carrier = Carrier(ask, Clock())
+    carrier = Carrier[str](Clock())
     made = started(peer("a"), peer("b"), errand=replace(ERRAND, deadline=NOW + 1e5))
-    assert carrier.carry(made) == "b"
+    assert carrier.carry(made, ask) == "b"
     assert outcomes(made) == [("a", a.FAILED), ("b", a.ANSWERED)]
     assert set(carrier.resting()) == {"a"}
     carrier.close()
 
 
 def test_a_carrier_says_why_nobody_answered() -> None:
-    def ask(_one: Peer, _within_ms: float) -> None:
+    def ask(_one: Peer, _within_ms: float) -> str:
         raise ConnectionError("refused")
 
-    carrier = Carrier(ask, Clock())
+    carrier = Carrier[str](Clock())
     with pytest.raises(NotDispatched, match="refused"):
-        carrier.carry(started(peer("a"), attempts=1, timeout_ms=1e4))
+        carrier.carry(started(peer("a"), attempts=1, timeout_ms=1e4), ask)
     with pytest.raises(NotDispatched, match="no other worker hosts it"):
-        carrier.carry(started())
+        carrier.carry(started(), ask)
     carrier.close()
 
 
@@ -289,27 +290,29 @@ def test_a_carrier_does_not_wait_for_who_hangs() -> None:
             hangs.wait(10.0)
         return one.worker
 
-    carrier = Carrier(ask, Clock())
+    carrier = Carrier[str](Clock())
     made = started(peer("a"), peer("b"), errand=replace(ERRAND, deadline=NOW + 1e5))
-    assert carrier.carry(made) == "b"
+    assert carrier.carry(made, ask) == "b"
     assert outcomes(made)[0] == ("a", a.TIMEOUT)
     hangs.set()
     carrier.close()
 
 
 def test_a_worker_is_asked_at_the_address_of_the_catalogue() -> None:
-    inputs = [np.array([[1.0, 3.0, 2.0]], np.float32)]
+    inputs = [tensor(1.0, 3.0, 2.0)]
+    outputs = [port("label", None, dtype="int64"), port("scaled", None, 3)]
     refusing = Served(status=503)
     with model_server(refusing) as full, model_server(Served()) as well:
         places = [one.url.removesuffix("/v2/models/scale") for one in (full, well)]
-        carrier = Carrier(asking("scale", inputs), Clock())
+        ask = asking("scale", [replace(inputs[0], shape=(1, 3))], outputs, priority=2)
+        carrier = Carrier[list[Array]](Clock())
         made = started(
             peer("a", address=places[0]),
             peer("b", address=f"{places[1]}/"),
             errand=replace(ERRAND, service="scale", deadline=NOW + 1e5),
             timeout_ms=5e4,
         )
-        label, scaled = carrier.carry(made)
+        label, scaled = carrier.carry(made, ask)
         carrier.close()
     assert (label.tolist(), scaled.tolist()) == ([1], [[2.0, 6.0, 4.0]])
     assert outcomes(made) == [("a", a.FAILED), ("b", a.ANSWERED)]
