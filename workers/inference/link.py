@@ -64,8 +64,9 @@ class Link:
         self._sends = tuple(sends)
         self._follows = tuple(follows)
         self._kept: Connection | None = None
-        self._logs = 0
-        self._next: int | None = None
+        self._cluster = ""
+        self._log = 0
+        self._start: int | None = None
         self._spoiled = False
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -88,7 +89,8 @@ class Link:
         The task log is read on from `position`; a `spoiled` connection is made anew even where it
         is the same cluster that answers.
         """
-        self.current, self._next = None, position
+        self.current = None
+        self._start = self._start if position is None else position
         self._spoiled |= spoiled
         self._wanted.set()
 
@@ -123,32 +125,31 @@ class Link:
     def _connected(self) -> Connection:
         cluster = kafka.cluster_id(self._kafka)
         fresh = bool(kafka.create_topics(self._kafka, [topic_named(self._topic)]))
-        kept = self._kept
-        if kept is not None and kept.cluster == cluster and not fresh:
-            if not self._spoiled:
-                return kept
-            start = self._next
-        else:
-            self._logs += 1
-            start = 0 if fresh else None
+        same = cluster == self._cluster and not fresh
+        kept, self._kept = self._kept, None
+        if kept is not None and same and not self._spoiled:
+            self._kept = kept
+            return kept
         if kept is not None:
-            self._kept = None
             kept.close()
-        self._kept = self._made(cluster, start)
+        if not same:
+            self._cluster, self._log = cluster, self._log + 1
+            self._start = 0 if fresh else None
+        self._kept = self._made()
         self._spoiled = False
         return self._kept
 
-    def _made(self, cluster: str, start: int | None) -> Connection:
+    def _made(self) -> Connection:
         with contextlib.ExitStack() as undo:
             registry = Registry(self._settings.registry)
             undo.callback(registry.close)
             codec = registry.codec()
             self._look_up(codec)
-            tasks = TaskLog(self._settings.kafka, self._topic, start)
+            tasks = TaskLog(self._settings.kafka, self._topic, self._start)
             undo.callback(tasks.close)
             reader = CatalogueReader(self._settings.kafka, codec, self._follows).start()
             undo.pop_all()
-        return Connection(cluster, self._logs, registry, codec, tasks, reader)
+        return Connection(self._cluster, self._log, registry, codec, tasks, reader)
 
     def _look_up(self, codec: Codec) -> None:
         """Ask for the ids of what is sent now, rather than where the loop would wait for it."""
