@@ -24,7 +24,7 @@ _LONG_MS = 1e7
 
 
 def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dict[str, Any]:
-    """Return the ratio of rates (tasks/s), worker over loop, and both medians."""
+    """Return the ratio of rates (tasks/s), worker over loop, both medians, and ms per task."""
     instance = hosted(name, path)
     engine = engine_of(Bounds(max_batch=BATCH), _LONG_MS)
     engine.host(instance)
@@ -39,13 +39,15 @@ def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dic
         rates.append((worked, _looped(instance, images)))
     sizes = {ran.size for ran in bed.ran[-rounds * _BATCHES :]}
     ratio = median(worked / looped for worked, looped in rates[1:])
+    per_s, alone_per_s = (median(each) for each in zip(*rates[1:], strict=True))
     say(f"saturated: {ratio:.3f} of the session alone, in batches of {sorted(sizes)}")
     return {
         "throughput_ratio": ratio,
         "throughput": {
             "batch": BATCH,
-            "worker_per_s": median(worked for worked, _ in rates[1:]),
-            "session_per_s": median(looped for _, looped in rates[1:]),
+            "worker_per_s": per_s,
+            "session_per_s": alone_per_s,
+            "added_ms_per_task": 1000 / per_s - 1000 / alone_per_s,
         },
     }
 
