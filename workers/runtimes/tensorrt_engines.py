@@ -1,6 +1,5 @@
 """Builds TensorRT engines from ONNX files and keeps them. EXPERIMENTAL, as `tensorrt` says."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from workers.artifacts.store import sha256
 from workers.runtimes.base import Array, Port
 from workers.runtimes.cudart import Buffer, Stream, gpu
 from workers.runtimes.errors import BrokenModel
+from workers.runtimes.kept_engines import keep, kept
 from workers.runtimes.onnx_files import refuse_weights_elsewhere
 from workers.runtimes.tensorrt_options import EngineOptions, Shapes, engine_key, shapes_of
-
-KEPT = 16
-"""Most engines that are kept; the oldest go."""
 
 
 def plan_of(model: Path, own: EngineOptions, folder: Path | None, logger: Any) -> bytes:
@@ -25,18 +22,10 @@ def plan_of(model: Path, own: EngineOptions, folder: Path | None, logger: Any) -
         return _built(model, own, logger)
     calibration = sha256(Path(own.calibration)) if own.calibration else ""
     key = engine_key(sha256(model), gpu(), trt.__version__, calibration, own)
-    path = folder / f"{key}.engine"
-    if path.is_file():
-        path.touch()
-        return path.read_bytes()
-    plan = _built(model, own, logger)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(plan)
-    temporary.replace(path)
-    engines = sorted(folder.glob("*.engine"), key=lambda each: each.stat().st_mtime)
-    for old in engines[:-KEPT]:
-        old.unlink(missing_ok=True)
+    plan = kept(folder, key)
+    if plan is None:
+        plan = _built(model, own, logger)
+        keep(folder, key, plan)
     return plan
 
 
