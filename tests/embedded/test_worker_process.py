@@ -1,5 +1,6 @@
 """The worker as a process, on the embedded broker: real models, broken ones, the end of it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import pytest
 from schemas.records import Tensor
 from schemas.topics import task_topic
 from streams.embedded.broker import Broker
+from tests.commanding import command
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, placement, service, task, until
 from tests.unit.workers.tiny_models import classifier
 from workers import kafka
+from workers.handover.summary_lists import check
 from workers.kafka_reading import read_all
 
 
@@ -119,6 +122,27 @@ def test_asked_to_end_it_finishes_what_waits(world: Surroundings) -> None:
     results = world.await_results("edge-1", asked)
     assert Counter(result.status for result in results) == {"ok": 400}
     until(lambda: world.health("sharp.edge", "edge-1") == "stopped")
+
+
+def test_what_it_has_done_can_be_asked_from_anywhere(world: Surroundings) -> None:
+    environ = world.settings.environment()
+    done = command("status", "worker", "edge", "--json", environ=environ)
+    (told,) = json.loads(done.stdout)
+    assert (told["worker"], told["state"]) == ("edge-1", "stopped")
+    sharp = next(one for one in told["services"] if one["instance"] == "sharp.edge")
+    assert sharp["arrived"] == sharp["in_time"] + sharp["failed"] + sum(
+        reason["count"] for reason in sharp["reasons"] if reason["what"] != "failed"
+    )
+    assert sharp["in_time"] >= 400
+    assert sharp["execution_p95_ms"] > 0
+    form = "inferedge-orchestration-summary-v1"
+    exported = command("status", "worker", "edge", "--format", form, environ=environ)
+    document = json.loads(exported.stdout)
+    check(document, "edge")
+    assert document["tasks"]["sharp.edge"]["executed"] == sharp["in_time"] + sharp["late"]
+    shown = command("status", "worker", environ=environ)
+    assert "sharp.edge" in shown.stdout
+    assert command("status", "worker", "nowhere", environ=environ).returncode == 4
 
 
 def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
