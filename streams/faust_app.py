@@ -74,7 +74,7 @@ def new_app(name: str, settings: Settings, specs: Sequence[Spec] = ()) -> App:
         Worker=_worker(settings),
     )
     whole = frozenset(topic for spec in specs if spec.singleton for topic in spec.inputs)
-    app.transport = faust_transport.Transport(app, whole)
+    app.transport = faust_transport.Transport(app, whole, settings.kafka.isolation)
     return app
 
 

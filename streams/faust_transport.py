@@ -86,7 +86,7 @@ class CopartitionedAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  #
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a consumer that reads committed data only."""
+    """Faust's consumer thread with a consumer that reads what the settings say."""
 
     logger = logging.getLogger("faust.committed")
 
@@ -100,7 +100,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level=cast(Transport, transport).isolation,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
@@ -144,6 +144,8 @@ class CommittedConsumer(driver.Consumer):
 class Transport(driver.Transport):
     """Faust's Kafka transport; `whole` names the topics that one worker reads alone.
 
+    `isolation` is which records are read, as in Kafka's own settings.
+
     `starts` is awaited after each rebalance: once state is restored it returns the next offset of
     each partition that has any.
     """
@@ -151,9 +153,10 @@ class Transport(driver.Transport):
     Consumer = CommittedConsumer
     starts: "Starts" = staticmethod(_nowhere)
 
-    def __init__(self, app: faust.App, whole: frozenset[str]) -> None:
+    def __init__(self, app: faust.App, whole: frozenset[str], isolation: str) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.whole = whole
+        self.isolation = isolation
 
 
 def broker(kafka: KafkaSettings) -> str:

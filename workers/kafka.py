@@ -154,7 +154,7 @@ def consumer(settings: KafkaSettings, group: str, **extra: Any) -> Consumer:
     """Return a consumer of a group; `extra` are librdkafka properties, dots as '_'."""
     config = client_config(settings) | {
         "group.id": group,
-        "isolation.level": "read_committed",
+        "isolation.level": settings.isolation,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",

@@ -103,8 +103,8 @@ def waiting(
 
     Without `committed`, records of open transactions count too. Raises KafkaUnavailable.
     """
-    level = "read_committed" if committed else "read_uncommitted"
-    reading = _Reading(settings, positions, timeout_s, level)
+    how = settings if committed else settings.model_copy(update={"isolation": "read_uncommitted"})
+    reading = _Reading(how, positions, timeout_s)
     found: dict[Place, Waiting] = {}
     for message in reading:
         place = kafka.place_of(message)
@@ -122,14 +122,11 @@ class _Reading:
         settings: KafkaSettings,
         starts: Mapping[Place, int],
         timeout_s: float,
-        level: str = "read_committed",
     ) -> None:
         self._settings = settings
         self._open = set(starts)
         self._timeout_s = timeout_s
-        self._client = kafka.reader(
-            settings, isolation_level=level, queued_max_messages_kbytes=_QUEUED_KB
-        )
+        self._client = kafka.reader(settings, queued_max_messages_kbytes=_QUEUED_KB)
         self._client.assign([TopicPartition(*place, at) for place, at in starts.items()])
 
     def __iter__(self) -> "_Reading":

@@ -45,6 +45,10 @@ class KafkaSettings(Section):
     replication: int = Field(
         default=1, ge=1, description="replication factor of topics that are created"
     )
+    isolation: Literal["read_committed", "read_uncommitted"] = Field(
+        default="read_committed",
+        description="what is read; read_uncommitted only where a broker may hide what is committed",
+    )
 
 
 class RegistrySettings(Section):

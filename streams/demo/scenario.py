@@ -171,8 +171,8 @@ def _settle(ask: queries.Ask, sent: int, until: int) -> None:
 
 
 def _all_there(progress: Mapping[str, Any], sent: int, until: int) -> bool:
-    answered = min(progress["requests"], progress["responses"]) >= sent
-    return answered and progress["judged_until"] >= until - LAST_WINDOWS_MS
+    answered = min(int(progress["requests"]), int(progress["responses"]))
+    return answered >= sent and int(progress["judged_until"]) >= until - LAST_WINDOWS_MS
 
 
 def _outcome(ask: queries.Ask, options: Options, traffic: Traffic, seconds: float) -> Outcome:

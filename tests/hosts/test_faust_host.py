@@ -51,11 +51,11 @@ def complete(each: int) -> dict[str, list[int]]:
     return {app: list(range(1, each + 1)) for app in APPS}
 
 
-def test_data_is_read_committed_and_repeats_are_recognised(world: FaustWorld) -> None:
+def test_data_is_read_as_the_settings_say_and_repeats_are_recognised(world: FaustWorld) -> None:
     events = observations(60)
     with world.worker([tally()]) as worker:
         consumer = worker.app.consumer._thread._consumer
-        assert consumer._isolation_level == "read_committed"
+        assert consumer._isolation_level == f"read_{'' if world.exact else 'un'}committed"
         world.produce([*events, *events[40:]])
         wait_until(lambda: said(world) == complete(12))
         world.produce([*events[20:], *observations(5, first=60)])

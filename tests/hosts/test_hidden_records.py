@@ -12,7 +12,7 @@ from schemas.base import Event
 from schemas.inference import InferenceTask
 from schemas.observing import Observation
 from schemas.registrations import ServiceRegistered
-from schemas.topics import key_of, topic_of
+from schemas.topics import key_of, topic_named, topic_of
 from streams.embedded.apache import Apache
 from tests.examples import example
 from tests.hosts.faust_world import faust_world
@@ -88,6 +88,7 @@ def test_no_reader_without_a_group_sees_what_was_aborted(world: KafkaWorld) -> N
     section = world.settings.kafka
     service = replace(example(ServiceRegistered), service="a", image="a:1")
     task = replace(example(InferenceTask), worker="one")
+    kafka.create_topics(section, [topic_named(topic_of(task))])
     log = TaskLog(section, topic_of(task))
     state = snapshots.make(tally(), 0, {("weir.observations", 0): 7}, b"", 0)
     world.produce([service, state])
