@@ -18,6 +18,7 @@ REASONS = {
     causes.LATE: "late-if-admitted",
     causes.OUTBID: "outbid",
     causes.SHED: "shed",
+    causes.SPARED: "machine-short",
     causes.UNSERVED: "not-served",
     LEFT: "left-waiting",
 }

@@ -52,6 +52,12 @@ OUTBID = Cause(
     "too much work for all deadlines, by {lateness_ms:.1f} ms when it was passed over; it was "
     "worth least at {value_per_ms:.4f} per ms, and no time was left for it",
 )
+SPARED = Cause(
+    "rejected",
+    ("score", "heat", "memory", "spared"),
+    "the machine is short of what it needs (score {score:.2f}, heat {heat:.2f}, memory "
+    "{memory:.2f}): {spared:.0%} of its time stays free, and {service} is worth least",
+)
 SHED = Cause(
     "dropped",
     ("to_go_ms", "slack_ms", "expected_late", "drop_share"),

@@ -1,7 +1,7 @@
 """How waiting jobs end without execution. Pure."""
 
 from workers.scheduling import causes
-from workers.scheduling.jobs import Ended
+from workers.scheduling.jobs import Cause, Ended
 from workers.scheduling.lanes import Lane
 from workers.scheduling.waiting import Waiting
 
@@ -24,6 +24,12 @@ def hopeless(waiting: Waiting, left_ms: float, needed_ms: float) -> Ended:
     if waiting.aside:
         return outbid(waiting)
     return Ended(waiting.job, causes.HOPELESS, (left_ms, needed_ms))
+
+
+def drained(waiting: Waiting, now: float, reason: str) -> Ended:
+    """Return the end of a job that waits when everything ends, for the reason that is given."""
+    cause = Cause("dropped", ("waited_ms",), reason.replace("{", "{{").replace("}", "}}"))
+    return Ended(waiting.job, cause, (now - waiting.job.arrived,))
 
 
 def outbid(waiting: Waiting) -> Ended:

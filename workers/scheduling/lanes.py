@@ -29,6 +29,7 @@ class Lane:
         self.served_at = float("-inf")
         self.hungry_since = float("-inf")
         self.value = 1.0
+        self.priority = 0
         self.usual = 1
         self.leaving = False
         self._empty()

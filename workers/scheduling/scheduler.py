@@ -4,15 +4,18 @@ Time is an argument and never goes back; what it calls `now` is what the job's t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workers.scheduling import causes
+from workers.scheduling.admission import begun, refusal
+from workers.scheduling.alarms import Alarms
 from workers.scheduling.batches import form
 from workers.scheduling.boards import Board
-from workers.scheduling.endings import hopeless, over
-from workers.scheduling.jobs import Batch, Cause, Decision, Ended, Job
+from workers.scheduling.endings import drained, hopeless, over
+from workers.scheduling.jobs import Batch, Decision, Ended, Job
 from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick, wake_at
+from workers.scheduling.pressure import Pressure, PressureParams, Readings, Sparing, pressure
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.terms import Terms
 from workers.scheduling.waiting import Waiting
@@ -27,6 +30,7 @@ class SchedulerParams:
 
     Without `expire` what is late is executed all the same; without `admit` nobody is refused
     for a predicted end after the deadline. `guard` serves who starves before the order's choice.
+    `pressure` says from where to where readings of the machine count.
 
     Raises ValueError for bounds that let nothing in.
     """
@@ -36,6 +40,7 @@ class SchedulerParams:
     expire: bool = True
     admit: bool = True
     guard: bool = True
+    pressure: PressureParams = field(default_factory=PressureParams)
 
     def __post_init__(self) -> None:
         if self.queue_tasks < 1 or not self.queue_ms > 0.0:
@@ -53,13 +58,13 @@ class Scheduler:
         self._order = order
         self._profiles = profiles
         self._lanes: dict[str, Lane] = {}
-        self._ends: Board[tuple[float, str]] = Board()
-        self._gaps: Board[tuple[float, str]] = Board()
+        self._alarms = Alarms(self._lanes)
         self._worth: Board[tuple[int, float, str]] = Board()
         self._arrivals = 0
         self._count = 0
         self._work_ms = 0.0
         self._free_at = -math.inf
+        self._sparing = Sparing()
 
     def serve(self, terms: Terms, *, loaded: bool = True) -> None:
         """Take jobs for a service from now on; what waits under former terms stays.
@@ -92,6 +97,18 @@ class Scheduler:
         """Return how many jobs wait in all."""
         return self._count
 
+    def pressure(self, told: Readings, now: float) -> Pressure:
+        """Take readings of the machine, about once a second; returns what is the matter.
+
+        With heat or memory short, jobs worth least are refused until the next readings, so that
+        a part of the time stays free.
+        """
+        bounds = self._params
+        fill = max(self._count / bounds.queue_tasks, self._work_ms / bounds.queue_ms)
+        found = pressure(bounds.pressure, told, fill, self._sparing.misses)
+        self._sparing.told(found, self._lanes.values(), now)
+        return found
+
     def offer(self, job: Job, now: float) -> list[Ended]:
         """Take a job, and return those that end by it: itself perhaps, or others that make room."""
         lane = self._lanes.get(job.service)
@@ -100,7 +117,7 @@ class Scheduler:
         if not lane.rhythm.seen:
             lane.served_at = now
         lane.rhythm.saw(job.arrived)
-        lane.value = job.value
+        lane.value, lane.priority = job.value, job.priority
         self._order.arrived(lane)
         refused = self._refusal(job, lane, now)
         if refused is not None:
@@ -114,8 +131,7 @@ class Scheduler:
             self._let_in(lane, waiting, now)
             self._mind_worker(ended)
         self._order.changed(lane)
-        if ended:
-            self._tell(ended)
+        self._tell(ended)
         return ended
 
     def decide(self, now: float) -> Decision:
@@ -127,8 +143,7 @@ class Scheduler:
         self._free_at = now
         self._expire(now, ended)
         pick = self._picked(now, ended)
-        if ended:
-            self._tell(ended)
+        self._tell(ended)
         if pick is None:
             return Decision(ended, None, None, IDLE)
         if pick.lane is None:
@@ -147,7 +162,9 @@ class Scheduler:
             self._order.changed(lane)
         self._order.executed(lane)
         for job in batch.jobs:
-            self._order.outcome(lane.name, took_ms / size, in_time=now <= job.deadline)
+            in_time = now <= job.deadline
+            self._sparing.latest.append(in_time)
+            self._order.outcome(lane.name, took_ms / size, in_time=in_time)
         self._part(lane)
 
     def warmed(self, service: str, took_ms: float) -> None:
@@ -158,12 +175,11 @@ class Scheduler:
 
     def drain(self, now: float, reason: str) -> list[Ended]:
         """End everything that waits as dropped, in order of arrival."""
-        cause = Cause("dropped", ("waited_ms",), reason.replace("{", "{{").replace("}", "}}"))
         left = [(lane, one) for lane in self._lanes.values() for one in lane.everyone()]
         left.sort(key=lambda pair: pair[1].seq)
         ended = []
         for lane, waiting in left:
-            ended.append(Ended(waiting.job, cause, (now - waiting.job.arrived,)))
+            ended.append(drained(waiting, now, reason))
             self._go(lane, waiting)
         for lane in list(self._lanes.values()):
             self._order.changed(lane)
@@ -171,30 +187,17 @@ class Scheduler:
         return ended
 
     def _refusal(self, job: Job, lane: Lane, now: float) -> Ended | None:
-        """Return the end of a job that cannot be in time even if it is next."""
+        """Return the end of a job that is refused.
+
+        One that may be late is tried where the order weighs that, and where no others wait: time
+        would be idle else.
+        """
+        if self._sparing.refuses(lane):
+            return Ended(job, causes.SPARED, self._sparing.facts)
         if not self._params.admit:
             return None
-        busy = max(0.0, self._free_at - now)
-        needed = lane.profile.careful()
-        left = job.deadline - now - busy
-        if needed <= left or self._tried(lane, left, self._count):
-            return None
-        if self._doubted(lane, job, now):
-            return None
-        return Ended(job, causes.LATE, (job.deadline - now, busy, needed))
-
-    def _tried(self, lane: Lane, left_ms: float, others: int) -> bool:
-        """Tell whether a job that may be late is let in or begun all the same.
-
-        Where the order weighs that, and where no others wait: time would be idle else.
-        """
-        return (self._order.weighs or not others) and lane.profile.chance(left_ms) > 0.0
-
-    def _doubted(self, lane: Lane, job: Job, now: float) -> bool:
-        """Tell whether to test a prediction that is old and lets no job of the service in."""
-        if now - lane.served_at <= lane.terms.max_gap_ms:
-            return False
-        return lane.profile.careful() > job.deadline - job.arrived
+        tried = self._order.weighs or not self._count
+        return refusal(job, lane, now, max(0.0, self._free_at - now), tried=tried)
 
     def _make_room(self, lane: Lane, waiting: Waiting, ended: list[Ended]) -> bool:
         """End whom the drop policy names until the bounds hold; False when it is the new one."""
@@ -231,18 +234,16 @@ class Scheduler:
             self._order.changed(lane)
 
     def _let_in(self, lane: Lane, waiting: Waiting, now: float) -> None:
-        job, terms = waiting.job, lane.terms
+        job = waiting.job
         if not lane.count:
-            lane.hungry_since = now
-            if lane.name not in self._gaps:
-                self._gaps.set(lane.name, (now + terms.max_gap_ms, lane.name))
-        ends = job.arrived + terms.max_age_ms
+            self._alarms.hungry(lane, now)
+        ends = job.arrived + lane.terms.max_age_ms
         if self._params.expire:
             ends = min(ends, job.deadline)
         first = lane.first_end()
         lane.add(waiting, ends)
         if first is None or ends < first:
-            self._ends.set(lane.name, (ends, lane.name))
+            self._alarms.ends(lane, ends)
         self._count += 1
         self._work_ms += waiting.work_ms
         worth = job.value / max(waiting.work_ms, 1e-9)
@@ -259,31 +260,18 @@ class Scheduler:
         self._order.removed(waiting)
 
     def _expire(self, now: float, ended: list[Ended]) -> None:
-        """End who may wait no longer; a service's place says when to look at it at the soonest."""
-        while (first := self._ends.first()) is not None and first[0][0] <= now:
-            lane = self._lanes[first[1]]
+        """End who may wait no longer."""
+        while (lane := self._alarms.ending(now)) is not None:
             while (waiting := lane.ending(now)) is not None:
                 ended.append(over(lane, waiting, now, by_deadline=self._params.expire))
                 self._go(lane, waiting)
                 self._order.changed(lane)
-            ends = lane.first_end()
-            if ends is None:
-                self._ends.drop(lane.name)
-            else:
-                self._ends.set(lane.name, (ends, lane.name))
+            self._alarms.ended(lane)
 
     def _starving(self, now: float) -> Pick | None:
-        """Return the next job of who was not served for too long; places are as in `_expire`."""
-        while (first := self._gaps.first()) is not None and first[0][0] <= now:
-            lane = self._lanes[first[1]]
-            until = lane.hungry_since + lane.terms.max_gap_ms
-            if not lane.count or not self._params.guard:
-                self._gaps.drop(lane.name)
-            elif until > now:
-                self._gaps.set(lane.name, (until, lane.name))
-            else:
-                return Pick(lane, lane.head(), STARVES)
-        return None
+        """Return the next job of who was not served for too long."""
+        lane = self._alarms.starving(now) if self._params.guard else None
+        return None if lane is None else Pick(lane, lane.head(), STARVES)
 
     def _picked(self, now: float, ended: list[Ended]) -> Pick | None:
         """Return what to begin, or what is waited for; ends what is in the way of it."""
@@ -297,23 +285,20 @@ class Scheduler:
             if pick is None or pick.lane is None or pick.first is None:
                 return pick
             lane, first = pick.lane, pick.first
-            left, needed = first.job.deadline - now, lane.profile.careful()
-            if needed <= left or not self._params.expire:
+            tried = self._order.weighs or self._count == 1
+            if not self._params.expire or begun(first.job, lane, now, tried=tried):
                 return pick
-            if self._tried(lane, left, self._count - 1):
-                return pick
-            if self._doubted(lane, first.job, now):
-                return pick
-            ended.append(hopeless(first, left, needed))
+            ended.append(hopeless(first, first.job.deadline - now, lane.profile.careful()))
             self._go(lane, first)
             self._order.changed(lane)
 
     def _tell(self, ended: list[Ended]) -> None:
         """Tell the order what ended, and part with services that are done with."""
         for entry in ended:
-            name = entry.job.service
-            self._order.outcome(name, 0.0, in_time=False)
-            lane = self._lanes.get(name)
+            if entry.cause is not causes.SPARED:
+                self._sparing.latest.append(False)
+            self._order.outcome(entry.job.service, 0.0, in_time=False)
+            lane = self._lanes.get(entry.job.service)
             if lane is not None:
                 self._part(lane)
 
@@ -330,6 +315,6 @@ class Scheduler:
         """Forget a service that takes no more jobs, once nothing of it waits."""
         if lane.leaving and not lane.count:
             self._lanes.pop(lane.name, None)
-            for board in (self._ends, self._gaps):
-                board.drop(lane.name)
+            self._alarms.forget(lane.name)
+            self._sparing.forget(lane.name)
             self._order.left(lane)

@@ -11,8 +11,8 @@ when the one before is done.
 
 Three more things make the bound looser than the optimum: a frame that may ride in a batch counts
 as its own part and an equal share of the largest batch's fixed part; under heat, as at the coolest
-moment between arrival and deadline; bounds of queues and of gaps are left out. What is found may
-then be out of reach, too.
+moment between arrival and deadline, and never hot by its own work; bounds of queues and of gaps
+are left out. What is found may then be out of reach, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -65,7 +65,8 @@ class Optimum:
 
 def relaxed(scenario: Scenario) -> bool:
     """Say whether the bound is that of an easier problem, see above."""
-    return scenario.heat is not None or any(one.batch.max > 1 for one in scenario.services)
+    hot = scenario.heat is not None or scenario.thermal is not None
+    return hot or any(one.batch.max > 1 for one in scenario.services)
 
 
 def wanted(scenario: Scenario) -> Iterable[Wanted]:

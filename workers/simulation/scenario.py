@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from workers.simulation.arrivals import Arrivals
 from workers.simulation.fields import Listed, Ms, Part
 from workers.simulation.service_times import Heat, ServiceTime
+from workers.simulation.thermal import Thermal
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Whole = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -154,6 +155,9 @@ class Scenario(Part):
         Pauses | None, Field(description="load in waves: frames due in a pause do not come")
     ] = None
     heat: Annotated[Heat | None, Field(description="how the device slows down")] = None
+    thermal: Annotated[
+        Thermal | None, Field(description="how the device heats up by its work, and slows down")
+    ] = None
     services: Annotated[
         Listed[Service], Field(min_length=1, max_length=1_000, description="one entry for each")
     ]

@@ -12,6 +12,7 @@ from workers.accounting.tally import LEFT
 from workers.scheduling.jobs import Batch, Ended, Job
 from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
+from workers.scheduling.pressure import Readings
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.scheduler import Scheduler, SchedulerParams
 from workers.scheduling.terms import Terms
@@ -19,6 +20,7 @@ from workers.simulation.errors import ScenarioRefused
 from workers.simulation.frames import Frame, arriving
 from workers.simulation.report import Report
 from workers.simulation.scenario import Scenario, Service
+from workers.simulation.thermal import Body
 
 PLAIN = "plain-fifo"
 """What there is without a scheduler: unbounded queues, first come first served, late or not."""
@@ -56,6 +58,8 @@ class _Run:
         self._next = next(self._frames, None)
         self._warm: set[str] = set()
         self._now = 0.0
+        self._body = None if scenario.thermal is None else Body(scenario.thermal)
+        self._told_at = 0.0
 
     def to_the_end(self) -> None:
         """Go from event to event until no frame comes and none waits."""
@@ -79,6 +83,7 @@ class _Run:
         then = min(comes, awake)
         if then == math.inf:
             return False
+        self._heat(then, busy=False)
         self._now = then
         return True
 
@@ -90,6 +95,7 @@ class _Run:
             self._now = self._next.arrived
             self._offer()
         self._now = ends
+        self._heat(ends, busy=True)
         self._scheduler.executed(batch, ends - began, ends)
         self._report.executed(batch, began, ends)
 
@@ -101,6 +107,16 @@ class _Run:
             self._report.went(self._scheduler.offer(job, self._now), self._now)
             self._next = next(self._frames, None)
 
+    def _heat(self, now: float, *, busy: bool) -> None:
+        """Let the device heat up or cool until now, and tell the worker of it when it is time."""
+        if self._body is None:
+            return
+        self._body.after(now, busy=busy)
+        every = self._body.thermal.told_ms
+        if every and now >= self._told_at + every:
+            self._told_at = now
+            self._scheduler.pressure(Readings(temperature_c=self._body.at_c), now)
+
     def _takes(self, batch: Batch) -> float:
         """Return how long an execution takes, ms."""
         frames = [frame for job in batch.jobs if isinstance(frame := job.load, Frame)]
@@ -110,7 +126,9 @@ class _Run:
             if service.cold_ms is not None:
                 return service.cold_ms
         items = sum(frame.item_ms for frame in frames)
-        return self._scenario.factor(self._now) * (service.service_time.fixed_ms + items)
+        body = self._body
+        hot = 1.0 if body is None else body.thermal.factor(body.at_c)
+        return hot * self._scenario.factor(self._now) * (service.service_time.fixed_ms + items)
 
 
 def _job(frame: Frame) -> Job:

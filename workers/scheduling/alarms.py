@@ -1,0 +1,59 @@
+"""When to look at whom: jobs that may wait no longer, services that starve. Pure."""
+
+from collections.abc import Mapping
+
+from workers.scheduling.boards import Board
+from workers.scheduling.lanes import Lane
+
+
+class Alarms:
+    """Services by when a job of theirs ends, and by when they have not been served for too long.
+
+    Places are lower bounds: nothing is touched when a job is executed, only when its time comes.
+    """
+
+    def __init__(self, lanes: Mapping[str, Lane]) -> None:
+        self._lanes = lanes
+        self._ends: Board[tuple[float, str]] = Board()
+        self._gaps: Board[tuple[float, str]] = Board()
+
+    def hungry(self, lane: Lane, now: float) -> None:
+        """Take note that a service has work from now on."""
+        lane.hungry_since = now
+        if lane.name not in self._gaps:
+            self._gaps.set(lane.name, (now + lane.terms.max_gap_ms, lane.name))
+
+    def ends(self, lane: Lane, at: float) -> None:
+        """Look at a service's jobs at a time."""
+        self._ends.set(lane.name, (at, lane.name))
+
+    def ending(self, now: float) -> Lane | None:
+        """Return a service of which a job may have to end."""
+        first = self._ends.first()
+        return None if first is None or first[0][0] > now else self._lanes[first[1]]
+
+    def ended(self, lane: Lane) -> None:
+        """Look at a service again when its next job ends."""
+        ends = lane.first_end()
+        if ends is None:
+            self._ends.drop(lane.name)
+        else:
+            self.ends(lane, ends)
+
+    def starving(self, now: float) -> Lane | None:
+        """Return the service that has work and was not served for longest beyond its gap."""
+        while (first := self._gaps.first()) is not None and first[0][0] <= now:
+            lane = self._lanes[first[1]]
+            until = lane.hungry_since + lane.terms.max_gap_ms
+            if not lane.count:
+                self._gaps.drop(lane.name)
+            elif until > now:
+                self._gaps.set(lane.name, (until, lane.name))
+            else:
+                return lane
+        return None
+
+    def forget(self, service: str) -> None:
+        """Drop everything about a service."""
+        self._ends.drop(service)
+        self._gaps.drop(service)
