@@ -5,6 +5,7 @@ from pathlib import Path
 
 from streams import text_files
 from workers import order_plugins
+from workers.handover import task_configs
 from workers.scheduling.orders.base import Order
 from workers.standalone.config import Run
 from workers.standalone.errors import RunRefused
@@ -15,8 +16,13 @@ TEMPLATE = "template.toml"
 
 
 def read(path: Path) -> Run:
-    """Return the run of a file. Raises RunRefused, naming file, field and remedy."""
+    """Return the run of a file, or of a task configuration of InferEdgeOrchestrator.
+
+    Raises RunRefused and DocumentRefused, naming file, field and remedy.
+    """
     content = text_files.content(path, RunRefused, REMEDY)
+    if task_configs.is_one(content):
+        content = task_configs.as_run(content, f"{path}")
     return run_of(
         content,
         f"{path}",

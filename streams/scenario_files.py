@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from streams import text_files, toml
+from workers.handover import task_configs
 from workers.simulation.errors import ScenarioRefused
 from workers.simulation.reading import scenario_of
 from workers.simulation.scenario import Scenario
@@ -19,13 +20,16 @@ def shipped() -> list[str]:
 def read(name: str) -> Scenario:
     """Return the scenario of a file, or the shipped one of this name where there is no such file.
 
-    Raises ScenarioRefused, naming file, field and remedy.
+    A file may be a task configuration of InferEdgeOrchestrator. Raises ScenarioRefused and
+    DocumentRefused, naming file, field and remedy.
     """
     path = Path(name)
     if not path.exists() and name in shipped():
         text = (_SHIPPED / f"{name}.toml").read_text("utf-8")
         return scenario_of(toml.parsed(text), name)
     content = text_files.content(path, ScenarioRefused, f"shipped are {', '.join(shipped())}")
+    if task_configs.is_one(content):
+        content = task_configs.as_scenario(content, f"{path}")
     return scenario_of(
         content,
         f"{path}",
