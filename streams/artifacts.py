@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from streams.errors import RegistrationError
 
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _BLOCK = 1 << 20
 
 
@@ -23,7 +23,7 @@ def located(artifact: str, digest: str | None) -> tuple[str, str]:
         raise RegistrationError(f"artifact {artifact}: {error}") from error
     if split.scheme not in ("", "file"):
         digest = digest or split.fragment.removeprefix("sha256=")
-        if not digest or not _SHA256.fullmatch(digest):
+        if not digest or not SHA256.fullmatch(digest):
             raise RegistrationError(
                 f"artifact {artifact}: give its SHA-256, 64 hexadecimal digits, with --digest"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.registrations import ModelPublished, TensorSpec
+from streams.artifacts import SHA256
 from streams.errors import RegistrationError
 from streams.registration import NAME
 from workers.artifacts.locations import REMOTE, Location, parsed
@@ -54,6 +55,10 @@ def publish(
                 f"{field} {getattr(wanted, field)!r}: use up to 63 letters, digits, '.', '_' and "
                 "'-', with a letter or digit at both ends"
             )
+    if wanted.digest is not None and not SHA256.fullmatch(wanted.digest):
+        raise RegistrationError(
+            f"digest {wanted.digest!r}: a SHA-256 is 64 hexadecimal digits; `sha256sum` says it"
+        )
     runtime = runtimes.get(wanted.format)
     if runtime is None:
         raise RegistrationError(

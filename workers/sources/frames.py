@@ -97,6 +97,8 @@ def source_of(
     Raises UnusableSource, ModuleNotFoundError when what reads it is not installed.
     """
     form = form or Form()
+    if not path.exists():
+        raise UnusableSource(f"{path}: No such file or directory; name one that is there")
     if path.is_dir():
         return FolderSource(path, form, cycle=cycle)
     if path.suffix.lower() == ".csv":

@@ -88,6 +88,7 @@ def test_what_is_put_into_a_store_can_be_fetched_from_it(
         ({"format": "open-inference"}, "has no file to publish"),
         ({"store": "https://host/models"}, "give a folder or s3://bucket/prefix"),
         ({"digest": "0" * 64}, "registered is 000000000000"),
+        ({"digest": "0" * 63}, "a SHA-256 is 64 hexadecimal digits"),
     ],
 )
 def test_what_cannot_be_published_says_why(

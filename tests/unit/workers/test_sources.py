@@ -184,6 +184,8 @@ def test_folders_and_columns_that_are_not_there_say_so(tmp_path: Path) -> None:
         source_of(tmp_path)
     with pytest.raises(UnusableSource, match=r"none\.npy: No such file"):
         source_of(tmp_path / "none.npy")
+    with pytest.raises(UnusableSource, match="none: No such file or directory; name one"):
+        source_of(tmp_path / "none")
     np.save(tmp_path / "words.npy", np.array(["a"]))
     with pytest.raises(UnusableSource, match="it holds <U1, not numbers"):
         source_of(tmp_path / "words.npy")
