@@ -308,7 +308,7 @@ class SourceSettings(Section):
         default=SecretStr(""),
         description="bearer token; needed to listen elsewhere than on the loopback",
     )
-    max_body: int = Field(default=8 * 1_048_576, ge=1024, description="bytes of a request")
+    max_body: int = Field(default=4 * 1_048_576, ge=1024, description="bytes of a request")
     waiting: int = Field(default=64, ge=1, description="most frames that wait to be sent")
 
 

@@ -12,6 +12,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from aiohttp import web
@@ -29,6 +30,8 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 READ_S = 10.0
 """Longest wait for the body of a request."""
 START_S = 10.0
+UNPACKED_AT_ONCE = 2
+"""A picture of a few bytes can be of many when it is unpacked."""
 
 log = logger(__name__)
 
@@ -70,6 +73,7 @@ class Ingress:
             raise SourceLost(
                 f"to listen on {self._host} set a token (WEIR_SOURCE__TOKEN), or take 127.0.0.1"
             )
+        self._unpacking = ThreadPoolExecutor(UNPACKED_AT_ONCE, thread_name_prefix="unpacking")
         self._changed = threading.Condition()
         self._waiting: deque[Captured] = deque()
         self._inside = 0
@@ -110,12 +114,15 @@ class Ingress:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._unpacking.shutdown()
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=self._settings.max_body)
         app.router.add_post("/frames", self._post)
         app.router.add_get("/ready", self._ready)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, auto_decompress=False
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self.port).start()
@@ -155,6 +162,8 @@ class Ingress:
             raise _Refusal(
                 415, f"Content-Type {request.content_type!r}; send {', '.join(bodies.KINDS)}"
             )
+        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise _Refusal(415, "send bodies without a Content-Encoding")
         why = self._obstacle()
         with self._changed:
             taken = len(self._waiting) + self._inside

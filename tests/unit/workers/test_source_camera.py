@@ -27,7 +27,7 @@ def watched(source: Camera, most: int, patience_s: float = 10.0) -> list[Inferen
     return requests
 
 
-def test_pictures_of_a_camera_become_requests(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_of_a_camera_become_requests(capfd: pytest.CaptureFixture[str]) -> None:
     with camera(Play(500, 200)) as world, Camera(world.url, FORM) as source:
         requests = watched(source, 10)
     assert len(requests) == 10
@@ -35,7 +35,8 @@ def test_pictures_of_a_camera_become_requests(capsys: pytest.CaptureFixture[str]
     assert {request.inputs[0].shape for request in requests} == {(12, 16)}
     assert len({request.frame_digest for request in requests}) > 1
     assert world.asked[:4] == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
-    assert "secret" not in capsys.readouterr().err
+    told = capfd.readouterr()
+    assert "secret" not in told.out + told.err
 
 
 def test_a_slow_reader_gets_the_newest_and_counts_the_others() -> None:

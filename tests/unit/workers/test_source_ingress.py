@@ -1,5 +1,6 @@
 """The HTTP port of a source: frames in, bounded in every way, and told why when not."""
 
+import gzip
 import json
 import socket
 import time
@@ -175,6 +176,9 @@ def test_bodies_are_bounded_and_of_known_kinds() -> None:
         )
         status, told, _ = post(source, b"x", "text/plain")
         assert (status, told["error"][:26]) == (415, "Content-Type 'text/plain';")
+        bomb = gzip.compress(b" " * 1_000_000)
+        status, told, _ = post(source, bomb, **{"Content-Encoding": "gzip"})
+        assert (status, told["error"]) == (415, "send bodies without a Content-Encoding")
         assert post(source, BODY)[0] == 202
         assert source.refused == 0
 
