@@ -37,7 +37,8 @@ class Profile:
     The first execution after loading is kept out: it is cold. A lasting change (the device
     throttles, or recovers) is seen in the ratio of observed and typical time, whatever the batch
     size, measured by how much times stray anyway; it moves what is known of every size by the
-    same factor.
+    same factor, but never beyond what the last execution took: how much times stray may have been
+    another thing for each of those that made up the change.
     """
 
     def __init__(self, params: ProfileParams, declared: Mapping[int, float], cold_ms: float | None):
@@ -105,10 +106,11 @@ class Profile:
             return False
         spread = _ratio(window.quantile(0.84), window.quantile(0.16)) / 2.0
         noise = max(1.0, spread / _CALM)
-        moved = self._changes.moved(_ratio(took_ms, self.typical(size)) / noise)
+        seen = _ratio(took_ms, self.typical(size))
+        moved = self._changes.moved(seen / noise)
         if moved is None:
             return False
-        factor = math.exp(moved * noise)
+        factor = math.exp(max(min(0.0, seen), min(max(0.0, seen), moved * noise)))
         self._windows = {
             known: self._seeded(window.quantile(self._params.typical) * factor)
             for known, window in self._windows.items()

@@ -94,6 +94,20 @@ def test_one_slow_run_changes_little() -> None:
     assert (made.typical(), made.careful()) == (10.0, 10.0)
 
 
+def test_no_prediction_leaves_what_was_seen() -> None:
+    for seed in range(20):
+        chance = random.Random(seed)
+        made = Profile(ProfileParams(), {}, None)
+        slowest, quickest = 0.0, math.inf
+        made.learn(1, 1.0)
+        for _ in range(400):
+            held_up = chance.random() < 0.05
+            took = chance.uniform(2.0, 20.0) if held_up else 0.03 * chance.lognormvariate(0.0, 0.3)
+            slowest, quickest = max(slowest, took), min(quickest, took)
+            made.learn(1, took)
+            assert quickest / 1.001 <= made.careful(1) <= slowest * 1.001
+
+
 def test_times_that_stray_by_nature_are_no_change() -> None:
     chance = random.Random(2)
     made = profile(15.0)
