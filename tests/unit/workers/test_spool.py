@@ -81,11 +81,13 @@ def test_what_is_larger_than_the_whole_spool_goes_itself() -> None:
 def test_killed_in_the_midst_of_writing_it_keeps_what_was_told(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from tests.unit.workers.test_spool import metric\n"
+        "from schemas.observing import MetricReport\n"
+        "from workers.edge.packed import Packed\n"
         "from workers.edge.spool import Spool\nfrom workers.edge.store import Store\n"
         "spool = Spool(Store(Path(sys.argv[1])), 10**7)\n"
         "for n in range(10**6):\n"
-        "    spool.append([metric(n)], n)\n    print(n, flush=True)\n"
+        "    event = MetricReport(app='shop', metric='load', value=float(n), event_time=n)\n"
+        "    spool.append([Packed.of(event)], n)\n    print(n, flush=True)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
