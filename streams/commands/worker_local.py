@@ -43,16 +43,16 @@ def smoke(
 
     from streams.commands.nouns import quiet_settings
     from streams.commands.output import show_rows
+    from workers.smoke.checks import NAMES
     from workers.standalone.versions import versions
 
+    required = set(require or ())
+    if unknown := sorted(required.difference(NAMES)):
+        raise typer.BadParameter(f"--require is one of {', '.join(NAMES)}, not {unknown[0]}")
     settings = quiet_settings()
     with tempfile.TemporaryDirectory(prefix="weir-smoke-") as folder:
         settings = settings.model_copy(update={"data_dir": Path(folder)})
         found, contention = _checked(Path(folder), settings, seconds * 1_000, device)
-    required = set(require or ())
-    if unknown := sorted(required - {check.name for check in found}):
-        names = ", ".join(check.name for check in found)
-        raise typer.BadParameter(f"--require is one of {names}, not {unknown[0]}")
     wrong = [
         c.name for c in found if c.status == "failed" or (c.status != "ok" and c.name in required)
     ]

@@ -19,6 +19,10 @@ from workers.smoke.models import Sample, convolution, dense
 from workers.standalone.versions import version_of
 
 OK, FAILED, ABSENT = "ok", "failed", "absent"
+NAMES = (
+    *("worker", "resources", "nvml", "tegrastats", "onnxruntime-cpu", "onnxruntime-cuda"),
+    *("onnxruntime-tensorrt", "tensorrt", "contention"),
+)
 TEGRASTATS_S = 5.0
 _TOLERANCE = 2e-2
 """GPUs multiply with ten bits of precision by default."""

@@ -9,7 +9,7 @@ from workers.standalone.config import Synthetic
 from workers.standalone.errors import RunRefused
 
 MOST_BYTES = 1 << 30
-_DRAWN = 4_096
+_DRAWN = 1_021
 """So many numbers are drawn for each input; they are repeated to fill it."""
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from streams import toml
 from tests.commanding import command
+from workers.smoke.checks import NAMES
 from workers.smoke.samples import write_models
 
 RUN = """\
@@ -226,6 +227,7 @@ def test_smoke_says_what_is_there_and_ends_as_required(folder: Path) -> None:
     done = weir(folder, "smoke", "--seconds", "0.3", "--json")
     found = json.loads(done.stdout)
     checks = {check["name"]: check["status"] for check in found["checks"]}
+    assert tuple(checks) == NAMES
     assert checks["onnxruntime-cpu"] == "ok"
     assert checks["resources"] == "ok"
     assert found["ok"] == (done.returncode == 0) == (not found["wrong"])
