@@ -64,11 +64,11 @@ def encoded(count: int) -> list[bytes]:
     return found + [bytes(packet) for packet in context.encode(None)]
 
 
-def video(path: Path, count: int) -> Path:
+def video(path: Path, count: int, codec: str = "mpeg4", colours: str = "yuv420p") -> Path:
     """Write a file of so many pictures."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, colours
         for number in range(count):
             picture = av.VideoFrame.from_ndarray(pixels(number), format="rgb24")
             container.mux(stream.encode(picture))

@@ -1,5 +1,6 @@
 """Videos as sources: pictures in their order, skipped ones counted, damage told or passed over."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from schemas.inference import InferenceRequest
 from tests.unit.workers.rtsp_camera import HEIGHT, WIDTH, pixels, video
+from workers.sources import video as module
 from workers.sources.errors import UnusableSource
 from workers.sources.forms import Form, Frame
 from workers.sources.frames import source_of
@@ -66,11 +68,28 @@ def test_what_is_no_video_says_so(tmp_path: Path) -> None:
 
 
 def test_damaged_pictures_are_passed_over(tmp_path: Path) -> None:
-    content = bytearray(video(tmp_path / "a.avi", 20).read_bytes())
-    for place in range(len(content) // 3, len(content) // 2, 7):
-        content[place] ^= 0xFF
-    (tmp_path / "bad.avi").write_bytes(content)
+    content = video(tmp_path / "a.avi", 20, "mjpeg", "yuvj420p").read_bytes()
+    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", content)]
+    assert len(starts) == 20
+    damaged = bytearray(content)
+    for number in (0, 7, 8, 19):
+        damaged[starts[number] : starts[number] + 600] = bytes(600)
+    (tmp_path / "bad.avi").write_bytes(damaged)
     source, found = source_of(tmp_path / "bad.avi"), 0
     while source.frame(found) is not None:
         found += 1
-    assert 5 < found <= 20
+    assert found == 16
+
+
+def test_a_video_of_damaged_pictures_alone_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BAD", 5)
+    content = bytearray(video(tmp_path / "a.avi", 20, "mjpeg", "yuvj420p").read_bytes())
+    for found in list(re.finditer(b"\xff\xd8\xff", content))[3:]:
+        content[found.start() : found.start() + 600] = bytes(600)
+    (tmp_path / "bad.avi").write_bytes(content)
+    source = source_of(tmp_path / "bad.avi")
+    assert [source.frame(number) is not None for number in range(3)] == [True] * 3
+    with pytest.raises(UnusableSource, match=r"bad\.avi: .*, 6 times in a row"):
+        source.frame(3)
