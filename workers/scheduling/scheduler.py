@@ -72,12 +72,11 @@ class Scheduler:
         Unless its model was `loaded` for it, its next execution is no colder than others.
         """
         profile = self._profiles.of(terms, loaded=loaded)
-        former = self._lanes.get(terms.name)
-        if former is not None:
-            former.change(terms, profile)
-            self._order.served(former)
-            return
-        lane = self._lanes[terms.name] = Lane(terms, profile)
+        lane = self._lanes.get(terms.name)
+        if lane is None:
+            lane = self._lanes[terms.name] = Lane(terms, profile)
+        else:
+            lane.change(terms, profile)
         self._order.served(lane)
 
     def leave(self, service: str) -> None:
@@ -143,7 +142,8 @@ class Scheduler:
         self._free_at = now
         self._expire(now, ended)
         pick = self._picked(now, ended)
-        self._tell(ended)
+        if ended:
+            self._tell(ended)
         if pick is None:
             return Decision(ended, None, None, IDLE)
         if pick.lane is None:

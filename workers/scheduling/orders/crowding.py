@@ -7,21 +7,33 @@ _TINY_MS = 1e-6
 
 
 class Crowding:
-    """Services with work by when their queue is expected to be full, where that can happen."""
+    """Services with work by when their queue is expected to be full.
+
+    `names` are those of which that can happen: jobs of others expire before.
+    """
 
     def __init__(self) -> None:
+        self.names: set[str] = set()
         self._full: Board[tuple[float, str]] = Board()
 
-    def note(self, lane: Lane, now: float) -> None:
-        """Take note of a service's queue; one whose jobs expire before it is full is left out."""
-        gap, bound = lane.rhythm.mean_ms, lane.terms.queue_tasks
-        if not lane.count or bound * gap > lane.terms.budget_ms:
-            self._full.drop(lane.name)
+    def arrived(self, lane: Lane) -> None:
+        """Take note of how often a service's jobs come."""
+        if lane.terms.queue_tasks * lane.rhythm.mean_ms <= lane.terms.budget_ms:
+            self.names.add(lane.name)
+        elif lane.name in self.names:
+            self.forget(lane.name)
+
+    def changed(self, lane: Lane, now: float) -> None:
+        """Take note of how full the queue is of one of the names."""
+        if lane.count:
+            free = lane.terms.queue_tasks - lane.count
+            self._full.set(lane.name, (now + free * lane.rhythm.mean_ms, lane.name))
         else:
-            self._full.set(lane.name, (now + (bound - lane.count) * gap, lane.name))
+            self._full.drop(lane.name)
 
     def forget(self, service: str) -> None:
         """Expect nothing more of a service."""
+        self.names.discard(service)
         self._full.drop(service)
 
     def first(self, by: float) -> str | None:

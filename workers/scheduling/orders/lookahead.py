@@ -49,6 +49,11 @@ class Lookahead:
         self._coming.drop(service)
         self._lanes.pop(service, None)
 
+    def clear(self, end: float) -> bool:
+        """Tell whether nobody is expected who is late behind what ends then."""
+        first = self._coming.first()
+        return first is None or first[0][0] >= end
+
     def by(self, lane: Lane, now: float, price: float) -> float:
         """Return by when a batch of a service is to end for the sake of what is expected.
 

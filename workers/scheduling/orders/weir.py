@@ -78,6 +78,7 @@ class Weir(Order):
     def arrived(self, lane: Lane, /) -> None:
         """Expect the next arrival."""
         self._lookahead.note(lane)
+        self._crowding.arrived(lane)
 
     def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
         """Count a job's work in; set aside what is worth least when not all can be held."""
@@ -96,7 +97,8 @@ class Weir(Order):
     def changed(self, lane: Lane, /) -> None:
         """Give a service its places: by deadline, by worth, and of what was set aside."""
         name, standing = lane.name, self._standings[lane.name]
-        self._crowding.note(lane, self._now)
+        if name in self._crowding.names:
+            self._crowding.changed(lane, self._now)
         ready, aside = lane.ready(), lane.aside()
         cheapest = standing.find_cheapest(ready)
         if ready is not standing.ready:
@@ -125,7 +127,21 @@ class Weir(Order):
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
         self._now = now
-        chosen = self._chosen(now)
+        spare = self._settle(now)
+        best = self._best(self._due.first(), self._aside.first(), spare)
+        if best is None:
+            return None
+        lane, first, why = best
+        most = lane.terms.max_batch
+        takes = lane.profile.careful(1 if most == 1 else min(most, lane.count))
+        in_time = first.aside or now + takes <= first.due
+        if in_time and not self._crowding.names and self._lookahead.clear(now + takes):
+            return Pick(lane, first, why, math.inf, max(0.0, spare), sheds=True)
+        return self._weighed(now, spare)
+
+    def _weighed(self, now: float, spare: float) -> Pick | None:
+        """Return what to begin where something may speak against the most urgent job."""
+        chosen = self._chosen(now, spare)
         if chosen is None:
             return None
         moment, best = chosen
@@ -133,9 +149,8 @@ class Weir(Order):
         harm = self._against(best, moment)
         return self._begin(best, moment) if harm is None else self._instead(best, harm, moment)
 
-    def _chosen(self, now: float) -> tuple[_Moment, _Candidate] | None:
+    def _chosen(self, now: float, spare: float) -> tuple[_Moment, _Candidate] | None:
         """Return who is next; who may well be late is set aside for those worth more."""
-        spare = self._settle(now)
         while True:
             due, aside = self._due.first(), self._aside.first()
             best = self._best(due, aside, spare)
