@@ -13,6 +13,8 @@ from placement.needs import Need
 KEPT = 128
 """Kinds of needs whose scores are kept; those not asked for longest are forgotten."""
 _NEVER = -1
+_NEARLY = 1e-12
+"""Puts rows with equal room in order."""
 
 
 @dataclass(slots=True)
@@ -84,30 +86,28 @@ class Chooser:
             rows = rows[kind.scored[rows] != stamp[rows]]
         if not len(rows):
             return
-        if not algorithm.looks:
-            found = algorithm.score(need, rows)
-            kind.score[rows], kind.slot[rows] = found.score, found.slot
-        else:
-            chosen, like = self._distinct(need, rows)
-            found = algorithm.score(need, chosen)
-            rows = rows[like >= 0]
-            like = like[like >= 0]
-            kind.score[rows], kind.slot[rows] = found.score[like], found.slot[like]
+        if algorithm.looks:
+            rows = self._shortlist(need, rows)
+        found = algorithm.score(need, rows)
+        kind.score[rows], kind.slot[rows] = found.score, found.slot
         kind.scored[rows] = stamp[rows]
 
-    def _distinct(self, need: Need, rows: Ints) -> tuple[Ints, Ints]:
-        """Return one row of each state, the fullest first, and which of them each row is like.
+    def _shortlist(self, need: Need, rows: Ints) -> Ints:
+        """Return the rows to look at: three of four the fullest, of each state one; others spread.
 
-        -1 for rows whose state is not among those that the algorithm looks at.
+        The rest keeps its old score, or has none; its turn comes as others of the kind do.
         """
-        _, first, like = np.unique(self._states()[rows], return_index=True, return_inverse=True)
         looks = self._algorithm.looks
-        if len(first) > looks:
-            order = np.argsort(room_left(self.columns, need, rows[first]), kind="stable")[:looks]
-            place = np.full(len(first), -1, np.int64)
-            place[order] = np.arange(looks)
-            first, like = first[order], place[like]
-        return rows[first], like
+        if len(rows) <= looks:
+            return rows
+        room = room_left(self.columns, need, rows) + np.arange(len(rows)) * _NEARLY
+        near = min(4 * looks, len(rows) - 1)
+        fullest = np.argpartition(room, near)[:near]
+        fullest = fullest[np.argsort(room[fullest])]
+        _, first = np.unique(self._states()[rows[fullest]], return_index=True)
+        first.sort()
+        spread = np.linspace(0, len(rows) - 1, looks // 4).astype(np.int64)
+        return rows[np.union1d(fullest[first[: looks - looks // 4]], spread)]
 
     def _states(self) -> Ints:
         """Return, N, a number for what is free and what there is: equal where these are equal."""

@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 GPU_MILLI = 1000
 NO_MODEL = -1
+_SORTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class Taken:
 class Columns:
     """N machines with at most G GPUs: `free` (N x amounts), `gpu_free`, `gpu_memory` (N x G).
 
-    The first two amounts are CPU and memory. `stamp` (N) rises whenever a row changes.
+    The first two amounts are CPU and memory. `idle` (N) is the GPU share that is free on each,
+    `largest` what the largest node has of CPU, memory and GPU share, `stamp` (N) rises whenever a
+    row changes.
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
@@ -52,8 +55,11 @@ class Columns:
         self.free = self.capacity.copy()
         self.gpu_free = self.gpu_capacity.copy()
         self.gpu_memory = self.gpu_memory_capacity.copy()
+        self.idle = self.gpu_free.sum(axis=1)
+        self.largest = [int(part.max(initial=0)) for part in (*self.capacity.T[:2], self.idle)]
         self.stamp = np.zeros(len(self.machines), np.int64)
         self._changes = 0
+        self._sorts: dict[tuple[object, ...], Mask] = {}
 
     def __len__(self) -> int:
         return len(self.machines)
@@ -69,6 +75,14 @@ class Columns:
 
     def accepted(self, need: Need) -> Mask:
         """Return, N, which machines are of the sort that a need asks for, whatever is free."""
+        sort = (need.architectures, need.zones, need.labels, need.tolerations)
+        if sort not in self._sorts:
+            if len(self._sorts) >= _SORTS:
+                self._sorts.clear()
+            self._sorts[sort] = self._of_sort(need)
+        return self._sorts[sort]
+
+    def _of_sort(self, need: Need) -> Mask:
         wanted = set(need.labels)
         tolerated = set(need.tolerations)
         return np.array(
@@ -114,7 +128,10 @@ class Columns:
         for column in np.flatnonzero(asked[2:]) + 2:
             able &= free[:, column] >= asked[column]
         if need.gpus:
-            able &= self.gpus_fitting(need, rows).sum(axis=1) >= need.gpus
+            able &= self.idle[rows] >= need.gpu_total
+            left = np.flatnonzero(able)
+            among = np.arange(len(self))[rows][left]
+            able[left] = self.gpus_fitting(need, among).sum(axis=1) >= need.gpus
         return able
 
     def tightest(self, row: int, need: Need) -> tuple[int, ...]:
@@ -156,6 +173,7 @@ class Columns:
         for slot in slots:
             self.gpu_free[row, slot] += sign * need.gpu_milli
             self.gpu_memory[row, slot] += sign * need.gpu_memory_mib
+        self.idle[row] += sign * need.gpu_total
         self._changes += 1
         self.stamp[row] = self._changes
 

@@ -71,7 +71,7 @@ class Foresight(_Looking):
 
     name = "weir"
     misses = 30
-    looks = 64
+    looks = 16
     _STREAMS = 32
     _LENGTH = 200
 

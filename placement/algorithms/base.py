@@ -52,13 +52,15 @@ def plain(score: Floats) -> Scored:
 
 
 def room_left(columns: Columns, need: Need, rows: Ints) -> Floats:
-    """Return how much would be left: the mean of CPU and GPU, as shares of the largest node's."""
-    cpu = (columns.free[rows, 0] - need.cpu_milli) / max(int(columns.capacity[:, 0].max()), 1)
-    most = int(columns.gpu_capacity.sum(axis=1).max(initial=0))
-    if not most:
-        memory = columns.free[rows, 1] - need.memory_mib
-        left: Floats = (cpu + memory / max(int(columns.capacity[:, 1].max()), 1)) / 2
-        return left
-    gpu = columns.gpu_free[rows].sum(axis=1) - need.gpu_total
-    shared: Floats = (cpu + gpu / most) / 2
-    return shared
+    """Return how much would be left: the mean of CPU and GPU, as shares of the largest node's.
+
+    On clusters without GPUs memory takes the place of GPU.
+    """
+    cores, memory, share = columns.largest
+    cpu = (columns.free[rows, 0] - need.cpu_milli) / max(cores, 1)
+    if share:
+        other = (columns.idle[rows] - need.gpu_total) / share
+    else:
+        other = (columns.free[rows, 1] - need.memory_mib) / max(memory, 1)
+    left: Floats = (cpu + other) / 2
+    return left

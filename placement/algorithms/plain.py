@@ -90,10 +90,9 @@ class DotProduct(Algorithm):
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by 1 - the mean of the products."""
-        cpu = max(int(self.columns.capacity[:, 0].max()), 1)
-        gpu = max(int(self.columns.gpu_capacity.sum(axis=1).max(initial=0)), 1)
+        cpu, _, gpu = (max(most, 1) for most in self.columns.largest)
         product = self.columns.free[rows, 0] / cpu * (need.cpu_milli / cpu)
-        product += self.columns.gpu_free[rows].sum(axis=1) / gpu * (need.gpu_total / gpu)
+        product += self.columns.idle[rows] / gpu * (need.gpu_total / gpu)
         return plain(np.floor(100.0 * (1.0 - product / 2)))
 
 

@@ -11,6 +11,7 @@ import typer
 
 from streams.commands.bench_agent import agent
 from streams.commands.bench_observe import observe, saying
+from streams.commands.bench_placement import placement
 from streams.commands.bench_worker import worker
 from streams.commands.clusters import Bootstrap, BrokerKind
 
@@ -21,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(observe)
 app.command()(agent)
 app.command()(worker)
+app.command()(placement)
 
 
 @app.callback()
