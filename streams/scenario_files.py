@@ -1,13 +1,16 @@
 """Scenario files: TOML, JSON or YAML, or the name of one that is shipped."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from streams import text_files, toml
 from workers.handover import task_configs
+from workers.scheduling.orders.names import OWN
 from workers.simulation.errors import ScenarioRefused
 from workers.simulation.reading import scenario_of
 from workers.simulation.scenario import Scenario
+from workers.simulation.simulator import PLAIN
 
 _SHIPPED = files("workers.simulation") / "scenarios"
 
@@ -15,6 +18,18 @@ _SHIPPED = files("workers.simulation") / "scenarios"
 def shipped() -> list[str]:
     """Return the names of the scenarios that are shipped."""
     return sorted(entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir())
+
+
+def check_order(scenario: Scenario, name: str, others: Iterable[str]) -> None:
+    """See that a scenario names a known order: a built-in one, plain-fifo or one of plug-ins.
+
+    `name` is the file it was read from. Raises ScenarioRefused, naming file, field and remedy.
+    """
+    known = sorted({*OWN, *others, PLAIN})
+    if scenario.order not in known:
+        raise ScenarioRefused(
+            f"{name}: order: {scenario.order!r} is unknown; one of {', '.join(known)}"
+        )
 
 
 def read(name: str) -> Scenario:

@@ -4,6 +4,7 @@ What is wrong in one is told by an error of the caller's kind, naming the file a
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,24 @@ def instants(path: Path, where: str, refusal: Refusal) -> list[float]:
         told = line.partition("#")[0].strip()
         if not told:
             continue
-        try:
-            found.append(float(told))
-        except ValueError:
+        at = _finite(told)
+        if at is None:
             raise refusal(
                 f"{where}: {path}, line {number}: {told!r} is no number; one instant (ms) a line"
-            ) from None
+            )
+        found.append(at)
     if not found:
         raise refusal(f"{where}: {path}: it holds no instants; one (ms) a line")
     return found
+
+
+def _finite(told: str) -> float | None:
+    """Return the number that a text tells, None where it tells none that is finite."""
+    try:
+        number = float(told)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class _Unrepeated(yaml.SafeLoader):

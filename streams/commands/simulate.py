@@ -68,7 +68,10 @@ def worker(
     scenario = scenario_files.read(file)
     if seed is not None:
         scenario = scenario.model_copy(update={"seed": seed})
-    found = run(scenario, order, order_plugins.installed()).summary()
+    others = order_plugins.installed()
+    if not order:
+        scenario_files.check_order(scenario, file, others)
+    found = run(scenario, order, others).summary()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

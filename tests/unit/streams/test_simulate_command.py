@@ -116,7 +116,11 @@ def test_a_seed_of_the_command_line_wins() -> None:
         ("load.yaml", YAML.replace("instants", "other"), "other.txt: No such file"),
         ("load.yaml", YAML.replace("instants.txt", "empty.txt"), "it holds no instants"),
         ("load.yaml", YAML.replace("instants.txt", "wrong.txt"), "line 2: 'soon' is no number"),
-        ("load.yaml", YAML.replace("instants.txt", "odd.txt"), "file: odd.txt: "),
+        (
+            "load.yaml",
+            YAML.replace("instants.txt", "odd.txt"),
+            "odd.txt, line 1: 'nan' is no number",
+        ),
     ],
 )
 def test_what_cannot_be_used_ends_with_4(
@@ -138,3 +142,13 @@ def test_an_order_that_nobody_knows_ends_with_4(folder: Path) -> None:
     result = RUN.invoke(simulating, ["worker", str(folder / "load.yaml"), "--order", "best"])
     assert isinstance(result.exception, ScenarioRefused)
     assert explain(result.exception)[1] == 4
+
+
+def test_an_order_of_a_file_that_nobody_knows_is_told_with_the_file(folder: Path) -> None:
+    path = folder / "load.yaml"
+    path.write_text(f"order: best\n{YAML}", "utf-8")
+    found = RUN.invoke(simulating, ["worker", str(path)])
+    assert isinstance(found.exception, ScenarioRefused)
+    message, code = explain(found.exception)
+    assert "load.yaml: order: 'best' is unknown; one of fifo, least-laxity" in message
+    assert code == 4
