@@ -48,7 +48,7 @@ def import_result(
 
     The first table counts that has expected_latency_ms, mean_latency_ms, p95_latency_ms or
     latency_ms; the budget is that time times 1.5, rounded up to a whole ms. A service that is
-    registered keeps the rest of its registration; another one needs --app and --artifact.
+    registered keeps the rest of its registration; another one needs --app, --stage and --artifact.
     Exit code 4 for a file that cannot be used.
     """
     from workers.handover.benchmarks import benchmark_of
@@ -137,9 +137,9 @@ def _with_benchmark(
     known = entries.of(ServiceRegistered).get(name)
     if known is not None:
         return registration.measured(known, found.profile_ms, found.serve, wall_ms())
-    lacking = [option for option in ("app", "artifact") if option not in plain]
+    lacking = [option for option in ("app", "stage", "artifact") if option not in plain]
     if lacking:
-        wanted = " and ".join(f"--{option}" for option in lacking)
+        wanted = ", ".join(f"--{option}" for option in lacking)
         raise RegistrationError(f"service {name} is not registered yet; give {wanted} too")
     event: ServiceRegistered = built(plain, run)
     return event

@@ -145,6 +145,32 @@ def test_what_it_has_done_can_be_asked_from_anywhere(world: Surroundings) -> Non
     assert command("status", "worker", "nowhere", environ=environ).returncode == 4
 
 
+@pytest.mark.faults
+def test_a_benchmark_becomes_a_registration_and_changes_it(
+    world: Surroundings, models: Path, tmp_path: Path
+) -> None:
+    environ = world.settings.environment()
+    file = tmp_path / "result.json"
+    file.write_text('{"expected_latency_ms": 42.2}', "utf-8")
+    given = ("services", "import-result", str(file), "--service", "gauge", "--register", "--json")
+    refused = command(*given, environ=environ)
+    assert refused.returncode == 4
+    assert "give --app, --stage, --artifact too" in refused.stderr
+    model = str(models / "sharp.onnx")
+    first = ("--app", "shapes", "--stage", "classify", "--artifact", model)
+    made = json.loads(command(*given, *first, environ=environ).stdout)
+    assert (made["budget_ms"], made["changed"]) == (64.0, True)
+    assert json.loads(command(*given, environ=environ).stdout)["changed"] is False
+    again = json.loads(command(*given, "--multiplier", "2", environ=environ).stdout)
+    assert (again["changed"], again["service_id"]) == (True, made["service_id"])
+    known = json.loads(command("services", "get", "gauge", environ=environ).stdout)
+    assert known["latency_ms"] == 42.2
+    assert {"key": "serve.budget_ms", "value": "85"} in known["environment"]
+    nobody = command("dispatch", "plan", "gauge", environ=environ)
+    assert nobody.returncode == 3
+    assert "no other worker hosts it" in nobody.stdout
+
+
 def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
     world.send(placement("sharp", "far", generation=3))
     nodes = '[{"name": "far", "cpu_milli": 100, "memory_mib": 64, "speed": 0.01}]'
