@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from schemas.errors import DecodeError
@@ -44,6 +45,8 @@ IDLE_S = 0.05
 """Longest wait for tasks while nothing else is to do."""
 LISTEN_S = 0.002
 """Longest wait for Kafka while local callers may come."""
+REGISTRY_S = 2.0
+"""After so long a registry that did not answer is asked again."""
 LOADING_S = 0.005
 DRAIN_S = 5.0
 MOST_AT_ONCE = 200
@@ -99,6 +102,8 @@ class Worker:
         self._silent = False
         self._wake_at: float | None = None
         self._read_at = 0.0
+        self._unread: deque[tuple[RawMessage, int, float]] = deque()
+        self._read_again = 0.0
         self._tended = time.monotonic()
 
     @property
@@ -201,8 +206,9 @@ class Worker:
         since = self._read_at
         messages, calls = self._come(wait_s)
         self._read_at = fine_ms()
-        for message in messages:
-            self._take(message, since)
+        self._unread.extend((message, self._contact.begin(message), since) for message in messages)
+        while self._unread and time.monotonic() >= self._read_again:
+            self._take(*self._unread[0])
         for task in calls:
             self._accept(task, None, since)
 
@@ -211,20 +217,29 @@ class Worker:
         until = time.monotonic() + wait_s
         while True:
             left = max(0.0, until - time.monotonic())
-            if not self._contact.connected:
+            if self._unread or not self._contact.connected:
                 return [], self._desk.take(left)
             slept = min(left, LISTEN_S) if self._listens else left
             messages, calls = self._contact.read(MOST_AT_ONCE, slept), self._desk.take()
             if messages or calls or time.monotonic() >= until:
                 return messages, calls
 
-    def _take(self, message: RawMessage, since: float) -> None:
-        ticket = self._contact.begin(message)
+    def _take(self, message: RawMessage, ticket: int, since: float) -> None:
+        """Take the first that is unread; it stays so while the registry does not tell its schema.
+
+        Local callers are served meanwhile.
+        """
         try:
-            task = self._decode(message)
+            task = self._contact.decode(message)
+        except RegistryUnavailable as error:
+            log.warning("task.waits_for_registry", error=str(error))
+            self._read_again = time.monotonic() + REGISTRY_S
+            return
         except DecodeError as error:
+            self._unread.popleft()
             self._contact.refuse(message, error, ticket)
             return
+        self._unread.popleft()
         if self._engine.is_open(task.task_id):
             self._contact.done(ticket)
             return
@@ -234,15 +249,6 @@ class Worker:
         now = fine_ms()
         arrived = min(now, max(since, float(task.created_at)))
         self._send(self._engine.receive(task, ticket, now, arrived))
-
-    def _decode(self, message: RawMessage) -> InferenceTask:
-        while True:
-            try:
-                return self._contact.decode(message)
-            except RegistryUnavailable as error:
-                log.warning("task.waits_for_registry", error=str(error))
-                self._tended = time.monotonic()
-                time.sleep(0.2)
 
     def _send(self, finished: list[Finished]) -> None:
         """Send results; a local caller hears of its own when it will not be lost any more."""

@@ -11,21 +11,24 @@ from typing import Any
 
 import pytest
 
+from schemas import files
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+from schemas.codec import Codec, frame, pack
+from schemas.events import EVENTS
 from schemas.inference import InferenceResult
 from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
 from schemas.topics import key_of
 from schemas.working import WorkerReported
 from streams.embedded.processes import free_port
-from tests.embedded.worker_world import placement, service, until
+from tests.embedded.worker_world import placement, service, task, until
 from tests.unit.workers.tiny_models import classifier
 from workers import kafka, kafka_outbox
-from workers.errors import KafkaUnavailable, WorkerError
+from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
 from workers.inference import contact, loop
 from workers.inference.link import Connection
-from workers.local import local_codec
+from workers.local import LocalMessage, local_codec
 from workers.scheduling.orders.weir import Weir
 from workers.settings import LocalCallSettings, Settings, WorkerSettings
 
@@ -76,16 +79,19 @@ class Parts:
         for event in events:
             entries.setdefault(type(event), {})[key_of(event)] = event
         self.known = Catalogue(entries)
+        self.log: list[kafka.RawMessage] = []
+        self.position: int | None = None
 
     def current(self) -> Catalogue:
         return self.known
 
     def read(self, _most: int, wait_s: float) -> list[kafka.RawMessage]:
-        time.sleep(wait_s)
-        return []
+        read, self.log = self.log, []
+        time.sleep(0.0 if read else wait_s)
+        return read
 
     def commit(self, position: int | None) -> None:
-        assert position is None
+        self.position = position
 
 
 class Link:
@@ -94,6 +100,7 @@ class Link:
     broker: Broker
     parts: Parts
     cluster = "one"
+    codec = CODEC
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self._current: Connection | None = None
@@ -105,7 +112,7 @@ class Link:
 
     def begin(self) -> None:
         parts: Any = self.parts
-        self._current = Connection(self.cluster, 0, parts, CODEC, parts, parts)
+        self._current = Connection(self.cluster, 0, parts, self.codec, parts, parts)
         self.trouble = None if self.broker.there else KafkaUnavailable("no broker answers")
 
     def lose(self, position: int | None, *, spoiled: bool = False) -> None:
@@ -242,6 +249,30 @@ def test_another_cluster_that_has_placed_nothing_ends_nothing(
         until(lambda: wanted <= {result.request_id for result in world.results()})
         time.sleep(0.1)
         world.asked(2)
+
+
+def test_a_task_that_waits_for_the_registry_holds_up_no_local_caller(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link: Any = vars(contact)["Link"]
+    known: dict[int, str] = {}
+
+    def schema_of(number: int) -> str:
+        if number not in known:
+            raise RegistryUnavailable("away")
+        return known[number]
+
+    ids = {kind: number for number, kind in enumerate(EVENTS.values(), start=1)}
+    monkeypatch.setattr(link, "codec", Codec(ids, schema_of))
+    monkeypatch.setattr(loop, "REGISTRY_S", 0.02)
+    with world.worker():
+        asked = task(7, "sharp", "edge-1", "edge")
+        link.parts.log = [LocalMessage(("t", 0), 5, 0, b"k", frame(900, pack(asked)), 0)]
+        world.asked(5)
+        assert asked.task_id not in {result.task_id for result in world.results()}
+        known[900] = files.text("InferenceTask")
+        until(lambda: asked.task_id in {result.task_id for result in world.results()})
+    assert link.parts.position == 6
 
 
 def test_without_a_broker_and_without_a_memory_it_cannot_begin(world: World) -> None:
