@@ -7,6 +7,7 @@ from workers.handover.summaries import Declared, Operation, orchestration
 from workers.handover.summary_lists import check
 
 USED = ("process.cpu", "process.memory", "cpu.used", "memory.used", "gpu.0.used")
+BEHIND_MS = 500.0
 Told = Mapping[str, Any]
 
 
@@ -20,6 +21,11 @@ def lines(document: Told) -> Iterator[str]:
         f"busy {work['busy_share']:.1%}, of which {work['wasted_share']:.1%} of the time for "
         f"answers that came late or not at all{ended}"
     )
+    if document["behind_ms"] > BEHIND_MS:
+        yield (
+            f"frames were taken up to {document['behind_ms']:.0f} ms after their time: more came "
+            "than this process can take, or an execution took so long"
+        )
     for name, one in document["models"].items():
         first = f", first execution {one['warm_ms'][0]:.1f} ms" if one["warm_ms"] else ""
         yield f"{name}: {one['runtime']} {one['provider']}{first}, SHA-256 {one['digest'][:12]}"

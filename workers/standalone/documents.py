@@ -74,6 +74,7 @@ class _Document(_Kept):
     order: str
     frames: int
     complete: bool
+    behind_ms: float
     versions: dict[str, str]
     services: dict[str, _Served]
     models: dict[str, _Loaded]

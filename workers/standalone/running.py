@@ -26,10 +26,15 @@ _STOPPED = "the run was stopped"
 
 
 class Outcome(NamedTuple):
-    """How far a run came: frames that came, and whether it came to its end."""
+    """How far a run came: frames that came, and whether it came to its end.
+
+    `behind_ms` is how long after its time a frame was taken at most, because something was
+    executed, or because more came than this process can take.
+    """
 
     frames: int
     complete: bool
+    behind_ms: float
 
 
 class Runner:
@@ -50,6 +55,7 @@ class Runner:
         self._stopped = stopped
         self._began = 0.0
         self._count = 0
+        self._behind_ms = 0.0
         self._next = next(due, None)
 
     def to_the_end(self) -> Outcome:
@@ -63,11 +69,11 @@ class Runner:
                 executed = execute(step.batch, now, 1.0, _pause)
                 self._engine.finish(step.batch, executed, fine_ms())
             elif self._next is None and self._engine.idle:
-                return Outcome(self._count, complete=True)
+                return Outcome(self._count, complete=True, behind_ms=self._behind_ms)
             else:
                 self._rest(step.wake_at)
         self._engine.drain(fine_ms(), _STOPPED)
-        return Outcome(self._count, complete=False)
+        return Outcome(self._count, complete=False, behind_ms=self._behind_ms)
 
     def _take(self, now: float) -> None:
         """Hand over what has come by now."""
@@ -75,6 +81,7 @@ class Runner:
             came, self._next = self._next, next(self._due, None)
             self._count += 1
             arrived = self._began + came.at_ms
+            self._behind_ms = max(self._behind_ms, now - arrived)
             self._engine.receive(self._task(came, arrived), None, now, arrived)
 
     def _rest(self, wake_at: float | None) -> None:

@@ -113,6 +113,7 @@ def _head(plan: Plan, began: int, outcome: Outcome) -> dict[str, Any]:
         "began_at": began,
         "frames": outcome.frames,
         "complete": outcome.complete,
+        "behind_ms": round(outcome.behind_ms, 3),
         "versions": versions(),
         "machine": {
             "cores": facts.cores,

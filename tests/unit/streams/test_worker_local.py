@@ -55,6 +55,7 @@ def test_a_run_executes_real_models_and_is_told_again(folder: Path) -> None:
     found = json.loads((folder / "run.json").read_text("utf-8"))
     assert json.loads(done.stdout) == found
     assert (found["frames"], found["complete"], found["mode"]) == (6, True, "normal")
+    assert 0 <= found["behind_ms"] < 20_000
     readings = found["work"]["services"]["readings"]
     assert (readings["arrived"], readings["in_time"], readings["failed"]) == (6, 6, 0)
     model = found["models"]["readings"]
