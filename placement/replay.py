@@ -22,7 +22,7 @@ from placement.errors import TraceRefused
 from placement.mix import mix_of
 from placement.needs import Machine, Need
 from placement.traces import Pod
-from placement.waste import fragments
+from placement.waste import losses
 
 MOST_ARRIVALS = 1_000_000
 _SAMPLES = 20
@@ -151,7 +151,7 @@ class Replay:
         columns = self.columns
         found = np.zeros(len(columns))
         cluster = (columns.free[:, :2].copy(), columns.gpu_free, columns.gpu_model)
-        fragments(cluster, self._typical, found)
+        losses(np.arange(len(columns)), cluster, self._typical, 0, found)
         return float(found.sum()) / self._capacity
 
     def _report(self) -> dict[str, Any]:

@@ -35,11 +35,13 @@ def _fits(need: Ints, cpu: Whole, memory: Whole, gpu: Ints, model: Ints, does: M
     """Return whether a kind runs beside what is there."""
     if cpu < need[0] or memory < need[1]:
         return False
-    found = 0
+    lacking = need[2]
     for slot in range(len(gpu)):
+        if lacking <= 0:
+            break
         if gpu[slot] >= need[3] and does[model[slot]]:
-            found += 1
-    return found >= need[2]
+            lacking -= 1
+    return lacking <= 0
 
 
 @helper
@@ -125,6 +127,15 @@ _CLUSTER = "Tuple((int64[:,::1], int64[:,::1], int64[:,::1]))"
 _MIX = "Tuple((int64[:,::1], boolean[:,::1], float64[::1], int64[:,::1]))"
 
 
+@compiled(f"void(int64[::1], {_CLUSTER}, {_MIX}, int64, float64[::1])")
+def losses(rows: Ints, cluster: Cluster, mix: Workload, misses: int, found: Floats) -> None:
+    """Fill in what is lost on each of `rows`: waste up to so many misses, fragmentation with 0."""
+    free, gpu, model = cluster
+    for place in range(len(rows)):
+        row = rows[place]
+        found[place] = _lost(free[row, 0], free[row, 1], gpu[row], model[row], mix, misses)
+
+
 @compiled(
     f"void(int64[::1], boolean[:,::1], {_CLUSTER}, int64[::1], {_MIX}, int64, "
     "float64[::1], int64[::1])"
@@ -141,6 +152,7 @@ def gains(
 ) -> None:
     """Fill in, for each of `rows`, how much less is lost once a copy is there, and on which GPU.
 
+    `best` holds what is lost before that, and then what is gained.
     `able` (rows x G) says which GPUs fit the copy, `need` is its CPU, memory, GPUs and share.
     Waste is counted up to so many misses, fragmentation with 0. A copy that shares a GPU goes to
     the one with the best result, others to the tightest (slot -1).
@@ -150,7 +162,7 @@ def gains(
     for place in range(len(rows)):
         row = rows[place]
         cpu, memory = free[row, 0], free[row, 1]
-        before = _lost(cpu, memory, gpu[row], model[row], mix, misses)
+        before = best[place]
         best[place], slots[place] = -np.inf, -1
         shared = need[2] == 1
         for slot in range(gpu.shape[1] if shared else 1):
@@ -173,11 +185,3 @@ def gains(
             if before - lost > best[place]:
                 best[place] = before - lost
                 slots[place] = slot if shared else -1
-
-
-@compiled(f"void({_CLUSTER}, {_MIX}, float64[::1])")
-def fragments(cluster: Cluster, mix: Workload, found: Floats) -> None:
-    """Fill in the fragmentation of every row."""
-    free, gpu, model = cluster
-    for row in range(len(free)):
-        found[row] = _fragmentation(free[row, 0], free[row, 1], gpu[row], model[row], mix)

@@ -6,7 +6,7 @@ from placement.algorithms.base import Algorithm, Scored, room_left
 from placement.columns import Columns, Floats, Ints
 from placement.mix import Mix, columns_of
 from placement.needs import Need
-from placement.waste import Workload, gains
+from placement.waste import Workload, gains, losses
 
 HUNDREDTH = 40.0
 """What the published score cannot tell apart where it is steepest, thousandths of a GPU."""
@@ -20,16 +20,23 @@ class _Looking(Algorithm):
     def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:
         super().__init__(columns, mix, seed)
         self._workload = self._prepared(mix)
+        self._before = np.zeros(len(columns))
+        self._as_of = np.full(len(columns), -1, np.int64)
 
     def _prepared(self, mix: Mix) -> Workload:
         raise NotImplementedError
 
     def _gains(self, need: Need, rows: Ints) -> tuple[Floats, Ints]:
         """Return, for rows that it fits on, what is gained, and on which GPU."""
-        best, slots = np.empty(len(rows)), np.empty(len(rows), np.int64)
+        slots = np.empty(len(rows), np.int64)
         asked = np.array([need.cpu_milli, need.memory_mib, need.gpus, need.gpu_milli], np.int64)
         columns = self.columns
         cluster = (columns.free[:, :2].copy(), columns.gpu_free, columns.gpu_model)
+        stale = rows[self._as_of[rows] != columns.stamp[rows]]
+        lost = np.empty(len(stale))
+        losses(stale, cluster, self._workload, self.misses, lost)
+        self._before[stale], self._as_of[stale] = lost, columns.stamp[stale]
+        best = self._before[rows]
         able = columns.gpus_fitting(need, rows)
         gains(rows, able, cluster, asked, self._workload, self.misses, best, slots)
         return best, slots
