@@ -97,13 +97,14 @@ def all_there_once_and_in_order(world: Surroundings, worker: str, asked: set[str
     assert {result.status for result in of_asked} == {"ok"}
     same = [one[result.event_id] == result for result in found]
     assert all(same), "what is there twice says the same"
-    by_partition: dict[int, list[int]] = {}
+    by_partition: dict[int, dict[str, int]] = {}
     for message in read_all(world.settings.kafka, ["weir.results"]):
         result = world.codec.decode(message.value() or b"", InferenceResult)
         if result.request_id in asked:
-            by_partition.setdefault(int(message.partition() or 0), []).append(result.finished_at)
+            first = by_partition.setdefault(int(message.partition() or 0), {})
+            first.setdefault(result.event_id, result.finished_at)
     for times in by_partition.values():
-        assert times == sorted(times)
+        assert list(times.values()) == sorted(times.values())
 
 
 @pytest.fixture
