@@ -37,7 +37,7 @@ class Rhythm:
         self.seen += 1
         gap = arrived - self.last
         if self.seen > 1:
-            self.mean_ms += (max(0.0, gap) - self.mean_ms) / min(self.seen, _MEAN)
+            self.mean_ms += (max(0.0, gap) - self.mean_ms) / min(self.seen - 1, _MEAN)
         if self.seen > 1 and gap <= 0.0:
             self._at_once += 1
             return
@@ -53,9 +53,14 @@ class Rhythm:
         self.steady = self.stray_ms <= STEADY * self.gap_ms
 
     @property
+    def counted(self) -> bool:
+        """Say whether so many have come that the mean gap says something."""
+        return self.seen > _TOLD
+
+    @property
     def told(self) -> bool:
         """Say whether anything can be told: when the next comes, or how often they come."""
-        return self.steady or self.seen > _TOLD
+        return self.steady or self.counted
 
     def ceased(self, now: float) -> bool:
         """Tell whether arrivals that come at random have most likely ended."""

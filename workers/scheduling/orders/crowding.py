@@ -18,7 +18,8 @@ class Crowding:
 
     def arrived(self, lane: Lane) -> None:
         """Take note of how often a service's jobs come."""
-        if lane.terms.queue_tasks * lane.rhythm.mean_ms <= lane.terms.budget_ms:
+        rhythm, terms = lane.rhythm, lane.terms
+        if rhythm.counted and terms.queue_tasks * rhythm.mean_ms <= terms.budget_ms:
             self.names.add(lane.name)
         elif lane.name in self.names:
             self.forget(lane.name)

@@ -141,7 +141,9 @@ def _slack(lane: Lane, burst: int) -> float:
     """Return how long so many jobs can wait that come at once: until late, or the queue is full."""
     terms = lane.terms
     in_time = terms.budget_ms - burst * lane.profile.careful()
-    return max(0.0, min(in_time, terms.queue_tasks * lane.rhythm.mean_ms))
+    if lane.rhythm.counted:
+        in_time = min(in_time, terms.queue_tasks * lane.rhythm.mean_ms)
+    return max(0.0, in_time)
 
 
 def _lost(lane: Lane, latest: float, at: float, end: float, price: float) -> float:

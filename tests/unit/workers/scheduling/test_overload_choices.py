@@ -3,13 +3,19 @@
 import pytest
 
 from tests.unit.workers.scheduling.scheduling_world import Run, job, play, scheduler, terms
+from workers.scheduling.alarms import Alarms
 from workers.scheduling.jobs import Batch, Job
+from workers.scheduling.lanes import Lane
 from workers.scheduling.profiles import Profile, ProfileParams
+from workers.scheduling.rhythm import Rhythm
 from workers.scheduling.scheduler import Scheduler
+from workers.scheduling.waiting import Waiting
 from workers.scheduling.windows import Window
 
 
-def stream(service: str, first: int, every: float, until: float, budget: float, **fields: object):
+def stream(
+    service: str, first: int, every: float, until: float, budget: float, **fields: object
+) -> list[Job]:
     return [
         job(first + n, service, arrived=n * every, deadline=n * every + budget, **fields)
         for n in range(int(until / every))
@@ -130,9 +136,51 @@ def test_a_queue_that_would_overflow_goes_first() -> None:
     )
     frames = stream("short", 0, 5.0, 100.0, 200.0)
     run = play(
-        scheduler(*(served[0], served[1])),
-        [*frames, job(99, "long", arrived=16.0, deadline=160.0)],
+        scheduler(*served),
+        [*frames, job(99, "long", arrived=66.0, deadline=210.0)],
         lambda batch, _: 3.0 if batch.service == "short" else 40.0,
     )
-    assert len(run.in_time()) == 21
+    assert run.ended == []
     assert run.done()[-1] == "j99"
+
+
+def test_a_queue_that_is_full_goes_before_what_is_due_sooner() -> None:
+    """Eight frames wait when the blocker is done; long would cost four more, and can wait."""
+    served = (
+        terms("short", budget_ms=400.0, prior_ms=3.0, queue_tasks=8, drop="newest"),
+        terms("block", budget_ms=45.0, prior_ms=39.0, period_ms=9000.0),
+        terms("long", budget_ms=200.0, prior_ms=20.0),
+    )
+    jobs = [
+        *stream("short", 0, 5.0, 400.0, 400.0),
+        job(98, "block", arrived=98.5, deadline=144.0, value=50.0),
+        job(99, "long", arrived=120.0, deadline=300.0),
+    ]
+    took = {"short": 3.0, "block": 39.0, "long": 20.0}
+    run = play(scheduler(*served), jobs, lambda batch, _: took[batch.service])
+    assert run.ended == []
+    assert len(run.in_time()) == len(jobs)
+
+
+def test_who_was_served_lately_does_not_starve() -> None:
+    lane = Lane(terms(max_gap_ms=200.0), Profile(ProfileParams(), {1: 10.0}, None))
+    alarms = Alarms({"a": lane})
+    alarms.hungry(lane, 0.0)
+    lane.add(Waiting(job(0), 1, 10.0), 1e9)
+    lane.hungry_since = 150.0
+    assert alarms.starving(210.0) is None
+    assert alarms.starving(349.0) is None
+    assert alarms.starving(350.0) is lane
+
+
+def test_arrivals_at_random_are_over_after_five_mean_gaps() -> None:
+    rhythm = Rhythm(100.0, declared=False)
+    for at in (0.0, 1.0, 20.0, 21.0, 40.0, 41.0, 60.0, 61.0):
+        rhythm.saw(at)
+    assert not rhythm.steady
+    assert not rhythm.told
+    rhythm.saw(80.0)
+    assert rhythm.told
+    assert rhythm.mean_ms == pytest.approx(10.0)
+    assert not rhythm.ceased(129.9)
+    assert rhythm.ceased(130.1)
