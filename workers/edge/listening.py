@@ -37,6 +37,8 @@ IDLE_S: Final = 30.0
 OVERTIME_S: Final = 30.0
 """How long after its deadline a caller is still told what became of its request."""
 AGAIN_S: Final = 0.5
+DISCARDED: Final = 64 * 1_048_576
+"""Most bytes of a body that is too large that are read at all."""
 JSON: Final = "application/json"
 
 log = logger(__name__)
@@ -255,6 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isdecimal():
             raise LocalRefusal(411, "send the body's Content-Length")
         if int(length) > most:
+            self._read = self._discarded(int(length))
             raise LocalRefusal(413, f"the body has {length} bytes; at most {most} are taken")
         if self.headers.get("Inference-Header-Content-Length"):
             raise LocalRefusal(400, "binary tensors are not taken; send data as JSON")
@@ -263,6 +266,13 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body) < int(length):
             raise LocalRefusal(400, f"the body ended after {len(body)} of {length} bytes")
         return body
+
+    def _discarded(self, length: int) -> bool:
+        """Read a body that is refused, so that its caller hears why; False when not all of it."""
+        left = min(length, DISCARDED)
+        while left > 0 and (part := self.rfile.read(min(left, 65_536))):
+            left -= len(part)
+        return left == 0 and length <= DISCARDED
 
     def _refuse_foreign(self) -> None:
         self._read = False
