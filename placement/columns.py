@@ -138,17 +138,20 @@ class Columns:
         """Return the GPUs of a row that fit with the least left, as many as are needed."""
         if not need.gpus:
             return ()
-        able = np.flatnonzero(self.gpus_fitting(need, np.array([row]))[0])
-        order = np.argsort(self.gpu_free[row, able], kind="stable")
-        return tuple(able[order[: need.gpus]].tolist())
+        able = sorted(self._able(row, need), key=self.gpu_free[row].tolist().__getitem__)
+        return tuple(able[: need.gpus])
+
+    def _able(self, row: int, need: Need) -> list[int]:
+        able: list[int] = np.flatnonzero(self.gpus_fitting(need, np.array([row]))[0]).tolist()
+        return able
 
     def take(self, row: int, need: Need, slots: tuple[int, ...]) -> Taken:
         """Reserve a copy. Raises Overcommitted, and changes nothing, where it does not fit."""
         asked = self.amounts(need)
         if asked is None or len(slots) != need.gpus or len(set(slots)) != need.gpus:
             raise Overcommitted(f"{self.machines[row].name} cannot hold {need}")
-        able = self.gpus_fitting(need, np.array([row]))[0]
-        if (self.free[row] < asked).any() or not set(slots) <= set(np.flatnonzero(able)):
+        able = self._able(row, need) if slots else []
+        if (self.free[row] < asked).any() or not set(slots) <= set(able):
             raise Overcommitted(f"{self.machines[row].name} has no room for {need}")
         self._add(row, need, -asked, slots, -1)
         return Taken(row, need, slots)
