@@ -2,7 +2,8 @@
 
 import json
 import time
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -50,26 +51,9 @@ def worker(
     figures. Ends with 3 when OR-Tools, which searches for the optimum, is not installed: bounds
     are then null.
     """
-    from streams import scenario_files
-    from streams.bench import worker_deciding, worker_overload
-    from workers.scheduling.orders.names import DEFAULT
-
-    if live:
-        from streams.bench import worker_alive
-        from streams.demo.contending import build
-    shipped = scenario_files.shipped()
-    if unknown := sorted(set(only or ()) - set(shipped)):
-        raise typer.BadParameter(f"--scenario is one of {', '.join(shipped)}, not {unknown[0]}")
     say = saying(time.monotonic())
-    if quick:
-        seconds, frames = min(seconds, 1.0), min(frames, 20_000)
-        live_seconds = min(live_seconds, 5.0)
-    found = worker_overload.measure(only or shipped, seconds, threads, seeds, say)
-    found |= worker_deciding.measure(DEFAULT, frames, say)
-    missed = list(worker_overload.missed(found))
-    if live:
-        found |= worker_alive.measure(build, live_seconds, say, quick=quick)
-        missed += worker_alive.missed(found)
+    extent = _Extent(seconds, threads, seeds, frames, live_seconds if live else None)
+    found, missed = _measured(only or [], _shortened(extent) if quick else extent, say, quick=quick)
     _show(found, as_json=as_json)
     for word in missed:
         say(f"BELOW ITS GOAL: {word}")
@@ -78,6 +62,50 @@ def worker(
     if found["mean_of_bound"] is None:
         say("NO OPTIMUM WAS SEARCHED FOR: install OR-Tools, `pip install weir[exact]`")
         raise typer.Exit(3)
+
+
+class _Extent(NamedTuple):
+    """How long and how often; `live_s` is None when nothing is to run live."""
+
+    search_s: float
+    threads: int
+    seeds: int
+    frames: int
+    live_s: float | None
+
+
+def _shortened(extent: _Extent) -> _Extent:
+    search_s, _, _, frames, live_s = extent
+    return extent._replace(
+        search_s=min(search_s, 1.0),
+        frames=min(frames, 20_000),
+        live_s=live_s and min(live_s, 5.0),
+    )
+
+
+def _measured(
+    only: list[str], extent: _Extent, say: Callable[[str], None], *, quick: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Return all figures, and in words the goals that were missed."""
+    from streams import scenario_files
+    from streams.bench import worker_deciding, worker_overload
+    from workers.scheduling.orders.names import DEFAULT
+
+    shipped = scenario_files.shipped()
+    if unknown := sorted(set(only) - set(shipped)):
+        raise typer.BadParameter(f"--scenario is one of {', '.join(shipped)}, not {unknown[0]}")
+    if extent.live_s is not None:
+        from streams.bench import worker_alive
+        from streams.demo.contending import build
+    found = worker_overload.measure(
+        only or shipped, extent.search_s, extent.threads, extent.seeds, say
+    )
+    found |= worker_deciding.measure(DEFAULT, extent.frames, say)
+    missed = list(worker_overload.missed(found))
+    if extent.live_s is not None:
+        found |= worker_alive.measure(build, extent.live_s, say, quick=quick)
+        missed += worker_alive.missed(found)
+    return found, missed
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
