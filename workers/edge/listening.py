@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -37,6 +37,7 @@ IDLE_S: Final = 30.0
 OVERTIME_S: Final = 30.0
 """How long after its deadline a caller is still told what became of its request."""
 AGAIN_S: Final = 0.5
+TURN_AWAY_S: Final = 1.0
 DISCARDED: Final = 64 * 1_048_576
 """Most bytes of a body that is too large that are read at all."""
 JSON: Final = "application/json"
@@ -64,7 +65,7 @@ class Local:
         """Answer a GET of a path below /v2. Raises LocalRefusal."""
         match path:
             case []:
-                return _told({"name": "weir", "version": _version(), "extensions": []})
+                return _told({"name": "weir", "version": version("weir"), "extensions": []})
             case ["health", "live"]:
                 return _checked("live", self.live())
             case ["health", "ready"]:
@@ -216,10 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         """Serve a connection, if there are not too many; a caller that is gone is no news."""
         if not self.local.callers.acquire(blocking=False):
-            most = self.local.settings.callers
-            self.raw_requestline, self.request_version, self.requestline = b"", "HTTP/1.1", ""
-            self.close_connection = True
-            self._send(503, _error(f"{most} callers are connected already"))
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                self._turn_away()
             return
         try:
             super().handle()
@@ -227,6 +226,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             self.local.callers.release()
+
+    def _turn_away(self) -> None:
+        """Hear what is asked, for a moment, and say that there are too many."""
+        self.connection.settimeout(TURN_AWAY_S)
+        self.raw_requestline = self.rfile.readline(65_537)
+        if self.parse_request():
+            length = self.headers.get("Content-Length", "")
+            self._discarded(int(length) if length.isdecimal() else 0)
+            self.close_connection = True
+            most = self.local.settings.callers
+            self._send(503, _error(f"{most} callers are connected already"))
 
     def do_GET(self) -> None:
         self._answer(self.local.get)
@@ -308,10 +318,3 @@ def _checked(name: str, holds: bool) -> Answer:
 
 def _error(why: str) -> bytes:
     return json.dumps({"error": why}).encode()
-
-
-def _version() -> str:
-    try:
-        return version("weir")
-    except PackageNotFoundError:
-        return "0"
