@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
-from workers.settings import IntakeSettings
+from workers.settings import IntakeSettings, WorkerSettings
 
 ALL = {f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)} for f in (BASE, AGENTS)}
 OBJECTS = ALL[BASE]
@@ -114,6 +114,16 @@ def test_probes_ask_where_health_is_served(container: dict[str, Any]) -> None:
     for probe, path in (("startup", "live"), ("readiness", "ready"), ("liveness", "live")):
         command = container[f"{probe}Probe"]["exec"]["command"][-1]
         assert re.findall(r"http://127\.0\.0\.1:(\d+)/(\w+)", command) == [(served, path)]
+
+
+def test_what_a_worker_keeps_fits_into_its_volume() -> None:
+    (container,) = TEMPLATES["worker"]["spec"]["containers"]
+    told = {variable["name"]: variable.get("value") for variable in container["env"]}
+    volumes = {volume["name"]: volume for volume in TEMPLATES["worker"]["spec"]["volumes"]}
+    size = volumes["data"]["emptyDir"]["sizeLimit"]
+    assert size.endswith("Gi")
+    room = 1024 * int(size.removesuffix("Gi"))
+    assert int(told["WEIR_ARTIFACTS__CACHE_MIB"]) + WorkerSettings().spool_mib < room
 
 
 def test_the_intake_alone_is_reached_and_at_the_port_that_it_listens_on() -> None:
