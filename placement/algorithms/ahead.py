@@ -78,7 +78,7 @@ class Foresight(_Looking):
 
     name = "weir"
     misses = 30
-    looks = 16
+    looks = 8
     _STREAMS = 32
     _LENGTH = 200
 
