@@ -52,7 +52,8 @@ def ends(
     settings: KafkaSettings, places: Collection[Place], timeout_s: float = READ_S
 ) -> dict[Place, End]:
     """Return the end of each partition. Raises KafkaUnavailable when they are not met in time."""
-    reading = _Reading(settings, _near_ends(settings, places, timeout_s), timeout_s)
+    strictly = settings.model_copy(update={"isolation": "read_committed"})
+    reading = _Reading(strictly, _near_ends(settings, places, timeout_s), timeout_s)
     newest: dict[Place, Message] = {}
     found: dict[Place, End] = {}
     for message in reading:

@@ -148,6 +148,9 @@ class WorkerSettings(Section):
     admit: bool = Field(
         default=True, description="reject tasks whose predicted end is after their deadline"
     )
+    spare: bool = Field(
+        default=True, description="take on less while the machine is hot or short of memory"
+    )
     queue_ms: int = Field(
         default=2000, ge=1, description="most predicted work in all queues together, ms"
     )

@@ -9,7 +9,7 @@ from typing import IO
 from streams.embedded.nodes import DEFAULT
 from streams.embedded.processes import LOOPBACK, free_port
 from streams.errors import StackError
-from workers.settings import KafkaSettings, Settings
+from workers.settings import KafkaSettings, Settings, WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,16 @@ def completed(given: Settings, reached: KafkaSettings, ports: Ports) -> Settings
             "clickhouse": given.clickhouse.model_copy(
                 update={"host": LOOPBACK, "port": clickhouse}
             ),
+            "worker": _unspared(given.worker),
             "local": given.local.model_copy(update={"nodes": nodes, "keeper": os.getpid()}),
         }
     )
+
+
+def _unspared(worker: WorkerSettings) -> WorkerSettings:
+    """Return settings of workers that share a machine with all else: its heat is not their own."""
+    told = worker.model_dump(include={"spare"} & worker.model_fields_set)
+    return worker.model_copy(update={"spare": False} | told)
 
 
 def port_of(url: str) -> int:

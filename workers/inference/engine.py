@@ -24,6 +24,7 @@ from workers.runtimes.errors import ExecutionFailed
 from workers.scheduling.jobs import Batch, Ended
 from workers.scheduling.orders.base import Order
 from workers.scheduling.orders.weir import Weir
+from workers.scheduling.pressure import Pressure, Readings
 from workers.scheduling.profiles import Profiles
 from workers.scheduling.scheduler import Scheduler, SchedulerParams
 from workers.scheduling.terms import Terms
@@ -205,6 +206,10 @@ class Engine:
             self._conclude(pending, part, executed, size, now_ms)
             for pending, part in zip(pendings_of(batch), executed.parts, strict=True)
         ]
+
+    def pressure(self, told: Readings, now_ms: float) -> Pressure:
+        """Take what the machine tells, about once a second; returns what is the matter."""
+        return self._scheduler.pressure(told, now_ms)
 
     def drain(self, now_ms: float, reason: str) -> list[Finished]:
         """End everything that still waits as dropped."""

@@ -34,6 +34,7 @@ from workers.inference.pending import pendings_of
 from workers.inference.reporting import Reporter, report
 from workers.inference.results import Home
 from workers.inference.serving import Bounds
+from workers.inference.vitals import Vitals
 from workers.kafka import RawMessage
 from workers.runtimes.known import known_runtimes
 from workers.scheduling.orders.base import Order
@@ -92,6 +93,7 @@ class Worker:
             own.expiry_ms,
             settings.local_calls.advertise,
         )
+        self._vitals = Vitals()
         self._elsewhere = Elsewhere(own.worker) if settings.local_calls.elsewhere else None
         self._desk = Desk()
         self._listens = settings.local_calls.port > 0
@@ -138,6 +140,7 @@ class Worker:
         )
         try:
             self._contact.open()
+            self._vitals.begin()
             self._ready = True
             for result in self._contact.past_results(REMEMBERED):
                 self._engine.recall(result)
@@ -148,6 +151,7 @@ class Worker:
                     self._turn()
                 self._drain()
         finally:
+            self._vitals.close()
             self._desk.close()
             if self._elsewhere is not None:
                 self._elsewhere.close()
@@ -194,6 +198,8 @@ class Worker:
             self._contact.send((record, None) for record in self._elsewhere.records())
         changed = self._hosting.follow(catalogue, fine_ms())
         changed |= self._hosting.settle(fine_ms())
+        if (told := self._vitals.take()) is not None:
+            self._telemetry.pressed(self._engine.pressure(told, fine_ms()))
         now = time.monotonic()
         if changed or now >= self._next_report:
             self._report()
@@ -308,7 +314,10 @@ def engine_params(own: WorkerSettings) -> EngineParams:
         node=own.node,
         worker=own.worker,
         scheduler=SchedulerParams(
-            queue_tasks=own.queue_tasks, queue_ms=float(own.queue_ms), admit=own.admit
+            queue_tasks=own.queue_tasks,
+            queue_ms=float(own.queue_ms),
+            admit=own.admit,
+            spare=own.spare,
         ),
         bounds=Bounds(
             queue_tasks=own.service_queue_tasks or own.queue_tasks,

@@ -16,10 +16,12 @@ from workers.accounting.tally import Tally
 from workers.inference.pending import pending_of
 from workers.inference.results import Home
 from workers.scheduling.jobs import Batch, Decision, Ended, Job
+from workers.scheduling.pressure import Pressure
 
 APP = "nodes"
 """The application of metrics that are about a worker as a whole, as of those of its node."""
 SERVICE = "worker"
+PREFIX = "worker."
 RUNNING, STOPPED = "running", "stopped"
 MOST_SERVICES = 100
 MOST_SAMPLES = 100
@@ -71,6 +73,11 @@ class Telemetry:
         self._batch_began = began
         self._open: set[str] = set()
         self._failed: dict[str, str] = {}
+        self._pressure: Mapping[str, float] = {}
+
+    def pressed(self, pressure: Pressure) -> None:
+        """Take note of how far the worker is from doing its work well."""
+        self._pressure = pressure.metrics()
 
     def came(self, job: Job, now_ms: float, /) -> None:
         """Take note of a task that is about to be offered to the scheduler."""
@@ -146,6 +153,10 @@ class Telemetry:
         busy = min(1.0, (account.busy_ms - account.lately_busy_ms) / lasted)
         own = (("busy", busy, ""), ("decisions", float(account.decisions), "1"))
         found = [self._metric(now_ms, "", *one) for one in own]
+        found += [
+            self._metric(now_ms, "", name.removeprefix(PREFIX), value, "")
+            for name, value in self._pressure.items()
+        ]
         for instance in sorted({*account.lately, *account.waiting}):
             waiting = float(account.waiting.get(instance, 0))
             found.append(self._metric(now_ms, instance, "waiting", waiting, "1"))
@@ -177,7 +188,7 @@ class Telemetry:
             service=named.service,
             instance=instance or self._home.worker,
             node=self._home.node,
-            metric=f"worker.{metric}",
+            metric=f"{PREFIX}{metric}",
             value=value,
             unit=unit,
         )

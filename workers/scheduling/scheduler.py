@@ -30,7 +30,8 @@ class SchedulerParams:
 
     Without `expire` what is late is executed all the same; without `admit` nobody is refused
     for a predicted end after the deadline. `guard` serves who starves before the order's choice.
-    `pressure` says from where to where readings of the machine count.
+    `pressure` says from where to where readings of the machine count; without `spare` they are
+    told, and nobody is refused for them.
 
     Raises ValueError for bounds that let nothing in.
     """
@@ -40,6 +41,7 @@ class SchedulerParams:
     expire: bool = True
     admit: bool = True
     guard: bool = True
+    spare: bool = True
     pressure: PressureParams = field(default_factory=PressureParams)
 
     def __post_init__(self) -> None:
@@ -105,7 +107,8 @@ class Scheduler:
         bounds = self._params
         fill = max(self._count / bounds.queue_tasks, self._work_ms / bounds.queue_ms)
         found = pressure(bounds.pressure, told, fill, self._sparing.misses)
-        self._sparing.told(found, self._lanes.values(), now)
+        if bounds.spare:
+            self._sparing.told(found, self._lanes.values(), now)
         return found
 
     def offer(self, job: Job, now: float) -> list[Ended]:
