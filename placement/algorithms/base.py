@@ -1,6 +1,6 @@
 """What an algorithm is: a score for every node that a copy fits on. Pure.
 
-Laws, which hold for those of others, too (`tests/unit/placement/algorithm_laws.py`): the score of
+Laws, which hold for those of others, too (`tests/unit/placement/test_algorithms.py`): the score of
 a row depends on that row, the need and the parameters alone, unless `steady` is False; scores are
 numbers; nothing that is asked for changes the columns.
 """

@@ -1,1 +1,1 @@
-"""Where requests come from: files, folders and tables, at a steady rate."""
+"""Where requests come from: files, folders, tables, videos, cameras and an HTTP port, at a rate."""
