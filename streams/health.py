@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -46,6 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"ok\n")
         else:
             self._send(503, b"not yet\n")
+
+    def handle(self) -> None:
+        """Answer; one who has gone meanwhile, tired of a process that stood still, is let go."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def _send(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
         self.send_response(status)
