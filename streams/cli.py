@@ -42,7 +42,7 @@ COMMANDS = {
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER
     ),
     "produce": Entry("produce:produce", "Check events and send them to a topic.", REGISTER),
-    "source": Entry("source:source", "Send pictures, videos, cameras or rows as requests.", REGISTER),
+    "source": Entry("source:source", "Send pictures, videos or rows as requests.", REGISTER),
     "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
     "status": Entry("status:app", "What runs on this machine, and how it is.", LOOK),

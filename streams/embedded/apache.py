@@ -8,7 +8,7 @@ import base64
 import signal
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.embedded.broker import answers, quick
@@ -22,20 +22,23 @@ from workers.settings import KafkaSettings
 START_S = 60.0
 STOP_S = 20.0
 MINORITY_S = 2.0
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+LASTING = ("-Xmx512m", "-XX:+UseSerialGC")
+"""Options of Java for a broker."""
+BRIEF = (*LASTING, "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+"""Options that save half of the processor time of the first minutes, for what ends soon."""
 
 
 class Node:
     """One broker of the cluster; it can be killed, ended and launched again on the same data."""
 
-    def __init__(self, number: int, directory: Path, port: int, heap_mib: int) -> None:
+    def __init__(self, number: int, directory: Path, port: int, java: Sequence[str]) -> None:
         self.number = number
         self.port = port
         self.log = directory / f"kafka-{number}.log"
         self.data = directory / f"kafka-{number}"
         self.properties = directory / f"kafka-{number}.properties"
         self.controller_port = free_port()
-        self._heap_mib = heap_mib
+        self._java = java
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,8 +56,7 @@ class Node:
         if self.alive:
             return
         logging = f"-Dlog4j2.configurationFile={SOURCE / 'log4j2.properties'}"
-        heap = f"-Xmx{self._heap_mib}m"
-        argv = [needed("java"), heap, "-XX:+UseSerialGC", logging, "-cp", f"{jars()}/*"]
+        argv = [needed("java"), *self._java, logging, "-cp", f"{jars()}/*"]
         argv += ["kafka.Kafka", str(self.properties)]
         self._process = launch(argv, self.log, on_parent_death=signal.SIGKILL)
 
@@ -98,14 +100,14 @@ class Apache(Owned):
         brokers: int = 1,
         *,
         ports: tuple[int, ...] = (),
-        heap_mib: int = 512,
+        java: Sequence[str] = LASTING,
         overrides: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory.absolute()
         self.cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         taken = [*ports, *(free_port() for _ in range(brokers - len(ports)))]
         self.nodes = tuple(
-            Node(number, self._directory, port, heap_mib) for number, port in enumerate(taken, 1)
+            Node(number, self._directory, port, java) for number, port in enumerate(taken, 1)
         )
         self._overrides = dict(overrides or {})
 
@@ -173,7 +175,7 @@ class Apache(Owned):
             node.terminate(STOP_S if len(self.nodes) == 1 else MINORITY_S)
 
     def _format(self, node: Node) -> None:
-        argv = [needed("java"), *_QUICK, "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
+        argv = [needed("java"), *BRIEF, "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
         argv += ["format", f"--cluster-id={self.cluster}", f"--config={node.properties}"]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:

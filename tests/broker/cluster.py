@@ -3,15 +3,16 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from streams.embedded.apache import Apache
+from streams.embedded.apache import BRIEF, Apache
 from streams.embedded.jars import jars, needed
 from streams.errors import StackError
 
 
-def kafka_or_skip(directory: Path, brokers: int = 1, **options: object) -> Apache:
+def kafka_or_skip(directory: Path, brokers: int = 1, **options: Any) -> Apache:
     """Return a cluster that is not yet started; skip the test where Java or the jars are absent."""
     try:
         needed("java")
@@ -20,7 +21,7 @@ def kafka_or_skip(directory: Path, brokers: int = 1, **options: object) -> Apach
         if os.environ.get("CI") == "true":
             pytest.fail(f"the tier on Apache Kafka must run here: {error}")
         pytest.skip(str(error))
-    return Apache(directory, brokers, **options)
+    return Apache(directory, brokers, java=BRIEF, **options)
 
 
 @pytest.fixture(scope="session")

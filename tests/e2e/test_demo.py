@@ -24,7 +24,7 @@ KEYS = {
 
 @pytest.mark.timeout(200)
 def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "1", "--keep") as process:
+    with demo(tmp_path, "--seed", "1", "--seconds", "32", "--keep") as process:
         summary = summary_of(process)
         lineage = sql(
             tmp_path,
