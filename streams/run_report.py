@@ -32,6 +32,9 @@ def lines(document: Told) -> Iterator[str]:
     for metric in USED:
         if one := document["resources"].get(metric):
             yield f"{metric}: {one['mean']:.1f} {one['unit']}, at most {one['max']:.1f}"
+    for part, value in document["degradation"].items():
+        if value:
+            yield f"{part}: {value:.2f} at last"
     for name, one in work["services"].items():
         if one["failed"]:
             yield f"{name}: {one['failed']} failed; such as: {one['examples'].get('failed')}"

@@ -79,6 +79,10 @@ class Telemetry:
         """Take note of how far the worker is from doing its work well."""
         self._pressure = pressure.metrics()
 
+    def degradation(self) -> Mapping[str, float]:
+        """Return the degradation score and its parts as last told, by the names of metrics."""
+        return self._pressure
+
     def came(self, job: Job, now_ms: float, /) -> None:
         """Take note of a task that is about to be offered to the scheduler."""
         task = pending_of(job).task

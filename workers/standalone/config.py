@@ -146,6 +146,9 @@ class Worker(Part):
     admit: Annotated[
         bool, Field(description="without, nobody is refused for a predicted end that is late")
     ] = True
+    spare: Annotated[
+        bool, Field(description="take on less while the machine is hot or short of memory")
+    ] = True
     priority_weight: Annotated[
         float,
         Field(

@@ -79,6 +79,7 @@ class _Document(_Kept):
     services: dict[str, _Served]
     models: dict[str, _Loaded]
     resources: dict[str, _Reading]
+    degradation: dict[str, float]
     work: _Work
 
 

@@ -12,6 +12,8 @@ from workers.agent.machine import Machine
 from workers.agent.nvml import nvidia
 from workers.agent.readings import Reading
 from workers.agent.tegra_process import Tegra, command
+from workers.inference.vitals import readings_of
+from workers.scheduling.pressure import Readings
 from workers.telemetry import logger
 
 EVERY_S = 1.0
@@ -27,6 +29,7 @@ class Resources:
     def __init__(self) -> None:
         self._found: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._newest: Readings | None = None
 
     def take(self, found: Iterable[Reading]) -> None:
         """Take readings; metrics beyond 300 are left out."""
@@ -42,6 +45,17 @@ class Resources:
                 elif len(self._found) < MOST_METRICS:
                     same = dict.fromkeys(("min", "mean", "max", "last"), value)
                     self._found[metric] = {"unit": unit, "count": 1, **same}
+
+    def round(self) -> None:
+        """Note that everything was asked once more."""
+        with self._lock:
+            last = [Reading(name, told["last"]) for name, told in self._found.items()]
+        self._newest = readings_of(last)
+
+    def vitals(self) -> Readings | None:
+        """Return how the machine was doing in the latest round; None once it was told."""
+        newest, self._newest = self._newest, None
+        return newest
 
     def summary(self) -> dict[str, Any]:
         """Return every metric, as JSON can hold it."""
@@ -91,6 +105,7 @@ def _follow(
         ending = stop.wait(every_s)
         for sampler in samplers:
             _ask(found, sampler)
+        found.round()
 
 
 def _ask(found: Resources, sampler: Sampler) -> None:

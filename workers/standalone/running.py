@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from schemas.inference import InferenceTask
@@ -14,6 +14,7 @@ from workers.inference.measuring import Telemetry
 from workers.inference.results import Home
 from workers.inference.serving import Bounds
 from workers.scheduling.orders.base import Order
+from workers.scheduling.pressure import Readings
 from workers.scheduling.scheduler import SchedulerParams
 from workers.standalone.coming import Coming
 from workers.standalone.config import Run, Worker
@@ -23,6 +24,10 @@ HOME = Home("local", "local")
 EXPIRY_MS = 15_000
 LONGEST_NAP_S = 0.2
 _STOPPED = "the run was stopped"
+
+
+def _nothing(_: float) -> None:
+    """Tell nothing."""
 
 
 class Outcome(NamedTuple):
@@ -38,7 +43,10 @@ class Outcome(NamedTuple):
 
 
 class Runner:
-    """One run; its engine hosts the models already."""
+    """One run; its engine hosts the models already.
+
+    `pressed` is called with the time (ms) before each decision, to tell how the machine is doing.
+    """
 
     def __init__(
         self,
@@ -47,12 +55,14 @@ class Runner:
         frames: Mapping[str, Frames],
         due: Iterator[Coming],
         stopped: threading.Event,
+        pressed: Callable[[float], None] = _nothing,
     ) -> None:
         self._services = {service.name: service for service in run.services}
         self._engine = engine
         self._frames = frames
         self._due = due
         self._stopped = stopped
+        self._pressed = pressed
         self._began = 0.0
         self._count = 0
         self._behind_ms = 0.0
@@ -64,6 +74,7 @@ class Runner:
         while not self._stopped.is_set():
             now = fine_ms()
             self._take(now)
+            self._pressed(now)
             step = self._engine.decide(now)
             if step.batch is not None:
                 executed = execute(step.batch, now, 1.0, _pause)
@@ -121,6 +132,7 @@ def engine_of(worker: Worker, order: Order) -> tuple[Engine, Telemetry]:
             queue_tasks=worker.queue_tasks,
             queue_ms=worker.queue_ms or math.inf,
             admit=worker.admit,
+            spare=worker.spare,
         ),
         bounds=Bounds(queue_tasks=worker.queue_tasks, queue_ms=math.inf, drop="oldest"),
         weight=worker.priority_weight,
@@ -131,3 +143,15 @@ def engine_of(worker: Worker, order: Order) -> tuple[Engine, Telemetry]:
 
 def _pause(milliseconds: float) -> None:
     time.sleep(milliseconds / 1_000)
+
+
+def minding(
+    engine: Engine, telemetry: Telemetry, vitals: Callable[[], Readings | None]
+) -> Callable[[float], None]:
+    """Return what tells an engine, at a time (ms), how the machine is doing, if that is new."""
+
+    def pressed(now_ms: float) -> None:
+        if (told := vitals()) is not None:
+            telemetry.pressed(engine.pressure(told, now_ms))
+
+    return pressed

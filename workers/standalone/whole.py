@@ -21,7 +21,7 @@ from workers.standalone.config import Mode, Run
 from workers.standalone.documents import FORMAT, VERSION
 from workers.standalone.inputs import Frames, frames_of
 from workers.standalone.resources import watched
-from workers.standalone.running import HOME, Outcome, Runner, engine_of
+from workers.standalone.running import HOME, Outcome, Runner, engine_of, minding
 from workers.standalone.versions import versions
 
 
@@ -81,7 +81,8 @@ def carry_out(plan: Plan, found: Ready, stopped: threading.Event) -> dict[str, A
     due = coming(plan.run, plan.mode, plan.frames)
     began = wall_ms()
     with watched() as resources:
-        outcome = Runner(plan.run, engine, found.frames, due, stopped).to_the_end()
+        pressed = minding(engine, telemetry, resources.vitals)
+        outcome = Runner(plan.run, engine, found.frames, due, stopped, pressed).to_the_end()
     return {
         **_head(plan, began, outcome),
         "services": {
@@ -94,6 +95,7 @@ def carry_out(plan: Plan, found: Ready, stopped: threading.Event) -> dict[str, A
         },
         "models": models.summary(found.loaded),
         "resources": resources.summary(),
+        "degradation": telemetry.degradation(),
         "work": telemetry.summary(),
     }
 

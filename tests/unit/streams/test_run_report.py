@@ -16,6 +16,7 @@ DOCUMENT: dict[str, Any] = {
     "behind_ms": 2.0,
     "models": {"a": {"runtime": "r", "provider": "P", "digest": "d" * 64, "warm_ms": [7.0]}},
     "resources": {"cpu.used": {"unit": "%", "mean": 40.0, "max": 90.0}},
+    "degradation": {"worker.degradation": 0.0},
     "work": {
         "lasted_ms": 1500.0,
         "busy_share": 0.5,
@@ -37,6 +38,7 @@ def test_a_run_is_told_in_a_few_lines() -> None:
     ("changes", "told"),
     [
         ({"complete": False}, "STOPPED before its end"),
+        ({"degradation": {"worker.degradation": 0.345}}, "worker.degradation: 0.34 at last"),
         ({"behind_ms": 900.0}, "frames were taken up to 900 ms after their time"),
         (
             {

@@ -29,6 +29,7 @@ from workers.standalone.errors import RunRefused
 from workers.standalone.models import Unread
 from workers.standalone.reading import mode_of, run_of
 from workers.standalone.resources import Resources, watched
+from workers.standalone.running import engine_of, minding
 from workers.standalone.whole import Plan, carry_out, ready
 
 SERVICE = {
@@ -124,10 +125,27 @@ def test_readings_are_counted_in_one_place_each() -> None:
     assert len(found.summary()) == 300
 
 
+def test_what_was_read_in_a_round_is_told_to_the_engine_once() -> None:
+    found = Resources()
+    found.take([Reading("gpu.0.temperature", 70.0, "C")])
+    found.take([Reading("gpu.0.temperature", 95.0, "C"), Reading("cpu.used", 50.0, "%")])
+    engine, telemetry = engine_of(made().worker, Weir())
+    pressed = minding(engine, telemetry, found.vitals)
+    pressed(1_000.0)
+    assert telemetry.degradation() == {}
+    found.round()
+    pressed(2_000.0)
+    assert telemetry.degradation()["worker.degradation.heat"] == 1.0
+    assert found.vitals() is None
+
+
 def test_a_machine_is_watched_until_the_block_is_left() -> None:
     with watched(0.05, NoGpus()) as found:
         pass
     assert found.summary()["memory.total"]["count"] == 1
+    told = found.vitals()
+    assert told is not None
+    assert told.memory is not None
 
 
 @pytest.fixture(scope="module")
