@@ -1,5 +1,7 @@
 """Algorithms that ask what a copy leaves for those that come after it. Pure."""
 
+from abc import abstractmethod
+
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, room_left
@@ -23,8 +25,9 @@ class _Looking(Algorithm):
         self._before = np.zeros(len(columns))
         self._as_of = np.full(len(columns), -1, np.int64)
 
+    @abstractmethod
     def _prepared(self, mix: Mix) -> Workload:
-        raise NotImplementedError
+        """Return what is expected to come."""
 
     def _gains(self, need: Need, rows: Ints) -> tuple[Floats, Ints]:
         """Return, for rows that it fits on, what is gained, and on which GPU."""

@@ -5,6 +5,7 @@ a row depends on that row, the need and the parameters alone, unless `steady` is
 numbers; nothing that is asked for changes the columns.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class Scored:
     slot: Ints
 
 
-class Algorithm:
+class Algorithm(ABC):
     """Base of all algorithms: made once for a cluster, with its mix and a seed."""
 
     name = ""
@@ -41,9 +42,9 @@ class Algorithm:
         self.mix = mix
         self.seed = seed
 
+    @abstractmethod
     def score(self, need: Need, rows: Ints) -> Scored:
-        """Score a need on rows that it fits on. To be written by each algorithm."""
-        raise NotImplementedError
+        """Score a need on rows that it fits on."""
 
 
 def plain(score: Floats) -> Scored:
