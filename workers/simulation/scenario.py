@@ -3,68 +3,35 @@
 The JSON schema of the file is `Scenario.model_json_schema()`; times are ms from the beginning.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from workers.simulation.arrivals import Arrivals
+from workers.simulation import parts
 from workers.simulation.fields import Listed, Ms, Part
+from workers.simulation.parts import File, Name, Serving, Whole
 from workers.simulation.service_times import Heat, ServiceTime
 from workers.simulation.thermal import Thermal
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Whole = Annotated[int, Field(ge=1, le=1_000_000)]
 MOST_FRAMES = 20_000_000
 
 
-class Queue(Part):
-    """Where work of a service waits."""
-
-    tasks: Annotated[Whole, Field(description="bound in frames")] = 64
-    work_ms: Annotated[Ms | None, Field(description="bound in predicted work, ms")] = None
-    drop: Annotated[
-        Literal["oldest", "newest", "lowest-priority", "replace-by-key"],
-        Field(
-            description="which frame goes when the queue is full; replace-by-key: a new frame "
-            "replaces the waiting one of its key at once, and the oldest goes when it is full"
-        ),
-    ] = "oldest"
-    max_age_ms: Annotated[
-        Ms | None, Field(description="a frame that has waited for longer is expired, ms")
-    ] = None
-
-
-class Batching(Part):
+class Batching(parts.Batching):
     """What may be executed together."""
 
-    max: Annotated[Whole, Field(description="most frames of a batch")] = 1
-    preferred: Annotated[Listed[Whole], Field(description="sizes that execute well")] = ()
     groups: Annotated[
         Whole, Field(description="frames take turns in so many shapes; a batch is of one shape")
     ] = 1
 
-    @model_validator(mode="after")
-    def _within(self) -> "Batching":
-        if self.preferred and max(self.preferred) > self.max:
-            raise ValueError("preferred sizes are at most max")
-        return self
 
-
-class Service(Part):
+class Service(Serving):
     """One model or microservice of the worker."""
 
-    name: Annotated[Name, Field(description="letters, digits, '.', '_', '-'; unique")]
-    budget_ms: Annotated[Ms, Field(description="an answer is in time this long after arrival, ms")]
-    arrivals: Annotated[Arrivals, Field(description="when its frames come")]
     service_time: Annotated[ServiceTime, Field(description="how long an execution takes")]
     priority: Annotated[int, Field(ge=0, le=1_000_000, description="larger is more important")] = 0
     value: Annotated[float, Field(ge=0, le=1e9, description="what an answer in time is worth")] = (
         1.0
     )
-    keys: Annotated[
-        Whole, Field(description="frames take turns in so many keys, such as cameras")
-    ] = 1
-    queue: Annotated[Queue, Field(description="its bounds and what they drop")] = Queue()
     batch: Annotated[Batching, Field(description="what may be executed together")] = Batching()
     declared_ms: Annotated[
         Ms | None,
@@ -75,14 +42,6 @@ class Service(Part):
     ] = None
     cold_ms: Annotated[
         Ms | None, Field(description="its first execution takes so long instead, ms")
-    ] = None
-    max_gap_ms: Annotated[
-        Ms | None,
-        Field(description="longest time without service while it has work that could be in time"),
-    ] = None
-
-    period_ms: Annotated[
-        Ms | None, Field(description="what its registration says of the time between frames, ms")
     ] = None
 
     @property
@@ -135,11 +94,9 @@ class Pauses(Part):
         return at % self.every_ms < self.every_ms - self.for_ms
 
 
-class Scenario(Part):
+class Scenario(File):
     """Services on one accelerator that executes one batch at a time, without preemption."""
 
-    version: Annotated[Literal[1], Field(description="of this format")] = 1
-    name: Annotated[Name, Field(description="what it is called in reports")]
     description: Annotated[str, Field(max_length=2_000, description="what it is meant to show")] = (
         ""
     )
@@ -161,13 +118,6 @@ class Scenario(Part):
     services: Annotated[
         Listed[Service], Field(min_length=1, max_length=1_000, description="one entry for each")
     ]
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> "Scenario":
-        names = [service.name for service in self.services]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two services are called {twice[0]!r}; give each a name of its own")
-        return self
 
     @model_validator(mode="after")
     def _can_end(self) -> "Scenario":

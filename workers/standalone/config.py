@@ -7,11 +7,11 @@ beginning of the run.
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from workers.simulation.arrivals import Arrivals
+from workers.simulation import parts
 from workers.simulation.fields import Listed, Ms, Part
-from workers.simulation.scenario import Name, Queue, Whole
+from workers.simulation.parts import File, Name, Serving, Whole
 
 MOST_FRAMES = 20_000_000
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -92,44 +92,23 @@ class Files(Part):
 Input = Annotated[Synthetic | Files, Field(discriminator="kind")]
 
 
-class Batching(Part):
+class Batching(parts.Batching):
     """What may be executed together, where the model takes several tasks at once."""
 
     max: Annotated[Whole, Field(description="most frames of a batch")] = 32
-    preferred: Annotated[Listed[Whole], Field(description="sizes that execute well")] = ()
-
-    @model_validator(mode="after")
-    def _within(self) -> "Batching":
-        if self.preferred and max(self.preferred) > self.max:
-            raise ValueError("preferred sizes are at most max")
-        return self
 
 
-class Service(Part):
+class Service(Serving):
     """One model of the worker, and where its work comes from."""
 
-    name: Annotated[Name, Field(description="letters, digits, '.', '_', '-'; unique")]
     model: Annotated[Model, Field(description="what is executed")]
-    budget_ms: Annotated[Ms, Field(description="an answer is in time this long after arrival, ms")]
-    arrivals: Annotated[Arrivals, Field(description="when its frames come")]
     input: Annotated[Input, Field(description="what its frames hold")] = Synthetic()
     priority: Annotated[
         int, Field(ge=0, le=1_000, description="larger is more important; see priority_weight")
     ] = 0
-    keys: Annotated[
-        Whole, Field(description="frames take turns in so many keys, such as cameras")
-    ] = 1
-    queue: Annotated[Queue, Field(description="its bounds and what they drop")] = Queue()
     batch: Annotated[Batching, Field(description="what may be executed together")] = Batching()
     declared_ms: Annotated[
         Ms | None, Field(description="what an execution of one frame is said to take, ms")
-    ] = None
-    period_ms: Annotated[
-        Ms | None, Field(description="what is said of the time between frames, ms")
-    ] = None
-    max_gap_ms: Annotated[
-        Ms | None,
-        Field(description="longest time without service while it has work that could be in time"),
     ] = None
 
 
@@ -182,11 +161,9 @@ MODES = {
 """Modes that every run has, unless it says something else of them."""
 
 
-class Run(Part):
+class Run(File):
     """Services on one device that executes one batch at a time, without preemption."""
 
-    version: Annotated[Literal[1], Field(description="of this format")] = 1
-    name: Annotated[Name, Field(description="what it is called in reports")]
     description: Annotated[str, Field(max_length=2_000, description="what it is for")] = ""
     seed: Annotated[int, Field(ge=0, lt=1 << 31, description="of arrivals and inputs")] = 0
     duration_ms: Annotated[
@@ -203,13 +180,6 @@ class Run(Part):
     services: Annotated[
         Listed[Service], Field(min_length=1, max_length=1_000, description="one entry for each")
     ]
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> "Run":
-        names = [service.name for service in self.services]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two services are called {twice[0]!r}; give each a name of its own")
-        return self
 
     def known_modes(self) -> dict[str, Mode]:
         """Return all modes by name."""

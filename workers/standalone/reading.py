@@ -1,14 +1,11 @@
 """From the content of a file to a run, or to one sentence about what is wrong in it. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from workers.simulation.recorded import Recorded, with_instants
+from workers.simulation.reading import read
+from workers.simulation.recorded import Recorded
 from workers.standalone.config import MOST_FRAMES, Mode, Run
 from workers.standalone.errors import RunRefused
-from workers.wording import told
 
 
 def run_of(content: Any, where: str, recorded: Recorded | None = None) -> Run:
@@ -17,18 +14,7 @@ def run_of(content: Any, where: str, recorded: Recorded | None = None) -> Run:
     `recorded` reads the files of recorded arrivals. Raises RunRefused, one line with file, field
     and remedy, for the first thing that is wrong, and what `recorded` raises.
     """
-    if not isinstance(content, Mapping):
-        raise RunRefused(f"{where}: a run is a table of fields, such as name, services")
-    try:
-        run = Run.model_validate(content)
-    except ValidationError as error:
-        raise RunRefused(f"{where}: {told(error, content, Run, 'services')}") from None
-    services = []
-    for place, service in enumerate(run.services):
-        field = f"{where}: services[{place}].arrivals.file"
-        arrivals = with_instants(service.arrivals, field, recorded, RunRefused)
-        services.append(service.model_copy(update={"arrivals": arrivals}))
-    return run.model_copy(update={"services": tuple(services)})
+    return read(Run, content, where, recorded, RunRefused)
 
 
 def mode_of(run: Run, name: str, where: str) -> Mode:
