@@ -118,5 +118,5 @@ class Packing(Algorithm):
         fresh = (used == GPU_MILLI).sum(axis=1)
         shared = np.maximum(100 - (used // 10).sum(axis=1) // 10, 50)
         score = np.where(fresh > 0, np.maximum(50 - fresh, 33), shared)
-        score = np.where(idle == there.sum(axis=1), np.maximum(33 - idle, idle), score)
+        score = np.where(idle == there.sum(axis=1), 33 - idle, score)
         return plain(score.astype(np.float64))
