@@ -270,6 +270,7 @@ def spec(params: PlaceParams | None = None) -> Spec:
         build=lambda _: Place(chosen),
         parameters=stable_id("parameters", repr(chosen)),
         state=PlaceState,
+        format=2,
         portable=True,
         singleton=True,
         catalogue=(

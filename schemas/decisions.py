@@ -86,6 +86,8 @@ class Assignment:
     memory_mib: int
     gpu_index: int | None = None
     gpu_milli: int = 0
+    gpu_indices: tuple[int, ...] = ()
+    gpu_memory_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,24 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeScore:
+    """A node that would have done as well, or nearly."""
+
+    node: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A replica that gives way to a more important one."""
+
+    service: str
+    instance: str
+    node: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementDecided(Event):
     """Where a service runs."""
 
@@ -125,6 +145,11 @@ class PlacementDecided(Event):
     decided_at: Timestamp
     catalogue: tuple[SourceRange, ...] = ()
     causes: tuple[str, ...] = ()
+    alternatives: tuple[NodeScore, ...] = ()
+    victims: tuple[Victim, ...] = ()
+    moves: int = 0
+    waiting_since: Timestamp | None = None
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,18 @@ from dataclasses import dataclass
 
 from schemas.base import Event, Timestamp
 from schemas.records import KeyValue
+from schemas.resources import (
+    Amount,
+    AmountNeeded,
+    Core,
+    Gpu,
+    Link,
+    Neighbour,
+    PortMapping,
+    Variant,
+    VersionNeeded,
+    Volume,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +47,6 @@ class ApplicationRegistered(Event):
     tags: tuple[KeyValue, ...] = ()
     registered_at: Timestamp
     event_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One way of running a service: precision and device."""
-
-    name: str
-    precision: str
-    device: str
-    artifact: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,32 @@ class ServiceRegistered(Event):
     cost: float = 0.0
     registered_at: Timestamp
     event_id: str
+    virtual_memory_mib: int = 0
+    disk_mib: int = 0
+    gpus: int = 0
+    gpu_memory_mib: int = 0
+    amounts: tuple[AmountNeeded, ...] = ()
+    software: tuple[VersionNeeded, ...] = ()
+    operating_systems: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    node_labels: tuple[KeyValue, ...] = ()
+    tolerations: tuple[str, ...] = ()
+    affinity: tuple[str, ...] = ()
+    anti_affinity: tuple[str, ...] = ()
+    max_per_node: int = 1
+    max_per_zone: int = 0
+    neighbours: tuple[Neighbour, ...] = ()
+    preemption: str = "never"
+    min_available: int = 0
+    min_replicas: int = 1
+    max_replicas: int = 0
+    target_load: float = 0.0
+    idle_ms: int = 0
+    port_mappings: tuple[PortMapping, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    namespace: str = ""
+    patch: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,25 +137,6 @@ class InstanceReported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Core:
-    """One processor core."""
-
-    capacity_milli: int
-    used_milli: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """One GPU of a node."""
-
-    index: int
-    model: str
-    memory_mib: int
-    memory_used_mib: int = 0
-    used_milli: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReported(Event):
     """A node: what it has and how it is, by heartbeat."""
 
@@ -151,6 +160,17 @@ class NodeReported(Event):
     message: str | None = None
     heartbeat: Timestamp
     expires_at: Timestamp
+    virtual_memory_mib: int = 0
+    virtual_memory_used_mib: int = 0
+    disk_used_mib: int = 0
+    frequency_mhz: float | None = None
+    hardware_id: str = ""
+    amounts: tuple[Amount, ...] = ()
+    network_used_mbps: float = 0.0
+    links: tuple[Link, ...] = ()
+    idle_w: float | None = None
+    full_w: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

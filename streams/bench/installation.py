@@ -11,9 +11,9 @@ from schemas.registrations import (
     NodeReported,
     ServiceRegistered,
     Stage,
-    Variant,
     Weight,
 )
+from schemas.resources import Variant
 from schemas.topics import home_of, key_of
 
 T0 = 1_700_000_000_000

@@ -5,13 +5,8 @@ from pathlib import Path
 
 from schemas.base import Event
 from schemas.identity import stable_id
-from schemas.registrations import (
-    ApplicationRegistered,
-    ServiceRegistered,
-    Stage,
-    Variant,
-    WindowDefined,
-)
+from schemas.registrations import ApplicationRegistered, ServiceRegistered, Stage, WindowDefined
+from schemas.resources import Variant
 
 APP, STAGE, SERVICE = "ledger", "largest", "largest-of-three"
 WINDOW_MS = 1_000

@@ -13,9 +13,9 @@ from schemas.registrations import (
     RuleDefined,
     ServiceRegistered,
     Stage,
-    Variant,
     WindowDefined,
 )
+from schemas.resources import Variant
 
 STAGE, INSTANCE, NODE = "serve", "bench", "bench"
 METRIC, BAD = "latency", 1_000.0

@@ -12,10 +12,10 @@ from schemas.registrations import (
     RuleDefined,
     ServiceRegistered,
     Stage,
-    Variant,
     Weight,
     WindowDefined,
 )
+from schemas.resources import Variant
 from streams.demo.models import Model
 from workers.settings import NodeSection
 

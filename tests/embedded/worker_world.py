@@ -15,7 +15,8 @@ from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.inference import InferenceResult, InferenceTask
 from schemas.records import Tensor
-from schemas.registrations import InstanceReported, ServiceRegistered, Variant
+from schemas.registrations import InstanceReported, ServiceRegistered
+from schemas.resources import Variant
 from schemas.topics import TOPICS, key_of, topic_of
 from streams.embedded.processes import launch
 from workers import kafka

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.registrations import Gpu
+from schemas.resources import Gpu
 from workers.agent.readings import MIB, Reading
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from schemas.records import KeyValue
-from schemas.registrations import Core, Gpu, NodeReported
+from schemas.registrations import NodeReported
+from schemas.resources import Core, Gpu
 from workers.agent import echoing
 from workers.agent.echoing import Neighbour
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
-from schemas.registrations import ServiceRegistered, Variant
+from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 from workers.runtimes.base import Session
 from workers.runtimes.options import PREFIX
 

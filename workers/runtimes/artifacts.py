@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.registrations import ServiceRegistered, Variant
+from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 from workers.artifacts.obtaining import Artifacts
 from workers.artifacts.store import Held
 from workers.runtimes.base import Load, Runtime, Session

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from schemas.records import KeyValue
-from schemas.registrations import ServiceRegistered, Variant
+from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 from workers.artifacts.locations import SCHEMES
 from workers.inference.loading import Loaded, Loader
 from workers.inference.replicas import SERVE, Hosted, Wanted

@@ -8,7 +8,7 @@ import pytest
 from placement.filters import Screening, screen
 from placement.model import Demand, GpuView, NodeView, demand_of, node_view
 from placement.table import Table
-from schemas.registrations import Core, Variant
+from schemas.resources import Core, Variant
 from tests.unit.placement import world
 from tests.unit.placement.world import T0
 

@@ -7,13 +7,8 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.records import KeyValue
-from schemas.registrations import (
-    Gpu,
-    InstanceReported,
-    NodeReported,
-    PolicySelected,
-    ServiceRegistered,
-)
+from schemas.registrations import InstanceReported, NodeReported, PolicySelected, ServiceRegistered
+from schemas.resources import Gpu
 from schemas.topics import key_of, topic_of
 
 T0 = 1_700_000_000_000

@@ -6,7 +6,8 @@ import numpy as np
 
 from schemas.inference import InferenceTask
 from schemas.records import Tensor
-from schemas.registrations import ServiceRegistered, Variant
+from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 from workers.inference.replicas import Hosted
 from workers.runtimes.base import Array, Port, Signature
 from workers.runtimes.errors import ExecutionFailed

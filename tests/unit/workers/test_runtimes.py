@@ -9,7 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from schemas.registrations import ServiceRegistered, Variant
+from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 from tests.unit.workers.inference_world import service
 from tests.unit.workers.tiny_models import classifier
 from workers.artifacts.locations import parsed
