@@ -1,11 +1,12 @@
 """Where one more copy goes: filter, score, take; scores are kept until their row changes. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from placement.algorithms.base import Algorithm, room_left
+from placement.algorithms.base import Algorithm, Wish, room_left
 from placement.chance import mixed
 from placement.columns import Columns, Floats, Ints, Mask, Taken
 from placement.needs import Need
@@ -39,13 +40,22 @@ class Chooser:
         self._state = np.zeros(len(columns), np.int64)
         self._hashed = np.full(len(columns), _NEVER, np.int64)
 
-    def place(self, need: Need, barred: Mask | None = None) -> Taken | None:
+    def place_all(self, needs: Sequence[Need]) -> list[Taken | None]:
+        """Take room for copies that come together, in order; None for those that fit nowhere."""
+        wished = self._algorithm.wishes(needs)
+        return [self.place(need, wish=wish) for need, wish in zip(needs, wished, strict=True)]
+
+    def place(
+        self, need: Need, barred: Mask | None = None, wish: Wish | None = None
+    ) -> Taken | None:
         """Take room for a copy where it is best; None where it fits nowhere.
 
-        `barred`, N, rules rows out besides.
+        `barred`, N, rules rows out besides. A wish is heard where the copy fits.
         """
         kind = self._known(need)
         fits = kind.fits if barred is None else kind.fits & ~barred
+        if wish is not None and (taken := self._granted(need, fits, wish)) is not None:
+            return taken
         rows = np.flatnonzero(fits)
         if not len(rows):
             return None
@@ -55,6 +65,16 @@ class Chooser:
         slot = int(kind.slot[row])
         slots = (slot,) if slot >= 0 and need.gpus == 1 else self.columns.tightest(row, need)
         return self.columns.take(row, need, slots)
+
+    def _granted(self, need: Need, fits: Mask, wish: Wish) -> Taken | None:
+        """Take what is wished for; None where the copy does not fit there."""
+        if not (0 <= wish.row < len(fits) and fits[wish.row]):
+            return None
+        able = self.columns.gpus_fitting(need, np.array([wish.row]))[0]
+        slots = tuple(wish.slots)
+        if len(set(slots)) != need.gpus or not all(0 <= s < len(able) and able[s] for s in slots):
+            slots = self.columns.tightest(wish.row, need)
+        return self.columns.take(wish.row, need, slots)
 
     def _known(self, need: Need) -> _Kind:
         """Return what is known of a kind, with what fits brought up to date."""

@@ -6,6 +6,7 @@ numbers; nothing that is asked for changes the columns.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,14 @@ class Scored:
     slot: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where an algorithm would have a copy: a row, and which GPUs; none: the tightest."""
+
+    row: int
+    slots: tuple[int, ...] = ()
+
+
 class Algorithm(ABC):
     """Base of all algorithms: made once for a cluster, with its mix and a seed."""
 
@@ -45,6 +54,13 @@ class Algorithm(ABC):
     @abstractmethod
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score a need on rows that it fits on."""
+
+    def wishes(self, needs: Sequence[Need]) -> Sequence[Wish | None]:
+        """Return, for copies that come together, where each had best go; None: by score.
+
+        A wish is heard where the copy fits when its turn comes; where not, scores decide.
+        """
+        return [None] * len(needs)
 
 
 def plain(score: Floats) -> Scored:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from placement.algorithms.base import Algorithm
+from placement.algorithms.base import Algorithm, Wish
 from placement.algorithms.names import OWN, maker
+from placement.algorithms.plain import FirstFit
 from placement.chooser import Chooser
 from placement.columns import Columns
 from placement.mix import mix_of
@@ -160,3 +161,17 @@ def test_unknown_algorithms_are_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'nix' is unknown; known are best-fit, dot-product, fgd"):
         maker("nix")
     assert maker("best-fit", {"best-fit": OWN["fgd"], "own": OWN["fgd"]}) is OWN["best-fit"]
+
+
+def test_wishes_are_heard_where_the_copy_fits_and_no_node_is_overfilled() -> None:
+    class Wishful(FirstFit):
+        def wishes(self, _):
+            return [Wish(1, (1,)), Wish(1, (1,)), Wish(9), Wish(1, (7,)), None, Wish(2)]
+
+    machines = [machine("a", gpus=2), machine("b", gpus=2), machine("c")]
+    columns = Columns(machines)
+    placing = Chooser(columns, Wishful(columns, mix_of(SHARED), 0))
+    taken = placing.place_all([need(gpus=1)] * 6)
+    assert [each and (each.row, each.slots) for each in taken] == [
+        *((1, (1,)), (1, (0,)), (0, (0,)), (0, (1,)), None, None)
+    ]
