@@ -2,6 +2,7 @@
 
 PlacementError
 ├── InvalidParameters    parameters that make no sense (raised while the processor is built)
+├── ClusterUnknown       no usable kubeconfig; names where it was looked for, and the remedy
 ├── TraceRefused         a trace of a cluster that cannot be used; names file, line, field, remedy
 └── Overcommitted        a copy was put where it does not fit: a defect of an algorithm
 
@@ -15,6 +16,10 @@ class PlacementError(Exception):
 
 class InvalidParameters(PlacementError):
     """Parameters that make no sense; the message names the one and what is allowed."""
+
+
+class ClusterUnknown(PlacementError):
+    """No usable kubeconfig; the message names where it was looked for, and the remedy."""
 
 
 class TraceRefused(PlacementError):
