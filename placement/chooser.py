@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from placement.algorithms.base import Algorithm, Wish, room_left
+from placement.algorithms.base import Algorithm, Peer, Wish, room_left
 from placement.chance import mixed
 from placement.columns import Columns, Floats, Ints, Mask, Taken
 from placement.needs import Need
@@ -46,12 +46,18 @@ class Chooser:
         return [self.place(need, wish=wish) for need, wish in zip(needs, wished, strict=True)]
 
     def place(
-        self, need: Need, barred: Mask | None = None, wish: Wish | None = None
+        self,
+        need: Need,
+        barred: Mask | None = None,
+        peers: Sequence[Peer] = (),
+        wish: Wish | None = None,
     ) -> Taken | None:
         """Take room for a copy where it is best; None where it fits nowhere.
 
-        `barred`, N, rules rows out besides. A wish is heard where the copy fits.
+        `barred`, N, rules rows out besides; `peers` are the neighbours of the copy. A wish is heard
+        where the copy fits.
         """
+        self._algorithm.peers = tuple(peers)
         kind = self._known(need)
         fits = kind.fits if barred is None else kind.fits & ~barred
         if wish is not None and (taken := self._granted(need, fits, wish)) is not None:

@@ -37,6 +37,14 @@ class Wish:
     slots: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A copy of a neighbour, with which the next one exchanges data: its row, and kbit/s."""
+
+    row: int
+    kbps: int = 0
+
+
 class Algorithm(ABC):
     """Base of all algorithms: made once for a cluster, with its mix and a seed."""
 
@@ -45,6 +53,10 @@ class Algorithm(ABC):
     """Whether a score stays what it is until its row changes; such scores are kept."""
     looks = 0
     """How many rows are scored anew for one decision, the fullest first; 0: all."""
+    trouble = ""
+    """Why it decides as another one would, if it does."""
+    peers: tuple[Peer, ...] = ()
+    """The neighbours of the copy that is placed next; whose scores heed them is not steady."""
 
     def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:
         self.columns = columns

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 
 from placement.algorithms.ahead import Foresight, FragmentationGradient
 from placement.algorithms.base import Algorithm
+from placement.algorithms.energy import EnergyAware
+from placement.algorithms.gradient import GradientAscent
+from placement.algorithms.network import NetworkAware
 from placement.algorithms.plain import (
     BestFit,
     DotProduct,
@@ -24,7 +27,7 @@ OWN: Mapping[str, Maker] = {
     made.name: made
     for made in (
         *(Random, FirstFit, BestFit, WorstFit, Weighted, DotProduct, Packing),
-        *(FragmentationGradient, Foresight),
+        *(FragmentationGradient, NetworkAware, EnergyAware, GradientAscent, Foresight),
     )
 }
 
