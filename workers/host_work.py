@@ -10,6 +10,7 @@ from schemas.packed import Packed
 from schemas.processing import Output, Partition, Spec
 from workers import snapshots
 from workers.deadletters import BadShare
+from workers.host_budget import LONGEST_WAIT_MS, SnapshotBudget
 from workers.host_homes import Homes
 from workers.host_state import Instance, Step
 from workers.kafka import RawMessage
@@ -17,9 +18,6 @@ from workers.kafka_sending import Outgoing
 
 QUIET_MS = 1_000
 """How long work without outputs may go uncommitted: it would only be done again."""
-LONGEST_WAIT_MS = 500
-SNAPSHOT_BYTES_PER_MS = 512
-"""Snapshots may take half a megabyte a second: a large state delays the next commit."""
 MOST_HELD = 20_000
 
 
@@ -48,6 +46,7 @@ class Work:
         self._at_end: Set[Partition] = frozenset()
         self._since: int | None = None
         self._not_before = 0
+        self._budget = SnapshotBudget()
         self.held: list[Output | Packed | Outgoing] = []
 
     def index_of(self, place: Partition) -> int:
@@ -185,5 +184,4 @@ class Work:
     def committed(self, snapshot_bytes: int, now_ms: int) -> None:
         """Note that all that was held is safe, and how large the snapshots were."""
         self.forget()
-        wait = min(LONGEST_WAIT_MS, snapshot_bytes // SNAPSHOT_BYTES_PER_MS)
-        self._not_before = now_ms + wait
+        self._not_before = self._budget.spend(snapshot_bytes, now_ms)

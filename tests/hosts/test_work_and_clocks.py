@@ -3,7 +3,8 @@
 from processors.observe import ObserveParams, spec
 from schemas.catalogue import Catalogue
 from tests.hosts.samples import EPOCH, metrics, observations, tally
-from workers.host_work import LONGEST_WAIT_MS, Work
+from workers.host_budget import LONGEST_WAIT_MS
+from workers.host_work import Work
 from workers.local import LocalMessage, local_codec
 
 HOUR_MS = 3_600_000
