@@ -34,6 +34,7 @@ PROCESSORS: dict[str, Place] = {
     "contract": Place("processors.contracts", Host.BATCH),
     "route": Place("processors.route", Host.BATCH),
     "select": Place("processors.selection", Host.FAUST),
+    "scale": Place("placement.scaler", Host.FAUST),
     "place": Place("placement.controller", Host.FAUST),
 }
 """Every processor by the name of its specification."""
@@ -43,11 +44,12 @@ SINK = "sink"
 
 APPS: dict[str, str] = {
     "select": "streams.apps.selection",
+    "scale": "streams.apps.scale",
     "place": "streams.apps.place",
     "actuate": "streams.apps.actuate",
     "control": "streams.apps.control",
 }
-"""Faust apps by name; control is the other three in one process."""
+"""Faust apps by name; control is the other four in one process."""
 
 
 def names() -> tuple[str, ...]:

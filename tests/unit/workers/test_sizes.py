@@ -22,7 +22,13 @@ from workers.snapshot_sharing import shared_out
 
 SHARING = [name for name in PROCESSORS if spec_named(name).share is not None]
 NAMES = [f"app {n}" for n in range(40)]
-LISTS = {"drift": "series", "quality": "standings", "contract": "standings", "select": "apps"}
+LISTS = {
+    "drift": "series",
+    "quality": "standings",
+    "contract": "standings",
+    "select": "apps",
+    "scale": "apps",
+}
 
 
 def grown(spec: Spec, count: int = 8) -> Spec:
