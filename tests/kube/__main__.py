@@ -1,0 +1,57 @@
+"""`python -m tests.kube build` builds the servers; `python -m tests.kube` runs them until Ctrl-C.
+
+The second prints where its kubeconfig is: export KUBECONFIG, and use kubectl, `weir bench
+placement`, or `make kube-smoke` in another terminal.
+"""
+
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from streams.errors import StackError
+from tests.kube.building import program
+from tests.kube.playing import add_node, kubelet, node
+from tests.kube.servers import Cluster
+
+NODES = 10
+GPUS = 8
+
+
+def main(arguments: list[str]) -> int:
+    """Do what is asked; return the exit code."""
+    begun = time.monotonic()
+    try:
+        if arguments == ["build"]:
+            print(f"{program()} ({time.monotonic() - begun:.1f} s)")
+            return 0
+        if arguments:
+            print(__doc__, file=sys.stderr)
+            return 2
+        serve(begun)
+    except StackError as error:
+        print(f"kube: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def serve(begun: float) -> None:
+    """Run a cluster of `NODES` nodes whose Pods all serve, until SIGINT or SIGTERM."""
+    with ExitStack() as ended:
+        folder = ended.enter_context(tempfile.TemporaryDirectory(prefix="weir-kube-"))
+        cluster = ended.enter_context(Cluster(Path(folder)))
+        api = cluster.api()
+        for number in range(NODES):
+            add_node(api, node(f"gpu-{number}", gpus=GPUS))
+        ended.enter_context(kubelet(api))
+        print(f"ready after {time.monotonic() - begun:.1f} s; Ctrl-C ends it")
+        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(sys.argv[1:]))
