@@ -1,100 +1,125 @@
 """A cluster as columns: every node a row, what is free of everything in integers. Pure.
 
-`fitting` answers for all nodes, or some, at once. `take` and `give_back` touch one row each; giving
-back what was taken restores the columns exactly. Neither ever lets anything fall below zero, or
-rise above what the machine has: no node is over-committed, in no dimension.
+Two measures of room. `room` is what a machine has less what Weir placed: it never falls below
+zero, so that no node is over-committed, in no dimension. `free` is that less what others use,
+zero at least: where new copies go, and what algorithms look at. `fitting` answers for all nodes,
+or some, at once. `take` and `give_back` touch one row each; giving back what was taken restores
+the columns exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from placement.errors import Overcommitted
-from placement.needs import Machine, Need
+from placement.needs import READY, Machine, Need
+from placement.sorts import Sorts
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 GPU_MILLI = 1000
 NO_MODEL = -1
-_SORTS = 256
+NO_CORE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a copy holds: the row of its node, and the columns of its GPUs."""
+    """What a copy holds: the row of its node, the columns of its GPUs, and those of its cores."""
 
     row: int
     need: Need
     slots: tuple[int, ...]
+    cores: tuple[int, ...] = ()
 
 
 class Columns:
-    """N machines with at most G GPUs: `free` (N x amounts), `gpu_free`, `gpu_memory` (N x G).
+    """N machines with at most G GPUs and C cores.
 
-    The first two amounts are CPU and memory. `idle` (N) is the GPU share that is free on each,
-    `largest` what the largest node has of CPU, memory and GPU share, `stamp` (N) rises whenever a
-    row changes.
+    `free` (N x amounts), `gpu_free`, `gpu_memory` (N x G), `core_free` (N x C). The first two
+    amounts are CPU and memory. `idle` (N) is the GPU share that is free on each, `largest` what
+    the largest node has of CPU, memory and GPU share, `open` (N) says which take new copies,
+    `stamp` (N) rises whenever a row changes.
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.machines = tuple(machines)
         self.row = {machine.name: row for row, machine in enumerate(self.machines)}
+        self.sorts = Sorts(self.machines)
         names = sorted({name for machine in self.machines for name, _ in machine.extra})
+        self.place_of = {"cpu": 0, "memory": 1} | {n: 2 + at for at, n in enumerate(names)}
         self._extra = {name: 2 + place for place, name in enumerate(names)}
-        width = max((len(machine.gpus) for machine in self.machines), default=0)
-        self.capacity = np.zeros((len(self.machines), 2 + len(names)), np.int64)
-        self.gpu_capacity = np.zeros((len(self.machines), width), np.int64)
-        self.gpu_memory_capacity = np.zeros_like(self.gpu_capacity)
-        self.gpu_model = np.full(self.gpu_capacity.shape, NO_MODEL, np.int64)
+        self.open = np.array([m.health == READY and not m.defects for m in self.machines], np.bool_)
         self.models: dict[str, int] = {}
+        self._allocate()
         for row, machine in enumerate(self.machines):
             self._fill(row, machine)
-        self.free = self.capacity.copy()
-        self.gpu_free = self.gpu_capacity.copy()
-        self.gpu_memory = self.gpu_memory_capacity.copy()
+        self.room, self.core_room = self.capacity.copy(), self.core_capacity.copy()
+        self.gpu_room = self.gpu_capacity.copy()
+        self.gpu_memory_room = self.gpu_memory_capacity.copy()
+        for free, room, outside in self._measures():
+            np.maximum(room - outside, 0, out=free)
+        self.core_free = self._cores_left(slice(None))
         self.idle = self.gpu_free.sum(axis=1)
-        self.largest = [int(part.max(initial=0)) for part in (*self.capacity.T[:2], self.idle)]
-        self.stamp = np.zeros(len(self.machines), np.int64)
-        self._changes = 0
-        self._sorts: dict[tuple[object, ...], Mask] = {}
+        self.largest = [
+            int(part.max(initial=0)) for part in (*self.capacity.T[:2], self.gpu_capacity.sum(1))
+        ]
 
     def __len__(self) -> int:
         return len(self.machines)
+
+    def _allocate(self) -> None:
+        size = len(self.machines)
+        gpus = max((len(machine.gpus) for machine in self.machines), default=0)
+        cores = max((len(machine.cores) for machine in self.machines), default=0)
+        self.capacity = np.zeros((size, len(self.place_of)), np.int64)
+        self.gpu_capacity = np.zeros((size, gpus), np.int64)
+        self.gpu_memory_capacity = np.zeros_like(self.gpu_capacity)
+        self.gpu_model = np.full((size, gpus), NO_MODEL, np.int64)
+        self.core_capacity = np.full((size, cores), NO_CORE, np.int64)
+        self.outside = np.zeros_like(self.capacity)
+        self.gpu_outside = np.zeros_like(self.gpu_capacity)
+        self.gpu_memory_outside = np.zeros_like(self.gpu_capacity)
+        self.core_outside = np.zeros_like(self.core_capacity)
+        self.free = np.zeros_like(self.capacity)
+        self.gpu_free = np.zeros_like(self.gpu_capacity)
+        self.gpu_memory = np.zeros_like(self.gpu_capacity)
+        self.stamp = np.zeros(size, np.int64)
+        self.changes = 0
 
     def _fill(self, row: int, machine: Machine) -> None:
         self.capacity[row, :2] = machine.cpu_milli, machine.memory_mib
         for name, amount in machine.extra:
             self.capacity[row, self._extra[name]] = amount
+        self.core_capacity[row, : len(machine.cores)] = machine.cores
         for slot, gpu in enumerate(machine.gpus):
+            model = f"{gpu.model} {gpu.partition}" if gpu.partition else gpu.model
             self.gpu_capacity[row, slot] = GPU_MILLI
             self.gpu_memory_capacity[row, slot] = gpu.memory_mib
-            self.gpu_model[row, slot] = self.models.setdefault(gpu.model, len(self.models))
+            self.gpu_model[row, slot] = self.models.setdefault(model, len(self.models))
+        self._fill_outside(row, machine)
+
+    def report(self, row: int, machine: Machine) -> None:
+        """Take over what others use of a node, and whether it takes new copies."""
+        self._fill_outside(row, machine)
+        self.open[row] = machine.health == READY and not machine.defects
+        self._changed(row)
+
+    def _fill_outside(self, row: int, machine: Machine) -> None:
+        self.outside[row, :2] = machine.cpu_outside, machine.memory_outside
+        for name, amount in machine.extra_outside:
+            if name in self._extra:
+                self.outside[row, self._extra[name]] = amount
+        for slot, gpu in enumerate(machine.gpus):
+            self.gpu_outside[row, slot] = gpu.outside_milli
+            self.gpu_memory_outside[row, slot] = gpu.outside_mib
+        self.core_outside[row, : len(machine.cores_outside)] = machine.cores_outside
 
     def accepted(self, need: Need) -> Mask:
         """Return, N, which machines are of the sort that a need asks for, whatever is free."""
-        sort = (need.architectures, need.zones, need.labels, need.tolerations)
-        if sort not in self._sorts:
-            if len(self._sorts) >= _SORTS:
-                self._sorts.clear()
-            self._sorts[sort] = self._of_sort(need)
-        return self._sorts[sort]
-
-    def _of_sort(self, need: Need) -> Mask:
-        wanted = set(need.labels)
-        tolerated = set(need.tolerations)
-        return np.array(
-            [
-                (not need.architectures or machine.architecture in need.architectures)
-                and (not need.zones or machine.zone in need.zones)
-                and wanted <= set(machine.labels)
-                and tolerated >= set(machine.taints)
-                for machine in self.machines
-            ],
-            np.bool_,
-        )
+        return self.sorts.accepted(need)
 
     def amounts(self, need: Need) -> Ints | None:
         """Return the need as a row of `free`; None when it names an amount that nobody has."""
@@ -107,32 +132,56 @@ class Columns:
                 return None
         return asked
 
+    def of_model(self, need: Need, rows: Ints | slice) -> Mask:
+        """Return, rows x G, which GPUs are of a model, or a partition, that is accepted."""
+        if not need.models:
+            there: Mask = self.gpu_model[rows] != NO_MODEL
+            return there
+        wanted = set(need.models)
+        known = [code for name, code in self.models.items() if wanted & {name, *name.split(" ")}]
+        accepted: Mask = np.isin(self.gpu_model[rows], known)
+        return accepted
+
     def gpus_fitting(self, need: Need, rows: Ints | slice) -> Mask:
         """Return, rows x G, which GPUs have the share, the memory and the model."""
         able = self.gpu_free[rows] >= max(need.gpu_milli, 0)
-        able &= self.gpu_model[rows] != NO_MODEL
         if need.gpu_memory_mib:
             able &= self.gpu_memory[rows] >= need.gpu_memory_mib
-        if need.models:
-            known = [self.models[model] for model in need.models if model in self.models]
-            able &= np.isin(self.gpu_model[rows], known)
+        able &= self.of_model(need, rows)
         return able
 
     def fitting(self, need: Need, rows: Ints | slice = slice(None)) -> Mask:
-        """Return, for each row, whether a copy has room there; apart from `accepted`."""
+        """Return, for each row, whether a new copy has room there; apart from `accepted`."""
         asked = self.amounts(need)
         free = self.free[rows]
         if asked is None:
             return np.zeros(len(free), np.bool_)
-        able: Mask = (free[:, 0] >= asked[0]) & (free[:, 1] >= asked[1])
+        able: Mask = self.open[rows] & (free[:, 0] >= asked[0]) & (free[:, 1] >= asked[1])
         for column in np.flatnonzero(asked[2:]) + 2:
             able &= free[:, column] >= asked[column]
         if need.gpus:
             able &= self.idle[rows] >= need.gpu_total
-            left = np.flatnonzero(able)
-            among = np.arange(len(self))[rows][left]
-            able[left] = self.gpus_fitting(need, among).sum(axis=1) >= need.gpus
+        for part, count in ((need.gpus, self._gpus_left), (len(need.cores), self.cores_lacking)):
+            if part:
+                left = np.flatnonzero(able)
+                able[left] = count(need, np.arange(len(self))[rows][left]) <= 0
         return able
+
+    def _gpus_left(self, need: Need, rows: Ints) -> Ints:
+        lacking: Ints = need.gpus - self.gpus_fitting(need, rows).sum(axis=1)
+        return lacking
+
+    def cores_lacking(self, need: Need, rows: Ints | slice) -> Ints:
+        """Return, per row, how much the core that lacks most lacks; 0 where cores are unknown."""
+        size = len(need.cores)
+        free = self.core_free[rows]
+        width = max(size, free.shape[1])
+        room = np.full((len(free), width), NO_CORE, np.int64)
+        room[:, : free.shape[1]] = free
+        freest = -np.sort(-room, axis=1)[:, :size]
+        lacking: Ints = (np.array(need.cores, np.int64) - freest).max(axis=1, initial=0)
+        known = (self.core_capacity[rows] != NO_CORE).any(axis=1)
+        return np.where(known, lacking, 0)
 
     def tightest(self, row: int, need: Need) -> tuple[int, ...]:
         """Return the GPUs of a row that fit with the least left, as many as are needed."""
@@ -145,40 +194,96 @@ class Columns:
         able: list[int] = np.flatnonzero(self.gpus_fitting(need, np.array([row]))[0]).tolist()
         return able
 
-    def take(self, row: int, need: Need, slots: tuple[int, ...]) -> Taken:
-        """Reserve a copy. Raises Overcommitted, and changes nothing, where it does not fit."""
+    def take(
+        self,
+        row: int,
+        need: Need,
+        slots: tuple[int, ...],
+        cores: tuple[int, ...] = (),
+        *,
+        staying: bool = False,
+    ) -> Taken:
+        """Reserve a copy. Raises Overcommitted, and changes nothing, where it does not fit.
+
+        A copy that is `staying` may use what others use besides, and may keep its `cores`; a new
+        one has the least free cores that do.
+        """
         asked = self.amounts(need)
         if asked is None or len(slots) != need.gpus or len(set(slots)) != need.gpus:
             raise Overcommitted(f"{self.machines[row].name} cannot hold {need}")
-        able = self._able(row, need) if slots else []
-        if (self.free[row] < asked).any() or not set(slots) <= set(able):
+        free, core_free = self.free[row], self.core_free[row]
+        if staying:
+            free, core_free = self.room[row], self.core_room[row]
+        able = (self._stays_on(row, need) if staying else self._able(row, need)) if slots else []
+        chosen = cores_for(need.cores, core_free.tolist(), cores)
+        if (free < asked).any() or not set(slots) <= set(able) or chosen is None:
             raise Overcommitted(f"{self.machines[row].name} has no room for {need}")
-        self._add(row, need, -asked, slots, -1)
-        return Taken(row, need, slots)
+        taken = Taken(row, need, slots, chosen)
+        self._add(taken, -asked, -1)
+        return taken
+
+    def _stays_on(self, row: int, need: Need) -> list[int]:
+        """Return the GPUs of a row that have the share and the memory, others apart."""
+        able = self.gpu_room[row] >= need.gpu_milli
+        able &= (self.gpu_memory_room[row] >= need.gpu_memory_mib) & (self.gpu_capacity[row] > 0)
+        found: list[int] = np.flatnonzero(able).tolist()
+        return found
 
     def give_back(self, taken: Taken) -> None:
         """Undo `take`. Raises Overcommitted where more would be free than there is."""
         asked = self.amounts(taken.need)
-        columns, row = list(taken.slots), taken.row
-        milli = self.gpu_free[row, columns] + taken.need.gpu_milli
-        memory = self.gpu_memory[row, columns] + taken.need.gpu_memory_mib
+        columns, cores, row = list(taken.slots), list(taken.cores), taken.row
+        milli = self.gpu_room[row, columns] + taken.need.gpu_milli
+        memory = self.gpu_memory_room[row, columns] + taken.need.gpu_memory_mib
+        used = self.core_room[row, cores] + list(taken.need.cores[: len(cores)])
         if (
             asked is None
-            or (self.free[row] + asked > self.capacity[row]).any()
+            or (self.room[row] + asked > self.capacity[row]).any()
             or (milli > self.gpu_capacity[row, columns]).any()
             or (memory > self.gpu_memory_capacity[row, columns]).any()
+            or (used > self.core_capacity[row, cores]).any()
         ):
             raise Overcommitted(f"{self.machines[row].name} does not hold {taken.need}")
-        self._add(row, taken.need, asked, taken.slots, 1)
+        self._add(taken, asked, 1)
 
-    def _add(self, row: int, need: Need, asked: Ints, slots: tuple[int, ...], sign: int) -> None:
-        self.free[row] += asked
-        for slot in slots:
-            self.gpu_free[row, slot] += sign * need.gpu_milli
-            self.gpu_memory[row, slot] += sign * need.gpu_memory_mib
-        self.idle[row] += sign * need.gpu_total
-        self._changes += 1
-        self.stamp[row] = self._changes
+    def _add(self, taken: Taken, asked: Ints, sign: int) -> None:
+        row, need = taken.row, taken.need
+        self.room[row] += asked
+        for slot in taken.slots:
+            self.gpu_room[row, slot] += sign * need.gpu_milli
+            self.gpu_memory_room[row, slot] += sign * need.gpu_memory_mib
+        for core, milli in zip(taken.cores, need.cores, strict=False):
+            self.core_room[row, core] += sign * milli
+        self._changed(row)
+
+    def spend(self, row: int, name: str, amount: int) -> None:
+        """Take an amount by itself, or give it back (negative). Raises Overcommitted."""
+        column = self.place_of[name]
+        left = int(self.room[row, column]) - amount
+        if not 0 <= left <= self.capacity[row, column]:
+            raise Overcommitted(f"{self.machines[row].name} has no {amount} of {name}")
+        self.room[row, column] = left
+        self._changed(row)
+
+    def _changed(self, row: int) -> None:
+        """Work out what is free on a row, after any change of it."""
+        for free, room, outside in self._measures():
+            np.maximum(room[row] - outside[row], 0, out=free[row])
+        if self.core_free.shape[1]:
+            self.core_free[row] = self._cores_left(row)
+        self.idle[row] = self.gpu_free[row].sum()
+        self.changes += 1
+        self.stamp[row] = self.changes
+
+    def _cores_left(self, rows: int | slice) -> Ints:
+        left = np.maximum(self.core_room[rows] - self.core_outside[rows], 0)
+        return np.where(self.core_capacity[rows] == NO_CORE, NO_CORE, left)
+
+    def _measures(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        yield self.free, self.room, self.outside
+        if self.gpu_free.shape[1]:
+            yield self.gpu_free, self.gpu_room, self.gpu_outside
+            yield self.gpu_memory, self.gpu_memory_room, self.gpu_memory_outside
 
     def allocated(self) -> float:
         """Return the share of all GPUs, 0 to 1, that is taken; of CPU where there are none."""
@@ -186,3 +291,28 @@ class Columns:
             return 1.0 - int(self.gpu_free.sum()) / total
         cpu = int(self.capacity[:, 0].sum())
         return 1.0 - int(self.free[:, 0].sum()) / cpu if cpu else 0.0
+
+
+def cores_for(
+    demands: Sequence[int], free: Sequence[int], held: tuple[int, ...] = ()
+) -> tuple[int, ...] | None:
+    """Return a core for each demand, highest first: those held, or the least free that do.
+
+    None where there are not enough; nothing where the cores are unknown.
+    """
+    if not demands or all(core == NO_CORE for core in free):
+        return ()
+    if len(set(held)) == len(demands) and all(
+        0 <= core < len(free) and free[core] >= demand
+        for core, demand in zip(held, demands, strict=True)
+    ):
+        return held
+    left = sorted(range(len(free)), key=lambda core: (free[core], core))
+    chosen = []
+    for demand in demands:
+        core = next((core for core in left if free[core] >= demand), None)
+        if core is None or demand < 0:
+            return None
+        left.remove(core)
+        chosen.append(core)
+    return tuple(chosen)

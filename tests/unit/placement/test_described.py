@@ -1,6 +1,7 @@
 """What events say of nodes and services, in the terms of placement."""
 
 from math import inf, nan
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_health_follows_status_and_heartbeat(status: str, expires: int, health: 
         ({"amounts": (resources.Amount(name="npu", capacity=1),) * 2}, "amount npu twice"),
     ],
 )
-def test_what_cannot_be_is_a_defect_of_the_node(told: dict[str, object], defect: str) -> None:
+def test_what_cannot_be_is_a_defect_of_the_node(told: dict[str, Any], defect: str) -> None:
     machine = machine_of(world.node("a", **told), T0)
     assert machine.defects == (defect,)
     assert machine.cpu_milli >= 0
@@ -80,7 +81,7 @@ def test_of_gpus_with_one_index_the_first_counts() -> None:
     assert machine.defects == ("GPU index 0 twice",)
 
 
-def variant(name: str, device: str, **own: int) -> Variant:
+def variant(name: str, device: str, **own: Any) -> Variant:
     return Variant(name=name, precision="fp32", device=device, **own)
 
 
