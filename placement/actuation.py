@@ -13,10 +13,10 @@ serves a node, whatever the number of services placed on it; `placement.successi
 renewed, and how one that an earlier actuator started is taken over.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from placement.authority import mode_of, refusal
+from placement.authority import Limits, frozen, ruling
 from placement.deployments import DeploymentWatch
 from placement.fleet import (
     ForgetWorker,
@@ -35,6 +35,7 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided
 from schemas.registrations import (
+    ApplicationRegistered,
     InstanceReported,
     NodeReported,
     PolicySelected,
@@ -45,6 +46,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     PlacementDecided,
     InstanceReported,
     ServiceRegistered,
+    ApplicationRegistered,
     PolicySelected,
     DeploymentObserved,
     NodeReported,
@@ -78,7 +80,7 @@ class ActuationParams:
     stable_ms: int = 60_000
     silent_ms: int = 10_000
     succession_ms: int = 60_000
-    schemes: tuple[str, ...] = ("file",)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,10 @@ class Actuation:
         self._params = params or ActuationParams()
         self._slots = {node.name: Slot(node) for node in nodes}
         self._deployments = DeploymentWatch()
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._newest: dict[str, PlacementDecided] = {}
+        self._carried: dict[str, PlacementDecided] = {}
+        self._held = False
 
     def step(self, now_ms: int, catalogue: Catalogue, processes: Iterable[ProcessView]) -> Step:
         """Compare what is wanted with what runs; heartbeats of the nodes are among the events."""
@@ -106,11 +110,14 @@ class Actuation:
         events: list[Event] = []
         instructions: list[Instruction] = []
         wanted = self._wanted(now_ms, catalogue, events)
+        still = frozen(catalogue) is not None
         for name, slot in self._slots.items():
-            instructions += adopt(slot, views.values(), now_ms, catalogue)
-            instructions += see_off(slot, views.values(), now_ms, grace_ms)
+            if not still:
+                instructions += adopt(slot, views.values(), now_ms, catalogue)
+                instructions += see_off(slot, views.values(), now_ms, grace_ms)
             self._notice_end(slot, views.get(slot.worker), now_ms, instructions, events)
-            instructions += self._next(slot, wanted.get(name, []), now_ms, catalogue)
+            if not still:
+                instructions += self._next(slot, wanted.get(name, []), now_ms, catalogue)
             if now_ms >= slot.heartbeat_due:
                 slot.heartbeat_due = now_ms + self._params.heartbeat_ms
                 events.append(self._heartbeat(slot, now_ms))
@@ -152,23 +159,47 @@ class Actuation:
     def _wanted(
         self, now_ms: int, catalogue: Catalogue, events: list[Event]
     ) -> dict[str, list[PlacementDecided]]:
-        """Return the placements per own node that may be carried out; refusals become events."""
+        """Return what is to run per own node; refusals become events.
+
+        Where a decision may not be carried out, what was carried out before goes on.
+        """
         wanted: dict[str, list[PlacementDecided]] = {}
         placements = catalogue.of(PlacementDecided)
-        self._newest = {s: decided for s, decided in self._newest.items() if s in placements}
+        self._forget_gone(placements)
+        self._held = False
         for service, told in sorted(placements.items()):
-            decided = self._valid(now_ms, told, events)
-            nodes = [a.node for a in decided.assignments if a.node in self._slots]
-            if not nodes:
-                continue
-            why = refusal(service, decided.app, catalogue, self._params.schemes)
-            if why is None:
-                for node in nodes:
-                    wanted.setdefault(node, []).append(decided)
-            elif decided.event_id not in self._refused:
-                self._refused.add(decided.event_id)
-                events.append(refused(now_ms, decided, *why))
+            newest = self._valid(now_ms, told, events)
+            ruled = ruling(newest, catalogue, self._params.limits)
+            if ruled.decided is not None:
+                self._carried[service] = ruled.decided
+            if ruled.reason:
+                self._held |= ruled.held
+                self._refuse(now_ms, newest, ruled.policy, ruled.reason, events)
+            carried = self._carried.get(service)
+            if carried is not None:
+                for node in {a.node for a in carried.assignments if a.node in self._slots}:
+                    wanted.setdefault(node, []).append(carried)
         return wanted
+
+    def _forget_gone(self, placements: Mapping[str, PlacementDecided]) -> None:
+        """Let go of what is placed no more."""
+        ids = {decided.event_id for decided in placements.values()}
+        self._newest = {s: decided for s, decided in self._newest.items() if s in placements}
+        self._carried = {s: decided for s, decided in self._carried.items() if s in placements}
+        self._refused = {(told, policy) for told, policy in self._refused if told in ids}
+
+    def _refuse(
+        self, now_ms: int, told: PlacementDecided, policy: str, reason: str, events: list[Event]
+    ) -> None:
+        """Say once of a decision, and of a policy, that it is not carried out on nodes here."""
+        before = self._carried.get(told.service)
+        concerned = (*told.assignments, *(before.assignments if before is not None else ()))
+        if (told.event_id, policy) in self._refused or not any(
+            assignment.node in self._slots for assignment in concerned
+        ):
+            return
+        self._refused.add((told.event_id, policy))
+        events.append(refused(now_ms, told, policy, reason))
 
     def _valid(self, now_ms: int, told: PlacementDecided, events: list[Event]) -> PlacementDecided:
         """Return the placement to carry out: an older generation than before is refused."""
@@ -176,10 +207,8 @@ class Actuation:
         if newest is None or told.generation >= newest.generation:
             self._newest[told.service] = told
             return told
-        if told.event_id not in self._refused:
-            self._refused.add(told.event_id)
-            reason = f"generation {newest.generation} is carried out already"
-            events.append(refused(now_ms, told, "generations", reason))
+        reason = f"generation {newest.generation} is carried out already"
+        self._refuse(now_ms, told, "generations", reason, events)
         return newest
 
     def _notice_end(
@@ -233,7 +262,7 @@ class Actuation:
         if wanted:
             slot.idle_since = None
             return renew(slot, wanted, now_ms, catalogue, self._params.succession_ms)
-        if mode_of(catalogue, "place", "") != "act":
+        if self._held:
             slot.idle_since = None
         elif slot.idle_since is None:
             slot.idle_since = now_ms
@@ -277,4 +306,5 @@ class Actuation:
             message=slot.message if resting else None,
             heartbeat=now_ms,
             expires_at=now_ms + self._params.expiry_ms,
+            source="local",
         )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from placement.actuation import Actuation, ActuationParams
+from placement.authority import Limits
 from placement.fleet import LocalNode
 from placement.local import LocalActuator
 from schemas.base import Event
@@ -54,6 +55,12 @@ def node_of(section: NodeSection) -> LocalNode:
     )
 
 
+def limits_of(settings: Settings) -> Limits:
+    """Return the allow-lists of the settings."""
+    lists = settings.authority
+    return Limits(schemes=lists.schemes, registries=lists.registries, namespaces=lists.namespaces)
+
+
 def command(node: str, worker: str, keeper: int = 0) -> list[str]:
     """Return the command line of a worker process, which ends with `keeper` or else with this."""
     named = ["--node", node, "--worker", worker, "--parent", str(keeper or os.getpid())]
@@ -78,6 +85,7 @@ class Actuating:
                 heartbeat_ms=local.heartbeat_ms,
                 expiry_ms=local.expiry_ms,
                 cooldown_ms=local.cooldown_ms,
+                limits=limits_of(settings),
             ),
         )
         self._actuator = LocalActuator(

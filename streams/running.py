@@ -93,23 +93,25 @@ def settings_of_running(
     """Return the settings in force, with the ports of the stack that runs in their data directory.
 
     What a file or a variable says stands: only what is left to its default is filled in.
+    Beside a stack of one's own, one needs no name to change what has an owner.
     Raises SettingsError.
     """
     settings = load(config, environ)
     state = find(settings.data_dir)
     if state is None:
         return settings
-    found: dict[str, dict[str, str | int]] = {
+    found: dict[str, dict[str, str | int | bool]] = {
         "kafka": {"bootstrap": state.bootstrap},
         "registry": {"url": state.registry},
         "clickhouse": {"host": state.clickhouse_host, "port": state.clickhouse_port},
+        "authority": {"anonymous": True},
     }
     return settings.model_copy(
         update={name: _filled(getattr(settings, name), values) for name, values in found.items()}
     )
 
 
-def _filled(section: Section, values: Mapping[str, str | int]) -> Section:
+def _filled(section: Section, values: Mapping[str, str | int | bool]) -> Section:
     """Return the section with values for those of its fields that are left to their defaults."""
     fields = type(section).model_fields
     left = {k: v for k, v in values.items() if getattr(section, k) == fields[k].default}

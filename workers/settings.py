@@ -125,11 +125,57 @@ class LocalSettings(Section):
     )
 
 
+class KubeSettings(Section):
+    """The Kubernetes actuator: which cluster, what may run there, and as what."""
+
+    kubeconfig: str = Field(
+        default="", description="path; empty: the cluster around us, else KUBECONFIG"
+    )
+    context: str = Field(default="", description="context of the kubeconfig; empty: its current")
+    namespace: str = Field(
+        default="weir-workloads", min_length=1, description="where services run that name none"
+    )
+    host_paths: tuple[str, ...] = Field(
+        default=(), description="folders of nodes that services may mount"
+    )
+    image: str = Field(default="weir-worker:0.1.0", description="image of workers")
+    gpu_image: str = Field(default="", description="image of workers with GPUs; empty: as image")
+    config: str = Field(
+        default="weir", description="ConfigMap with Weir's settings beside the workers"
+    )
+    secret: str = Field(
+        default="weir-credentials", description="Secret with Weir's passwords beside the workers"
+    )
+    account: str = Field(default="weir-worker", description="service account of workers")
+    models: str = Field(default="", description="claim with models, at /models; empty for none")
+    gpu: str = Field(default="nvidia.com/gpu", description="resource of whole GPUs")
+    share: str = Field(
+        default="weir.dev/gpu-milli",
+        description="resource of thousandths of GPUs, where nodes offer it",
+    )
+    discover: bool = Field(default=True, description="report the nodes of the cluster")
+    others: bool = Field(default=True, description="count what pods of others request of nodes")
+    heartbeat_ms: int = Field(default=10_000, ge=100, description="how often nodes are reported")
+    expiry_ms: int = Field(
+        default=45_000, ge=500, description="nodes not reported so long are unknown"
+    )
+    orphan_ms: int = Field(
+        default=60_000,
+        ge=0,
+        description="what belongs to a service that the catalogue does not know goes after so long",
+    )
+    threads: int = Field(default=8, ge=1, le=32, description="questions to the API at once")
+
+
 class WorkerSettings(Section):
     """One inference worker."""
 
     node: str = ""
     worker: str = ""
+    serves: str = Field(
+        default="",
+        description="the one service or instance that it serves; empty: all placed on its node",
+    )
     speed: float = Field(default=1.0, gt=0)
     heartbeat_ms: int = Field(default=500, ge=50)
     expiry_ms: int = Field(default=2500, ge=200)
@@ -294,6 +340,25 @@ class Identity(Section):
     node: str = ""
 
 
+class AuthoritySettings(Section):
+    """What may be run, and who may change what; `*` in a list allows any."""
+
+    schemes: tuple[str, ...] = Field(
+        default=("file",), description="schemes by which artifacts may be fetched"
+    )
+    registries: tuple[str, ...] = Field(
+        default=(), description="where images may come from: hosts, or beginnings of paths there"
+    )
+    namespaces: tuple[str, ...] = Field(
+        default=(), description="namespaces that services may ask for, beside the actuator's own"
+    )
+    anonymous: bool = Field(
+        default=False,
+        description="whether who is nobody by name (identity.user) may change what has an owner; "
+        "commands allow it beside a running `weir up`",
+    )
+
+
 class AgentSettings(Section):
     """The node agent."""
 
@@ -322,12 +387,17 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     host: HostSettings = HostSettings()
+    actuator: Literal["local", "kubernetes"] = Field(
+        default="local", description="what carries placements out"
+    )
     local: LocalSettings = LocalSettings()
+    kube: KubeSettings = KubeSettings()
     worker: WorkerSettings = WorkerSettings()
     local_calls: LocalCallSettings = LocalCallSettings()
     artifacts: ArtifactSettings = ArtifactSettings()
     intake: IntakeSettings = IntakeSettings()
     identity: Identity = Identity()
+    authority: AuthoritySettings = AuthoritySettings()
     agent: AgentSettings = AgentSettings()
     source: SourceSettings = SourceSettings()
     data_dir: Path = Path("weir-data")
@@ -354,5 +424,8 @@ def _text(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):
-        return json.dumps([item.model_dump(mode="json") for item in value])
+        told = (
+            item.model_dump(mode="json") if isinstance(item, Section) else item for item in value
+        )
+        return json.dumps(list(told))
     return str(value)

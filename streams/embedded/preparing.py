@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from placement.authority import ACT, INSTALLATION
+from schemas.registrations import PolicySelected
+from streams.authorizing import mode
 from streams.embedded.nodes import DEFAULT
 from streams.embedded.processes import LOOPBACK, free_port
+from streams.entries import Entries
 from streams.errors import StackError
+from workers.clock import wall_ms
 from workers.settings import KafkaSettings, Settings, WorkerSettings
 
 
@@ -43,6 +48,16 @@ def _unspared(worker: WorkerSettings) -> WorkerSettings:
     """Return settings of workers that share a machine with all else: its heat is not their own."""
     told = worker.model_dump(include={"spare"} & worker.model_fields_set)
     return worker.model_copy(update={"spare": False} | told)
+
+
+def empowered(settings: Settings, *, new: bool) -> None:
+    """Have what is decided be done, unless somebody has chosen a mode of this installation.
+
+    Nobody has where it is `new`. Raises KafkaUnavailable or RegistryUnavailable.
+    """
+    with Entries(settings) as entries:
+        if new or INSTALLATION not in entries.of(PolicySelected):
+            entries.send([mode(INSTALLATION, ACT, None, wall_ms())])
 
 
 def port_of(url: str) -> int:

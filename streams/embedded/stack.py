@@ -25,7 +25,7 @@ from streams.embedded.broker import Broker
 from streams.embedded.cluster import Cluster
 from streams.embedded.incarnation import PORT
 from streams.embedded.keepsake import Keepsake
-from streams.embedded.preparing import Ports, completed, locked, port_of
+from streams.embedded.preparing import Ports, completed, empowered, locked, port_of
 from streams.embedded.processes import POLL_S, free_port, refuse_taken
 from streams.embedded.renewals import Renewals
 from streams.embedded.supervised import Supervised
@@ -165,9 +165,10 @@ class Stack:
         registry = Registry(self.settings.registry)
         registry.register_all()
         registry.close()
-        self._await([self._clickhouse])
         if self._keepsake is not None and (again := self._keepsake.begin()):
             self._say(f"registered {again} entries of the last run again")
+        empowered(self.settings, new=self._keepsake is None and self.broker.forgets)
+        self._await([self._clickhouse])
 
     def _await(self, parts: Sequence[Supervised]) -> None:
         deadline = time.monotonic() + START_S

@@ -106,7 +106,13 @@ class Topics:
 def placed(node: str) -> tuple[ServiceRegistered, PlacementDecided]:
     """Return a service and its placement on a node."""
     service = replace(
-        example(ServiceRegistered), service="digits", app="app", artifact="file:///nowhere.onnx"
+        example(ServiceRegistered),
+        service="digits",
+        app="app",
+        image="",
+        artifact="file:///nowhere.onnx",
+        variants=(),
+        namespace="",
     )
     assignment = replace(example(Assignment), node=node, instance=f"digits.{node}")
     decided = replace(
@@ -114,6 +120,7 @@ def placed(node: str) -> tuple[ServiceRegistered, PlacementDecided]:
         service="digits",
         app="app",
         status="placed",
+        mode="act",
         replicas=1,
         generation=1,
         assignments=(assignment,),

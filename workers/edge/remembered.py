@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from placement.authority import APPLY, INSTALLATION, PLACE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.errors import ContractError
-from schemas.registrations import ServiceRegistered
+from schemas.registrations import PolicySelected, ServiceRegistered
 from schemas.topics import key_of
 from workers.edge.packed import Packed
 from workers.edge.store import Store
@@ -16,16 +17,19 @@ log = logger(__name__)
 
 
 def of_node(catalogue: Catalogue, node: str) -> list[Event]:
-    """Return the placements that assign something to a node, and the services they name."""
+    """Return the placements that assign something to a node, the services they name, and modes."""
     services = catalogue.of(ServiceRegistered)
     kept: list[Event] = []
+    scopes = {INSTALLATION: None, PLACE: None}
     for placement in catalogue.of(PlacementDecided).values():
         if any(assignment.node == node for assignment in placement.assignments):
             kept.append(placement)
+            scopes[f"{PLACE}/{placement.app}"] = scopes[f"{APPLY}{placement.service}"] = None
             service = services.get(placement.service)
             if service is not None:
                 kept.append(service)
-    return kept
+    policies = catalogue.of(PolicySelected)
+    return kept + [policies[scope] for scope in scopes if scope in policies]
 
 
 class Remembered:

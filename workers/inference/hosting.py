@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
-from schemas.registrations import InstanceReported, NodeReported, ServiceRegistered
+from schemas.registrations import (
+    InstanceReported,
+    NodeReported,
+    PolicySelected,
+    ServiceRegistered,
+)
 from workers.inference import reporting
 from workers.inference.engine import Engine
 from workers.inference.loading import Loaded, Loader
-from workers.inference.replicas import Hosted, Wanted, wanted
+from workers.inference.replicas import Hosted, Wanted, held, wanted
 from workers.inference.reporting import Condition
 from workers.runtimes.base import Troubled
 from workers.runtimes.errors import RuntimeFailure
 from workers.telemetry import logger
 
-KINDS: tuple[type[Event], ...] = (PlacementDecided, ServiceRegistered)
+KINDS: tuple[type[Event], ...] = (PlacementDecided, ServiceRegistered, PolicySelected)
 """What a worker follows of the catalogue."""
 PEERS: tuple[type[Event], ...] = (InstanceReported, NodeReported)
 """What tells of other workers."""
@@ -40,10 +45,16 @@ class Replica:
 
 
 class Hosting:
-    """The instances of one node; `speed` is that of its simulated device."""
+    """The instances of one node; `speed` is that of its simulated device.
 
-    def __init__(self, node: str, engine: Engine, loader: Loader, speed: float) -> None:
+    With `serves`, those of one service, or one instance, alone.
+    """
+
+    def __init__(
+        self, node: str, engine: Engine, loader: Loader, speed: float, serves: str = ""
+    ) -> None:
         self._node = node
+        self._serves = serves
         self._engine = engine
         self._loader = loader
         self._speed = speed
@@ -85,9 +96,13 @@ class Hosting:
         if self._closing or same:
             return False
         self._seen = seen
-        assigned = wanted(catalogue, self._node)
+        assigned, kept = wanted(catalogue, self._node, self._serves), held(catalogue)
         changes = [self._assign(entry) for entry in assigned.values()]
-        changes += [self._retire(r, now_ms) for n, r in self._replicas.items() if n not in assigned]
+        changes += [
+            self._retire(replica, now_ms)
+            for name, replica in self._replicas.items()
+            if name not in assigned and replica.wanted.name not in kept
+        ]
         return any(changes)
 
     def settle(self, now_ms: float) -> bool:

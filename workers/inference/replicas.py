@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from placement.authority import served
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.registrations import ServiceRegistered
@@ -50,14 +51,21 @@ class Hosted:
     loaded_as: str
 
 
-def wanted(catalogue: Catalogue, node: str) -> dict[str, Wanted]:
-    """Return the instances assigned to a node, by id."""
+def wanted(catalogue: Catalogue, node: str, serves: str = "") -> dict[str, Wanted]:
+    """Return the instances assigned to a node, by id; services that are held are left out.
+
+    With `serves`, the name of a service or an instance, all others are left out.
+    """
     services = catalogue.of(ServiceRegistered)
     found: dict[str, Wanted] = {}
-    for placement in catalogue.of(PlacementDecided).values():
+    for told in catalogue.of(PlacementDecided).values():
+        placement = served(told, catalogue)
+        if placement is None:
+            continue
         service = services.get(placement.service)
         for assignment in placement.assignments:
-            if assignment.node == node:
+            named = not serves or serves in (placement.service, assignment.instance)
+            if assignment.node == node and named:
                 found[assignment.instance] = Wanted(
                     instance=assignment.instance,
                     name=placement.service,
@@ -66,6 +74,12 @@ def wanted(catalogue: Catalogue, node: str) -> dict[str, Wanted]:
                     service=service,
                 )
     return found
+
+
+def held(catalogue: Catalogue) -> set[str]:
+    """Return the services of which whatever runs stays as it is: frozen, or only recommended."""
+    decisions = catalogue.of(PlacementDecided)
+    return {service for service, told in decisions.items() if served(told, catalogue) is None}
 
 
 def variant_of(service: ServiceRegistered, name: str) -> Variant:

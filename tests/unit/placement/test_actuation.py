@@ -70,7 +70,8 @@ class Machine:
 
 def placed(*names: Iterable[str]) -> Catalogue:
     services = [world.service(str(name)) for name, *_ in names]
-    return world.catalogue_of(services + [world.decided(str(n), nodes) for n, *nodes in names])
+    decisions = [world.decided(str(n), nodes) for n, *nodes in names]
+    return world.catalogue_of([world.policy("installation", "act"), *services, *decisions])
 
 
 def test_a_node_with_services_gets_one_worker_and_only_one() -> None:
@@ -173,9 +174,8 @@ def test_a_worker_that_cannot_be_started_is_a_failed_deed_and_rests_its_node() -
 
 
 def test_artifacts_by_other_schemes_are_refused_once_and_start_nothing() -> None:
-    catalogue = world.catalogue_of(
-        [world.service("s", artifact="http://somewhere/m.onnx"), world.decided("s", ["a"])]
-    )
+    elsewhere = world.service("s", artifact="http://somewhere/m.onnx")
+    catalogue = world.catalogue_of([elsewhere], placed(("s", "a")))
     machine = Machine(Actuation(NODES))
     machine.turn(T0, catalogue)
     machine.turn(T0 + 1, catalogue)

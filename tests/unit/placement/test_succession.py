@@ -26,7 +26,8 @@ PARAMS = ActuationParams()
 
 
 def placed(*more: Event) -> Catalogue:
-    return world.catalogue_of([world.service("s"), world.decided("s", ["a"]), *more])
+    act = world.policy("installation", "act")
+    return world.catalogue_of([act, world.service("s"), world.decided("s", ["a"]), *more])
 
 
 def reported(worker: str, health: str = "ready", expires_at: int = T0 + 3000) -> InstanceReported:

@@ -7,7 +7,13 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.records import KeyValue
-from schemas.registrations import InstanceReported, NodeReported, PolicySelected, ServiceRegistered
+from schemas.registrations import (
+    ApplicationRegistered,
+    InstanceReported,
+    NodeReported,
+    PolicySelected,
+    ServiceRegistered,
+)
 from schemas.resources import Gpu
 from schemas.topics import key_of, topic_of
 
@@ -62,6 +68,19 @@ def service(name: str, cpu: int = 1000, memory: int = 512, **more: Any) -> Servi
         memory_mib=memory,
         event_id=f"service-{name}",
         **(fields | more),
+    )
+
+
+def application(name: str, owner: str = "") -> ApplicationRegistered:
+    """Return an application."""
+    return ApplicationRegistered(
+        app=name,
+        app_id=name,
+        run="",
+        user="",
+        owner=owner,
+        registered_at=T0,
+        event_id=f"app-{name}",
     )
 
 

@@ -1,0 +1,80 @@
+"""Policies that allow and forbid, as events: modes, freeze, pause, drain, recommendations. Pure."""
+
+from collections.abc import Mapping
+
+from placement import authority
+from schemas.decisions import ActionTaken, PlacementDecided
+from schemas.identity import stable_id
+from schemas.records import KeyValue
+from schemas.registrations import PolicySelected
+
+
+def mode(scope: str, chosen: str, known: PolicySelected | None, now_ms: int) -> PolicySelected:
+    """Return the policy of a scope with another mode; algorithm and parameters stay."""
+    algorithm, parameters = (known.algorithm, known.parameters) if known else ("", ())
+    return PolicySelected(
+        scope=scope,
+        component=scope.partition("/")[0],
+        algorithm=algorithm,
+        parameters=parameters,
+        mode=chosen,
+        selected_at=now_ms,
+        event_id=stable_id("policy", scope, chosen, now_ms),
+    )
+
+
+def switch(scope: str, on: bool, reason: str, by: str, now_ms: int) -> PolicySelected:
+    """Return the policy that begins or ends a freeze, a pause, or a drain."""
+    state = authority.ON if on else authority.OFF
+    return _told(scope, {authority.STATE: state, authority.REASON: reason, "by": by}, now_ms)
+
+
+def approval(decided: PlacementDecided, by: str, now_ms: int) -> PolicySelected:
+    """Return the policy that lets a recommendation happen as it is."""
+    told = {
+        "generation": str(decided.generation),
+        authority.DECISION: authority.written(decided),
+        "by": by,
+    }
+    return _told(f"{authority.APPLY}{decided.service}", told, now_ms)
+
+
+def deed(
+    kind: str,
+    target: str,
+    status: str,
+    reason: str,
+    now_ms: int,
+    *,
+    policy: str = "",
+    told: Mapping[str, str] | None = None,
+    causes: tuple[str, ...] = (),
+) -> ActionTaken:
+    """Return what somebody did by hand, or was refused."""
+    return ActionTaken(
+        event_id=stable_id("by-hand", kind, target, status, now_ms),
+        target=target,
+        kind=kind,
+        status=status,
+        policy=policy,
+        reason=reason,
+        parameters=_pairs(told or {}),
+        taken_at=now_ms,
+        causes=causes,
+    )
+
+
+def _told(scope: str, told: Mapping[str, str], now_ms: int) -> PolicySelected:
+    return PolicySelected(
+        scope=scope,
+        component=scope.partition("/")[0],
+        algorithm="",
+        parameters=_pairs(told),
+        mode=authority.ACT,
+        selected_at=now_ms,
+        event_id=stable_id("policy", scope, *told.values(), now_ms),
+    )
+
+
+def _pairs(told: Mapping[str, str]) -> tuple[KeyValue, ...]:
+    return tuple(KeyValue(key=key, value=value) for key, value in told.items())
