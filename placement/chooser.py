@@ -1,6 +1,6 @@
 """Where one more copy goes: filter, score, take; scores are kept until their row changes. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from placement.needs import Need
 
 KEPT = 128
 """Kinds of needs whose scores are kept; those not asked for longest are forgotten."""
+RUNNERS_UP = 10
+Filter = Callable[[Columns, Need], Mask]
+"""A filter of a plug-in: N, who may hold a copy; it depends on machines and need alone."""
 _NEVER = -1
 _NEARLY = 1e-12
 """Puts rows with equal room in order."""
@@ -30,20 +33,49 @@ class _Kind:
     scored: Ints
 
 
-class Chooser:
-    """Puts copies on the nodes of some columns, by an algorithm."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a copy goes: its row and GPUs, the score, how many nodes it fits on.
 
-    def __init__(self, columns: Columns, algorithm: Algorithm) -> None:
+    `others` are the runners-up with their scores, best first, ten at most.
+    """
+
+    row: int
+    slots: tuple[int, ...]
+    score: float = 0.0
+    fitting: int = 0
+    others: tuple[tuple[int, float], ...] = ()
+
+
+class Chooser:
+    """Puts copies on the nodes of some columns, by an algorithm.
+
+    `filters` are those of plug-ins, by name. One that `remembers` counts scores that it worked out
+    for earlier copies as well; where not, what it chooses follows from the columns alone.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        algorithm: Algorithm,
+        filters: Mapping[str, Filter] | None = None,
+        *,
+        remembers: bool = True,
+    ) -> None:
         self.columns = columns
         self._algorithm = algorithm
+        self._filters = tuple((filters or {}).values())
+        self._remembers = remembers
         self._kinds: dict[Need, _Kind] = {}
         self._state = np.zeros(len(columns), np.int64)
         self._hashed = np.full(len(columns), _NEVER, np.int64)
 
-    def place_all(self, needs: Sequence[Need]) -> list[Taken | None]:
+    def place_all(self, needs: Sequence[Need], barred: Mask | None = None) -> list[Taken | None]:
         """Take room for copies that come together, in order; None for those that fit nowhere."""
         wished = self._algorithm.wishes(needs)
-        return [self.place(need, wish=wish) for need, wish in zip(needs, wished, strict=True)]
+        return [
+            self.place(need, barred, wish=wish) for need, wish in zip(needs, wished, strict=True)
+        ]
 
     def place(
         self,
@@ -57,30 +89,41 @@ class Chooser:
         `barred`, N, rules rows out besides; `peers` are the neighbours of the copy. A wish is heard
         where the copy fits.
         """
+        found = self.choose(need, barred, peers, wish)
+        return None if found is None else self.columns.take(found.row, need, found.slots)
+
+    def choose(
+        self,
+        need: Need,
+        barred: Mask | None = None,
+        peers: Sequence[Peer] = (),
+        wish: Wish | None = None,
+        runners_up: int = 0,
+    ) -> Choice | None:
+        """Return where a copy is best, and so many runners-up, without taking anything."""
         self._algorithm.peers = tuple(peers)
         kind = self._known(need)
         fits = kind.fits if barred is None else kind.fits & ~barred
-        if wish is not None and (taken := self._granted(need, fits, wish)) is not None:
-            return taken
-        rows = np.flatnonzero(fits)
-        if not len(rows):
+        fitting = np.flatnonzero(fits)
+        if wish is not None and 0 <= wish.row < len(fits) and fits[wish.row]:
+            return Choice(wish.row, self._wished(need, wish), 0.0, len(fitting))
+        if not len(fitting):
             return None
-        self._score(need, kind, rows)
-        fresh = kind.scored[rows] == self.columns.stamp[rows]
-        row = int(rows[np.where(fresh, kind.score[rows], -np.inf).argmax()])
-        slot = int(kind.slot[row])
+        rows = self._score(need, kind, fitting)
+        scores = kind.score[rows]
+        best = int(scores.argmax())
+        row, slot = int(rows[best]), int(kind.slot[rows[best]])
         slots = (slot,) if slot >= 0 and need.gpus == 1 else self.columns.tightest(row, need)
-        return self.columns.take(row, need, slots)
+        others = _runners_up(rows, scores, best, runners_up)
+        return Choice(row, slots, float(scores[best]), len(fitting), others)
 
-    def _granted(self, need: Need, fits: Mask, wish: Wish) -> Taken | None:
-        """Take what is wished for; None where the copy does not fit there."""
-        if not (0 <= wish.row < len(fits) and fits[wish.row]):
-            return None
+    def _wished(self, need: Need, wish: Wish) -> tuple[int, ...]:
+        """Return the GPUs that are wished for, or the tightest where these will not do."""
         able = self.columns.gpus_fitting(need, np.array([wish.row]))[0]
         slots = tuple(wish.slots)
         if len(set(slots)) != need.gpus or not all(0 <= s < len(able) and able[s] for s in slots):
-            slots = self.columns.tightest(wish.row, need)
-        return self.columns.take(wish.row, need, slots)
+            return self.columns.tightest(wish.row, need)
+        return slots
 
     def _known(self, need: Need) -> _Kind:
         """Return what is known of a kind, with what fits brought up to date."""
@@ -89,7 +132,7 @@ class Chooser:
         if kind is None:
             size = len(columns)
             kind = _Kind(
-                columns.accepted(need),
+                self._accepted(need),
                 np.zeros(size, np.bool_),
                 np.zeros(size),
                 np.zeros(size, np.int64),
@@ -105,18 +148,25 @@ class Chooser:
             kind.checked[rows] = columns.stamp[rows]
         return kind
 
-    def _score(self, need: Need, kind: _Kind, rows: Ints) -> None:
-        """Score the rows whose scores are out of date, as many as the algorithm looks at."""
+    def _accepted(self, need: Need) -> Mask:
+        accepted = self.columns.accepted(need)
+        for passing in self._filters:
+            accepted = accepted & passing(self.columns, need)
+        return accepted
+
+    def _score(self, need: Need, kind: _Kind, fitting: Ints) -> Ints:
+        """Score rows whose scores are out of date, and return those whose scores count."""
         stamp, algorithm = self.columns.stamp, self._algorithm
+        counted = rows = fitting if self._remembers else self._shortlist(need, fitting)
         if algorithm.steady:
             rows = rows[kind.scored[rows] != stamp[rows]]
-        if not len(rows):
-            return
-        if algorithm.looks:
+        if self._remembers:
             rows = self._shortlist(need, rows)
-        found = algorithm.score(need, rows)
-        kind.score[rows], kind.slot[rows] = found.score, found.slot
-        kind.scored[rows] = stamp[rows]
+        if len(rows):
+            found = algorithm.score(need, rows)
+            kind.score[rows] = np.where(np.isnan(found.score), -np.inf, found.score)
+            kind.slot[rows], kind.scored[rows] = found.slot, stamp[rows]
+        return counted[kind.scored[counted] == stamp[counted]] if algorithm.looks else counted
 
     def _shortlist(self, need: Need, rows: Ints) -> Ints:
         """Return the rows to look at: three of four the fullest, of each state one; others spread.
@@ -124,7 +174,7 @@ class Chooser:
         The rest keeps its old score, or has none; its turn comes as others of the kind do.
         """
         looks = self._algorithm.looks
-        if len(rows) <= looks:
+        if not looks or len(rows) <= looks:
             return rows
         room = room_left(self.columns, need, rows) + np.arange(len(rows)) * _NEARLY
         near = min(4 * looks, len(rows) - 1)
@@ -151,3 +201,12 @@ class Chooser:
         drawn = mixed(2, 0, 2 * count)
         high, low = (drawn * float(1 << 32)).astype(np.uint64).reshape(2, count)
         return (high << np.uint64(32)) | low | np.uint64(1)
+
+
+def _runners_up(rows: Ints, scores: Floats, best: int, count: int) -> tuple[tuple[int, float], ...]:
+    if not count:
+        return ()
+    near = min(count + 1, len(rows)) - 1
+    first = np.argpartition(-scores, near)[: near + 1]
+    first = first[np.lexsort((first, -scores[first]))]
+    return tuple((int(rows[at]), float(scores[at])) for at in first.tolist() if at != best)[:count]

@@ -40,8 +40,9 @@ class Columns:
 
     `free` (N x amounts), `gpu_free`, `gpu_memory` (N x G), `core_free` (N x C). The first two
     amounts are CPU and memory. `idle` (N) is the GPU share that is free on each, `largest` what
-    the largest node has of CPU, memory and GPU share, `open` (N) says which take new copies,
-    `stamp` (N) rises whenever a row changes.
+    the largest node has of CPU, memory and GPU share. `ready` (N) says whose health is, `open` (N)
+    who takes new copies: those of them whose reports make sense. `stamp` (N) rises whenever a row
+    changes.
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
@@ -51,7 +52,8 @@ class Columns:
         names = sorted({name for machine in self.machines for name, _ in machine.extra})
         self.place_of = {"cpu": 0, "memory": 1} | {n: 2 + at for at, n in enumerate(names)}
         self._extra = {name: 2 + place for place, name in enumerate(names)}
-        self.open = np.array([m.health == READY and not m.defects for m in self.machines], np.bool_)
+        self.ready = np.array([m.health == READY for m in self.machines], np.bool_)
+        self.open = self.ready & np.array([not m.defects for m in self.machines], np.bool_)
         self.models: dict[str, int] = {}
         self._allocate()
         for row, machine in enumerate(self.machines):
@@ -104,7 +106,8 @@ class Columns:
     def report(self, row: int, machine: Machine) -> None:
         """Take over what others use of a node, and whether it takes new copies."""
         self._fill_outside(row, machine)
-        self.open[row] = machine.health == READY and not machine.defects
+        self.ready[row] = machine.health == READY
+        self.open[row] = self.ready[row] and not machine.defects
         self._changed(row)
 
     def _fill_outside(self, row: int, machine: Machine) -> None:
@@ -258,9 +261,9 @@ class Columns:
 
     def spend(self, row: int, name: str, amount: int) -> None:
         """Take an amount by itself, or give it back (negative). Raises Overcommitted."""
-        column = self.place_of[name]
+        column = self.place_of.get(name, -1)
         left = int(self.room[row, column]) - amount
-        if not 0 <= left <= self.capacity[row, column]:
+        if column < 0 or not 0 <= left <= self.capacity[row, column]:
             raise Overcommitted(f"{self.machines[row].name} has no {amount} of {name}")
         self.room[row, column] = left
         self._changed(row)
