@@ -100,7 +100,7 @@ class GradientAscent(Algorithm):
         """Score by the slope; by room second."""
         held, takes = self._held(rows), self._takes(need)
         tie = np.clip(room_left(self.columns, need, rows), 0.0, 1.0)
-        return plain((held + takes / 2) @ takes - 1e-6 * tie)
+        return plain(np.round(((held + takes / 2) * takes).sum(axis=1) - 1e-6 * tie, 9))
 
     def wishes(self, needs: Sequence[Need]) -> Sequence[Wish | None]:
         """Return where the relaxed assignment, rounded and repaired, puts each."""

@@ -6,6 +6,7 @@ from placement.algorithms.ahead import Foresight, FragmentationGradient
 from placement.algorithms.base import Algorithm
 from placement.algorithms.energy import EnergyAware
 from placement.algorithms.gradient import GradientAscent
+from placement.algorithms.learned import Learned
 from placement.algorithms.network import NetworkAware
 from placement.algorithms.plain import (
     BestFit,
@@ -27,7 +28,8 @@ OWN: Mapping[str, Maker] = {
     made.name: made
     for made in (
         *(Random, FirstFit, BestFit, WorstFit, Weighted, DotProduct, Packing),
-        *(FragmentationGradient, NetworkAware, EnergyAware, GradientAscent, Foresight),
+        *(FragmentationGradient, NetworkAware, EnergyAware, GradientAscent, Learned),
+        Foresight,
     )
 }
 

@@ -7,12 +7,14 @@ from time import perf_counter
 from typing import Any
 
 from placement.algorithms.names import OWN, Maker, maker
-from placement.replay import Replay, arrivals
+from placement.replay import Replay, arrivals, listed
 from streams import trace_files
 
 NODES = "openb_node_list_gpu_node.csv"
 PODS = "openb_pod_list_default.csv"
 TIMES = 1.3
+TOGETHER: Mapping[str, int] = {"gradient": 100}
+"""How many copies an algorithm places at once that is made for several; others place one."""
 PUBLISHED: Mapping[str, float] = {
     "random": 87.47,
     "dot-product": 90.85,
@@ -39,8 +41,11 @@ def measure(
     for name in names or OWN:
         make, shares, seconds = maker(name, others), [], []
         for seed in range(seeds):
-            came = arrivals(pods, machines, TIMES, seed)
-            told = Replay(machines, pods, make, seed, perf_counter).fill(came)
+            nodes = listed(machines, seed)
+            came = arrivals(pods, nodes, TIMES, seed)
+            told = Replay(nodes, pods, make, seed, perf_counter, (), TOGETHER.get(name, 1)).fill(
+                came
+            )
             shares.append(told["allocation"])
             seconds.append(told["seconds"])
         found[name] = {

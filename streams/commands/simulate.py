@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.commands.simulate_placement import placement
+from streams.commands.simulate_train import train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = (
@@ -27,6 +28,7 @@ def simulate() -> None:
 
 
 app.command()(placement)
+app.command()(train)
 
 
 @app.command()

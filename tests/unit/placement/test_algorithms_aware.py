@@ -6,10 +6,20 @@ import pytest
 from placement.algorithms.base import Peer
 from placement.algorithms.energy import Power
 from placement.algorithms.gradient import GradientAscent, ascended
+from placement.algorithms.learned import (
+    FEATURES,
+    SORTS,
+    TOLD,
+    Learned,
+    features,
+    weights_of,
+)
+from placement.algorithms.shipped import document as shipped_document
 from placement.columns import Columns
 from placement.mix import mix_of
 from placement.needs import Link, Machine
-from tests.unit.placement.clusters import chooser, machine, need
+from placement.training import Plan, generated, learned
+from tests.unit.placement.clusters import algorithm, chooser, machine, need
 
 SHARED = [need(3000, 5000, 1, 810), need(4000, 9000, 1), need(2000, 3000, 1, 320), need(2000)]
 
@@ -82,3 +92,50 @@ def test_the_relaxed_assignment_keeps_within_all_limits() -> None:
     assert (found.sum(axis=1) <= problem.supply + 1e-9).all()
     assert (found.T @ problem.takes <= problem.free + 1e-9).all()
     assert found.sum() > 0.9 * sum(wish is not None for wish in judging.wishes(SHARED * 9))
+
+
+def test_what_was_learned_places_what_it_knows_and_weirs_default_the_rest() -> None:
+    machines = [machine("large", 16_000, gpus=4), machine("small", 8000, gpus=1)]
+    columns = Columns(machines)
+    flat = dict.fromkeys(FEATURES, 0.0)
+    document = weights_of(shipped_document("learned")).document()
+    document["weights"] = dict.fromkeys(SORTS, flat | {"room_left": 1.0})
+    document["domain"] = {name: [0.0, 0.5] for name in TOLD}
+    judging = Learned(columns, mix_of(SHARED), 0, weights_of(document))
+    known, strange = need(2000, 1000), need(2000, 1000, 1, 400)
+    assert judging.score(known, np.arange(2)).score.argmax() == 0
+    assert judging.strange == 0
+    default = algorithm("weir", columns, SHARED).score(strange, np.arange(2)).score
+    assert judging.score(strange, np.arange(2)).score.tolist() == default.tolist()
+    assert judging.strange == 1
+
+
+def test_features_lie_between_nothing_and_all() -> None:
+    columns = Columns([machine("a", gpus=4), machine("b", 0, 0), machine("c", gpus=1)])
+    columns.take(0, SHARED[0], (2,))
+    for each in SHARED:
+        found = features(columns, each, np.array([0, 2]))
+        assert found.shape == (2, len(FEATURES))
+        assert ((found >= 0) & (found <= 1)).all()
+    told = dict(zip(FEATURES, features(columns, SHARED[2], np.array([0, 2])).T, strict=True))
+    assert told["gpu_rest"].tolist() == [0.68, 0.68]
+    assert told["wakes_node"].tolist() == [0, 1]
+
+
+def test_shipped_weights_say_where_they_come_from_and_are_as_they_were_written() -> None:
+    weights = weights_of(shipped_document("learned"))
+    assert weights_of(weights.document()) == weights
+    found = weights.provenance
+    assert found["allocation"]["learned"] > found["allocation"]["prior"]
+    assert "generated clusters" in found["trained_on"]
+
+
+def test_learning_follows_from_the_seed() -> None:
+    plan = Plan(rounds=2, draws=3, fillings=2, nodes=4)
+    runs = [
+        learned([generated(seed, plan.nodes) for seed in range(2)], plan, {}, lambda _: None)
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0][1]) == plan.rounds
+    assert generated(1, 4) != generated(2, 4)

@@ -6,7 +6,8 @@ import pytest
 
 from placement.algorithms.names import OWN
 from placement.errors import TraceRefused
-from placement.replay import Replay, arrivals
+from placement.failures import Failure, drawn
+from placement.replay import Replay, arrivals, listed
 from placement.traces import Pod
 from tests.unit.placement.clusters import machine, need
 
@@ -18,9 +19,10 @@ PODS = [
 ]
 
 
-def replay(pods=PODS, name="fgd", machines=MACHINES) -> Replay:
+def replay(pods=PODS, name="fgd", machines=MACHINES, failures=(), together=1) -> Replay:
     ticks = count()
-    return Replay(machines, pods, OWN[name], 0, lambda: float(next(ticks)))
+    clock = lambda: float(next(ticks))  # noqa: E731 - it counts
+    return Replay(machines, pods, OWN[name], 0, clock, failures, together)
 
 
 def asked(pods) -> int:
@@ -86,3 +88,71 @@ def test_copies_leave_when_the_trace_says() -> None:
 def test_times_have_to_be_told_to_be_replayed() -> None:
     with pytest.raises(TraceRefused, match="creation_time of 'shared' is missing; add it"):
         replay().timed(PODS)
+
+
+def test_nodes_come_in_an_order_of_the_seed() -> None:
+    machines = [machine(f"n{number}") for number in range(20)]
+    first = listed(machines, 1)
+    assert first == listed(machines, 1)
+    assert first != listed(machines, 2)
+    assert sorted(each.name for each in first) == sorted(each.name for each in machines)
+
+
+def test_what_ran_on_a_node_that_fails_is_placed_anew_or_lost() -> None:
+    """Both nodes are full up to half a GPU; one large copy is lost, the shared ones move."""
+    whole, half = need(1000, 500, 1), need(500, 500, 1, 500)
+    pods = [Pod("whole", whole), Pod("half", half), Pod("whole", whole), Pod("late", half)]
+    ran = replay(pods, "first-fit", failures=[Failure("a", 2, 3), Failure("a", 2)])
+    found = ran.fill(pods)
+    assert (found["failures"], found["moves"], found["lost"]) == (1, 2, 0)
+    assert [row["down"] for row in found["over_time"]] == [0, 0, 1, 0]
+    assert [row["allocation"] for row in found["over_time"]] == [25.0, 37.5, 37.5, 50.0]
+    assert found["rejected"]["copies"] == 1
+
+
+def test_copies_of_a_node_that_failed_do_not_leave_twice() -> None:
+    pods = [
+        Pod("lost", need(gpus=2), 0, 5),
+        Pod("stays", need(gpus=2), 1, 9),
+        Pod("after", need(gpus=2), 6, 8),
+        Pod("end", need(), 9),
+    ]
+    ran = replay(pods, "first-fit", failures=[Failure("a", 2, 4)])
+    found = ran.timed(pods)
+    assert (found["failures"], found["moves"], found["lost"]) == (1, 0, 1)
+    assert (found["placed"], found["departed"]) == (4, 2)
+    assert ran.columns.gpu_free.sum() == ran.columns.gpu_capacity.sum()
+
+
+def test_failures_follow_from_the_seed() -> None:
+    found = drawn(MACHINES, 5, 100, 200, 7)
+    assert found == drawn(MACHINES, 5, 100, 200, 7)
+    assert found != drawn(MACHINES, 5, 100, 200, 8)
+    assert {each.node for each in found} == {"a", "b"}
+    assert all(100 <= each.at < 200 and each.back == each.at + 10 for each in found)
+    assert drawn([], 5, 0, 1, 0) == drawn(MACHINES, 0, 0, 1, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (Failure("nix", 1), r"failures\[0\].node: 'nix' is no node of the trace"),
+        (Failure("a", 5, 4), r"failures\[0\].back: it is before"),
+    ],
+)
+def test_failures_that_cannot_be_are_refused(failure: Failure, told: str) -> None:
+    with pytest.raises(TraceRefused, match=told):
+        replay(failures=[failure])
+
+
+def test_copies_that_come_together_are_placed_together() -> None:
+    pods = [Pod("small", need(2000)), Pod("small", need(2000)), Pod("large", need(8000))]
+    for name, together, placed in (("worst-fit", 1, 2), ("worst-fit", 3, 2), ("gradient", 3, 3)):
+        assert replay(pods, name, together=together).fill(pods)["placed"] == placed
+
+
+def test_what_the_nodes_draw_is_told() -> None:
+    machines = [machine("a", 8000, idle_w=50.0, full_w=90.0)]
+    pods = [Pod("plain", need(4000))] * 2
+    found = replay(pods, machines=machines).fill(pods)
+    assert [row["power_w"] for row in found["over_time"]] == [70.0, 90.0]

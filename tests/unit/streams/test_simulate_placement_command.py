@@ -90,3 +90,84 @@ def test_algorithms_of_others_are_found(
     assert "makes a str, which is no Algorithm" in told[0]
     done = RUN.invoke(app, [*trace, "--algorithm", "last", "--json"])
     assert json.loads(done.stdout)["algorithm"] == "last"
+
+
+def test_nodes_fail_by_the_seed_or_by_a_file(trace: list[str], tmp_path: Path) -> None:
+    def found(told: str) -> dict:
+        done = RUN.invoke(app, [*trace, "--json", "--algorithm", "first-fit", "--failures", told])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert found("3")["failures"] >= 1
+    file = tmp_path / "failures.toml"
+    file.write_text('[[failures]]\nnode = "a"\nat = 1\nback = 2\n')
+    assert found(str(file))["failures"] == 1
+    assert found("")["failures"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[failures]]\nnode = "a"\n', "failures[0].at: it is missing; add it"),
+        ('[[failures]]\nnode = "a"\nat = -1\n', "failures[0].at: it is -1"),
+        ('[[failures]]\nnode = "nix"\nat = 1\n', "failures[0].node: 'nix' is no node"),
+    ],
+)
+def test_wrong_failures_are_bad_data(
+    trace: list[str], tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "failures.toml"
+    file.write_text(text)
+    error = RUN.invoke(app, [*trace, "--failures", str(file)]).exception
+    assert isinstance(error, Exception)
+    message, code = explain(error)
+    assert told in message
+    assert code == 4
+
+
+def test_the_schema_of_failures_is_told() -> None:
+    found = json.loads(RUN.invoke(app, ["placement", "--schema"]).stdout)
+    assert found["properties"]["failures"]["type"] == "array"
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_picture_is_drawn(trace: list[str], tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / f"{number}.{ending}" for number in range(2)]
+    for file in files:
+        asked = [*trace, "--algorithm", "best-fit", "--timed", "--picture", str(file)]
+        assert RUN.invoke(app, asked).exit_code == 0
+    first, second = (file.read_bytes() for file in files)
+    assert first == second
+    assert first.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+
+
+def test_pictures_of_other_kinds_are_refused(trace: list[str]) -> None:
+    done = RUN.invoke(app, [*trace, "--picture", "a.gif"])
+    assert done.exit_code == 2
+    assert "ends in none of .png, .svg" in " ".join(done.stderr.split())
+
+
+def test_weights_are_learned_written_and_used(trace: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "weights.json"
+    asked = ["train", "--out", str(out), "--rounds", "1", "--draws", "2", "--fillings", "1"]
+    done = RUN.invoke(app, [*asked, *trace[1:], "--json"])
+    assert done.exit_code == 0
+    provenance = json.loads(done.stdout)
+    assert provenance["trained_on"] == "a trace"
+    assert set(provenance["sha256"]) == {"nodes.csv", "pods.csv"}
+    assert provenance["allocation"]["learned"] >= provenance["allocation"]["prior"]
+    used = RUN.invoke(app, [*trace, "--algorithm", "learned", "--weights", str(out), "--json"])
+    assert json.loads(used.stdout)["algorithm"] == "learned"
+    assert RUN.invoke(app, [*trace, "--weights", str(out)]).exit_code == 2
+    document = json.loads(out.read_text())
+    del document["weights"]["share"]["stranded"]
+    out.write_text(json.dumps(document))
+    error = RUN.invoke(app, [*trace, "--algorithm", "learned", "--weights", str(out)]).exception
+    assert isinstance(error, Exception)
+    assert "weights.share.stranded: it is missing" in explain(error)[0]
+
+
+def test_half_a_trace_is_refused(trace: list[str]) -> None:
+    assert RUN.invoke(app, trace[:3]).exit_code == 2
+    assert RUN.invoke(app, ["train", "--out", "x.json", *trace[1:3]]).exit_code == 2
