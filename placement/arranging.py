@@ -19,9 +19,8 @@ from placement.chooser import Chooser
 from placement.columns import Columns, Taken
 from placement.mix import mix_of
 from placement.needs import Machine, Need
+from placement.worth import worth
 
-UNIT = 1_000_000
-"""The worth of the whole cluster."""
 TRIES = 24
 DEPTH = 2
 STEPS = 400
@@ -39,14 +38,6 @@ class Arrangement:
     def left_over(self) -> int:
         """Return how many needs found no room."""
         return self.taken.count(None)
-
-
-def worth(columns: Columns, need: Need) -> int:
-    """Return the worth of a copy: a millionth at least."""
-    cpu, memory = (max(int(part.sum()), 1) for part in columns.capacity.T[:2])
-    gpu = max(int(columns.gpu_capacity.sum()), 1)
-    shares = need.cpu_milli / cpu + need.memory_mib / memory + need.gpu_total / gpu
-    return 1 + round(UNIT * shares / 3)
 
 
 def arrange(

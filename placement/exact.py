@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from placement.arranging import worth
 from placement.columns import Columns
 from placement.needs import Machine, Need
+from placement.worth import worth
 
 SIZE = 2_000
 """Copies times nodes: a cluster with more is not small."""
@@ -38,14 +38,23 @@ def optimum(
 ) -> Optimum:
     """Return the best arrangement known after so many seconds, on machines that hold nothing.
 
-    Raises ModuleNotFoundError when OR-Tools is not installed, ValueError when copies times nodes
-    are more than 2,000.
+    Raises what `within` raises.
+    """
+    return within(Columns(machines), needs, seconds, threads)
+
+
+def within(columns: Columns, needs: Sequence[Need], seconds: float, threads: int = 1) -> Optimum:
+    """Return the best arrangement known after so many seconds, in what is free of some columns.
+
+    It ends after as much work as takes about so long, too, so that it mostly ends alike on every
+    machine. Raises ModuleNotFoundError when OR-Tools is not installed, ValueError when copies times
+    nodes are more than 2,000.
     """
     from ortools.sat.python import cp_model  # noqa: PLC0415 - an extra, and slow to import
 
-    if len(machines) * len(needs) > SIZE:
-        raise ValueError(f"{len(needs)} copies on {len(machines)} nodes are too many to be exact")
-    columns, model = Columns(machines), cp_model.CpModel()
+    if len(columns) * len(needs) > SIZE:
+        raise ValueError(f"{len(needs)} copies on {len(columns)} nodes are too many to be exact")
+    model = cp_model.CpModel()
     worths = [worth(columns, need) for need in needs]
     on = _placed(model, columns, needs)
     using = _gpus(model, columns, needs, on)
@@ -53,6 +62,7 @@ def optimum(
     model.maximize(sum(worths[place] * chosen for (place, _), chosen in on.items()))
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = seconds
     solver.parameters.num_workers = threads
     solver.parameters.random_seed = 1
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -95,7 +105,7 @@ def _gpus(
             using |= mine
     for row, slot in sorted({(row, slot) for _, row, slot in using}):
         users = [(needs[p], v) for (p, r, s), v in using.items() if (r, s) == (row, slot)]
-        milli, memory = columns.gpu_capacity[row, slot], columns.gpu_memory_capacity[row, slot]
+        milli, memory = columns.gpu_free[row, slot], columns.gpu_memory[row, slot]
         model.add(sum(need.gpu_milli * used for need, used in users) <= int(milli))
         model.add(sum(need.gpu_memory_mib * used for need, used in users) <= int(memory))
     return using
@@ -107,6 +117,6 @@ def _within_amounts(
     asked = [columns.amounts(need) for need in needs]
     for row in range(len(columns)):
         here = [(asked[place], chosen) for (place, r), chosen in on.items() if r == row]
-        for column, held in enumerate(columns.capacity[row].tolist()):
+        for column, held in enumerate(columns.free[row].tolist()):
             terms = [int(each[column]) * chosen for each, chosen in here if each is not None]
             model.add(sum(terms) <= held)

@@ -17,6 +17,7 @@ from placement.algorithms.plain import (
     Weighted,
     WorstFit,
 )
+from placement.algorithms.proven import Exact
 from placement.columns import Columns
 from placement.mix import Mix
 
@@ -29,7 +30,7 @@ OWN: Mapping[str, Maker] = {
     for made in (
         *(Random, FirstFit, BestFit, WorstFit, Weighted, DotProduct, Packing),
         *(FragmentationGradient, NetworkAware, EnergyAware, GradientAscent, Learned),
-        Foresight,
+        *(Exact, Foresight),
     )
 }
 

@@ -16,8 +16,9 @@ class NetworkAware(Algorithm):
     """The node with the least traffic times delay to the copy's neighbours; then the fullest.
 
     The delay of a way, in microseconds, is its latency and the time that a second's traffic takes
-    of its bandwidth; nothing within a node. A way that neither end tells of has twice the longest
-    latency that is told, within a zone the longest. After the cost of networks in Santos et al.,
+    of its bandwidth; nothing within a node. Of two reports of a way the slower and the narrower
+    count; one that neither end tells of has twice the longest latency that is told, within a zone
+    the longest. After the cost of networks in Santos et al.,
     "Towards Network-Aware Resource Provisioning in Kubernetes for Fog Computing Applications",
     NetSoft 2019, which sums delays; bandwidth as a part of it is Weir's own.
     """
@@ -38,8 +39,9 @@ class NetworkAware(Algorithm):
             for link in machine.links:
                 other = columns.row.get(link.node)
                 if other is not None:
-                    self._ways.setdefault(other, {})[row] = link
-                    self._ways.setdefault(row, {}).setdefault(other, link)
+                    for one, end in ((row, other), (other, row)):
+                        ways = self._ways.setdefault(one, {})
+                        ways[end] = _narrower(link, ways.get(end))
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by the delays first, by room second."""
@@ -60,3 +62,12 @@ class NetworkAware(Algorithm):
             delays[row] = told + through
         delays[peer.row] = 0.0
         return delays
+
+
+def _narrower(link: Link, other: Link | None) -> Link:
+    """Return what two reports of one way come to: the slower and the narrower of what they tell."""
+    if other is None:
+        return link
+    latency = [each.latency_us for each in (link, other) if each.latency_us is not None]
+    kbps = [each.kbps for each in (link, other) if each.kbps is not None]
+    return Link(link.node, min(kbps, default=None), max(latency, default=None))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from placement import exact
 from placement.algorithms.base import Peer
 from placement.algorithms.energy import Power
 from placement.algorithms.gradient import GradientAscent, ascended
@@ -14,6 +15,7 @@ from placement.algorithms.learned import (
     features,
     weights_of,
 )
+from placement.algorithms.proven import Exact
 from placement.algorithms.shipped import document as shipped_document
 from placement.columns import Columns
 from placement.mix import mix_of
@@ -139,3 +141,30 @@ def test_learning_follows_from_the_seed() -> None:
     assert runs[0] == runs[1]
     assert len(runs[0][1]) == plan.rounds
     assert generated(1, 4) != generated(2, 4)
+
+
+def test_the_proven_optimum_places_all_that_can_be_placed_in_what_is_free() -> None:
+    pytest.importorskip("ortools")
+    machines = [machine("a", 10_000), machine("b", 10_000)]
+    needs = [need(each) for each in (3000, 4000, 3000, 3000, 6000)]
+    for name, left_over in (("best-fit", 1), ("exact", 0)):
+        placing = chooser(name, machines, needs)
+        placing.columns.take(0, need(1000), ())
+        assert placing.place_all(needs).count(None) == left_over
+    assert placing.place_all([need(1000)] * 2) == [None, None]
+
+
+def test_where_nothing_is_proven_weirs_default_decides_and_it_is_told_why(monkeypatch) -> None:
+    columns = Columns([machine(f"n{number}") for number in range(30)])
+    judging = Exact(columns, mix_of(SHARED), 0)
+    assert judging.wishes([need()] * 70) == [None] * 70
+    assert judging.trouble == "70 copies on 30 nodes are too many to be exact"
+    assert judging.wishes([need()]) == [None]
+    assert judging.trouble == ""
+
+    def absent(*_):
+        raise ModuleNotFoundError(name="ortools")
+
+    monkeypatch.setattr(exact, "within", absent)
+    assert judging.wishes([need()] * 2) == [None] * 2
+    assert "add the extra `exact`" in judging.trouble

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given, settings
 
-from placement.arranging import arrange, worth
+from placement.arranging import arrange
 from placement.columns import Columns
 from placement.exact import optimum
 from placement.needs import Machine, Need
+from placement.worth import worth
 from tests.unit.placement.clusters import MACHINES, NEEDS, machine, need
 
 pytest.importorskip("ortools")
