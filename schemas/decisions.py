@@ -88,6 +88,7 @@ class Assignment:
     gpu_milli: int = 0
     gpu_indices: tuple[int, ...] = ()
     gpu_memory_mib: int = 0
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ class DeploymentObserved(Event):
     message: str
     observed_at: Timestamp
     causes: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
