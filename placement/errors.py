@@ -3,6 +3,7 @@
 PlacementError
 ├── InvalidParameters    parameters that make no sense (raised while the processor is built)
 ├── ClusterUnknown       no usable kubeconfig; names where it was looked for, and the remedy
+├── NotDeployable        what a service asks of Kubernetes is not allowed, or makes no sense
 ├── TraceRefused         a trace of a cluster that cannot be used; names file, line, field, remedy
 └── Overcommitted        a copy was put where it does not fit: a defect of an algorithm
 
@@ -20,6 +21,15 @@ class InvalidParameters(PlacementError):
 
 class ClusterUnknown(PlacementError):
     """No usable kubeconfig; the message names where it was looked for, and the remedy."""
+
+
+class NotDeployable(PlacementError):
+    """What a service asks of Kubernetes is not allowed; `policy` names the rule, `reason` why."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(f"{policy}: {reason}")
+        self.policy = policy
+        self.reason = reason
 
 
 class TraceRefused(PlacementError):

@@ -9,6 +9,7 @@ growing delays and jitter, until `patience_s` is over.
 import json
 import os
 import random
+import re
 import ssl
 import threading
 import time
@@ -31,6 +32,7 @@ MANAGER = "weir"
 ABSENT = "1"
 """A resource version that no object has: applied with it, only what is not there is written."""
 _JSON, _APPLY = "application/json", "application/apply-patch+yaml"
+_FORBIDDEN = re.compile("[\x7f-\x9f\ufffe\uffff]")
 _PAGE = 500
 _RENEW_S = 10.0
 
@@ -75,15 +77,19 @@ class Kube:
         """Return the address of the server."""
         return str(self._client.configuration.host)
 
-    def apply(self, manifest: Manifest, *, version: str = "", force: bool = False) -> Answer:
+    def apply(
+        self, manifest: Manifest, *, version: str = "", uid: str = "", force: bool = False
+    ) -> Answer:
         """Apply an object server-side, as field manager `weir`, held to its schema.
 
         `version` is the resource version that it must still have, `ABSENT` when there must be
-        none; empty takes whatever there is. `force` takes fields from other managers.
+        none; empty takes whatever there is. With `uid` it must be that very object, so that one
+        that was deleted meanwhile does not come back. `force` takes fields from other managers.
         """
         kind, namespace, name = key_of(manifest)
         asked = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
-        meta = {**manifest["metadata"], **({"resourceVersion": version} if version else {})}
+        held = {"resourceVersion": version, "uid": uid}
+        meta = {**manifest["metadata"], **{name: value for name, value in held.items() if value}}
         body = {**manifest, "metadata": meta}
         return self.ask("PATCH", KINDS[kind].path(namespace, name), body, asked, form=_APPLY)
 
@@ -233,7 +239,7 @@ class Kube:
         return self._client.rest_client.pool_manager.request(
             method,
             f"{configuration.host}{path}",
-            body=None if body is None else json.dumps(body),
+            body=None if body is None else _written(body),
             headers=headers,
             timeout=Timeout(connect=self._patience.connect_s, read=read_s),
             retries=False,
@@ -319,6 +325,15 @@ def _lines(response: "BaseHTTPResponse") -> Iterator[bytes]:
     for piece in response.stream(65536):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line for line in whole if line)
+
+
+def _written(body: Any) -> bytes:
+    """Return JSON that is YAML too: all but the characters that YAML forbids stand for themselves.
+
+    Written as pairs of escapes, as JSON may, characters beyond the basic plane would be two.
+    """
+    told = json.dumps(body, ensure_ascii=False)
+    return _FORBIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", told).encode("utf-8", "replace")
 
 
 def _parsed(raw: bytes) -> Mapping[str, Any]:

@@ -44,6 +44,8 @@ _BY_CODE = {
     422: Verdict.INVALID,
     429: Verdict.BUSY,
 }
+_MALFORMED = ("failed to create typed patch object", "failed to create manifest")
+"""What a server answers with 500 to an object that is applied and has a field that it knows not."""
 _MOST_WORDS = 1000
 AGAIN = (Verdict.BUSY, Verdict.AWAY)
 """Verdicts after which the same question may be asked again."""
@@ -82,6 +84,8 @@ def answer(code: int, body: Mapping[str, Any], retry_after: str = "") -> Answer:
     verdict = _BY_CODE.get(code, Verdict.BUSY if code >= 500 else Verdict.INVALID)
     if contested:
         verdict = Verdict.OWNED
+    if code == 500 and any(words in told for words in _MALFORMED):
+        verdict = Verdict.INVALID
     seconds = float(retry_after) if retry_after.isdecimal() else None
     return Answer(verdict, code, body, reason, _words(verdict, code, told), seconds, contested)
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 Manifest = Mapping[str, Any]
 """An object of Kubernetes as plain data, as its API reads and writes it."""
@@ -28,8 +27,8 @@ class Kind:
     def path(self, namespace: str = "", name: str = "") -> str:
         """Return the path of a collection, or of one object in it; all namespaces when empty."""
         root = "/apis/" if "/" in self.api else "/api/"
-        within = f"namespaces/{quote(namespace)}/" if self.namespaced and namespace else ""
-        return f"{root}{self.api}/{within}{self.plural}" + (f"/{quote(name)}" if name else "")
+        within = f"namespaces/{namespace}/" if self.namespaced and namespace else ""
+        return f"{root}{self.api}/{within}{self.plural}" + (f"/{name}" if name else "")
 
 
 KINDS: Mapping[str, Kind] = {

@@ -1,6 +1,6 @@
-"""The local actuator at work: placements in, worker processes and reports out.
+"""An actuator at work: placements in, deeds and reports out.
 
-Everything that touches processes happens in one thread that lives as long as this process does:
+Everything that an actuator does happens in one thread that lives as long as this process does:
 workers end with the thread that started them.
 """
 
@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
+from placement import actuation, kube_actuation
 from placement.actuation import Actuation, ActuationParams
 from placement.authority import Limits
 from placement.fleet import LocalNode
@@ -22,7 +24,7 @@ from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
 from streams.guard import Pulse
-from streams.surroundings import Surroundings
+from streams.surroundings import Surroundings, World
 from workers import telemetry
 from workers.settings import NodeSection, Settings
 
@@ -35,8 +37,22 @@ WORKERS = "workers"
 WISHES = "restarts/nodes"
 """Where a file with the name of a node asks for its worker to be renewed."""
 DRAIN_S = 5.0
+CATALOGUE = frozenset((*actuation.CATALOGUE, *kube_actuation.CATALOGUE))
+"""The event classes that actuators look up."""
 
 log = telemetry.logger(__name__)
+
+
+class Actuator(Protocol):
+    """Brings what runs nearer to what is wanted. Called by one thread."""
+
+    def act(self, world: World) -> list[Event]:
+        """Do what is to be done now, and return what is to be told."""
+        ...
+
+    def end(self, world: World, *, leave: bool) -> list[Event]:
+        """Do nothing more; with `leave` another one takes over at once."""
+        ...
 
 
 def node_of(section: NodeSection) -> LocalNode:
@@ -73,12 +89,11 @@ def environment(settings: Settings) -> dict[str, str]:
     return inherited | settings.environment()
 
 
-class Actuating:
+class LocalDeeds:
     """Carries out placements on the nodes that this machine plays."""
 
-    def __init__(self, settings: Settings, around: Surroundings) -> None:
+    def __init__(self, settings: Settings) -> None:
         local = settings.local
-        self._around = around
         self._actuation = Actuation(
             [node_of(section) for section in local.nodes],
             ActuationParams(
@@ -96,8 +111,40 @@ class Actuating:
         )
         self._wishes = settings.data_dir / WISHES
         self._kept = bool(local.keeper)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="actuate")
         self._reported: dict[str, NodeReported] = {}
+
+    def act(self, world: World) -> list[Event]:
+        """Start and stop workers, and tell of them and of the nodes."""
+        for wish in self._wishes.glob("*"):
+            wish.unlink(missing_ok=True)
+            self._actuation.renew(wish.name)
+        processes = self._actuator.processes()
+        step = self._actuation.step(world.clock(), world.catalogue(), processes)
+        outcomes = self._actuator.execute(step.instructions)
+        events = [*step.events, *self._actuation.settle(world.clock(), outcomes)]
+        self._reported |= {e.node: e for e in events if isinstance(e, NodeReported)}
+        return events
+
+    def end(self, world: World, *, leave: bool) -> list[Event]:
+        """Let the workers drain and end, and say that their nodes are not looked after.
+
+        With `leave`, those that have a keeper serve on: another actuator takes them over.
+        """
+        if leave and self._kept:
+            return []
+        self._actuator.close(DRAIN_S)
+        now_ms = world.clock()
+        return [_farewell(reported, now_ms) for reported in self._reported.values()]
+
+
+class Actuating:
+    """Has an actuator act, whenever something was placed or has changed, and every 0.2 s."""
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        self._around = around
+        self._settings = settings
+        self._actuator: Actuator | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="actuate")
         self._news = asyncio.Event()
         self._busy = asyncio.Lock()
         self._closed = False
@@ -109,6 +156,8 @@ class Actuating:
 
     async def work(self, send: Send) -> None:
         """Bring what runs nearer to what is wanted, again and again, until closed."""
+        loop = asyncio.get_running_loop()
+        self._actuator = _chosen(self._settings, partial(_from_thread, loop, self.hear))
         while not self._closed:
             self.pulse.beat()
             self._news.clear()
@@ -119,39 +168,41 @@ class Actuating:
                 await asyncio.wait_for(self._news.wait(), PERIOD_S)
 
     async def close(self, send: Send, *, leave: bool = False) -> None:
-        """Let the workers drain and end, and say that their nodes are not looked after.
-
-        With `leave`, those that have a keeper serve on: another actuator takes them over.
-        """
+        """Let the actuator end; with `leave`, another one takes over what runs."""
         async with self._busy:
             if not self._closed:
                 self._closed = True
-                if not (leave and self._kept):
-                    await send(await self._in_thread(self._end))
+                await send(await self._in_thread(partial(self._end, leave=leave)))
                 self._thread.shutdown()
 
     async def _in_thread(self, call: Callable[[], list[Event]]) -> list[Event]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _act(self) -> list[Event]:
-        world = self._around.open()
-        for wish in self._wishes.glob("*"):
-            wish.unlink(missing_ok=True)
-            self._actuation.renew(wish.name)
-        processes = self._actuator.processes()
-        step = self._actuation.step(world.clock(), world.catalogue(), processes)
-        outcomes = self._actuator.execute(step.instructions)
-        events = [*step.events, *self._actuation.settle(world.clock(), outcomes)]
-        self._reported |= {e.node: e for e in events if isinstance(e, NodeReported)}
+        if self._actuator is None:
+            return []
+        events = self._actuator.act(self._around.open())
         for event in events:
             if isinstance(event, ActionTaken):
                 log.info(f"actuate.{event.kind}", target=event.target, reason=event.reason)
         return events
 
-    def _end(self) -> list[Event]:
-        self._actuator.close(DRAIN_S)
-        now_ms = self._around.open().clock()
-        return [_farewell(reported, now_ms) for reported in self._reported.values()]
+    def _end(self, *, leave: bool) -> list[Event]:
+        return self._actuator.end(self._around.open(), leave=leave) if self._actuator else []
+
+
+def _chosen(settings: Settings, hear: Callable[[], None]) -> Actuator:
+    """Return the actuator of the settings. Raises ClusterUnknown without a usable kubeconfig."""
+    if settings.actuator == "local":
+        return LocalDeeds(settings)
+    from streams.actuating_kube import KubeDeeds  # noqa: PLC0415  # where Kubernetes is used only
+
+    return KubeDeeds(settings, limits_of(settings), hear)
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
+        loop.call_soon_threadsafe(call)
 
 
 def _farewell(reported: NodeReported, now_ms: int) -> NodeReported:

@@ -15,13 +15,12 @@ import faust
 import mode
 from faust.types import TP, StreamT
 
-from placement.actuation import CATALOGUE
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.processing import Partition, Spec
 from streams import faust_guard
-from streams.actuating import Actuating
+from streams.actuating import CATALOGUE, Actuating
 from streams.errors import HostingError
 from streams.faust_app import App, new_app, raw_topic
 from streams.faust_processor import Hosted, send
@@ -141,7 +140,7 @@ def build_app(
 ) -> App:
     """Return a Faust app, consumer group `weir-<name>`, that hosts these processors.
 
-    With `actuates` it also carries out placements on the nodes of `settings.local`. Raises
+    With `actuates` it also carries out placements, by the actuator of the settings. Raises
     HostingError for a processor that another host must run.
     """
     app = new_app(name, settings, specs)

@@ -1,4 +1,4 @@
-"""actuate: carries placements out on the nodes that this machine plays."""
+"""actuate: carries placements out, on nodes that this machine plays or in a cluster."""
 
 from streams.faust_app import App, on_demand, run
 from streams.faust_host import build_app

@@ -84,7 +84,7 @@ class Worker:
         self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
         self._engine = Engine(engine_params(own), order, (self._telemetry, *observers))
         self._loader = Loader(known_runtimes(), artifacts_of(settings))
-        self._hosting = Hosting(own.node, self._engine, self._loader, self._speed)
+        self._hosting = Hosting(own.node, self._engine, self._loader, self._speed, own.serves)
         self._reporter = Reporter(
             home,
             settings.identity.run,

@@ -1,0 +1,130 @@
+"""What became of a placement in a cluster, from its Deployments and their Pods. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from placement.kube_kinds import Manifest
+from placement.kube_view import Group
+from placement.manifests import INSTANCE
+from schemas.decisions import PlacementDecided
+
+_WAITING = frozenset(
+    {
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "PostStartHookError",
+        "CrashLoopBackOff",
+    }
+)
+"""Reasons for which a container waits that do not pass by themselves."""
+_MOST_WORDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a placement stands: copies wanted and serving, phase, reason in one word, sentence."""
+
+    desired: int
+    ready: int
+    phase: str
+    reason: str = ""
+    message: str = ""
+
+
+def standing(
+    decided: PlacementDecided, group: Group, trouble: tuple[str, str] | None = None
+) -> Standing:
+    """Judge a placement by what the cluster has of it.
+
+    Phases as of `placement.deployments`: available, degraded, failed, progressing, removed.
+    `trouble` is the reason and message of what kept it from being carried out.
+    """
+    deployments = [body for (kind, *_), body in group.items() if kind == "Deployment"]
+    pods = [body for (kind, *_), body in group.items() if kind == "Pod"]
+    if not decided.assignments and not decided.replicas:
+        left = sorted(str(body["metadata"]["name"]) for body in (*deployments, *pods))
+        if left:
+            return Standing(0, 0, "progressing", message=f"still there: {', '.join(left[:5])}")
+        return Standing(0, 0, "removed", message="no copy is left")
+    ready = sum(_ready(body) for body in deployments)
+    count = f"{ready} of {decided.replicas} copies serve"
+    if ready >= decided.replicas and trouble is None:
+        return Standing(decided.replicas, ready, "available", message=count)
+    found = [trouble] if trouble else list(dict.fromkeys(_troubles(deployments, pods)))
+    reason = found[0][0] if found else ""
+    told = "; ".join(message for _, message in found[:3])[:_MOST_WORDS]
+    if ready:
+        said = f"{count}; {told}" if told else count
+        return Standing(decided.replicas, ready, "degraded", reason, said)
+    phase = "failed" if found else "progressing"
+    return Standing(decided.replicas, 0, phase, reason, told or decided.reason or count)
+
+
+def _ready(deployment: Manifest) -> int:
+    """Return the copies of a Deployment that serve; none before its controller has seen it."""
+    status = deployment.get("status") or {}
+    seen = int(status.get("observedGeneration") or 0)
+    if seen < int(deployment["metadata"].get("generation") or 0):
+        return 0
+    return min(int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0))
+
+
+def _troubles(
+    deployments: Iterable[Manifest], pods: Iterable[Manifest]
+) -> Iterator[tuple[str, str]]:
+    """Yield reasons and messages, those nearest to the cause first."""
+    for pod in pods:
+        if "deletionTimestamp" in pod["metadata"]:
+            continue
+        for reason, message in _pod_troubles(pod.get("status") or {}):
+            yield reason, ": ".join(filter(None, (_who(pod), reason, message)))
+    for deployment in deployments:
+        for condition in (deployment.get("status") or {}).get("conditions") or ():
+            broken = {"ReplicaFailure": "True", "Progressing": "False"}.get(condition["type"])
+            if broken == condition.get("status"):
+                reason = str(condition.get("reason", ""))
+                yield reason, f"{_who(deployment)}: {reason}: {condition.get('message', '')}"
+
+
+def _pod_troubles(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition.get("status") == "False":
+            yield str(condition.get("reason") or "Unschedulable"), str(condition.get("message", ""))
+    if status.get("phase") == "Failed":
+        yield str(status.get("reason") or "Failed"), str(status.get("message", ""))
+    containers = (
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    )
+    for container in containers:
+        state, last = container.get("state") or {}, container.get("lastState") or {}
+        waiting = state.get("waiting") or {}
+        ended = state.get("terminated") or last.get("terminated") or {}
+        if waiting.get("reason") in _WAITING:
+            told = str(waiting.get("message", ""))
+            yield waiting["reason"], f"{told}; {_ended(ended)}" if ended else told
+        elif ended and not container.get("ready") and ended.get("exitCode") != 0:
+            yield str(ended.get("reason") or "Error"), _ended(ended)
+
+
+def _ended(terminated: Mapping[str, Any]) -> str:
+    reason, code = terminated.get("reason", "Error"), terminated.get("exitCode", "?")
+    told = str(terminated.get("message", "")).strip()
+    return f"it ended with {code} ({reason}{': ' + told if told else ''})"
+
+
+def _who(body: Manifest) -> str:
+    """Return which copy it is: the instance where an annotation says so, else its label."""
+    meta = body["metadata"]
+    for held in (meta.get("annotations") or {}, meta.get("labels") or {}):
+        if held.get(INSTANCE):
+            return str(held[INSTANCE])
+    return str(meta["name"])

@@ -1,0 +1,48 @@
+"""Quantities as Kubernetes writes them: `250m`, `64Gi`, `1e3`. Pure."""
+
+import re
+from decimal import Decimal
+
+_FORM = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_BINARY = {unit: Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+_DECIMAL = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal(1000),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)},
+}
+
+
+def quantity(text: str) -> Decimal:
+    """Return a quantity in its unit: cores, bytes, pieces; 0 for what is none."""
+    form = _FORM.fullmatch(str(text).strip())
+    if form is None:
+        return Decimal(0)
+    number, unit = form.groups()
+    try:
+        value = Decimal(number)
+    except ArithmeticError:
+        return Decimal(0)
+    if unit and unit.endswith("i"):
+        return value * _BINARY[unit[0]]
+    return value * _DECIMAL.get(unit or "", Decimal(1))
+
+
+def milli(text: str) -> int:
+    """Return a quantity in thousandths, rounded up."""
+    return _ceiling(quantity(text) * 1000)
+
+
+def mebi(text: str) -> int:
+    """Return a quantity of bytes in MiB, cut off."""
+    return int(quantity(text) / (1024 * 1024))
+
+
+def whole(text: str) -> int:
+    """Return a quantity of pieces, cut off."""
+    return int(quantity(text))
+
+
+def _ceiling(value: Decimal) -> int:
+    return -int(-value // 1)
