@@ -12,7 +12,6 @@ class MovePolicy:
     """Parameters `move.<name>` of the policy for `place`.
 
     - `rebalance` (0 or 1, default 0): whether copies move to nodes that suit them better
-    - `room` (copies, 0 to 2, default 0): how many may move so that one that waits finds room
     - `cost` (share of the span of the algorithm's scores, 0 to 10, default 0.1): what a move
       costs; the gain must be above it
     - `min_gain` (the same, 0 to 10, default 0.05): how much more it must gain than it costs
@@ -24,7 +23,6 @@ class MovePolicy:
     """
 
     rebalance: int = 0
-    room: int = 0
     cost: float = 0.1
     min_gain: float = 0.05
     budget: int = 10
@@ -34,7 +32,6 @@ class MovePolicy:
     PREFIX: ClassVar[str] = "move"
     LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "rebalance": (0, 1),
-        "room": (0, 2),
         "cost": (0.0, 10.0),
         "min_gain": (0.0, 10.0),
         "budget": (0, 1_000),

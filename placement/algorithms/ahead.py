@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, room_left
-from placement.columns import Columns, Floats, Ints
+from placement.columns import GPU_MILLI, Columns, Floats, Ints
 from placement.mix import Mix, columns_of
 from placement.needs import Need
 from placement.waste import Workload, gains, losses
@@ -61,6 +61,7 @@ class FragmentationGradient(_Looking):
     """
 
     name = "fgd"
+    span = 100.0
 
     def _prepared(self, mix: Mix) -> Workload:
         return workload(mix.typical(), self.columns, np.zeros((1, 1), np.int64))
@@ -84,6 +85,10 @@ class Foresight(_Looking):
     looks = 8
     _STREAMS = 32
     _LENGTH = 200
+
+    def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:
+        super().__init__(columns, mix, seed)
+        self.span = GPU_MILLI / HUNDREDTH if columns.gpu_free.size else 1.0
 
     def _prepared(self, mix: Mix) -> Workload:
         return workload(mix, self.columns, mix.streams(self._STREAMS, self._LENGTH))

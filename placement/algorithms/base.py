@@ -53,6 +53,8 @@ class Algorithm(ABC):
     """Whether a score stays what it is until its row changes; such scores are kept."""
     looks = 0
     """How many rows are scored anew for one decision, the fullest first; 0: all."""
+    span = 0.0
+    """About how far apart a good and a bad score are; 0: they do not tell what a move would gain."""
     trouble = ""
     """Why it decides as another one would, if it does."""
     peers: tuple[Peer, ...] = ()

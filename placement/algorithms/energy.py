@@ -75,6 +75,8 @@ class EnergyAware(Algorithm):
     """
 
     name = "energy"
+    span = 1_000.0
+    """A hundred watts."""
 
     def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:
         super().__init__(columns, mix, seed)

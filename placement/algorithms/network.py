@@ -24,6 +24,8 @@ class NetworkAware(Algorithm):
     """
 
     name = "network"
+    span = 1e7
+    """10 Mbit/s over a millisecond."""
     steady = False
 
     def __init__(self, columns: Columns, mix: Mix, seed: int) -> None:

@@ -45,6 +45,7 @@ class BestFit(Algorithm):
     """The node with the least room left; as published, in whole hundredths."""
 
     name = "best-fit"
+    span = 100.0
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by what is left of CPU and GPU, the largest node of the cluster being 1."""
@@ -55,6 +56,7 @@ class WorstFit(Algorithm):
     """The node with the most room left."""
 
     name = "worst-fit"
+    span = 1.0
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by what is left."""
@@ -69,6 +71,7 @@ class Weighted(Algorithm):
     """
 
     name = "weighted"
+    span = 2.0
     cpu_weight = 1.0
     memory_weight = 1.0
 
@@ -87,6 +90,7 @@ class DotProduct(Algorithm):
     """
 
     name = "dot-product"
+    span = 100.0
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by 1 - the mean of the products."""
@@ -105,6 +109,7 @@ class Packing(Algorithm):
     """
 
     name = "packing"
+    span = 100.0
 
     def score(self, need: Need, rows: Ints) -> Scored:
         """Score by which of the three it is."""
