@@ -35,6 +35,7 @@ PROCESSORS: dict[str, Place] = {
     "route": Place("processors.route", Host.BATCH),
     "select": Place("processors.selection", Host.FAUST),
     "scale": Place("placement.scaler", Host.FAUST),
+    "canary": Place("placement.canarying", Host.FAUST),
     "place": Place("placement.controller", Host.FAUST),
 }
 """Every processor by the name of its specification."""
@@ -45,11 +46,12 @@ SINK = "sink"
 APPS: dict[str, str] = {
     "select": "streams.apps.selection",
     "scale": "streams.apps.scale",
+    "canary": "streams.apps.canary",
     "place": "streams.apps.place",
     "actuate": "streams.apps.actuate",
     "control": "streams.apps.control",
 }
-"""Faust apps by name; control is the other four in one process."""
+"""Faust apps by name; control is the other five in one process."""
 
 
 def names() -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Algorithm(ABC):
     looks = 0
     """How many rows are scored anew for one decision, the fullest first; 0: all."""
     span = 0.0
-    """About how far apart a good and a bad score are; 0: they do not tell what a move would gain."""
+    """How far apart a good and a bad score are, about; 0: they do not tell what a move gains."""
     trouble = ""
     """Why it decides as another one would, if it does."""
     peers: tuple[Peer, ...] = ()

@@ -24,10 +24,12 @@ SHARING = [name for name in PROCESSORS if spec_named(name).share is not None]
 NAMES = [f"app {n}" for n in range(40)]
 LISTS = {
     "drift": "series",
+    "anomaly": "series",
     "quality": "standings",
     "contract": "standings",
     "select": "apps",
     "scale": "apps",
+    "canary": "rollouts",
 }
 
 

@@ -1,0 +1,19 @@
+"""canary: new versions of services, by steps. Scales with its partitions."""
+
+from streams import topology
+from streams.faust_app import App, on_demand, run
+from streams.faust_host import build_app
+from workers.settings import Settings
+
+
+def build(settings: Settings) -> App:
+    """Return the app."""
+    return build_app("canary", settings, [topology.spec_named("canary")])
+
+
+def main(settings: Settings, app: App | None = None) -> None:
+    """Run the app, or one that was built already, until SIGTERM; raises SystemExit at the end."""
+    run(app or build(settings))
+
+
+__getattr__ = on_demand(build)
