@@ -45,7 +45,7 @@ def serve(begun: float) -> None:
         api = cluster.api()
         for number in range(NODES):
             add_node(api, node(f"gpu-{number}", gpus=GPUS))
-        ended.enter_context(kubelet(api))
+        ended.enter_context(kubelet(api, {}))
         print(f"ready after {time.monotonic() - begun:.1f} s; Ctrl-C ends it")
         print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
         with suppress(KeyboardInterrupt):

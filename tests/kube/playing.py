@@ -3,7 +3,7 @@
 import contextlib
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 
 from tests.kube.asking import Api, Document, Refused
@@ -76,46 +76,55 @@ def waiting(reason: str, message: str, *, restarts: int = 0) -> Fate:
 
 
 @contextlib.contextmanager
-def kubelet(api: Api, fate: Fate = running) -> Iterator[None]:
-    """Give every Pod that has a node the fate of its kind, and let deleted ones go, meanwhile."""
+def kubelet(api: Api, fates: Mapping[str, Fate]) -> Iterator[None]:
+    """Meanwhile give every Pod that has a node the fate of its namespace, and let deleted ones go.
+
+    Where a namespace has no fate, its Pods serve.
+    """
+    own = Api(api.port, api.certificates)
     stopped = threading.Event()
-    thread = threading.Thread(target=_play, args=(api, fate, stopped), name="kubelet")
+    thread = threading.Thread(target=_play, args=(own, fates, stopped), name="kubelet")
     thread.start()
     try:
         yield
     finally:
         stopped.set()
         thread.join()
+        own.close()
 
 
-def _play(api: Api, fate: Fate, stopped: threading.Event) -> None:
+def _play(api: Api, fates: Mapping[str, Fate], stopped: threading.Event) -> None:
     since = ""
     while not stopped.is_set():
-        with contextlib.suppress(Refused, OSError, http.client.HTTPException):
+        try:
             if not since:
                 found = api.get(PODS)
                 for pod in found["items"]:
-                    _serve(api, fate, pod)
+                    _serve(api, fates, pod)
                 since = found["metadata"]["resourceVersion"]
-            since = _follow(api, fate, since, stopped)
+            since = _follow(api, fates, since, stopped)
+        except (Refused, OSError, http.client.HTTPException):
+            since = ""
+            stopped.wait(0.1)
 
 
-def _follow(api: Api, fate: Fate, since: str, stopped: threading.Event) -> str:
+def _follow(api: Api, fates: Mapping[str, Fate], since: str, stopped: threading.Event) -> str:
     """Serve what changes for a second; return where to go on, or "" where that is not known."""
     with api.watching(PODS, since, stay_s=1) as changes:
         for change in changes:
             if change["type"] == "ERROR" or stopped.is_set():
                 return ""
             if change["type"] != "DELETED":
-                _serve(api, fate, change["object"])
+                _serve(api, fates, change["object"])
             since = change["object"]["metadata"]["resourceVersion"]
     return since
 
 
-def _serve(api: Api, fate: Fate, pod: Document) -> None:
+def _serve(api: Api, fates: Mapping[str, Fate], pod: Document) -> None:
     held = pod["metadata"]
     path = f"/api/v1/namespaces/{held['namespace']}/pods/{held['name']}"
     gone = {"gracePeriodSeconds": 0, "preconditions": {"uid": held["uid"]}}
+    fate = fates.get(held["namespace"], running)
     with contextlib.suppress(Refused):  # another hand was faster
         if "deletionTimestamp" in held:
             api.ask("DELETE", path, gone)

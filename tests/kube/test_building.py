@@ -32,6 +32,7 @@ def test_without_go_it_says_what_to_install(
     bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(bin_folder))
+    monkeypatch.setattr(building, "ELSEWHERE", ())
     with pytest.raises(StackError, match=r"need Go 1\.25 or later"):
         building.program()
 
