@@ -80,10 +80,14 @@ class Step:
 
 @dataclass(slots=True)
 class _Kept:
-    """What is remembered of one service: what it was looked at with, and what failed since."""
+    """What is remembered of one service: what it was looked at with, and what failed since.
+
+    `newest` is the newest decision that was heard of, `shown` the one that is carried out.
+    """
 
     seen: tuple[object, ...] = ()
     newest: PlacementDecided | None = None
+    shown: PlacementDecided | None = None
     wanted: tuple[Manifest, ...] = ()
     made_of: tuple[PlacementDecided, ServiceRegistered] | None = None
     failures: int = 0
@@ -121,8 +125,8 @@ class KubeActuation:
             kept.seen = seen
             if due or kept.due is None or not all(same[1:]):
                 carries += self._look(now_ms, kept, told, catalogue, group, events)
-            newest = kept.newest or told
-            events += self._telling.standing(now_ms, newest, group, kept.trouble, catalogue)
+            if kept.shown is not None:
+                events += self._telling.standing(now_ms, kept.shown, group, kept.trouble, catalogue)
         for name in [name for name in self._services if name not in placements]:
             del self._services[name]
             self._telling.forget(name)
@@ -180,6 +184,7 @@ class KubeActuation:
             events += self._telling.refused(now_ms, told, ruled.policy, ruled.reason)
         if ruled.decided is None:
             return []
+        kept.shown = ruled.decided
         try:
             wanted = self._wanted(now_ms, kept, ruled.decided, catalogue, group)
         except NotDeployable as error:

@@ -1,12 +1,13 @@
 """What became of a placement in a cluster, from its Deployments and their Pods. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from placement.kube_kinds import Manifest
 from placement.kube_view import Group
-from placement.manifests import INSTANCE
+from placement.manifests import INSTANCE, generation_of
+from placement.manifests_names import dns_name
 from schemas.decisions import PlacementDecided
 
 _WAITING = frozenset(
@@ -54,11 +55,12 @@ def standing(
         if left:
             return Standing(0, 0, "progressing", message=f"still there: {', '.join(left[:5])}")
         return Standing(0, 0, "removed", message="no copy is left")
-    ready = sum(_ready(body) for body in deployments)
+    current = [body for body in deployments if _meant(body, decided)]
+    ready = sum(map(_ready, current))
     count = f"{ready} of {decided.replicas} copies serve"
     if ready >= decided.replicas and trouble is None:
         return Standing(decided.replicas, ready, "available", message=count)
-    found = [trouble] if trouble else list(dict.fromkeys(_troubles(deployments, pods)))
+    found = [trouble] if trouble else list(dict.fromkeys(_troubles(current, pods, decided)))
     reason = found[0][0] if found else ""
     told = "; ".join(message for _, message in found[:3])[:_MOST_WORDS]
     if ready:
@@ -77,12 +79,22 @@ def _ready(deployment: Manifest) -> int:
     return min(int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0))
 
 
+def _meant(deployment: Manifest, decided: PlacementDecided) -> bool:
+    """Return whether a Deployment is of this decision, and not one that is about to go."""
+    told = str((deployment["metadata"].get("annotations") or {}).get(INSTANCE, ""))
+    named = told == decided.service or any(told == a.instance for a in decided.assignments)
+    leaving = "deletionTimestamp" in deployment["metadata"]
+    return named and not leaving and generation_of(deployment) >= decided.generation
+
+
 def _troubles(
-    deployments: Iterable[Manifest], pods: Iterable[Manifest]
+    deployments: Sequence[Manifest], pods: Iterable[Manifest], decided: PlacementDecided
 ) -> Iterator[tuple[str, str]]:
     """Yield reasons and messages, those nearest to the cause first."""
-    for pod in pods:
-        if "deletionTimestamp" in pod["metadata"]:
+    labels = {dns_name(a.instance) for a in decided.assignments} | {dns_name(decided.service)}
+    for pod in pods if deployments else ():
+        label = (pod["metadata"].get("labels") or {}).get(INSTANCE)
+        if "deletionTimestamp" in pod["metadata"] or label not in labels:
             continue
         for reason, message in _pod_troubles(pod.get("status") or {}):
             yield reason, ": ".join(filter(None, (_who(pod), reason, message)))

@@ -108,6 +108,7 @@ def _observed(now_ms: int, decided: PlacementDecided, found: Standing) -> Deploy
         desired=found.desired,
         ready=found.ready,
         phase=found.phase,
+        reason=found.reason,
         message=found.message,
         observed_at=now_ms,
         causes=(decided.event_id,),

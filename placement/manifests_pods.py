@@ -42,7 +42,7 @@ class PodParams:
     gpu_image: str = ""
     config: str = "weir"
     secret: str = "weir-credentials"  # noqa: S105  # a name
-    account: str = "weir-worker"
+    account: str = "weir"
     models: str = ""
     gpu: str = "nvidia.com/gpu"
     share: str = f"{DOMAIN}/gpu-milli"

@@ -146,7 +146,7 @@ class KubeSettings(Section):
     secret: str = Field(
         default="weir-credentials", description="Secret with Weir's passwords beside the workers"
     )
-    account: str = Field(default="weir-worker", description="service account of workers")
+    account: str = Field(default="weir", description="service account of workers")
     models: str = Field(default="", description="claim with models, at /models; empty for none")
     gpu: str = Field(default="nvidia.com/gpu", description="resource of whole GPUs")
     share: str = Field(
