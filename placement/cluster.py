@@ -109,6 +109,20 @@ class Cluster:
         self._enter(demand, copy)
         return copy
 
+    def put_back(self, demand: Demand, copy: Copy) -> Copy:
+        """Let a copy run where it ran. Raises Overcommitted where there is no room any more."""
+        taken = copy.taken
+        return self.put(
+            demand,
+            copy.variant,
+            taken.need,
+            taken.row,
+            taken.slots,
+            instance=copy.instance,
+            cores=taken.cores,
+            staying=True,
+        )
+
     def name_for(self, service: str, row: int) -> str:
         """Return a name for one more copy: <service>.<node>, with a number from the second on."""
         base, known = f"{service}.{self.columns.machines[row].name}", self.copies.get(service, {})

@@ -46,7 +46,7 @@ class Columns:
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
-        self.machines = tuple(machines)
+        self.machines = list(machines)
         self.row = {machine.name: row for row, machine in enumerate(self.machines)}
         self.sorts = Sorts(self.machines)
         names = sorted({name for machine in self.machines for name, _ in machine.extra})
@@ -104,7 +104,8 @@ class Columns:
         self._fill_outside(row, machine)
 
     def report(self, row: int, machine: Machine) -> None:
-        """Take over what others use of a node, and whether it takes new copies."""
+        """Take over what others use of a node, and its health."""
+        self.machines[row] = machine
         self._fill_outside(row, machine)
         self.ready[row] = machine.health == READY
         self.open[row] = self.ready[row] and not machine.defects

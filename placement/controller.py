@@ -1,10 +1,13 @@
 """place: where the copies of services run.
 
 Answers every PlacementRequested, and looks at the nodes twice a second: services on nodes that
-failed, expired or are gone are placed elsewhere, and those that found no node are tried again. One
-instance for all. Decisions of a service have rising generations; nothing is said where nothing
-changes. The algorithm is that of the policy for `place` (placement.scores.ALGORITHMS), and in
-mode `observe` nothing is decided.
+failed, expired or are gone are placed elsewhere, and those that wait for room are tried again in
+the order of the queue. One instance for all. Decisions of a service have rising generations;
+nothing is said where nothing changes.
+
+The policy for `place` names the algorithm (placement.algorithms.names, or one of a plug-in), and by
+its parameter `queue` who of those that wait comes first: `priority`, `sensitivity` or `age`. Where
+`placement.authority` does not let place decide, requests wait.
 
 Bounds: one entry per service that is registered and was ever asked for, or that is asked for; the
 ids of the last 256 requests.
@@ -12,16 +15,17 @@ ids of the last 256 requests.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from placement.authority import mode_of
+from placement.algorithms.names import DEFAULT, OWN, Maker
+from placement.authority import PLACE, draining, may_decide, parameter
+from placement.chooser import Filter
 from placement.controller_state import PlaceState, ServiceState, state_of
 from placement.controller_words import decision, reason_of
 from placement.errors import InvalidParameters
-from placement.model import Demand, NodeView, demand_of, node_view
-from placement.occupancy import Occupancy
-from placement.planner import Plan, Want, plan
-from placement.scores import ALGORITHMS
-from placement.watch import Watch
+from placement.estate import Estate
+from placement.planner import Plan, Want
+from placement.watch import Watch, in_turn
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -31,7 +35,7 @@ from schemas.processing import Batch, Spec
 from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
 
 _SEEN = 256
-DEFAULT_ALGORITHM = "weighted"
+QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class PlaceParams:
     """`look_ms`: how often nodes are looked at; `algorithm`: unless a policy names another."""
 
     look_ms: int = 500
-    algorithm: str = DEFAULT_ALGORITHM
+    algorithm: str = DEFAULT
 
 
 class Place:
@@ -49,35 +53,49 @@ class Place:
     with what changed, and with the nodes, not with all services.
     """
 
-    def __init__(self, params: PlaceParams) -> None:
+    def __init__(
+        self,
+        params: PlaceParams,
+        others: Mapping[str, Maker] | None = None,
+        filters: Mapping[str, Filter] | None = None,
+    ) -> None:
         self._params = params
+        self._makers = {**(others or {}), **OWN}
+        self._filters = filters or {}
         self._services: dict[str, ServiceState] = {}
         self._seen: dict[str, None] = {}
         self._next_look = 0
         self._begin()
 
     def _begin(self) -> None:
-        self._registered: Mapping[str, ServiceRegistered] = {}
         self._placements: Mapping[str, PlacementDecided] = {}
-        self._occupied = Occupancy()
+        self._estate = Estate(self._makers, self._filters)
         self._watch = Watch()
         self._watch.touch(self._services)
 
     def process(self, batch: Batch) -> Sequence[Event]:
         """Apply requests one by one; when it is time, look at nodes and services."""
         self._follow(batch.catalogue)
-        views = self._views(batch)
+        looks = batch.now_ms >= self._next_look
         out: list[Event] = []
-        if batch.now_ms >= self._next_look:
+        if looks or batch.records:
+            self._watch.touch(self._moved(batch))
+        if looks:
             step = self._params.look_ms
             turn = batch.now_ms // step
             self._next_look = (turn + 1) * step
-            moved = self._occupied.services_on(self._watch.changed(views))
-            out += self._decide(batch, views, moved | self._watch.due(turn))
+            due = self._watch.due(turn, self._estate.chance, lambda s: self._turn(s, batch))
+            out += self._decide(batch, due)
         for record in batch.records:
             if isinstance(record.event, PlacementRequested):
-                out += self._decide(batch, views, self._apply(record.event, batch.catalogue))
+                out += self._decide(batch, self._apply(record.event, batch.catalogue))
         return out
+
+    def _moved(self, batch: Batch) -> set[str]:
+        """Look at the nodes; return services with copies on those that changed."""
+        catalogue = batch.catalogue
+        reports, leaving = catalogue.of(NodeReported), draining(catalogue)
+        return self._estate.look(reports, batch.now_ms, leaving, self._services)
 
     def wake_at(self) -> int | None:
         """Return when the nodes are looked at next."""
@@ -105,26 +123,18 @@ class Place:
         known = (decided.generation, decided.replicas, decided.assignments, decided.causes)
         return known == (state.generation, state.replicas, state.assignments, causes)
 
-    def _views(self, batch: Batch) -> dict[str, NodeView]:
-        """Return the nodes as they are now, when this batch may have to decide."""
-        if not batch.records and batch.now_ms < self._next_look:
-            return {}
-        return {n: node_view(r, batch.now_ms) for n, r in batch.catalogue.of(NodeReported).items()}
-
     def _follow(self, catalogue: Catalogue) -> None:
         """Take over what has changed in the catalogue: registrations, newer decisions."""
-        registered, placements = catalogue.of(ServiceRegistered), catalogue.of(PlacementDecided)
-        if registered is not self._registered:
-            known, self._registered = self._registered, registered
-            for service in known.keys() | registered.keys():
-                if known.get(service) is not registered.get(service):
-                    self._note(service)
+        for service in self._estate.follow(catalogue.of(ServiceRegistered)):
+            self._note(service)
+        placements = catalogue.of(PlacementDecided)
         if placements is not self._placements:
             before, self._placements = self._placements, placements
             for service in before.keys() - placements.keys():
                 self._forget_if(service, at_end=True)
             for service, decided in placements.items():
-                self._adopt(service, decided)
+                if before.get(service) is not decided:
+                    self._adopt(service, decided)
 
     def _adopt(self, service: str, decided: PlacementDecided) -> None:
         """Go on from a decision that is newer than what is known of a service."""
@@ -140,13 +150,11 @@ class Place:
         self._note(service)
 
     def _note(self, service: str) -> None:
-        """Count what a service takes now, and let it be looked at."""
-        state, registered = self._services.get(service), self._registered.get(service)
-        self._occupied.drop(service)
+        """Let a service be looked at, and those that are bound to where it runs."""
+        state = self._services.get(service)
+        self._estate.renew(service)
         if state is None:
             return
-        if registered is not None:
-            self._occupied.put(demand_of(registered), state.assignments)
         self._watch.touch([service])
         decided = self._placements.get(service)
         told = decided is not None and decided.generation >= state.generation
@@ -155,7 +163,7 @@ class Place:
     def _forget_if(self, service: str, *, at_end: bool) -> None:
         """Let go of a service that is retired and removed, once the catalogue says so too."""
         state = self._services.get(service)
-        if state is None or state.replicas or not state.answered or service in self._registered:
+        if state is None or state.replicas or not state.answered or service in self._estate.demands:
             return
         if at_end or not state.generation:
             del self._services[service]
@@ -179,67 +187,66 @@ class Place:
             state.request, state.reason, state.answered = request.event_id, request.reason, False
         return {demand.service for demand in request.demands}
 
-    def _decide(
-        self, batch: Batch, views: dict[str, NodeView], services: Collection[str]
-    ) -> list[Event]:
+    def _decide(self, batch: Batch, services: Collection[str]) -> list[Event]:
         """Plan services and return decisions where something changed; retirements come first."""
         catalogue, now = batch.catalogue, batch.now_ms
         known = {s for s in services if s in self._services}
-        chosen = {s for s in known if mode_of(catalogue, "place", self._app(s)) != "observe"}
+        chosen = {s for s in known if may_decide(catalogue, self._app(s))}
         self._watch.postpone(known - chosen)
         if not chosen:
             return []
         algorithm = self._algorithm(catalogue)
-        plans = self._plan(views, algorithm, chosen)
+        plans = self._plan(batch, algorithm, chosen)
         decided: list[Event] = []
         for service, planned in sorted(plans.items(), key=lambda p: (p[1].replicas > 0, p[0])):
             state = self._services[service]
+            if len(planned.assignments) >= planned.replicas:
+                state.waiting_since = 0
+            elif not state.waiting_since:
+                state.waiting_since = now
             if _changes(state, planned):
-                registered = service in self._registered
-                reason = reason_of(state, planned, views, registered)
+                nodes = self._estate.roster.machines
+                reason = reason_of(state, planned, nodes, self._estate.demands)
                 state.generation += 1
                 state.decided, state.decided_replicas = planned.status, planned.replicas
                 state.assignments = planned.assignments
                 decided.append(decision(state, planned, reason, algorithm, now, catalogue))
             state.answered = True
-            self._settle(state, views)
+            self._settle(state)
         return decided
 
-    def _settle(self, state: ServiceState, views: dict[str, NodeView]) -> None:
-        registered = self._registered.get(state.service)
+    def _settle(self, state: ServiceState) -> None:
         if not state.replicas and not state.generation:
             del self._services[state.service]
             self._watch.forget(state.service)
-        elif registered is not None:
-            self._occupied.put(demand_of(registered), state.assignments)
-            self._watch.settle(state, views)
+        elif state.service in self._estate.demands:
+            self._watch.settle(state, self._estate.roster.machines, self._estate.chance)
 
-    def _plan(
-        self, views: dict[str, NodeView], algorithm: str, services: set[str]
-    ) -> dict[str, Plan]:
+    def _plan(self, batch: Batch, algorithm: str, services: set[str]) -> dict[str, Plan]:
+        """Plan services, those that are not registered nowhere."""
         wants, plans = [], {}
-        for service in services:
-            state, found = self._services[service], self._registered.get(service)
-            self._occupied.drop(service)
-            if found is None:
+        for service in sorted(services, key=lambda s: self._turn(s, batch)):
+            state, demand = self._services[service], self._estate.demands.get(service)
+            if demand is None:
+                self._estate.cluster.drop(service)
                 plans[service] = Plan(service=service, replicas=state.replicas, assignments=())
                 continue
-            wants.append(
-                Want(demand=demand_of(found), replicas=state.replicas, present=state.assignments)
-            )
-        nodes = tuple(views.values())
-        return plans | plan(wants, nodes, algorithm, self._occupied, self._mix(algorithm))
+            wants.append(Want(demand=demand, replicas=state.replicas, present=state.assignments))
+        return plans | self._estate.planner(algorithm, batch.now_ms).plan(wants)
 
-    def _mix(self, algorithm: str) -> tuple[Demand, ...]:
-        """Return the workload that fragmentation is judged by, where an algorithm asks for it."""
-        if not ALGORITHMS[algorithm].fragmentation:
-            return ()
-        return tuple(demand_of(s) for _, s in sorted(self._registered.items()))
+    def _turn(self, service: str, batch: Batch) -> tuple[Any, ...]:
+        """Return by what a service is ordered among those that want a place."""
+        policy = batch.catalogue.get(PolicySelected, PLACE)
+        queue = "" if policy is None else parameter(policy, QUEUE)
+        demand, since = self._estate.demands.get(service), self._services[service].waiting_since
+        return () if demand is None else in_turn(queue, demand, since or batch.now_ms)
 
     def _algorithm(self, catalogue: Catalogue) -> str:
-        policy = catalogue.get(PolicySelected, "place")
-        named = policy.algorithm if policy is not None else self._params.algorithm
-        return named if named in ALGORITHMS else self._params.algorithm
+        """Return the algorithm of the policy, that of the parameters where nobody has it."""
+        policy = catalogue.get(PolicySelected, PLACE)
+        named = self._params.algorithm if policy is None else policy.algorithm
+        names = (named, named.replace("_", "-"))
+        return next((n for n in names if n in self._makers), self._params.algorithm)
 
     def _app(self, service: str) -> str:
         return self._services[service].app
@@ -252,25 +259,30 @@ def _changes(state: ServiceState, planned: Plan) -> bool:
     return before != (planned.status, planned.replicas, planned.assignments)
 
 
-def spec(params: PlaceParams | None = None) -> Spec:
-    """Return how hosts know this processor.
+def spec(
+    params: PlaceParams | None = None,
+    plugins: Mapping[str, Maker] | None = None,
+    filters: Mapping[str, Filter] | None = None,
+) -> Spec:
+    """Return how hosts know this processor; with algorithms and filters of others, by name.
 
     Raises placement.errors.InvalidParameters.
     """
     chosen = params or PlaceParams()
     if chosen.look_ms < 1:
         raise InvalidParameters(f"PlaceParams.look_ms is {chosen.look_ms}; it must be at least 1")
-    if chosen.algorithm not in ALGORITHMS:
-        known = ", ".join(ALGORITHMS)
-        raise InvalidParameters(f"no algorithm {chosen.algorithm!r}; known: {known}")
+    known = {**(plugins or {}), **OWN}
+    if chosen.algorithm not in known:
+        told = ", ".join(sorted(known))
+        raise InvalidParameters(f"no algorithm {chosen.algorithm!r}; known: {told}")
     return Spec(
         name="place",
         inputs=("weir.control",),
         outputs=(PlacementDecided,),
-        build=lambda _: Place(chosen),
+        build=lambda _: Place(chosen, plugins, filters),
         parameters=stable_id("parameters", repr(chosen)),
         state=PlaceState,
-        format=2,
+        format=3,
         portable=True,
         singleton=True,
         catalogue=(

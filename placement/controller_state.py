@@ -10,7 +10,9 @@ class ServiceState:
     """One service: what is asked of it, since which request, and its newest decision.
 
     `answered` says whether the request has been decided on; `decided` is the status of the newest
-    decision, empty before the first.
+    decision, empty before the first. `scaled` says that a request of kind load set the number of
+    copies last. `moved_at` is when a copy last moved without need, `waiting_since` since when
+    copies wait for room; 0: never.
     """
 
     service: str
@@ -23,15 +25,22 @@ class ServiceState:
     decided: str = ""
     decided_replicas: int = 0
     assignments: tuple[Assignment, ...] = ()
+    scaled: bool = False
+    moved_at: int = 0
+    waiting_since: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class PlaceState:
-    """Everything: services by name, the ids of the last requests, the next look (ms)."""
+    """Everything: services by name, the ids of the last requests, the next look (ms).
+
+    `moves` are the clocks of moves without need that the budget still counts.
+    """
 
     next_look: int = 0
     seen: tuple[str, ...] = ()
     services: tuple[ServiceState, ...] = ()
+    moves: tuple[int, ...] = ()
 
 
 def state_of(decided: PlacementDecided) -> ServiceState:
@@ -46,4 +55,5 @@ def state_of(decided: PlacementDecided) -> ServiceState:
         decided=decided.status,
         decided_replicas=decided.replicas,
         assignments=decided.assignments,
+        waiting_since=decided.waiting_since or 0,
     )

@@ -2,15 +2,27 @@
 
 from collections.abc import Mapping
 
+from placement.authority import PLACE, mode_of
 from placement.controller_state import ServiceState
-from placement.model import READY, NodeView
+from placement.needs import READY, Demand, Machine
 from placement.planner import Plan
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.identity import stable_id
 from schemas.registrations import ServiceRegistered
 
-_WORDS = {"cpu": "milli CPU", "memory": "MiB of memory", "gpu": "milli GPU"}
+_UNITS = {
+    "cpu": "milli CPU",
+    "cpu-per-core": "milli CPU on one core",
+    "memory": "MiB of memory",
+    "virtual-memory": "MiB of virtual memory",
+    "disk": "MiB of disk",
+    "gpu": "milli GPU",
+    "gpu-memory": "MiB of GPU memory",
+    "accelerator": "such GPUs",
+    "bandwidth": "Mbit/s",
+}
+_MOST_DEFECTS = 3
 
 
 def decision(
@@ -40,17 +52,27 @@ def decision(
         decided_at=now_ms,
         catalogue=catalogue.sources(),
         causes=(state.request,) if state.request else (),
+        alternatives=plan.alternatives,
+        waiting_since=state.waiting_since or None,
+        mode=mode_of(catalogue, PLACE, state.app),
     )
 
 
 def reason_of(
-    state: ServiceState, plan: Plan, nodes: Mapping[str, NodeView], registered: bool
+    state: ServiceState,
+    plan: Plan,
+    nodes: Mapping[str, Machine],
+    known: Mapping[str, Demand],
 ) -> str:
-    """Say what was decided and why: a request that is not answered yet, or the nodes."""
+    """Say what was decided and why: a request that is not answered yet, or the nodes.
+
+    `known` are the demands of all registered services.
+    """
     asked = not state.answered
     if not plan.replicas:
         return f"no copies are wanted: {state.reason}"
-    if not registered:
+    demand = known.get(state.service)
+    if demand is None:
         return f"{state.service} is not registered"
     lost = "" if asked else _lost(state, plan, nodes)
     before = {a.node for a in state.assignments}
@@ -62,10 +84,22 @@ def reason_of(
         )
     if len(plan.assignments) < plan.replicas:
         parts.append(_missing(plan, len(nodes)))
+        parts += objections(demand, known)[:_MOST_DEFECTS]
     return "; ".join(part for part in parts if part)
 
 
-def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, NodeView]) -> str:
+def objections(demand: Demand, known: Mapping[str, Demand]) -> list[str]:
+    """Return why no node can do for a service, whatever there is room for."""
+    found = list(demand.defects)
+    for other in demand.affinity:
+        if other not in known:
+            found.append(f"it must run with {other}, which is not registered")
+        elif demand.service in known[other].anti_affinity:
+            found.append(f"it must run with {other}, which must not run with it")
+    return found
+
+
+def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, Machine]) -> str:
     """Say what became of the nodes that the service has to leave."""
     kept = {a.node for a in plan.assignments}
     told = []
@@ -74,7 +108,7 @@ def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, NodeView]) -> str
         if node is None:
             told.append(f"{name} is gone")
         elif node.health == READY:
-            told.append(f"{name} has no room any more")
+            told.append(f"{name} has no room any more, or breaks a rule")
         else:
             told.append(f"{name} is {node.health}: {node.message or 'no message'}")
     return ", ".join(told)
@@ -88,7 +122,7 @@ def _missing(plan: Plan, nodes: int) -> str:
     words = f"{short} of {plan.replicas} copies find no node (ruled out by {ruled})"
     if plan.near_misses:
         near = plan.near_misses[0]
-        unit = _WORDS.get(near.constraint)
+        unit = _UNITS.get(near.constraint)
         lack = (
             f"has {near.available:g} of {near.needed:g} {unit}"
             if unit

@@ -1,13 +1,16 @@
-"""Why each node was, or was not, fit for a service: recomputed on demand, for every node."""
+"""Why each node was, or was not, fit for a service: recomputed on demand, for every node. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from placement.filters import screen
-from placement.model import NodeView
-from placement.planner import Want
-from placement.scores import ALGORITHMS, score
-from placement.table import Table
+import numpy as np
+
+from placement.algorithms.names import DEFAULT, OWN, Maker
+from placement.chooser import Filter
+from placement.cluster import Cluster
+from placement.mix import mix_of
+from placement.needs import Machine
+from placement.planner import Planner, Want, hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,42 +29,49 @@ class Explanation:
 
 
 def explain(
-    service: str, wants: Iterable[Want], nodes: Sequence[NodeView], algorithm: str = "weighted"
+    service: str,
+    wants: Iterable[Want],
+    machines: Iterable[Machine],
+    make: Maker = OWN[DEFAULT],
+    filters: Mapping[str, Filter] | None = None,
 ) -> tuple[Explanation, ...]:
     """Return an explanation per node for one more replica of a service among the wants.
 
     Nodes that run a replica come first, then those that fit, best first, then the others by name;
     nothing when the service is not among the wants.
     """
-    table, found = Table(nodes), None
-    everything = tuple(wants)
-    for want in everything:
-        if want.demand.service == service:
-            found = want
-        for present in want.present:
-            row = table.row.get(present.node)
-            if row is not None:
-                table.reserve(row, want.demand, table.slot_of(row, present.gpu_index))
-    if found is None:
+    cluster, found = Cluster(machines), {want.demand.service: want for want in wants}
+    if service not in found:
         return ()
-    taken = [table.row[a.node] for a in found.present if a.node in table.row]
-    screening = screen(table, found.demand, taken)
-    mix = tuple(want.demand for want in everything)
-    scores = score(table, found.demand, ALGORITHMS[algorithm], taken, mix)
+    cluster.known = {name: want.demand for name, want in found.items()}
+    for _, want in sorted(found.items()):
+        for present in want.present:
+            hold(cluster, want.demand, present)
+    needs = [option.need for want in found.values() for option in want.demand.options[:1]]
+    algorithm = make(cluster.columns, mix_of(needs), 0)
+    planner = Planner(cluster, algorithm, filters)
+    demand = found[service].demand
+    need, screening = planner.screen(demand)
+    rows = np.flatnonzero(screening.fits)
+    scores = np.zeros(len(cluster.columns))
+    if need is not None and len(rows):
+        algorithm.peers = tuple(planner.peers(demand))
+        scores[rows] = algorithm.score(need, rows).score
     told = []
-    for row, node in enumerate(table.nodes):
+    for row, machine in enumerate(cluster.columns.machines):
+        there = cluster.count(row, service) > 0
         position = int(screening.first[row])
         if position < 0:
-            told.append(Explanation(node=node.name, present=False, score=float(scores[row])))
+            told.append(Explanation(node=machine.name, present=there, score=float(scores[row])))
             continue
         verdict = screening.verdicts[position]
         told.append(
             Explanation(
-                node=node.name,
-                present=row in taken,
+                node=machine.name,
+                present=there,
                 constraint=verdict.constraint,
                 needed=verdict.needed,
-                available=float(verdict.available[row]),
+                available=verdict.at(row),
             )
         )
     return tuple(sorted(told, key=lambda e: (not e.present, bool(e.constraint), -e.score, e.node)))

@@ -1,40 +1,45 @@
-"""Filter, score, assign: where the replicas of services run, given where they run already.
+"""Filter, score, assign: where the copies of services run, given where they run already. Pure.
 
-Sticky: a replica that may stay stays, so that nothing moves without need. Replicas on nodes that
-are draining or unknown stay until another node takes them over; those on nodes that failed or are
-gone are lost. No node is ever over-committed: in no dimension does what is placed exceed the
-capacity, and nothing new is placed into room that others use.
+Sticky: a copy that may stay stays, so that nothing moves without need. Copies on nodes that are
+draining or unknown, and those that break a rule by now, stay until another node takes them over;
+those on nodes that failed or are gone are lost. No node is ever over-committed: in no dimension
+does what is placed exceed what there is, and nothing new is placed into room that others use.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from placement.filters import Screening, screen
-from placement.fragmentation import gradient
-from placement.model import DRAINING, READY, UNKNOWN, Demand, NodeView
-from placement.occupancy import Occupancy
-from placement.scores import ALGORITHMS, Weights, score
-from placement.table import Table, assignment
-from schemas.decisions import Assignment, NearMiss, Rejection
+from placement.algorithms.base import Algorithm, Peer, Wish
+from placement.chooser import RUNNERS_UP, Choice, Chooser, Filter
+from placement.cluster import Cluster, Copy
+from placement.errors import Overcommitted
+from placement.needs import FAILED, Demand, Need, Option
+from placement.relations import barred, relations
+from placement.screening import Screening, screen
+from schemas.decisions import Assignment, NearMiss, NodeScore, Rejection
+
+TRIES = 8
+"""Nodes that are tried for a copy when its data find no room on the way to the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """A service, the copies wanted of it, and where it runs now."""
+    """A service, the copies wanted of it, where it runs now, and since when it waits (ms)."""
 
     demand: Demand
     replicas: int
     present: tuple[Assignment, ...] = ()
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Where a service is to run; `fitting` nodes passed all filters when it was last placed.
 
-    Rejections and near misses tell why replicas are missing; `score` is the mean over the nodes
-    that were chosen now.
+    Rejections and near misses tell why copies are missing; `score` is the mean over the nodes that
+    were chosen now, `alternatives` are the runners-up for the last of them.
     """
 
     service: str
@@ -44,6 +49,8 @@ class Plan:
     fitting: int = 0
     rejections: tuple[Rejection, ...] = ()
     near_misses: tuple[NearMiss, ...] = ()
+    alternatives: tuple[NodeScore, ...] = ()
+    defects: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -57,106 +64,220 @@ class Plan:
 
 @dataclass(slots=True)
 class _Open:
-    """A service while it is planned: replicas that stay for sure, and those to be taken over."""
+    """A service while it is planned: copies that stay for sure, and those to be taken over."""
 
     want: Want
     kept: list[Assignment] = field(default_factory=list)
-    soft: list[Assignment] = field(default_factory=list)
-    chosen: list[float] = field(default_factory=list)
+    soft: list[Copy] = field(default_factory=list)
+    chosen: list[Choice] = field(default_factory=list)
     screening: Screening | None = None
 
 
-def plan(
-    wants: Iterable[Want],
-    nodes: Sequence[NodeView],
-    algorithm: str = "weighted",
-    occupied: Occupancy | None = None,
-    workload: tuple[Demand, ...] = (),
-) -> dict[str, Plan]:
-    """Return a plan per service that is wanted; `occupied` is what all others take.
+class Planner:
+    """Plans services on a cluster by an algorithm, with the filters of plug-ins besides."""
 
-    Deterministic: services by priority, then by size, largest first, then by name; ties between
-    nodes go to the first by name. `workload` is the mix that fragmentation is judged by (default:
-    the demands given). Unknown algorithms plan as `weighted`.
-    """
-    table = Table(nodes)
-    if occupied is not None:
-        table.occupy(occupied)
-    weights = ALGORITHMS.get(algorithm, ALGORITHMS["weighted"])
-    ordered = sorted(wants, key=_order)
-    mix = workload or tuple(want.demand for want in ordered)
-    opened = [_Open(want) for want in ordered]
-    for item in opened:
-        _keep(table, item)
-    for item in opened:
-        _fill(table, item, weights, mix)
-    return {item.want.demand.service: _close(table, item) for item in opened}
+    def __init__(
+        self, cluster: Cluster, algorithm: Algorithm, filters: Mapping[str, Filter] | None = None
+    ) -> None:
+        self.cluster = cluster
+        self.algorithm = algorithm
+        self._filters = filters or {}
+        self._chooser = Chooser(cluster.columns, algorithm, self._filters, remembers=False)
 
+    def plan(self, wants: Iterable[Want]) -> dict[str, Plan]:
+        """Return a plan per service, in the order given, and put its copies into the cluster."""
+        opened = [_Open(want) for want in wants]
+        for item in opened:
+            self.cluster.drop(item.want.demand.service)
+        for item in opened:
+            self._keep(item)
+        for item in opened:
+            item.soft = [copy for copy in item.soft if not self._settled(item, copy)]
+        wishes = self._wishes(opened)
+        for item in opened:
+            self._fill(item, wishes.get(item.want.demand.service, []))
+        return {item.want.demand.service: self._close(item) for item in opened}
 
-def _order(want: Want) -> tuple[int, int, int, int, str]:
-    need = want.demand
-    return (-need.priority, -need.gpu_milli, -need.cpu_milli, -need.memory_mib, need.service)
-
-
-def _keep(table: Table, item: _Open) -> None:
-    """Reserve what stays; of more replicas than wanted, those on unsound nodes go first."""
-    demand = item.want.demand
-    stays: list[tuple[int, str, Assignment]] = []
-    for present in item.want.present:
-        row = table.row.get(present.node)
-        if row is None or table.nodes[row].health not in (READY, DRAINING, UNKNOWN):
-            continue
-        stays.append((int(table.nodes[row].health != READY), present.node, present))
-    stays.sort(key=lambda entry: entry[:2])
-    limit = item.want.replicas
-    for unsound, node, present in stays:
-        row = table.row[node]
-        slot = table.slot_of(row, present.gpu_index) if demand.gpu_milli else None
-        if len(item.kept) + len(item.soft) >= limit or not table.may_stay(row, demand, slot):
-            continue
-        table.reserve(row, demand, slot)
-        (item.soft if unsound else item.kept).append(assignment(table, row, demand, slot))
-
-
-def _fill(table: Table, item: _Open, weights: Weights, mix: tuple[Demand, ...]) -> None:
-    """Place what is missing, one replica after another, on the node that scores best."""
-    demand = item.want.demand
-    while len(item.kept) < item.want.replicas:
-        taken = [table.row[a.node] for a in (*item.kept, *item.soft)]
-        item.screening = screen(table, demand, taken)
-        if not item.screening.fits.any():
-            break
-        scores = np.where(item.screening.fits, score(table, demand, weights, taken, mix), -np.inf)
-        row = int(scores.argmax())
-        slot = _slot(table, row, demand, weights, mix)
-        table.reserve(row, demand, slot)
-        item.kept.append(assignment(table, row, demand, slot))
-        item.chosen.append(float(scores[row]))
-
-
-def _slot(
-    table: Table, row: int, demand: Demand, weights: Weights, mix: tuple[Demand, ...]
-) -> int | None:
-    """Return the GPU to use: where it fragments least, else the fullest that fits."""
-    if not demand.gpu_milli:
+    def choose(self, demand: Demand) -> tuple[Option, Choice] | None:
+        """Return how, and where, one more copy of a service runs best; None for nowhere."""
+        if demand.defects:
+            return None
+        for option in demand.options:
+            found = self._chooser.choose(
+                option.need,
+                barred(self.cluster, demand, option.need),
+                self.peers(demand),
+                runners_up=RUNNERS_UP,
+            )
+            if found is not None:
+                return option, found
         return None
-    if weights.fragmentation:
-        return int(gradient(table, demand, mix).slot[row])
-    free = np.where(table.gpu_fits(demand)[row], table.gpu_free[row], np.iinfo(np.int64).max)
-    return int(free.argmin())
+
+    def _keep(self, item: _Open) -> None:
+        """Put back what stays; of more copies than wanted, those on unsound nodes go first."""
+        columns, demand = self.cluster.columns, item.want.demand
+        stays: list[tuple[bool, str, str, Assignment]] = []
+        for present in item.want.present:
+            row = columns.row.get(present.node)
+            if row is not None and columns.machines[row].health != FAILED:
+                stays.append((not columns.ready[row], present.node, present.instance, present))
+        for _, _, _, present in sorted(stays, key=lambda entry: entry[:3]):
+            if len(item.soft) < item.want.replicas:
+                copy = hold(self.cluster, demand, present)
+                item.soft += [] if copy is None else [copy]
+
+    def _settled(self, item: _Open, copy: Copy) -> bool:
+        """Let a copy stay for good when its node is ready and no rule is broken by now."""
+        if not (self.cluster.columns.ready[copy.row] and self.keeps_rules(item.want.demand, copy)):
+            return False
+        item.kept.append(assignment(self.cluster, copy))
+        return True
+
+    def keeps_rules(self, demand: Demand, copy: Copy) -> bool:
+        """Return whether a copy that runs is still where it may be, room apart."""
+        need = copy.taken.need
+        if not self.cluster.columns.accepted(need)[copy.row]:
+            return False
+        bound = demand.affinity or demand.anti_affinity or demand.neighbours
+        if not bound and not self.cluster.repelling(demand.service):
+            return True
+        self.cluster.remove(copy)
+        verdicts = list(relations(self.cluster, demand, need))
+        self.cluster.put_back(demand, copy)
+        return all(verdict.passes[copy.row] for verdict in verdicts)
+
+    def _fill(self, item: _Open, wishes: Sequence[Wish | None]) -> None:
+        """Place what is missing, one copy after another, on the node that scores best."""
+        demand, replicas = item.want.demand, item.want.replicas
+        while (missing := replicas - len(item.kept)) > 0:
+            wish = wishes[len(item.chosen)] if len(item.chosen) < len(wishes) else None
+            if missing == 1:
+                _, item.screening = self.screen(demand)
+            copy = self._place(item, wish)
+            if copy is None:
+                _, item.screening = self.screen(demand)
+                break
+            item.kept.append(assignment(self.cluster, copy))
+
+    def _place(self, item: _Open, wish: Wish | None) -> Copy | None:
+        demand = item.want.demand
+        for option in () if demand.defects else demand.options:
+            forbidden = barred(self.cluster, demand, option.need)
+            for _ in range(TRIES):
+                found = self._chooser.choose(
+                    option.need, forbidden, self.peers(demand), wish, RUNNERS_UP
+                )
+                if found is None:
+                    break
+                try:
+                    copy = self.cluster.put(
+                        demand, option.variant, option.need, found.row, found.slots
+                    )
+                except Overcommitted:
+                    forbidden[found.row] = True
+                    continue
+                item.chosen.append(found)
+                return copy
+        return None
+
+    def screen(self, demand: Demand) -> tuple[Need | None, Screening]:
+        """Return what rules nodes out for one more copy, run in the way that does best.
+
+        That is the way that most nodes are fit for, of those the first; None: there is no way.
+        """
+        needs: list[Need | None] = [option.need for option in demand.options]
+        found = [(n, screen(self.cluster, demand, n, self._filters)) for n in needs or [None]]
+        return max(found, key=lambda told: int(told[1].fits.sum()))
+
+    def _wishes(self, opened: Sequence[_Open]) -> dict[str, Sequence[Wish | None]]:
+        """Return where the algorithm would have copies that come together, by service."""
+        if type(self.algorithm).wishes is Algorithm.wishes:
+            return {}
+        missing = [
+            (item.want.demand.service, item.want.demand.options[0].need)
+            for item in opened
+            if item.want.demand.options
+            for _ in range(item.want.replicas - len(item.kept))
+        ]
+        found: dict[str, Sequence[Wish | None]] = {}
+        wishes = self.algorithm.wishes([need for _, need in missing])
+        for (service, _), wish in zip(missing, wishes, strict=True):
+            found[service] = [*found.get(service, ()), wish]
+        return found
+
+    def peers(self, demand: Demand) -> list[Peer]:
+        """Return where the neighbours of a service run, as either of the two says."""
+        cluster = self.cluster
+        near = [(n.service, n.kbps) for n in demand.neighbours]
+        near += [(caller.service, n.kbps) for caller, n in cluster.callers(demand.service)]
+        return [Peer(row, kbps) for service, kbps in near for row in cluster.rows_of(service)]
+
+    def _close(self, item: _Open) -> Plan:
+        missing = max(item.want.replicas - len(item.kept), 0)
+        for copy in item.soft[missing:]:
+            self.cluster.remove(copy)
+        kept = [*item.kept, *(assignment(self.cluster, copy) for copy in item.soft[:missing])]
+        names, screening = self.cluster.columns.machines, item.screening
+        last = item.chosen[-1] if item.chosen else None
+        return Plan(
+            service=item.want.demand.service,
+            replicas=item.want.replicas,
+            assignments=tuple(sorted(kept, key=lambda a: (a.node, a.instance))),
+            score=float(np.mean([c.score for c in item.chosen])) if item.chosen else 0.0,
+            fitting=0 if last is None else last.fitting,
+            rejections=screening.rejections() if screening is not None else (),
+            near_misses=screening.near_misses(self.cluster.columns)
+            if missing and screening is not None
+            else (),
+            alternatives=tuple(
+                NodeScore(node=names[row].name, score=score)
+                for row, score in (last.others if last is not None else ())
+            ),
+            defects=item.want.demand.defects,
+        )
 
 
-def _close(table: Table, item: _Open) -> Plan:
-    missing = item.want.replicas - len(item.kept)
-    kept = [*item.kept, *item.soft[:missing]]
-    screening = item.screening
-    short = missing > 0 and screening is not None
-    return Plan(
-        service=item.want.demand.service,
-        replicas=item.want.replicas,
-        assignments=tuple(sorted(kept, key=lambda a: a.node)),
-        score=sum(item.chosen) / len(item.chosen) if item.chosen else 0.0,
-        fitting=int(screening.fits.sum()) if screening is not None else 0,
-        rejections=screening.rejections() if screening is not None else (),
-        near_misses=screening.near_misses(table) if short and screening is not None else (),
+def hold(cluster: Cluster, demand: Demand, present: Assignment) -> Copy | None:
+    """Put a copy that runs into the cluster as it is; None when its node has no room for it."""
+    columns = cluster.columns
+    row = columns.row.get(present.node)
+    option = way_of(demand, present.variant)
+    if row is None or option is None:
+        return None
+    told = present.gpu_indices or (() if present.gpu_index is None else (present.gpu_index,))
+    slots = tuple(slot for slot, gpu in enumerate(columns.machines[row].gpus) if gpu.index in told)
+    try:
+        return cluster.put(
+            demand,
+            option.variant,
+            option.need,
+            row,
+            slots,
+            instance=present.instance,
+            staying=True,
+        )
+    except Overcommitted:
+        return None
+
+
+def way_of(demand: Demand, variant: str) -> Option | None:
+    """Return the way to run a service by its variant, the first when that is no more."""
+    named = [option for option in demand.options if option.variant == variant]
+    return next(iter([*named, *demand.options]), None)
+
+
+def assignment(cluster: Cluster, copy: Copy) -> Assignment:
+    """Return a copy as decisions tell of it."""
+    machine, need = cluster.columns.machines[copy.row], copy.taken.need
+    indices = tuple(machine.gpus[slot].index for slot in copy.taken.slots)
+    return Assignment(
+        node=machine.name,
+        instance=copy.instance,
+        variant=copy.variant,
+        cpu_milli=need.cpu_milli,
+        memory_mib=need.memory_mib,
+        gpu_index=indices[0] if indices else None,
+        gpu_milli=need.gpu_milli,
+        gpu_indices=indices if len(indices) > 1 else (),
+        gpu_memory_mib=need.gpu_memory_mib,
     )

@@ -28,6 +28,10 @@ class Verdict:
     needed: float = 1.0
     available: Floats | Ints | None = None
 
+    def at(self, row: int) -> float:
+        """Return what a node has."""
+        return float((self.passes if self.available is None else self.available)[row])
+
 
 def barred(cluster: Cluster, demand: Demand, need: Need) -> Mask:
     """Return, N, where the copies that run forbid one more copy."""

@@ -58,7 +58,7 @@ class Screening:
             node=columns.machines[row].name,
             constraint=verdict.constraint,
             needed=verdict.needed,
-            available=float(_available(verdict)[row]),
+            available=verdict.at(row),
         )
 
 

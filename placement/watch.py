@@ -1,25 +1,45 @@
 """Which services a look has to plan: those that a change concerns, not all.
 
-Derived from the catalogue and from what was decided; never part of a snapshot.
+And in which order: the queue of those that wait for room. Derived from the catalogue and from what
+was decided; never part of a snapshot.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from placement.controller_state import ServiceState
-from placement.model import READY, NodeView
+from placement.needs import READY, Demand, Machine
 
 RETRIES = 200
-"""Services without a place that one look tries again; the next look goes on with others."""
+"""Services without a place that one look tries again: half from the head of the queue on, half in
+turns."""
+_SENSITIVE = {"both": 2, "cpu": 1, "memory": 1}
+ORDERS: Mapping[str, Callable[[Demand, int], tuple[Any, ...]]] = {
+    "priority": lambda demand, since: (-demand.priority, since),
+    "sensitivity": lambda demand, since: (
+        -_SENSITIVE.get(demand.sensitivity, 0),
+        -demand.priority,
+        since,
+    ),
+    "age": lambda demand, since: (since, -demand.priority),
+}
+"""How services queue, by the parameter `queue` of the policy for place; the least comes first."""
+
+
+def in_turn(queue: str, demand: Demand, since: int) -> tuple[Any, ...]:
+    """Return by what a service is ordered: as the policy says, then largest first, then by name."""
+    needs = [option.need for option in demand.options[:1]]
+    size = [(-need.gpu_total, -need.cpu_milli, -need.memory_mib) for need in needs]
+    return (*ORDERS.get(queue, ORDERS["priority"])(demand, since), size, demand.service)
 
 
 class Watch:
-    """Remembers how the nodes stood, which services are concerned, and which want a place."""
+    """Remembers which services are concerned, and which want a place."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, NodeView] = {}
         self._due: set[str] = set()
         self._open: set[str] = set()
+        self._tried: dict[str, int] = {}
 
     def touch(self, services: Iterable[str]) -> None:
         """Note that the next look must plan these."""
@@ -28,46 +48,38 @@ class Watch:
     def forget(self, service: str) -> None:
         """Note that a service is of no concern any more."""
         self._due.discard(service)
-        self._open.discard(service)
+        self._close(service)
 
     def postpone(self, services: Iterable[str]) -> None:
         """Note that services which could not be decided on are to be tried again."""
-        self._open.update(services)
+        for service in services:
+            self._open.add(service)
+            self._tried.pop(service, None)
 
-    def settle(self, state: ServiceState, nodes: Mapping[str, NodeView]) -> None:
-        """Note a service that was planned: open until every copy runs on a sound node."""
+    def settle(self, state: ServiceState, nodes: Mapping[str, Machine], chance: int) -> None:
+        """Note a service that was planned: open until every copy runs on a sound node.
+
+        `chance` is a number that changes when something may fit that did not before.
+        """
         sound = all(a.node in nodes and nodes[a.node].health == READY for a in state.assignments)
         if sound and state.answered and len(state.assignments) == state.replicas:
-            self._open.discard(state.service)
+            self._close(state.service)
         else:
             self._open.add(state.service)
+            self._tried[state.service] = chance
 
-    def changed(self, nodes: Mapping[str, NodeView]) -> set[str]:
-        """Return nodes that came, went, or changed in more than the load of others."""
-        standing = {name: _standing(view) for name, view in nodes.items()}
-        before, self._nodes = self._nodes, standing
-        return {
-            name
-            for name in before.keys() | standing.keys()
-            if before.get(name) != standing.get(name)
-        }
-
-    def due(self, turn: int) -> set[str]:
-        """Return, once, what a look has to plan; `turn` counts looks."""
+    def due(self, turn: int, chance: int, key: Callable[[str], Any]) -> set[str]:
+        """Return, once, what a look has to plan; `turn` counts looks, `key` orders the queue."""
         due, self._due = self._due, set()
-        waiting = sorted(self._open - due)
-        start = turn * RETRIES % len(waiting) if waiting else 0
-        again = (waiting[start:] + waiting[:start])[:RETRIES]
-        return due | set(again)
+        waiting = [s for s in self._open - due if self._tried.get(s) != chance]
+        if len(waiting) > RETRIES:
+            waiting.sort(key=key)
+            half = RETRIES // 2
+            rest = waiting[half:]
+            start = turn * half % len(rest)
+            waiting = waiting[:half] + (rest[start:] + rest[:start])[:half]
+        return due | set(waiting)
 
-
-def _standing(view: NodeView) -> NodeView:
-    """Return a node without what others use of it, and without its message."""
-    return replace(
-        view,
-        message="",
-        cpu_outside=0,
-        memory_outside=0,
-        cores=tuple((capacity, 0) for capacity, _ in view.cores),
-        gpus=tuple(replace(gpu, outside_milli=0) for gpu in view.gpus),
-    )
+    def _close(self, service: str) -> None:
+        self._open.discard(service)
+        self._tried.pop(service, None)

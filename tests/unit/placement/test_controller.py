@@ -208,10 +208,10 @@ def test_in_mode_observe_nothing_is_decided_until_it_is_left() -> None:
 def test_the_algorithm_is_that_of_the_policy() -> None:
     control = pair()
     (fit,) = control.ask(request(s=1))
-    assert fit.algorithm == "weighted"
+    assert fit.algorithm == "weir"
     control.look(replace(world.policy("place", "act"), algorithm="worst_fit"))
     (decision,) = control.ask(request(2, t=1))
-    assert decision.algorithm == "worst_fit"
+    assert decision.algorithm == "worst-fit"
 
 
 def test_identities_differ_between_registrations_of_a_service() -> None:
@@ -233,7 +233,7 @@ def test_a_restart_changes_nothing() -> None:
 
 
 def test_parameters_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(InvalidParameters, match="known: weighted"):
+    with pytest.raises(InvalidParameters, match="known: best-fit"):
         spec(PlaceParams(algorithm="magic"))
     with pytest.raises(InvalidParameters, match="look_ms"):
         spec(PlaceParams(look_ms=0))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from placement.controller import spec
 from placement.controller_state import ServiceState
-from placement.model import Demand, node_view
-from placement.occupancy import Occupancy
+from placement.described import machine_of
+from placement.roster import Roster
 from placement.watch import RETRIES, Watch
 from schemas.decisions import Assignment, PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Record
@@ -113,48 +113,58 @@ def replica(service: str, node: str, gpu: int | None = None) -> Assignment:
     )
 
 
-def test_what_comes_and_goes_leaves_nothing_behind() -> None:
-    occupied = Occupancy()
-    first = Demand(service="s", cpu_milli=100, memory_mib=10, gpu_milli=300, cores=(50,))
-    occupied.put(first, (replica("s", "a", 1), replica("s", "b", 0)))
-    assert (occupied.cpu["a"], occupied.memory["b"], occupied.gpu["a", 1]) == (100, 10, 300)
-    assert occupied.services_on(["a", "z"]) == {"s"}
-    occupied.put(Demand(service="s", cpu_milli=200, memory_mib=20), (replica("s", "b"),))
-    assert (occupied.cpu["a"], occupied.cpu["b"], occupied.gpu["a", 1]) == (0, 200, 0)
-    assert not any(occupied.cores().values())
-    occupied.drop("s")
-    occupied.drop("s")
-    assert not +occupied.cpu
-    assert not +occupied.memory
-    assert occupied.services_on(["a", "b"]) == set()
-
-
 def test_many_that_wait_take_turns() -> None:
     watch = Watch()
     waiting = [f"s{number:04}" for number in range(RETRIES * 2 + 10)]
     watch.postpone(waiting)
     watch.touch(["due"])
-    seen = [watch.due(turn) for turn in range(3)]
-    assert [len(one) for one in seen] == [RETRIES + 1, RETRIES, RETRIES]
+    seen = [watch.due(turn, 0, str) for turn in range(5)]
+    assert [len(one) for one in seen] == [RETRIES + 1, *[RETRIES] * 4]
     assert set().union(*seen) == {*waiting, "due"}
+    assert all(set(waiting[: RETRIES // 2]) <= one for one in seen)
+
+
+def test_who_found_no_room_is_tried_again_when_there_may_be_some() -> None:
+    watch = Watch()
+    watch.settle(ServiceState(service="s", app="", replicas=1), {}, 7)
+    assert watch.due(0, 7, str) == set()
+    assert watch.due(1, 8, str) == {"s"}
 
 
 def test_a_service_is_settled_when_every_copy_runs_on_a_sound_node() -> None:
     nodes = {
-        n: node_view(world.node(n, status=s), T0) for n, s in (("a", "ready"), ("b", "draining"))
+        n: machine_of(world.node(n, status=s), T0) for n, s in (("a", "ready"), ("b", "draining"))
     }
     for copies, answered, waits in (("a", True, False), ("b", True, True), ("a", False, True)):
         watch = Watch()
         state = ServiceState(service="s", app="", replicas=1, answered=answered)
         state.assignments = (replica("s", copies),)
-        watch.settle(state, nodes)
-        assert (watch.due(0) == {"s"}) == waits
+        watch.settle(state, nodes, 0)
+        assert (watch.due(0, 1, str) == {"s"}) == waits
 
 
 def test_the_load_of_others_is_no_change_of_a_node() -> None:
-    watch = Watch()
-    nodes = {"a": node_view(world.node("a"), T0)}
-    assert watch.changed(nodes) == {"a"}
-    assert watch.changed({"a": node_view(world.node("a", cpu_used_milli=500), T0)}) == set()
-    assert watch.changed({"a": node_view(world.node("a", cpu=100), T0)}) == {"a"}
-    assert watch.changed({}) == {"a"}
+    roster = Roster()
+
+    def look(*nodes: Any, now: int = T0, draining: frozenset[str] = frozenset()) -> tuple[Any, ...]:
+        found = roster.update({node.node: node for node in nodes}, now, draining)
+        return (set(found.standing), set(found.told), found.rebuilt)
+
+    assert look(world.node("a")) == ({"a"}, {"a"}, True)
+    assert look(world.node("a", cpu_used_milli=500)) == (set(), {"a"}, False)
+    assert look(world.node("a", cpu=100)) == ({"a"}, {"a"}, True)
+    assert look(world.node("a", cpu=100, status="failed")) == ({"a"}, {"a"}, False)
+    assert look(world.node("a", cpu=100), draining=frozenset("a")) == ({"a"}, {"a"}, False)
+    assert roster.machines["a"].health == "draining"
+    assert look(world.node("a", cpu=100)) == ({"a"}, {"a"}, False)
+    assert look() == ({"a"}, set(), True)
+
+
+def test_a_heartbeat_expires_by_the_clock_alone_and_comes_back() -> None:
+    roster, reports = Roster(), {"a": world.node("a", expires_at=T0 + 5)}
+    seen = []
+    for now in (T0, T0 + 4, T0 + 5, T0 + 9, T0 + 1):
+        found = roster.update(reports, now, frozenset())
+        seen.append((bool(found.standing), roster.machines["a"].health))
+    told = [(True, "ready"), (False, "ready"), (True, "unknown"), (False, "unknown")]
+    assert seen == [*told, (True, "ready")]
