@@ -51,6 +51,7 @@ COMMANDS = {
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
     "dispatch": Entry("dispatch:app", "Where a worker would send a task.", LOOK),
     "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
+    "plugins": Entry("plugins:app", "Plug-ins of others: see, hold to the laws.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "sink": Entry("sink:app", "What ClickHouse lacks: fill it from Kafka.", MEND),
     "deadletters": Entry("deadletters:app", "Refused messages: see, retry, discard.", MEND),

@@ -14,7 +14,7 @@ from workers.plugin_points import Unusable
 
 def installed() -> dict[str, Plugin]:
     """Return the plug-ins by name; what cannot be loaded or has a name that is taken is logged."""
-    return plugin_points.installed(GROUP, name_objection, _loaded)
+    return plugin_points.installed(GROUP, name_objection, loaded)
 
 
 def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -28,8 +28,8 @@ def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
         raise PluginError(f"{type(error).__name__}: {error}") from error
 
 
-def _loaded(point: EntryPoint) -> Plugin:
-    """Return a function, guarded. Raises Unusable."""
+def loaded(point: EntryPoint) -> Plugin:
+    """Return the function of an entry point, guarded. Raises Unusable."""
     try:
         function = attempted(point.load)
     except PluginError as error:

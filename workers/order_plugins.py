@@ -24,17 +24,18 @@ def named(name: str) -> Order:
 
 def installed() -> dict[str, Callable[[], Order]]:
     """Return orders of others by name; those that cannot be had are logged and left out."""
-    return plugin_points.installed(GROUP, _objection, _made)
+    return plugin_points.installed(GROUP, objection, made)
 
 
-def _objection(name: str) -> str:
+def objection(name: str) -> str:
+    """Return why an order of others cannot have a name; empty when it can."""
     return "it has the name of a built-in order" if name in OWN else ""
 
 
-def _made(point: EntryPoint) -> Callable[[], Order]:
+def made(point: EntryPoint) -> Callable[[], Order]:
     """Return what makes an order, tried once. Raises Unusable, and what it raises."""
     make: Callable[[], Order] = point.load()
-    made: object = make()
-    if not isinstance(made, Order):
-        raise Unusable(f"{point.value} makes a {type(made).__name__}, which is no Order")
+    order: object = make()
+    if not isinstance(order, Order):
+        raise Unusable(f"{point.value} makes a {type(order).__name__}, which is no Order")
     return make

@@ -24,17 +24,17 @@ PARTS = ("name", "fetches", "load")
 def installed_runtimes(taken: "frozenset[str]") -> dict[str, Runtime]:
     """Return the runtimes by format; what is taken, or cannot be made, is logged and left out."""
     return plugin_points.installed(
-        GROUP, lambda name: "the format is taken" if name in taken else "", _made
+        GROUP, lambda name: "the format is taken" if name in taken else "", made
     )
 
 
-def _made(point: EntryPoint) -> Runtime:
+def made(point: EntryPoint) -> Runtime:
     """Return what an entry point makes. Raises Unusable, and what it raises."""
-    made: Runtime = point.load()()
-    missing = [part for part in PARTS if not hasattr(made, part)]
+    runtime: Runtime = point.load()()
+    missing = [part for part in PARTS if not hasattr(runtime, part)]
     if missing:
         raise Unusable(f"{point.value} has no {', '.join(missing)}")
-    return GuardedRuntime(made)
+    return GuardedRuntime(runtime)
 
 
 class GuardedRuntime:

@@ -1,0 +1,65 @@
+"""Plug-ins of Weir: a worked example of each kind that needs no model.
+
+`weir plugins check` holds them to the laws of their groups; `weir simulate placement --algorithm
+cool-aisle` runs one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
+from placement.columns import Columns, Ints, Mask
+from placement.needs import Need
+from workers.scheduling.orders.ranked import Ranked
+from workers.scheduling.waiting import Rank, Waiting
+
+
+class CoolAisle(Algorithm):
+    """A score: nodes with the label aisle=cool before others, and of these the fullest."""
+
+    name = "cool-aisle"
+
+    def score(self, need: Need, rows: Ints) -> Scored:
+        """Score rows that the copy fits on; the highest score wins."""
+        cool = [("aisle", "cool") in self.columns.machines[row].labels for row in rows.tolist()]
+        return plain(np.array(cool, np.float64) - room_left(self.columns, need, rows) / 2)
+
+
+def outside_quarantine(columns: Columns, _: Need) -> Mask:
+    """A filter: no copy goes to nodes with the label quarantine=yes."""
+    return np.array([("quarantine", "yes") not in each.labels for each in columns.machines])
+
+
+def largest_first(columns: Columns, needs: Sequence[Need]) -> Sequence[Wish | None]:
+    """An assigner: the copies with the most CPU choose first, each the first node that has room.
+
+    The columns are a trial: what is taken of them is taken of nothing else.
+    """
+    wishes: list[Wish | None] = [None] * len(needs)
+    for place in sorted(range(len(needs)), key=lambda place: -needs[place].cpu_milli):
+        need = needs[place]
+        rows = np.flatnonzero(columns.accepted(need) & columns.fitting(need)).tolist()
+        if rows:
+            wishes[place] = Wish(rows[0], columns.tightest(rows[0], need))
+            columns.take(rows[0], need, columns.tightest(rows[0], need))
+    return wishes
+
+
+class NewestFirst(Ranked):
+    """An order of a worker: what came last is executed first."""
+
+    name = "newest-first"
+    why = "it came last"
+
+    def rank(self, waiting: Waiting, /) -> Rank:
+        """Return by what a job is sorted; smaller goes first."""
+        return -waiting.seq
+
+
+def outliers(rows: pl.DataFrame, threshold: float = 3.5) -> float | None:
+    """A metric: how many values are further from the median than so many median deviations."""
+    values = rows["value"].to_numpy()
+    distances = np.abs(values - np.median(values))
+    return float((distances > threshold * np.median(distances)).sum())
