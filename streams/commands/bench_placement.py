@@ -27,6 +27,15 @@ def placement(
     seconds: Annotated[float, typer.Option(min=0.1, help="Search for each optimum.")] = 10.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of that search.")] = 1,
     decisions: Annotated[int, typer.Option(min=100, help="Decisions of the churn.")] = 100_000,
+    kubeconfig: Annotated[
+        str,
+        typer.Option(
+            envvar="KUBECONFIG",
+            help="A cluster, where a namespace is made and deleted; without one that part is "
+            "left out.",
+        ),
+    ] = "",
+    applied: Annotated[int, typer.Option(min=2, help="Services applied there one by one.")] = 100,
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed, few cases: rough figures, in minutes.")
     ] = False,
@@ -36,15 +45,21 @@ def placement(
 
     On openb: GPU share allocated, %, when 130 % has been asked for, by algorithm, mean over seeds,
     with the seconds that all decisions of a run took. The gap to the proven optimum on small
-    clusters, in %. Times on large ones. Ends with 3 when OR-Tools is not installed: the gap is
-    then null.
+    clusters, in %. Times on large ones. From an event to the applied Deployment on Kubernetes.
+    Ends with 3 when OR-Tools is not installed: the gap is then null.
     """
-    from streams.bench import placement_gap, placement_openb, placement_scale
+    from streams.bench import (
+        placement_gap,
+        placement_kubernetes,
+        placement_openb,
+        placement_scale,
+    )
     from workers import placement_plugins
 
     say = saying(time.monotonic())
     if quick:
         seeds, instances, decisions = 1, min(instances, 20), min(decisions, 2_000)
+        applied = min(applied, 20)
     found: dict[str, Any] = {"openb": None, "gap": None}
     if openb is not None:
         others = placement_plugins.installed()
@@ -55,6 +70,10 @@ def placement(
     except ModuleNotFoundError:
         say("NO OPTIMUM WAS SEARCHED FOR: install OR-Tools, `pip install weir[exact]`")
     found["scale"] = placement_scale.measure("weir", decisions, say)
+    if kubeconfig:
+        found["kubernetes"] = placement_kubernetes.measure(kubeconfig, applied, say)
+    else:
+        say("NOTHING WAS APPLIED TO KUBERNETES: name a cluster by --kubeconfig or KUBECONFIG")
     _show(found, as_json=as_json)
     if found["gap"] is None:
         raise typer.Exit(3)
@@ -72,5 +91,5 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         for name, told in (found["openb"] or {}).items()
     ]
     show_rows(columns, rows, as_json=False)
-    for name in ("gap", "scale"):
+    for name in [name for name in ("gap", "scale", "kubernetes") if name in found]:
         typer.echo(f"{name}: {found[name]}")

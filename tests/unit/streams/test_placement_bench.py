@@ -8,7 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from placement.needs import Gpu, Machine, Need
-from streams.bench import placement_gap, placement_openb, placement_peer, placement_scale
+from streams.bench import (
+    placement_gap,
+    placement_kubernetes,
+    placement_openb,
+    placement_peer,
+    placement_scale,
+)
 from streams.commands.bench import app
 
 RUN = CliRunner()
@@ -84,3 +90,16 @@ def test_the_command_prints_all_parts(folder: Path, monkeypatch: pytest.MonkeyPa
     assert found["scale"] == scale
     table = RUN.invoke(app, [*asked, "--quick"])
     assert "95.39" in table.stdout
+
+
+def test_kubernetes_is_measured_where_there_is_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in (placement_gap, placement_scale):
+        monkeypatch.setattr(part, "measure", lambda *_: {})
+    monkeypatch.setattr(placement_kubernetes, "measure", lambda *asked: {"asked": asked[:2]})
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    without = RUN.invoke(app, ["placement", "--json"])
+    assert "kubernetes" not in json.loads(without.stdout)
+    assert "NOTHING WAS APPLIED TO KUBERNETES: name a cluster by --kubeconfig" in without.stderr
+    monkeypatch.setenv("KUBECONFIG", "there")
+    done = RUN.invoke(app, ["placement", "--json", "--quick"])
+    assert json.loads(done.stdout)["kubernetes"] == {"asked": ["there", 20]}
