@@ -258,6 +258,9 @@ class Kube:
                 if kind == "ERROR":
                     yield Change("ENDED", {}, answer(int(body.get("code", 500)), body))
                     return
+                if not kind or "metadata" not in body:
+                    yield Change("ENDED", {}, away("the watch was cut off"))
+                    return
                 yield Change(kind, body)
         except self._failures() as error:
             yield Change("ENDED", {}, away(str(error)))

@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
-BASE, AGENTS = DEPLOY / "k8s" / "base", DEPLOY / "k8s" / "agents"
+BASE, AGENTS, WORKLOADS = (DEPLOY / "k8s" / name for name in ("base", "agents", "workloads"))
 IMAGES = sorted((DEPLOY / "images").glob("*.Dockerfile"))
 Document = dict[str, Any]
 
@@ -23,7 +23,7 @@ def manifests(*folders: Path) -> list[Document]:
     """Return every Kubernetes object, or those of some folders."""
     return [
         document
-        for folder in folders or (BASE, AGENTS)
+        for folder in folders or (BASE, AGENTS, WORKLOADS)
         for path in sorted(folder.glob("*.yaml"))
         if path.name != "kustomization.yaml"
         for document in yaml.safe_load_all(path.read_text("utf-8"))

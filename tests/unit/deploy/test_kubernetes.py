@@ -8,10 +8,18 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from placement.kube_kinds import Right, rights
+from placement.manifests_pods import PodParams
+from streams.actuating import limits_of
+from streams.actuating_kube import rights_of
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
-from workers.settings import IntakeSettings, WorkerSettings
+from tests.unit.deploy.manifests import WORKLOADS as PLACED
+from workers.settings import IntakeSettings, Settings, WorkerSettings
 
-ALL = {f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)} for f in (BASE, AGENTS)}
+ALL = {
+    f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)}
+    for f in (BASE, AGENTS, PLACED)
+}
 OBJECTS = ALL[BASE]
 EVERY = {f"{folder.name}/{name}": d for folder, found in ALL.items() for name, d in found.items()}
 CONTAINERS = {f"{name}/{c['name']}": c for name, c in containers()}
@@ -46,8 +54,11 @@ def test_a_pod_has_no_privilege(template: dict[str, Any]) -> None:
     spec = template["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["serviceAccountName"] == OBJECTS["ServiceAccount/weir"]["metadata"]["name"]
+    control = spec["containers"][0]["name"] == "control"
+    assert spec["automountServiceAccountToken"] is control
+    account = f"ServiceAccount/{spec['serviceAccountName']}"
+    assert account == ("ServiceAccount/weir-control" if control else "ServiceAccount/weir")
+    assert OBJECTS[account]["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
     assert not {"hostPID", "hostIPC"} & set(spec)
     assert not any("hostPath" in volume for volume in spec["volumes"])
@@ -117,13 +128,48 @@ def test_probes_ask_where_health_is_served(container: dict[str, Any]) -> None:
 
 
 def test_what_a_worker_keeps_fits_into_its_volume() -> None:
-    (container,) = TEMPLATES["worker"]["spec"]["containers"]
-    told = {variable["name"]: variable.get("value") for variable in container["env"]}
-    volumes = {volume["name"]: volume for volume in TEMPLATES["worker"]["spec"]["volumes"]}
-    size = volumes["data"]["emptyDir"]["sizeLimit"]
-    assert size.endswith("Gi")
-    room = 1024 * int(size.removesuffix("Gi"))
-    assert int(told["WEIR_ARTIFACTS__CACHE_MIB"]) + WorkerSettings().spool_mib < room
+    assert PodParams().cache_mib + WorkerSettings().spool_mib < PodParams().data_mib
+
+
+def test_control_may_do_what_it_does_and_nothing_else() -> None:
+    settings = Settings(actuator="kubernetes")
+    allowed = set()
+    for folder, kind in ((PLACED, "Role"), (PLACED, "ClusterRole")):
+        role = ALL[folder][f"{kind}/weir-control"]
+        where = settings.kube.namespace if kind == "Role" else ""
+        for rule in role["rules"]:
+            allowed |= {
+                Right(verb, group, plural, where)
+                for group in rule["apiGroups"]
+                for plural in rule["resources"]
+                for verb in rule["verbs"]
+            }
+    assert allowed == set(rights_of(settings.kube, limits_of(settings)))
+    assert allowed > set(rights((settings.kube.namespace,), nodes=True, others=False))
+
+
+def test_roles_are_bound_to_control_alone() -> None:
+    account = OBJECTS["ServiceAccount/weir-control"]["metadata"]["name"]
+    bindings = [d for d in EVERY.values() if d["kind"].endswith("Binding")]
+    assert len(bindings) == 2
+    for binding in bindings:
+        subject = {"kind": "ServiceAccount", "name": account, "namespace": "weir"}
+        assert binding["subjects"] == [subject]
+        assert binding["roleRef"]["name"] == account
+
+
+def test_workloads_run_where_control_is_told_to_make_them() -> None:
+    settings = Settings().kube
+    found = ALL[PLACED]
+    assert {
+        f"Namespace/{settings.namespace}",
+        f"ServiceAccount/{settings.account}",
+        f"ConfigMap/{settings.config}",
+    } <= set(found)
+    (container,) = TEMPLATES["control"]["spec"]["containers"]
+    told = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert told["WEIR_ACTUATOR"] == "kubernetes"
+    assert f"PersistentVolumeClaim/{told['WEIR_KUBE__MODELS']}" in found
 
 
 def test_the_intake_alone_is_reached_and_at_the_port_that_it_listens_on() -> None:
@@ -171,4 +217,5 @@ def test_agents_alone_share_the_network_of_nodes_and_only_their_namespace_allows
     assert levels == {
         "base/Namespace/weir": "restricted",
         "agents/Namespace/weir-agents": "privileged",
+        "workloads/Namespace/weir-workloads": "restricted",
     }
