@@ -108,6 +108,10 @@ class Need:
         """Return the GPU share of all its GPUs together."""
         return self.gpus * self.gpu_milli
 
+    def __hash__(self) -> int:
+        """Return a number of what needs mostly differ in; all of it would take longer."""
+        return hash((self.cpu_milli, self.memory_mib, self.gpu_milli))
+
 
 @dataclass(frozen=True, slots=True)
 class Option:

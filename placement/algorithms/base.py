@@ -14,6 +14,7 @@ import numpy as np
 from placement.columns import Columns, Floats, Ints
 from placement.mix import Mix
 from placement.needs import Need
+from placement.room import left
 
 TIGHTEST = -1
 
@@ -87,11 +88,8 @@ def room_left(columns: Columns, need: Need, rows: Ints) -> Floats:
 
     On clusters without GPUs memory takes the place of GPU.
     """
-    cores, memory, share = columns.largest
-    cpu = (columns.free[rows, 0] - need.cpu_milli) / max(cores, 1)
-    if share:
-        other = (columns.idle[rows] - need.gpu_total) / share
-    else:
-        other = (columns.free[rows, 1] - need.memory_mib) / max(memory, 1)
-    left: Floats = (cpu + other) / 2
-    return left
+    found = np.empty(len(rows))
+    asked = (need.cpu_milli, need.memory_mib, need.gpu_total)
+    cpu, memory, gpu = columns.largest
+    left(rows, columns.free, columns.idle, asked, (cpu, memory, gpu), found)
+    return found
