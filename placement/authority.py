@@ -3,7 +3,8 @@
 Everything that forbids or allows is a PolicySelected, so that it holds in every process at once:
 
     installation                mode where nothing else is said
-    place, place/<app>          mode of all applications, or of one
+    place                       algorithm, and a mode that only makes things more careful
+    place/<app>                 mode of one application
     freeze, freeze/<app>        no deed at all while its parameter `state` is on
     pause                       place decides nothing while its `state` is on
     drain/<node>                a node takes nothing new and is left while its `state` is on
@@ -60,13 +61,19 @@ class Ruling:
 def mode_of(catalogue: Catalogue, component: str, app: str) -> str:
     """Return the mode of a component for an application; recommend where nothing is said.
 
-    The scopes `<component>/<app>`, `<component>` and `installation` are looked at in this order.
+    `<component>/<app>` says it for one application. Else the mode is that of the installation, or
+    a more careful one of `<component>`, whose policy is there to select an algorithm.
     """
-    for scope in (f"{component}/{app}", component, INSTALLATION):
-        policy = catalogue.get(PolicySelected, scope)
-        if policy is not None and policy.mode in MODES:
-            return policy.mode
-    return RECOMMEND
+    own = _mode(catalogue, f"{component}/{app}")
+    if own is not None:
+        return own
+    least = _mode(catalogue, INSTALLATION) or RECOMMEND
+    return min(least, _mode(catalogue, component) or least, key=MODES.index)
+
+
+def _mode(catalogue: Catalogue, scope: str) -> str | None:
+    policy = catalogue.get(PolicySelected, scope)
+    return policy.mode if policy is not None and policy.mode in MODES else None
 
 
 def parameter(policy: PolicySelected, key: str) -> str:

@@ -36,6 +36,9 @@ COMMANDS = {
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
     "models": Entry("models:app", "Model files: publish, see, clear away.", REGISTER),
+    "placement": Entry("placement:app", "What is placed, why, and whether it is done.", REGISTER),
+    "freeze": Entry("freeze:freeze", "Stop all deeds at once; what runs goes on.", REGISTER),
+    "unfreeze": Entry("freeze:unfreeze", "End a freeze.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
     "observe": Entry(
@@ -50,7 +53,7 @@ COMMANDS = {
     "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
     "dispatch": Entry("dispatch:app", "Where a worker would send a task.", LOOK),
-    "nodes": Entry("nodes:app", "Nodes and what they have.", LOOK),
+    "nodes": Entry("nodes:app", "Nodes: see, register, drain.", LOOK),
     "plugins": Entry("plugins:app", "Plug-ins of others: see, hold to the laws.", LOOK),
     "sql": Entry("sql:sql", "Ask ClickHouse.", LOOK),
     "sink": Entry("sink:app", "What ClickHouse lacks: fill it from Kafka.", MEND),

@@ -1,6 +1,7 @@
 """Reading and writing catalogue entries from commands: one connection each, acknowledged."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -9,9 +10,11 @@ from typing_extensions import Self
 from schemas import topics
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+from schemas.errors import ContractError
 from workers import kafka
 from workers.catalogue import CatalogueReader
 from workers.errors import KafkaUnavailable
+from workers.kafka_reading import read_all
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -34,6 +37,11 @@ class Entries:
         self._producer = kafka.producer(settings.kafka)
         self._lost: list[str] = []
 
+    @property
+    def settings(self) -> Settings:
+        """Return the settings with which it was made."""
+        return self._settings
+
     def catalogue(self, *kinds: type[Event]) -> Catalogue:
         """Return the entries of some classes, read to the end now.
 
@@ -45,6 +53,21 @@ class Entries:
     def of(self, kind: type[E]) -> Mapping[str, E]:
         """Return all entries of one class by key."""
         return self.catalogue(kind).of(kind)
+
+    def events(self, topic: str, key: str = "") -> list[Event]:
+        """Return the events that a topic holds, of one key or of all; unreadable ones are left out.
+
+        Raises KafkaUnavailable or RegistryUnavailable.
+        """
+        known, wanted = topics.topic_named(topic).events, key.encode()
+        found: list[Event] = []
+        for message in read_all(self._settings.kafka, [topic]):
+            value = message.value()
+            if value is None or (key and message.key() != wanted):
+                continue
+            with suppress(ContractError):
+                found.append(self._codec.decode(value, *known))
+        return found
 
     def follow(self, *kinds: type[Event]) -> CatalogueReader:
         """Return a reader that keeps up with the entries of some classes; not started yet."""

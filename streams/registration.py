@@ -30,6 +30,7 @@ from schemas.registrations import (
     MetricDefined,
     ServiceRegistered,
 )
+from streams import service_forms
 from streams.errors import RegistrationError
 from streams.plain_events import build
 from workers.runtimes.errors import BrokenModel
@@ -84,6 +85,8 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
     """Return the registration of a service of an application and run."""
     name, app = _name(plain, "service"), _name(plain, "app")
     defaults = {"image": "", "model": name, "format": "onnx", "cpu_milli": 100, "memory_mib": 64}
+    if plain.get("image") and not plain.get("artifact"):
+        defaults |= {"model": "", "format": "", "artifact": ""}
     identity = stable_id("service", app, run, name)
     made = _built(ServiceRegistered, {**defaults, **plain}, now_ms, service_id=identity)
     for field in ("cpu_milli", "memory_mib", "replicas"):
@@ -97,6 +100,8 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
         raise RegistrationError(f"service {name}: {error}") from error
     if made.accuracy is not None and not 0 <= made.accuracy <= 1:
         raise RegistrationError(f"service {name}: accuracy must be between 0 and 1")
+    for wrong in service_forms.wrong(made):
+        raise RegistrationError(f"service {name}: {wrong}")
     return made
 
 

@@ -8,6 +8,7 @@ import typer
 from streams.commands.nouns import (
     AsJson,
     add_looking,
+    check_owner,
     given,
     opened,
     quiet_settings,
@@ -79,7 +80,7 @@ def _send(
     plain: dict[str, Any], others: dict[str, list[dict[str, Any]]], settings: "Settings"
 ) -> tuple["ApplicationRegistered", list[str]]:
     """Check everything, then send what is new: services first, the application last."""
-    from schemas.registrations import MetricDefined
+    from schemas.registrations import ApplicationRegistered, MetricDefined
     from streams import registration
     from streams.commands.services import built
     from streams.entries import Entries
@@ -96,6 +97,9 @@ def _send(
             *(registration.contract(own | each, defined, now_ms) for each in others["contracts"]),
             event,
         ]
+        standing = entries.of(ApplicationRegistered).get(event.app)
+        if standing is not None:
+            check_owner(entries, "application", event.app, standing.owner, event.owner)
         return event, send_changed(entries, events)
 
 
@@ -158,7 +162,9 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
         PlacementDecided,
     )
     with opened() as entries, entries.follow(*kinds) as reader:
-        ending = registration.removal(name, reader.current(), wall_ms())
+        known = reader.current()
+        ending = registration.removal(name, known, wall_ms())
+        check_owner(entries, "application", name, known.of(ApplicationRegistered)[name].owner)
         entries.send([ending.request])
         _await_retired(reader, ending.services)
         for kind, key in ending.tombstones:

@@ -11,6 +11,7 @@ from streams.commands.nouns import (
     add_looking,
     add_removing,
     check_application,
+    check_owner,
     given,
     opened,
     send_changed,
@@ -68,7 +69,9 @@ def register(
     )
     with opened() as entries:
         defined = registration.metrics_defined(entries.catalogue(MetricDefined))
-        event = registration.contract(table_of(file) | options, defined, wall_ms())
+        acting = given(owner=entries.settings.identity.user or None)
+        event = registration.contract(acting | table_of(file) | options, defined, wall_ms())
+        _check_standing(entries, event)
         warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
         changed = bool(send_changed(entries, [event]))
     outcome = {
@@ -78,10 +81,8 @@ def register(
         "warnings": warnings,
     }
     told = "registered" if changed else "already registered"
-    clauses = len(event.clauses)
-    show_outcome(
-        outcome, f"{told}: contract {event.contract} with {clauses} clauses", as_json=as_json
-    )
+    words = f"{told}: contract {event.contract} with {len(event.clauses)} clauses"
+    show_outcome(outcome, words, as_json=as_json)
 
 
 def _row(entry: Any, _: int) -> tuple[Any, ...]:
@@ -93,4 +94,18 @@ def _row(entry: Any, _: int) -> tuple[Any, ...]:
 
 
 add_looking(app, "ContractRegistered", "contract", COLUMNS, _row)
-add_removing(app, "ContractRegistered", "contract")
+
+
+def _check_standing(entries: Any, event: Any) -> None:
+    from schemas.registrations import ContractRegistered
+
+    standing = entries.of(ContractRegistered).get(event.contract)
+    if standing is not None:
+        check_owner(entries, "contract", event.contract, standing.owner, event.owner)
+
+
+def _check(entries: Any, known: Any) -> None:
+    check_owner(entries, "contract", known.contract, known.owner)
+
+
+add_removing(app, "ContractRegistered", "contract", _check)

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from schemas.base import Event
+    from schemas.catalogue import Catalogue
     from streams.entries import Entries
     from workers.settings import Settings
 
@@ -15,26 +16,38 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse what names an application that is not registered.")
 ]
-Row = Callable[[Any, int], Sequence[Any]]
-"""From an entry and the time, ms since the epoch, to the cells of its row."""
+Row = Callable[..., Sequence[Any]]
+"""From an entry and the time, ms since the epoch, to the cells of its row; see `add_looking`."""
+Check = Callable[["Entries", Any], None]
+"""Raises when an entry may not be changed."""
 
 
-def add_looking(app: typer.Typer, record: str, noun: str, columns: Sequence[str], row: Row) -> None:
-    """Give a noun the verbs list and get; `record` names the event class of its entries."""
+def add_looking(
+    app: typer.Typer, record: str, noun: str, columns: Sequence[str], row: Row, *others: str
+) -> None:
+    """Give a noun the verbs list and get; `record` names the event class of its entries.
+
+    Where `others` are named, rows are made with a catalogue of theirs, too.
+    """
 
     def list_(*, as_json: AsJson = False) -> None:
+        from schemas.events import event_named
         from streams.commands.output import show_rows
         from workers.clock import wall_ms
 
         now_ms = wall_ms()
-        found = _entries(record)
-        show_rows(columns, (row(found[key], now_ms) for key in sorted(found)), as_json=as_json)
+        known = _catalogue(record, *others)
+        found = known.of(event_named(record))
+        more = (known,) if others else ()
+        rows = (row(found[key], now_ms, *more) for key in sorted(found))
+        show_rows(columns, rows, as_json=as_json)
 
     def get(name: str, *, as_json: AsJson = False) -> None:  # noqa: ARG001 - always JSON
+        from schemas.events import event_named
         from streams.commands.output import show_event
         from streams.registration import unknown
 
-        found = _entries(record)
+        found = _catalogue(record).of(event_named(record))
         if name not in found:
             raise unknown(noun, name, found)
         show_event(found[name])
@@ -43,8 +56,8 @@ def add_looking(app: typer.Typer, record: str, noun: str, columns: Sequence[str]
     app.command("get", help=f"Show all that is known of one {noun}, as JSON.")(get)
 
 
-def add_removing(app: typer.Typer, record: str, noun: str) -> None:
-    """Give a noun the verb remove, a tombstone."""
+def add_removing(app: typer.Typer, record: str, noun: str, check: "Check | None" = None) -> None:
+    """Give a noun the verb remove, a tombstone; `check` raises when it may not be removed."""
 
     def remove(name: str) -> None:
         from schemas.events import event_named
@@ -55,6 +68,8 @@ def add_removing(app: typer.Typer, record: str, noun: str) -> None:
             found = entries.of(kind)
             if name not in found:
                 raise unknown(noun, name, found)
+            if check is not None:
+                check(entries, found[name])
             entries.remove(kind, name)
             entries.flush()
         typer.echo(f"removed {noun} {name}")
@@ -62,11 +77,11 @@ def add_removing(app: typer.Typer, record: str, noun: str) -> None:
     app.command("remove", help=f"Remove a {noun}; its history stays in SQL.")(remove)
 
 
-def _entries(record: str) -> Any:
+def _catalogue(*records: str) -> "Catalogue":
     from schemas.events import event_named
 
     with opened() as entries:
-        return entries.of(event_named(record))
+        return entries.catalogue(*map(event_named, records))
 
 
 def opened() -> "Entries":
@@ -127,6 +142,45 @@ def send_changed(entries: "Entries", events: "Sequence[Event]") -> list[str]:
 
 def _stands(known: "Event | None", event: "Event") -> bool:
     return known is not None and getattr(known, "event_id", "") == getattr(event, "event_id", None)
+
+
+def check_owner(entries: "Entries", what: str, target: str, owner: str, declared: str = "") -> None:
+    """Let nobody but its owner change what has one; a refusal is told on weir.actions, too.
+
+    One changes things as `identity.user` of the settings, or else as the owner that one declares.
+    Raises RegistrationError.
+    """
+    from placement.authority import may_change
+    from streams.authorizing import deed
+    from streams.errors import RegistrationError
+    from workers.clock import wall_ms
+
+    settings = entries.settings
+    by = settings.identity.user or declared
+    if not by and settings.authority.anonymous:
+        return
+    told = may_change(owner, by, f"{what} {target}")
+    if told:
+        kind = f"{what}.refused"
+        who = {"by": by, "owner": owner}
+        entries.send([deed(kind, target, "refused", told, wall_ms(), policy="owners", told=who)])
+        raise RegistrationError(f"{told}; say who you are with WEIR_IDENTITY__USER")
+
+
+def check_service_owner(entries: "Entries", service: str, app: str, declared: str = "") -> None:
+    """Let nobody change a service but its owner, or register one but its application's.
+
+    A service without an owner of its own belongs to the application's. Raises RegistrationError.
+    """
+    from schemas.registrations import ApplicationRegistered, ServiceRegistered
+
+    known = entries.catalogue(ApplicationRegistered, ServiceRegistered)
+    standing = known.get(ServiceRegistered, service)
+    apps = dict.fromkeys((standing.app, app) if standing is not None else (app,))
+    owners = [standing.owner] if standing is not None else []
+    owners += [one.owner for name in apps if (one := known.get(ApplicationRegistered, name))]
+    for owner in dict.fromkeys(owners):
+        check_owner(entries, "service", service, owner, declared)
 
 
 def check_application(

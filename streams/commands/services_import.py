@@ -9,6 +9,7 @@ from streams.commands.nouns import (
     AsJson,
     Strict,
     check_application,
+    check_service_owner,
     given,
     opened,
     send_changed,
@@ -182,6 +183,7 @@ def _send(
     from streams.commands.output import show_outcome
 
     warnings = check_application(entries, "service", event.service, event.app, strict=strict)
+    check_service_owner(entries, event.service, event.app, event.owner)
     changed = bool(send_changed(entries, [event]))
     found = {
         **outcome,

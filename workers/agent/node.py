@@ -13,6 +13,8 @@ AGENT = "weir.agent"
 """Label of nodes that an agent reports: where it answers neighbours, empty where it does not."""
 OBSERVED = "observed"
 """Taint of nodes that are only observed: nothing is placed where nothing carries placements out."""
+BY_HAND = "operator"
+"""Source of nodes that somebody registered, until their first heartbeat."""
 EXPIRY_MS = 5_000
 MOST_NEIGHBOURS = 8
 
@@ -68,12 +70,16 @@ def report(
         message=None if status == "ready" else "its agent was stopped",
         heartbeat=now_ms,
         expires_at=now_ms + (EXPIRY_MS if status == "ready" else 0),
+        source="agent",
     )
 
 
 def told_by_another(node: NodeReported | None, now_ms: int) -> bool:
-    """Return whether something that is no agent reports this node, and still does."""
-    if node is None or node.expires_at <= now_ms:
+    """Return whether something that is no agent reports this node, and still does.
+
+    Whoever registered it by hand does not report it.
+    """
+    if node is None or node.expires_at <= now_ms or node.source == BY_HAND:
         return False
     return all(label.key != AGENT for label in node.labels)
 

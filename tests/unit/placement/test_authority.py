@@ -52,6 +52,9 @@ def test_without_policies_everything_is_only_recommended() -> None:
         ([("installation", "act"), ("place", "observe")], "observe"),
         ([("place", "observe"), ("place/digits", "act")], "act"),
         ([("place", "observe"), ("place/other", "act")], "observe"),
+        ([("place", "act")], "recommend"),
+        ([("place/digits", "act")], "act"),
+        ([("place", "act"), ("installation", "act")], "act"),
         ([("place", "nonsense"), ("installation", "act")], "act"),
     ],
 )

@@ -1,0 +1,39 @@
+"""`weir freeze` and `weir unfreeze`: no deed, at once and everywhere, until it is ended."""
+
+from typing import Annotated
+
+import typer
+
+from streams.commands.nouns import AsJson, check_owner, opened
+
+Of = Annotated[str, typer.Option("--app", help="Of one application alone.")]
+Reason = Annotated[str, typer.Option(help="Why; it is told with every refusal.")]
+
+
+def freeze(*, of: Of = "", reason: Reason = "", as_json: AsJson = False) -> None:
+    """Stop all deeds at once: nothing is decided, started, moved or ended; what runs goes on.
+
+    A worker that crashes meanwhile stays down. It holds over restarts, until `weir unfreeze`.
+    """
+    _switch(of, True, reason, as_json=as_json)
+
+
+def unfreeze(*, of: Of = "", reason: Reason = "", as_json: AsJson = False) -> None:
+    """End a freeze: of everything, or with --app of one application, if that was frozen itself."""
+    _switch(of, False, reason, as_json=as_json)
+
+
+def _switch(of: str, on: bool, reason: str, *, as_json: bool) -> None:
+    from placement.authority import FREEZE
+    from schemas.registrations import ApplicationRegistered
+    from streams.commands.switching import switched
+
+    with opened() as entries:
+        known = entries.of(ApplicationRegistered).get(of) if of else None
+        if known is not None:
+            check_owner(entries, "application", of, known.owner)
+        whose = f"application {of}" if of else "everything"
+        told = f"{whose} is frozen" if on else f"{whose} is frozen no more"
+        scope = f"{FREEZE}/{of}" if of else FREEZE
+        kind = "deeds.freeze" if on else "deeds.unfreeze"
+        switched(entries, scope, kind, of or "*", told, reason, on=on, as_json=as_json)

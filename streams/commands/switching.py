@@ -1,0 +1,41 @@
+"""What commands share that put a freeze, a pause or a drain into force, and end it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.entries import Entries
+
+
+def switched(
+    entries: "Entries",
+    scope: str,
+    kind: str,
+    target: str,
+    told: str,
+    reason: str,
+    *,
+    on: bool,
+    as_json: bool,
+) -> None:
+    """Send the policy and the deed, unless it stands so already, and say what came of it."""
+    from placement.authority import standing
+    from schemas.registrations import PolicySelected
+    from streams.authorizing import deed, switch
+    from streams.commands.output import show_outcome
+    from workers.clock import wall_ms
+
+    known = entries.catalogue(PolicySelected)
+    changed = (standing(known, scope) is not None) != on
+    if changed:
+        now_ms, by = wall_ms(), entries.settings.identity.user
+        policy = switch(scope, on, reason, by, now_ms)
+        who = {"by": by} if by else {}
+        done = deed(
+            *(kind, target, "done", reason or told, now_ms),
+            policy=scope,
+            told=who,
+            causes=(policy.event_id,),
+        )
+        entries.send([policy, done])
+    outcome = {"scope": scope, "on": on, "changed": changed}
+    show_outcome(outcome, told if changed else f"{told} already", as_json=as_json)
