@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	>/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types imports yaml contracts edge test faults gpu-smoke demo up bench notebooks wheel fmt lock
+.PHONY: help setup check lint types imports yaml contracts edge test faults gpu-smoke kube-smoke demo up bench notebooks wheel fmt lock
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -63,6 +63,9 @@ faults: setup ## break real parts in turn and keep the ledger (ARGS="--seed 3 --
 
 gpu-smoke: setup ## run the tests that need a GPU; each says why it is left out where there is none
 	$(BIN)/pytest tests/gpu -n 0 -rs $(ARGS)
+
+kube-smoke: setup ## try Weir on the cluster that KUBECONFIG names, in a namespace of its own (ARGS="--keep")
+	$(BIN)/python -m tests.kube smoke $(ARGS)
 
 demo: setup ## the whole loop on this machine, under 90 seconds (ARGS="--seed 2")
 	$(BIN)/weir demo $(ARGS)
