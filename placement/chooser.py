@@ -23,7 +23,10 @@ _NEARLY = 1e-12
 
 @dataclass(slots=True)
 class _Kind:
-    """What is known of a kind of need: by row, and as of which change of it."""
+    """What is known of a kind of need: by row, and as of which change of it.
+
+    `since` counts the algorithms before the one whose scores these are.
+    """
 
     accepted: Mask
     fits: Mask
@@ -31,6 +34,7 @@ class _Kind:
     slot: Ints
     checked: Ints
     scored: Ints
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,15 @@ class Chooser:
         self._algorithm = algorithm
         self._filters = tuple((filters or {}).values())
         self._remembers = remembers
+        self._since = 0
         self._kinds: dict[Need, _Kind] = {}
         self._state = np.zeros(len(columns), np.int64)
         self._hashed = np.full(len(columns), _NEVER, np.int64)
+
+    def use(self, algorithm: Algorithm) -> None:
+        """Go on with another algorithm; what fits where is known already."""
+        self._algorithm = algorithm
+        self._since += 1
 
     def place_all(self, needs: Sequence[Need], barred: Mask | None = None) -> list[Taken | None]:
         """Take room for copies that come together, in order; None for those that fit nowhere."""
@@ -104,7 +114,7 @@ class Chooser:
         self._algorithm.peers = tuple(peers)
         kind = self._known(need)
         fits = kind.fits if barred is None else kind.fits & ~barred
-        fitting = np.flatnonzero(fits)
+        fitting = fits.nonzero()[0]
         if wish is not None and 0 <= wish.row < len(fits) and fits[wish.row]:
             return Choice(wish.row, self._wished(need, wish), 0.0, len(fitting))
         if not len(fitting):
@@ -131,18 +141,22 @@ class Chooser:
         columns = self.columns
         if kind is None:
             size = len(columns)
+            accepted = self._accepted(need)
             kind = _Kind(
-                self._accepted(need),
-                np.zeros(size, np.bool_),
+                accepted,
+                accepted & columns.fitting(need),
                 np.zeros(size),
                 np.zeros(size, np.int64),
-                np.full(size, _NEVER, np.int64),
+                columns.stamp.copy(),
                 np.full(size, _NEVER, np.int64),
             )
         self._kinds[need] = kind
         if len(self._kinds) > KEPT:
             del self._kinds[next(iter(self._kinds))]
-        rows = np.flatnonzero(kind.checked != columns.stamp)
+        if kind.since != self._since:
+            kind.since = self._since
+            kind.scored.fill(_NEVER)
+        rows = (kind.checked != columns.stamp).nonzero()[0]
         if len(rows):
             kind.fits[rows] = kind.accepted[rows] & columns.fitting(need, rows)
             kind.checked[rows] = columns.stamp[rows]

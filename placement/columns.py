@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from placement.errors import Overcommitted
 from placement.needs import READY, Machine, Need
+from placement.room import fits, refresh
 from placement.sorts import Sorts
 
 Ints = npt.NDArray[np.int64]
@@ -55,16 +56,15 @@ class Columns:
         self.ready = np.array([m.health == READY for m in self.machines], np.bool_)
         self.open = self.ready & np.array([not m.defects for m in self.machines], np.bool_)
         self.models: dict[str, int] = {}
+        self._doing: dict[tuple[str, ...], Mask] = {}
+        self._every = np.arange(len(self.machines))
         self._allocate()
         for row, machine in enumerate(self.machines):
             self._fill(row, machine)
         self.room, self.core_room = self.capacity.copy(), self.core_capacity.copy()
         self.gpu_room = self.gpu_capacity.copy()
         self.gpu_memory_room = self.gpu_memory_capacity.copy()
-        for free, room, outside in self._measures():
-            np.maximum(room - outside, 0, out=free)
-        self.core_free = self._cores_left(slice(None))
-        self.idle = self.gpu_free.sum(axis=1)
+        self._work_out(slice(None))
         self.largest = [
             int(part.max(initial=0)) for part in (*self.capacity.T[:2], self.gpu_capacity.sum(1))
         ]
@@ -88,6 +88,8 @@ class Columns:
         self.free = np.zeros_like(self.capacity)
         self.gpu_free = np.zeros_like(self.gpu_capacity)
         self.gpu_memory = np.zeros_like(self.gpu_capacity)
+        self.core_free = np.full_like(self.core_capacity, NO_CORE)
+        self.idle = np.zeros(size, np.int64)
         self.stamp = np.zeros(size, np.int64)
         self.changes = 0
 
@@ -103,13 +105,19 @@ class Columns:
             self.gpu_model[row, slot] = self.models.setdefault(model, len(self.models))
         self._fill_outside(row, machine)
 
-    def report(self, row: int, machine: Machine) -> None:
-        """Take over what others use of a node, and its health."""
-        self.machines[row] = machine
-        self._fill_outside(row, machine)
-        self.ready[row] = machine.health == READY
-        self.open[row] = self.ready[row] and not machine.defects
-        self._changed(row)
+    def report(self, machines: Sequence[Machine]) -> None:
+        """Take over what others use of nodes, and their health."""
+        if not machines:
+            return
+        rows = [self.row[machine.name] for machine in machines]
+        for row, machine in zip(rows, machines, strict=True):
+            self.machines[row] = machine
+            self._fill_outside(row, machine)
+            self.ready[row] = machine.health == READY
+            self.open[row] = self.ready[row] and not machine.defects
+        self._work_out(np.array(rows))
+        self.changes += 1
+        self.stamp[rows] = self.changes
 
     def _fill_outside(self, row: int, machine: Machine) -> None:
         self.outside[row, :2] = machine.cpu_outside, machine.memory_outside
@@ -138,13 +146,17 @@ class Columns:
 
     def of_model(self, need: Need, rows: Ints | slice) -> Mask:
         """Return, rows x G, which GPUs are of a model, or a partition, that is accepted."""
-        if not need.models:
-            there: Mask = self.gpu_model[rows] != NO_MODEL
-            return there
-        wanted = set(need.models)
-        known = [code for name, code in self.models.items() if wanted & {name, *name.split(" ")}]
-        accepted: Mask = np.isin(self.gpu_model[rows], known)
+        accepted: Mask = self._does(need.models)[self.gpu_model[rows]]
         return accepted
+
+    def _does(self, wanted: tuple[str, ...]) -> Mask:
+        """Return which models do, by code; the last, for no GPU, does not."""
+        if wanted not in self._doing:
+            does = np.array([not wanted] * len(self.models) + [False], np.bool_)
+            for name, code in self.models.items():
+                does[code] |= not {name, *name.split(" ")}.isdisjoint(wanted)
+            self._doing[wanted] = does
+        return self._doing[wanted]
 
     def gpus_fitting(self, need: Need, rows: Ints | slice) -> Mask:
         """Return, rows x G, which GPUs have the share, the memory and the model."""
@@ -157,23 +169,17 @@ class Columns:
     def fitting(self, need: Need, rows: Ints | slice = slice(None)) -> Mask:
         """Return, for each row, whether a new copy has room there; apart from `accepted`."""
         asked = self.amounts(need)
-        free = self.free[rows]
+        among = self._every[rows]
+        able = np.zeros(len(among), np.bool_)
         if asked is None:
-            return np.zeros(len(free), np.bool_)
-        able: Mask = self.open[rows] & (free[:, 0] >= asked[0]) & (free[:, 1] >= asked[1])
-        for column in np.flatnonzero(asked[2:]) + 2:
-            able &= free[:, column] >= asked[column]
-        if need.gpus:
-            able &= self.idle[rows] >= need.gpu_total
-        for part, count in ((need.gpus, self._gpus_left), (len(need.cores), self.cores_lacking)):
-            if part:
-                left = np.flatnonzero(able)
-                able[left] = count(need, np.arange(len(self))[rows][left]) <= 0
+            return able
+        gpus = (self.gpu_free, self.gpu_memory, self.gpu_model)
+        each = (need.gpus, max(need.gpu_milli, 0), need.gpu_memory_mib)
+        fits(among, self.free, self.open, asked, gpus, each, self._does(need.models), able)
+        if need.cores:
+            left = np.flatnonzero(able)
+            able[left] = self.cores_lacking(need, among[left]) <= 0
         return able
-
-    def _gpus_left(self, need: Need, rows: Ints) -> Ints:
-        lacking: Ints = need.gpus - self.gpus_fitting(need, rows).sum(axis=1)
-        return lacking
 
     def cores_lacking(self, need: Need, rows: Ints | slice) -> Ints:
         """Return, per row, how much the core that lacks most lacks; 0 where cores are unknown."""
@@ -195,8 +201,18 @@ class Columns:
         return tuple(able[: need.gpus])
 
     def _able(self, row: int, need: Need) -> list[int]:
-        able: list[int] = np.flatnonzero(self.gpus_fitting(need, np.array([row]))[0]).tolist()
-        return able
+        """Return the GPUs of a row on which a new copy fits."""
+        told = zip(
+            self.gpu_free[row].tolist(),
+            self.gpu_memory[row].tolist(),
+            self._does(need.models)[self.gpu_model[row]].tolist(),
+            strict=True,
+        )
+        return [
+            slot
+            for slot, (share, memory, does) in enumerate(told)
+            if does and share >= need.gpu_milli and memory >= need.gpu_memory_mib
+        ]
 
     def take(
         self,
@@ -271,15 +287,22 @@ class Columns:
 
     def _changed(self, row: int) -> None:
         """Work out what is free on a row, after any change of it."""
-        for free, room, outside in self._measures():
-            np.maximum(room[row] - outside[row], 0, out=free[row])
+        share = (self.gpu_free, self.gpu_room, self.gpu_outside)
+        memory = (self.gpu_memory, self.gpu_memory_room, self.gpu_memory_outside)
+        refresh(row, (self.free, self.room, self.outside), share, memory, self.idle)
         if self.core_free.shape[1]:
             self.core_free[row] = self._cores_left(row)
-        self.idle[row] = self.gpu_free[row].sum()
         self.changes += 1
         self.stamp[row] = self.changes
 
-    def _cores_left(self, rows: int | slice) -> Ints:
+    def _work_out(self, rows: Ints | slice) -> None:
+        """Work out what is free on many rows at once."""
+        for free, room, outside in self._measures():
+            free[rows] = np.maximum(room[rows] - outside[rows], 0)
+        self.core_free[rows] = self._cores_left(rows)
+        self.idle[rows] = self.gpu_free[rows].sum(axis=1)
+
+    def _cores_left(self, rows: int | Ints | slice) -> Ints:
         left = np.maximum(self.core_room[rows] - self.core_outside[rows], 0)
         return np.where(self.core_capacity[rows] == NO_CORE, NO_CORE, left)
 

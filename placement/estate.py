@@ -21,6 +21,7 @@ from schemas.registrations import NodeReported, ServiceRegistered
 
 KINDS = 64
 """Kinds of needs, the most frequent first, that the cluster is kept fit for."""
+PARTS = 256
 
 
 class Estate:
@@ -54,11 +55,13 @@ class Estate:
         changed |= known.keys() - registered.keys()
         for service in changed:
             before, found = self.demands.pop(service, None), registered.get(service)
-            self._counts.subtract(_kinds(before))
+            for kind in _kinds(before):
+                self._counts[kind] -= 1
+                if not self._counts[kind]:
+                    del self._counts[kind]
             if found is not None:
                 self.demands[service] = demand_of(found)
                 self._counts.update(_kinds(self.demands[service]))
-        self._counts = +self._counts
         self._renewed |= changed
         return changed
 
@@ -79,9 +82,7 @@ class Estate:
         if changes.rebuilt:
             self._build(states)
         else:
-            for name in changes.told:
-                row = self.cluster.columns.row[name]
-                self.cluster.columns.report(row, self.roster.machines[name])
+            self.cluster.columns.report([self.roster.machines[name] for name in changes.told])
             self.cluster.freed += bool(changes.told)
             for service in sorted(self._renewed):
                 self._put(service, states)
@@ -94,13 +95,14 @@ class Estate:
         if self._mixed_of is not self._registered:
             self._mixed_of, mix = self._registered, self._mixed()
             if mix != self._mix:
-                self._mix, self._planner = mix, None
+                self._mix, self._algorithm = mix, ""
         kept = self._planner
-        holds = kept is not None and kept.cluster is self.cluster and kept.algorithm.steady
-        if kept is None or not holds or algorithm != self._algorithm:
+        if kept is None or kept.cluster is not self.cluster:
             made = self._makers[algorithm](self.cluster.columns, self._mix, seed)
             kept = self._planner = Planner(self.cluster, made, self._filters)
-            self._algorithm = algorithm
+        elif algorithm != self._algorithm or not kept.algorithm.steady:
+            kept.use(self._makers[algorithm](self.cluster.columns, self._mix, seed))
+        self._algorithm = algorithm
         return kept
 
     def _build(self, states: Mapping[str, ServiceState]) -> None:
@@ -119,10 +121,14 @@ class Estate:
                 hold(self.cluster, demand, present)
 
     def _mixed(self) -> Mix:
-        """Return the most frequent kinds of needs among what is registered."""
+        """Return the most frequent kinds of needs among what is registered.
+
+        Shares are told in 256ths, so that one service more seldom changes them.
+        """
         found = nsmallest(KINDS, self._counts.items(), key=lambda item: (-item[1], _size(item[0])))
         total = sum(count for _, count in found)
-        return Mix(tuple(kind for kind, _ in found), tuple(count / total for _, count in found))
+        parts = [max(round(count * PARTS / total), 1) for _, count in found]
+        return Mix(tuple(kind for kind, _ in found), tuple(part / sum(parts) for part in parts))
 
 
 def _kinds(demand: Demand | None) -> list[Need]:

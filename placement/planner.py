@@ -84,6 +84,11 @@ class Planner:
         self._filters = filters or {}
         self._chooser = Chooser(cluster.columns, algorithm, self._filters, remembers=False)
 
+    def use(self, algorithm: Algorithm) -> None:
+        """Plan by another algorithm from now on."""
+        self.algorithm = algorithm
+        self._chooser.use(algorithm)
+
     def plan(self, wants: Iterable[Want]) -> dict[str, Plan]:
         """Return a plan per service, in the order given, and put its copies into the cluster."""
         opened = [_Open(want) for want in wants]
@@ -254,6 +259,7 @@ def hold(cluster: Cluster, demand: Demand, present: Assignment) -> Copy | None:
             row,
             slots,
             instance=present.instance,
+            cores=present.cores,
             staying=True,
         )
     except Overcommitted:
@@ -280,4 +286,5 @@ def assignment(cluster: Cluster, copy: Copy) -> Assignment:
         gpu_milli=need.gpu_milli,
         gpu_indices=indices if len(indices) > 1 else (),
         gpu_memory_mib=need.gpu_memory_mib,
+        cores=copy.taken.cores,
     )

@@ -44,9 +44,9 @@ def fits(
         lacking = count
         if able and lacking > 0:
             for slot in range(share.shape[1]):
-                if share[row, slot] >= milli and does[model[row, slot]]:
-                    if mib <= 0 or memory[row, slot] >= mib:
-                        lacking -= 1
+                enough = share[row, slot] >= milli and memory[row, slot] >= mib
+                if enough and does[model[row, slot]]:
+                    lacking -= 1
         found[place] = able and lacking <= 0
 
 
@@ -76,3 +76,18 @@ def left(
         else:
             other = (free[row, 1] - asked[1]) / max(memory, 1)
         found[place] = (cpu + other) / 2
+
+
+_MEASURE = "Tuple((int64[:,::1], int64[:,::1], int64[:,::1]))"
+
+
+@compiled(f"void(int64, {_MEASURE}, {_MEASURE}, {_MEASURE}, int64[::1])")
+def refresh(row: int, amounts: Gpus, share: Gpus, memory: Gpus, idle: Array) -> None:
+    """Work out what is free on a row: each is free, room, and what others use (N x columns)."""
+    for free, room, outside in (amounts, share, memory):
+        for column in range(free.shape[1]):
+            free[row, column] = max(room[row, column] - outside[row, column], 0)
+    total = 0
+    for column in range(share[0].shape[1]):
+        total += share[0][row, column]
+    idle[row] = total
