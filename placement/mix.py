@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from placement.chance import mixed
 from placement.columns import Columns, Floats, Ints, Mask
 from placement.needs import Need
 
+_told = attrgetter(*(field.name for field in fields(Need)))
+"""Everything that a need says, to put needs in order."""
 TYPICAL = 0.95
 """The share of all copies that the kinds counted by the fragmentation gradient make up."""
 MOST = 512
@@ -40,7 +43,7 @@ class Mix:
 
 def mix_of(needs: Iterable[Need]) -> Mix:
     """Return the mix of some needs, of their 512 most frequent kinds at most."""
-    counted = sorted(Counter(needs).items(), key=lambda item: (-item[1], repr(item[0])))[:MOST]
+    counted = sorted(Counter(needs).items(), key=lambda item: (-item[1], _told(item[0])))[:MOST]
     total = sum(count for _, count in counted)
     return Mix(tuple(kind for kind, _ in counted), tuple(count / total for _, count in counted))
 
