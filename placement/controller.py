@@ -15,27 +15,39 @@ ids of the last 256 requests.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from placement.algorithms.names import DEFAULT, OWN, Maker
-from placement.authority import PLACE, draining, may_decide, parameter
+from placement.authority import PLACE, draining, may_decide
 from placement.chooser import Filter
+from placement.controller_asked import asked_for, shares_changed
 from placement.controller_state import PlaceState, ServiceState, state_of
 from placement.controller_words import decision, reason_of
+from placement.deciding import Deciding
 from placement.errors import InvalidParameters
 from placement.estate import Estate
-from placement.planner import Plan, Want
-from placement.watch import Watch, in_turn
+from placement.moving import Budget
+from placement.plans import Plan
+from placement.watch import Watch
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
-from schemas.decisions import PlacementDecided, PlacementRequested
+from schemas.decisions import (
+    ActionTaken,
+    EnsembleSelected,
+    PlacementDecided,
+    PlacementRequested,
+)
 from schemas.identity import stable_id
 from schemas.processing import Batch, Spec
-from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
+from schemas.registrations import (
+    InstanceReported,
+    NodeReported,
+    PolicySelected,
+    ServiceRegistered,
+)
 
 _SEEN = 256
-QUEUE = "queue"
+_REFUSALS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,20 @@ class Place:
         self._filters = filters or {}
         self._services: dict[str, ServiceState] = {}
         self._seen: dict[str, None] = {}
+        self._budget = Budget()
+        self._refused: dict[str, None] = {}
         self._next_look = 0
         self._begin()
 
     def _begin(self) -> None:
         self._placements: Mapping[str, PlacementDecided] = {}
+        self._selected: Mapping[str, PolicySelected] = {}
+        self._judged = self._selected
         self._estate = Estate(self._makers, self._filters)
+        self._deciding = Deciding(
+            self._estate, self._services, self._makers, self._params.algorithm
+        )
+        self._unsettled: set[str] = set()
         self._watch = Watch()
         self._watch.touch(self._services)
 
@@ -84,8 +104,12 @@ class Place:
             step = self._params.look_ms
             turn = batch.now_ms // step
             self._next_look = (turn + 1) * step
-            due = self._watch.due(turn, self._estate.chance, lambda s: self._turn(s, batch))
+            out += self._refuse(batch)
+            self._watch.touch(self._unsettled)
+            key = self._deciding.turn
+            due = self._watch.due(turn, self._estate.chance, lambda s: key(s, batch))
             out += self._decide(batch, due)
+            out += self._say(batch, self._deciding.rebalance(batch, turn, self._budget))
         for record in batch.records:
             if isinstance(record.event, PlacementRequested):
                 out += self._decide(batch, self._apply(record.event, batch.catalogue))
@@ -104,7 +128,13 @@ class Place:
     def snapshot(self) -> bytes:
         """Return as Avro what the catalogue, as last seen, does not tell as well."""
         services = tuple(s for _, s in sorted(self._services.items()) if not self._is_told(s))
-        state = PlaceState(next_look=self._next_look, seen=tuple(self._seen), services=services)
+        state = PlaceState(
+            next_look=self._next_look,
+            seen=tuple(self._seen),
+            services=services,
+            moves=self._budget.moves,
+            refused=tuple(self._refused),
+        )
         return pack_state(state)
 
     def restore(self, data: bytes) -> None:
@@ -112,12 +142,15 @@ class Place:
         state = unpack_state(data, PlaceState)
         self._next_look = state.next_look
         self._seen = dict.fromkeys(state.seen)
+        self._refused = dict.fromkeys(state.refused)
+        self._budget = Budget(state.moves)
         self._services = {service.service: service for service in state.services}
         self._begin()
 
     def _is_told(self, state: ServiceState) -> bool:
         decided = self._placements.get(state.service)
-        if decided is None or not state.answered:
+        untold = state.scaled or state.moved_at or state.leaving or not state.answered
+        if decided is None or untold:
             return False
         causes = (state.request,) if state.request else ()
         known = (decided.generation, decided.replicas, decided.assignments, decided.causes)
@@ -135,6 +168,10 @@ class Place:
             for service, decided in placements.items():
                 if before.get(service) is not decided:
                     self._adopt(service, decided)
+        selected, known = catalogue.of(PolicySelected), self._selected
+        if selected is not known:
+            self._selected = selected
+            self._watch.touch(shares_changed(known, selected) & self._services.keys())
 
     def _adopt(self, service: str, decided: PlacementDecided) -> None:
         """Go on from a decision that is newer than what is known of a service."""
@@ -182,25 +219,24 @@ class Place:
                 decided = catalogue.get(PlacementDecided, service)
                 fresh = ServiceState(service=service, app=request.app)
                 self._services[service] = fresh if decided is None else state_of(decided)
-            state = self._services[service]
-            state.app, state.replicas = request.app, max(0, demand.replicas)
-            state.request, state.reason, state.answered = request.event_id, request.reason, False
+            asked_for(self._services[service], request, demand, catalogue)
         return {demand.service for demand in request.demands}
 
     def _decide(self, batch: Batch, services: Collection[str]) -> list[Event]:
-        """Plan services and return decisions where something changed; retirements come first."""
-        catalogue, now = batch.catalogue, batch.now_ms
+        """Plan services, where place may decide; those of others wait."""
         known = {s for s in services if s in self._services}
-        chosen = {s for s in known if may_decide(catalogue, self._app(s))}
+        chosen = {s for s in known if may_decide(batch.catalogue, self._services[s].app)}
         self._watch.postpone(known - chosen)
-        if not chosen:
-            return []
-        algorithm = self._algorithm(catalogue)
-        plans = self._plan(batch, algorithm, chosen)
+        return self._say(batch, self._deciding.plan(chosen, batch)) if chosen else []
+
+    def _say(self, batch: Batch, plans: Mapping[str, Plan]) -> list[Event]:
+        """Return decisions where plans change something; retirements come first."""
+        catalogue, now = batch.catalogue, batch.now_ms
+        algorithm = self._deciding.algorithm(catalogue)
         decided: list[Event] = []
         for service, planned in sorted(plans.items(), key=lambda p: (p[1].replicas > 0, p[0])):
             state = self._services[service]
-            if len(planned.assignments) >= planned.replicas:
+            if not planned.missing:
                 state.waiting_since = 0
             elif not state.waiting_since:
                 state.waiting_since = now
@@ -209,47 +245,34 @@ class Place:
                 reason = reason_of(state, planned, nodes, self._estate.demands)
                 state.generation += 1
                 state.decided, state.decided_replicas = planned.status, planned.replicas
-                state.assignments = planned.assignments
+                state.assignments, state.leaving = planned.assignments, planned.leaving
+                state.moved_at = now if planned.moves else state.moved_at
                 decided.append(decision(state, planned, reason, algorithm, now, catalogue))
             state.answered = True
-            self._settle(state)
+            self._settle(state, planned)
         return decided
 
-    def _settle(self, state: ServiceState) -> None:
+    def _refuse(self, batch: Batch) -> list[Event]:
+        """Return refusals of parameters, once for each policy."""
+        if self._judged is self._selected:
+            return []
+        self._judged = self._selected
+        scopes = [scope.partition("/") for scope in self._selected]
+        apps = sorted({app for place, _, app in scopes if place == PLACE})
+        refusals = self._deciding.policies.refusals
+        found = [one for app in apps for one in refusals(app, batch.catalogue)]
+        fresh = {one.event_id: one for one in found if one.event_id not in self._refused}
+        self._refused = dict.fromkeys([*self._refused, *fresh][-_REFUSALS:])
+        return list(fresh.values())
+
+    def _settle(self, state: ServiceState, planned: Plan) -> None:
+        unsettled = planned.waits or bool(planned.leaving)
+        (self._unsettled.add if unsettled else self._unsettled.discard)(state.service)
         if not state.replicas and not state.generation:
             del self._services[state.service]
             self._watch.forget(state.service)
         elif state.service in self._estate.demands:
             self._watch.settle(state, self._estate.roster.machines, self._estate.chance)
-
-    def _plan(self, batch: Batch, algorithm: str, services: set[str]) -> dict[str, Plan]:
-        """Plan services, those that are not registered nowhere."""
-        wants, plans = [], {}
-        for service in sorted(services, key=lambda s: self._turn(s, batch)):
-            state, demand = self._services[service], self._estate.demands.get(service)
-            if demand is None:
-                self._estate.cluster.drop(service)
-                plans[service] = Plan(service=service, replicas=state.replicas, assignments=())
-                continue
-            wants.append(Want(demand=demand, replicas=state.replicas, present=state.assignments))
-        return plans | self._estate.planner(algorithm, batch.now_ms).plan(wants)
-
-    def _turn(self, service: str, batch: Batch) -> tuple[Any, ...]:
-        """Return by what a service is ordered among those that want a place."""
-        policy = batch.catalogue.get(PolicySelected, PLACE)
-        queue = "" if policy is None else parameter(policy, QUEUE)
-        demand, since = self._estate.demands.get(service), self._services[service].waiting_since
-        return () if demand is None else in_turn(queue, demand, since or batch.now_ms)
-
-    def _algorithm(self, catalogue: Catalogue) -> str:
-        """Return the algorithm of the policy, that of the parameters where nobody has it."""
-        policy = catalogue.get(PolicySelected, PLACE)
-        named = self._params.algorithm if policy is None else policy.algorithm
-        names = (named, named.replace("_", "-"))
-        return next((n for n in names if n in self._makers), self._params.algorithm)
-
-    def _app(self, service: str) -> str:
-        return self._services[service].app
 
 
 def _changes(state: ServiceState, planned: Plan) -> bool:
@@ -278,7 +301,7 @@ def spec(
     return Spec(
         name="place",
         inputs=("weir.control",),
-        outputs=(PlacementDecided,),
+        outputs=(PlacementDecided, ActionTaken),
         build=lambda _: Place(chosen, plugins, filters),
         parameters=stable_id("parameters", repr(chosen)),
         state=PlaceState,
@@ -288,6 +311,8 @@ def spec(
         catalogue=(
             NodeReported,
             ServiceRegistered,
+            InstanceReported,
+            EnsembleSelected,
             PlacementDecided,
             PolicySelected,
         ),

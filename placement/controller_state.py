@@ -9,6 +9,7 @@ from schemas.decisions import Assignment, PlacementDecided
 class ServiceState:
     """One service: what is asked of it, since which request, and its newest decision.
 
+    `leaving` are those of the assignments that go as soon as enough of the others serve.
     `answered` says whether the request has been decided on; `decided` is the status of the newest
     decision, empty before the first. `scaled` says that a request of kind load set the number of
     copies last. `moved_at` is when a copy last moved without need, `waiting_since` since when
@@ -28,19 +29,22 @@ class ServiceState:
     scaled: bool = False
     moved_at: int = 0
     waiting_since: int = 0
+    leaving: tuple[Assignment, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
 class PlaceState:
     """Everything: services by name, the ids of the last requests, the next look (ms).
 
-    `moves` are the clocks of moves without need that the budget still counts.
+    `moves` are the clocks of moves without need that the budget still counts, `refused` the ids of
+    the last refusals of policies.
     """
 
     next_look: int = 0
     seen: tuple[str, ...] = ()
     services: tuple[ServiceState, ...] = ()
     moves: tuple[int, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def state_of(decided: PlacementDecided) -> ServiceState:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from placement.authority import PLACE, mode_of
 from placement.controller_state import ServiceState
 from placement.needs import READY, Demand, Machine
-from placement.planner import Plan
+from placement.plans import Plan
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.identity import stable_id
@@ -23,6 +23,9 @@ _UNITS = {
     "bandwidth": "Mbit/s",
 }
 _MOST_DEFECTS = 3
+_NAMED = 5
+MOST_VICTIMS = 50
+"""Victims that a decision names; it tells no more than a few kB."""
 
 
 def decision(
@@ -53,6 +56,8 @@ def decision(
         catalogue=catalogue.sources(),
         causes=(state.request,) if state.request else (),
         alternatives=plan.alternatives,
+        victims=plan.victims[:MOST_VICTIMS],
+        moves=plan.moves,
         waiting_since=state.waiting_since or None,
         mode=mode_of(catalogue, PLACE, state.app),
     )
@@ -77,12 +82,22 @@ def reason_of(
     lost = "" if asked else _lost(state, plan, nodes)
     before = {a.node for a in state.assignments}
     new = [a.node for a in plan.assignments if a.node not in before]
-    parts = [state.reason if asked else lost or "the nodes changed"]
+    told = "; ".join(part for part in (lost, plan.note) if part)
+    parts = [state.reason if asked else told or "the nodes changed"]
+    if asked and plan.note:
+        parts.append(plan.note)
     if new:
         parts.append(
             f"runs on {', '.join(new)} now, {plan.fitting} nodes fit (score {plan.score:.2f})"
         )
-    if len(plan.assignments) < plan.replicas:
+    if plan.victims:
+        names = [victim.instance for victim in plan.victims]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        parts.append(f"{', '.join(names[:_NAMED])}{more} gave way, being less important")
+    if plan.leaving:
+        names = [one.instance for one in plan.leaving]
+        parts.append(f"{', '.join(names[:_NAMED])} stays until others serve")
+    if plan.missing:
         parts.append(_missing(plan, len(nodes)))
         parts += objections(demand, known)[:_MOST_DEFECTS]
     return "; ".join(part for part in parts if part)
@@ -117,7 +132,7 @@ def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, Machine]) -> str:
 def _missing(plan: Plan, nodes: int) -> str:
     if not nodes:
         return "there are no nodes"
-    short = plan.replicas - len(plan.assignments)
+    short = plan.missing
     ruled = ", ".join(f"{r.constraint} {r.nodes}" for r in plan.rejections)
     words = f"{short} of {plan.replicas} copies find no node (ruled out by {ruled})"
     if plan.near_misses:

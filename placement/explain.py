@@ -10,7 +10,8 @@ from placement.chooser import Filter
 from placement.cluster import Cluster
 from placement.mix import mix_of
 from placement.needs import Machine
-from placement.planner import Planner, Want, hold
+from placement.planner import Planner, hold
+from placement.plans import Want
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,52 +14,17 @@ import numpy as np
 from placement.algorithms.base import Algorithm, Peer, Wish
 from placement.chooser import RUNNERS_UP, Choice, Chooser, Filter
 from placement.cluster import Cluster, Copy
+from placement.columns import Mask
 from placement.errors import Overcommitted
+from placement.leaving import must_stay
 from placement.needs import FAILED, Demand, Need, Option
+from placement.plans import Plan, Want
 from placement.relations import barred, relations
 from placement.screening import Screening, screen
-from schemas.decisions import Assignment, NearMiss, NodeScore, Rejection
+from schemas.decisions import Assignment, NodeScore
 
 TRIES = 8
 """Nodes that are tried for a copy when its data find no room on the way to the best."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
-    """A service, the copies wanted of it, where it runs now, and since when it waits (ms)."""
-
-    demand: Demand
-    replicas: int
-    present: tuple[Assignment, ...] = ()
-    since: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Where a service is to run; `fitting` nodes passed all filters when it was last placed.
-
-    Rejections and near misses tell why copies are missing; `score` is the mean over the nodes that
-    were chosen now, `alternatives` are the runners-up for the last of them.
-    """
-
-    service: str
-    replicas: int
-    assignments: tuple[Assignment, ...]
-    score: float = 0.0
-    fitting: int = 0
-    rejections: tuple[Rejection, ...] = ()
-    near_misses: tuple[NearMiss, ...] = ()
-    alternatives: tuple[NodeScore, ...] = ()
-    defects: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> str:
-        """Return placed, partial, unplaceable or retired."""
-        if not self.replicas:
-            return "retired"
-        if len(self.assignments) >= self.replicas:
-            return "placed"
-        return "partial" if self.assignments else "unplaceable"
 
 
 @dataclass(slots=True)
@@ -69,6 +34,7 @@ class _Open:
     want: Want
     kept: list[Assignment] = field(default_factory=list)
     soft: list[Copy] = field(default_factory=list)
+    leaving: list[Copy] = field(default_factory=list)
     chosen: list[Choice] = field(default_factory=list)
     screening: Screening | None = None
 
@@ -118,6 +84,13 @@ class Planner:
                 return option, found
         return None
 
+    def forbidden(self, demand: Demand, need: Need) -> Mask:
+        """Return, N, where other copies, or the filters of plug-ins, forbid one more."""
+        found = barred(self.cluster, demand, need)
+        for passing in self._filters.values():
+            found |= ~passing(self.cluster.columns, need)
+        return found
+
     def _keep(self, item: _Open) -> None:
         """Put back what stays; of more copies than wanted, those on unsound nodes go first."""
         columns, demand = self.cluster.columns, item.want.demand
@@ -126,10 +99,15 @@ class Planner:
             row = columns.row.get(present.node)
             if row is not None and columns.machines[row].health != FAILED:
                 stays.append((not columns.ready[row], present.node, present.instance, present))
+        wanted = item.want.replicas
         for _, _, _, present in sorted(stays, key=lambda entry: entry[:3]):
-            if len(item.soft) < item.want.replicas:
+            if len(item.soft) < wanted or (demand.min_available and wanted):
                 copy = hold(self.cluster, demand, present)
-                item.soft += [] if copy is None else [copy]
+                into = item.soft if len(item.soft) < wanted else item.leaving
+                into += [] if copy is None else [copy]
+        for present in item.want.leaving if wanted else ():
+            copy = hold(self.cluster, demand, present)
+            item.leaving += [] if copy is None else [copy]
 
     def _settled(self, item: _Open, copy: Copy) -> bool:
         """Let a copy stay for good when its node is ready and no rule is broken by now."""
@@ -166,7 +144,7 @@ class Planner:
 
     def _place(self, item: _Open, wish: Wish | None) -> Copy | None:
         demand = item.want.demand
-        for option in () if demand.defects else demand.options:
+        for option in () if demand.defects else item.want.fresh or demand.options:
             forbidden = barred(self.cluster, demand, option.need)
             for _ in range(TRIES):
                 found = self._chooser.choose(
@@ -219,15 +197,14 @@ class Planner:
 
     def _close(self, item: _Open) -> Plan:
         missing = max(item.want.replicas - len(item.kept), 0)
-        for copy in item.soft[missing:]:
-            self.cluster.remove(copy)
         kept = [*item.kept, *(assignment(self.cluster, copy) for copy in item.soft[:missing])]
+        leaving = self._break(item, kept, [*item.soft[missing:], *item.leaving])
         names, screening = self.cluster.columns.machines, item.screening
         last = item.chosen[-1] if item.chosen else None
         return Plan(
             service=item.want.demand.service,
             replicas=item.want.replicas,
-            assignments=tuple(sorted(kept, key=lambda a: (a.node, a.instance))),
+            assignments=in_order([*kept, *leaving]),
             score=float(np.mean([c.score for c in item.chosen])) if item.chosen else 0.0,
             fitting=0 if last is None else last.fitting,
             rejections=screening.rejections() if screening is not None else (),
@@ -239,7 +216,27 @@ class Planner:
                 for row, score in (last.others if last is not None else ())
             ),
             defects=item.want.demand.defects,
+            leaving=in_order(leaving),
+            waits=item.want.waits,
         )
+
+    def _break(
+        self, item: _Open, kept: Sequence[Assignment], going: Sequence[Copy]
+    ) -> list[Assignment]:
+        """Remove copies that have successors; return those that must stay until these serve."""
+        want = item.want
+        told = [(copy, assignment(self.cluster, copy)) for copy in going]
+        least = min(want.demand.min_available, want.replicas)
+        stay = must_stay([one for _, one in told], kept, want.serving, least)
+        for copy, one in told:
+            if one not in stay:
+                self.cluster.remove(copy)
+        return list(stay)
+
+
+def in_order(assignments: Iterable[Assignment]) -> tuple[Assignment, ...]:
+    """Return assignments as decisions tell them: by node, then by instance."""
+    return tuple(sorted(assignments, key=lambda a: (a.node, a.instance)))
 
 
 def hold(cluster: Cluster, demand: Demand, present: Assignment) -> Copy | None:

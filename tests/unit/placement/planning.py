@@ -12,7 +12,8 @@ from placement.algorithms.names import OWN
 from placement.cluster import Cluster
 from placement.mix import mix_of
 from placement.needs import UPLINK, Demand, Gpu, Link, Machine, Need, Neighbour, Option
-from placement.planner import Plan, Planner, Want, hold
+from placement.planner import Planner, hold
+from placement.plans import Plan, Want
 from placement.watch import in_turn
 
 ROOM = 1000

@@ -16,9 +16,9 @@ def on(*nodes: str) -> tuple[Assignment, ...]:
     )
 
 
-def stays(before: str, after: str, serving: str, least: int, alive: str = "abcdef") -> str:
+def stays(before: str, after: str, serving: str, least: int) -> str:
     ready = {f"s.{node}" for node in serving}
-    return "".join(one.node for one in must_stay(on(*before), on(*after), ready, set(alive), least))
+    return "".join(one.node for one in must_stay(on(*before), on(*after), ready, least))
 
 
 def test_who_leaves_stays_until_enough_serve_elsewhere() -> None:
@@ -29,9 +29,8 @@ def test_who_leaves_stays_until_enough_serve_elsewhere() -> None:
     assert stays("ab", "cd", "abc", least=2) == "a"
 
 
-def test_who_does_not_serve_or_is_lost_is_not_kept() -> None:
+def test_who_does_not_serve_is_not_kept() -> None:
     assert stays("ab", "cd", "b", least=2) == "b"
-    assert stays("ab", "cd", "ab", least=2, alive="bcd") == "b"
     assert stays("", "cd", "", least=2) == ""
 
 

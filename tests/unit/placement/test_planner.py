@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from placement.explain import explain
 from placement.needs import Gpu, Link, Machine, Neighbour, Option
-from placement.planner import Want
+from placement.plans import Want
 from tests.unit.placement.planning import (
     MACHINES,
     WANTS,

@@ -10,7 +10,7 @@ from placement.chooser import Chooser
 from placement.cluster import Cluster
 from placement.mix import mix_of
 from placement.needs import Gpu, Machine
-from placement.planner import Want
+from placement.plans import Want
 from placement.relations import barred
 from placement.screening import Screening, screen
 from tests.unit.placement.planning import MACHINES, WANTS, demand, planner, small
