@@ -9,12 +9,13 @@ from typing_extensions import Self
 
 from schemas import topics
 from schemas.base import Event
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Update
 from schemas.errors import ContractError
+from schemas.records import SourceRange
 from workers import kafka
-from workers.catalogue import CatalogueReader
+from workers.catalogue import CatalogueReader, update_of
 from workers.errors import KafkaUnavailable
-from workers.kafka_reading import read_all
+from workers.kafka_reading import read_all, read_ranges
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -53,6 +54,25 @@ class Entries:
     def of(self, kind: type[E]) -> Mapping[str, E]:
         """Return all entries of one class by key."""
         return self.catalogue(kind).of(kind)
+
+    def catalogue_at(self, offsets: Iterable[SourceRange], *kinds: type[Event]) -> Catalogue:
+        """Return the entries of some classes as they were at recorded offsets.
+
+        What the log has lost since by compaction was replaced by something newer, and is lacking.
+        Raises KafkaUnavailable or RegistryUnavailable.
+        """
+        homes = {topics.home_of(kind).name for kind in kinds}
+        ranges = {
+            (one.topic, one.partition): (0, one.last + 1)
+            for one in offsets
+            if one.topic in homes and one.last >= 0
+        }
+        found: list[Update] = []
+        for messages in read_ranges(self._settings.kafka, ranges):
+            for message in messages:
+                with suppress(ContractError):
+                    found.append(update_of(message, self._codec))
+        return Catalogue().apply(found)
 
     def events(self, topic: str, key: str = "") -> list[Event]:
         """Return the events that a topic holds, of one key or of all; unreadable ones are left out.

@@ -10,6 +10,7 @@ from streams.commands.nouns import (
     check_service_owner,
     opened,
 )
+from streams.commands.placement_explain import explain
 from streams.commands.placement_plan import plan
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ HISTORY = (
     "deeds",
 )
 app.command()(plan)
+app.command()(explain)
 
 
 @app.command()

@@ -166,6 +166,14 @@ def test_from_registration_to_a_recommendation_that_is_let_happen(
     (history,) = told(weir("placement", "history", "small", "--json"))
     assert (history["generation"], history["nodes"]) == (1, ["bench-1"])
     assert "placement.apply done" in history["deeds"]
+    why = told(weir("placement", "explain", "large", "--json"))
+    assert (why["status"], why["agrees"], why["generation"]) == ("unplaceable", True, 1)
+    (lacks,) = why["nodes"]
+    assert (lacks["node"], lacks["constraint"], lacks["needed"]) == ("bench-1", "cpu", 5000.0)
+    shown = weir("placement", "explain", "small", "--generation", "1")
+    assert "chosen" in shown.stdout, shown.stderr
+    assert shown.stderr == "", "it comes to what was decided"
+    refused(weir("placement", "explain", "small", "--generation", "9"), "it holds 1")
     (refusal,) = installation.deeds("service.refused")
     assert (refusal.status, refusal.policy, refusal.target) == ("refused", "owners", "small")
 
