@@ -14,7 +14,7 @@ from placement.manifests_names import (
     is_value,
     port_name,
 )
-from placement.manifests_resources import resources
+from placement.manifests_resources import mebibytes, resources
 from schemas.decisions import Assignment
 from schemas.registrations import NodeReported, ServiceRegistered
 from schemas.resources import PortMapping, Volume
@@ -206,7 +206,7 @@ def _volumes(
 ) -> tuple[list[Document], list[Document]]:
     """Return volumes and where they are mounted: Weir's own, the models, and the service's."""
     volumes: list[Document] = [
-        {"name": "data", "emptyDir": {"sizeLimit": f"{params.data_mib}Mi"}},
+        {"name": "data", "emptyDir": {"sizeLimit": mebibytes(params.data_mib)}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
     mounts: list[Document] = [
