@@ -27,6 +27,10 @@ class Recent(Generic[K, V]):
         forgotten = self._values.popitem(last=False) if len(self._values) > self._most else None
         return value, forgotten
 
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, None if there is none; that is no use of it."""
+        return self._values.get(key)
+
     def put(self, key: K, value: V) -> None:
         """Set the value of a key and count that as its use."""
         self._values[key] = value

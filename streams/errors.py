@@ -4,6 +4,7 @@ StreamsError
 ├── SettingsError        a settings file or variable that cannot be used; names the key
 ├── HostingError         a processor that this host cannot run; says which can
 ├── RegistrationError    a registration that cannot be accepted; says why
+├── SeriesError          labelled series that cannot be read; names the file
 └── StackError           a part of the embedded stack did not start, ended, or outgrew its bound
 """
 
@@ -22,6 +23,10 @@ class HostingError(StreamsError):
 
 class RegistrationError(StreamsError):
     """A registration that cannot be accepted; the message says why and what would be."""
+
+
+class SeriesError(StreamsError):
+    """Labelled series that cannot be read; the message names the file and what is wrong."""
 
 
 class StackError(StreamsError):

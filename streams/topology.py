@@ -21,22 +21,24 @@ class Place:
 
     module: str
     host: Host
-    plugins: bool = False
-    """Whether it calls the functions that installed distributions name under `weir.metrics`."""
+    plugins: str = ""
+    """The module whose `installed()`, and `filters()` where there is one, give what other
+    distributions name for it, if any."""
 
 
 PROCESSORS: dict[str, Place] = {
     "derive": Place("processors.derive", Host.BATCH),
     "observe": Place("processors.observe", Host.BATCH),
-    "define": Place("processors.define", Host.BATCH, plugins=True),
+    "define": Place("processors.define", Host.BATCH, plugins="streams.plugins"),
     "drift": Place("processors.drift", Host.BATCH),
     "quality": Place("processors.rules", Host.BATCH),
+    "anomaly": Place("processors.anomaly", Host.BATCH, plugins="streams.detector_plugins"),
     "contract": Place("processors.contracts", Host.BATCH),
     "route": Place("processors.route", Host.BATCH),
     "select": Place("processors.selection", Host.FAUST),
     "scale": Place("placement.scaler", Host.FAUST),
     "canary": Place("placement.canarying", Host.FAUST),
-    "place": Place("placement.controller", Host.FAUST),
+    "place": Place("placement.controller", Host.FAUST, plugins="workers.placement_plugins"),
 }
 """Every processor by the name of its specification."""
 
@@ -79,7 +81,10 @@ def spec_named(name: str) -> Spec:
     if place is None:
         raise HostingError(f"no processor {name!r}; known: {', '.join(PROCESSORS)}")
     module = importlib.import_module(place.module)
-    if place.plugins:
-        found = importlib.import_module("streams.plugins").installed()
-    spec: Spec = module.spec(plugins=found) if place.plugins else module.spec()
+    if not place.plugins:
+        plain: Spec = module.spec()
+        return plain
+    others = importlib.import_module(place.plugins)
+    more = {"filters": others.filters()} if hasattr(others, "filters") else {}
+    spec: Spec = module.spec(plugins=others.installed(), **more)
     return spec

@@ -12,6 +12,7 @@ import typer
 from streams.commands.bench_agent import agent
 from streams.commands.bench_observe import observe, saying
 from streams.commands.bench_placement import placement
+from streams.commands.bench_quality import quality
 from streams.commands.bench_worker import worker
 from streams.commands.clusters import Bootstrap, BrokerKind
 
@@ -23,6 +24,7 @@ app.command()(observe)
 app.command()(agent)
 app.command()(worker)
 app.command()(placement)
+app.command()(quality)
 
 
 @app.callback()

@@ -25,9 +25,9 @@ def run(
     """Run processors by name until SIGTERM or Ctrl-C.
 
     Each has a thread and a consumer of its own; when one fails, all end, and whoever started
-    them starts them again. Known: derive, observe, drift, quality, contract, route, sink on the
-    batch host; select, scale, canary, place, actuate, or control for these
-    five, on Faust.
+    them starts them again. Known: derive, observe, drift, quality, anomaly, contract, route,
+    sink on the batch host; select, scale, canary, place, actuate, or control for these five, on
+    Faust.
     """
     from streams import topology
     from streams.running import settings_of_running

@@ -55,7 +55,7 @@ class App:
     overlap: bool = False
 
 
-DATA = App("data", ("run", "derive", "observe", "define", "drift", "quality", "contract"))
+DATA = App("data", ("run", "derive", "observe", "define", "drift", "quality", "anomaly", "contract"))
 ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)

@@ -1,0 +1,59 @@
+"""`weir bench quality`: what the detectors find, and how fast they are."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streams.commands.bench_observe import saying
+
+
+def quality(
+    *,
+    nab: Annotated[
+        Path | None,
+        typer.Option(help="A folder of series with a windows.json; without it that part is null."),
+    ] = None,
+    generated: Annotated[
+        int, typer.Option(min=0, help="Series that are generated and scored likewise; 0 for none.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of those series.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Measure what the default detector of anomalies finds, and its values a second per core.
+
+    Scored as the Numenta Anomaly Benchmark scores, 0 for silence and 100 for perfection: with one
+    threshold for all series, swept on the labels as published scores are made, and with the one
+    that is the default.
+    """
+    from streams.bench.quality import measure
+    from streams.errors import SeriesError
+
+    try:
+        found = measure(nab, generated, seed, saying(time.monotonic()))
+    except SeriesError as error:
+        raise typer.BadParameter(str(error), param_hint="--nab") from error
+    _show(found, as_json=as_json)
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from streams.commands.output import show_rows
+
+    titles = ("", "threshold", "standard", "low FP", "low FN")
+    rows = []
+    for name in ("nab", "generated"):
+        if (part := found[name]) is not None:
+            limits = part["thresholds"]["standard"], part["default"]["threshold"]
+            for how, limit, each in (
+                ("swept", limits[0], part),
+                ("default", limits[1], part["default"]),
+            ):
+                figures = (f"{each[key]:.1f}" for key in ("standard", "low_fp", "low_fn"))
+                rows.append([f"{name}, {how}", f"{limit:.2f}", *figures])
+    show_rows(titles, rows, as_json=False)
+    typer.echo(f"{found['anomaly_points_per_s']:,} values a second per core")

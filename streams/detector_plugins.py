@@ -1,0 +1,53 @@
+"""Detectors of others: what installed distributions name under `weir.detectors`.
+
+An entry is a function or class that, called without arguments, gives a
+`processors.anomaly_detectors.Detector`; its name is what policies call it by. The names of Weir's
+own detectors, and `off`, stay theirs.
+"""
+
+from importlib.metadata import EntryPoint
+
+from processors.anomaly_detectors import GROUP, WEIR, Detector
+from processors.anomaly_kernels import Floats
+from processors.anomaly_policies import OFF
+from streams.plugins import attempted
+from workers import plugin_points
+from workers.plugin_points import Unusable
+
+MOST_WIDTH = 1_000
+"""Most numbers that a detector of others may remember of a series."""
+
+
+class Guarded:
+    """A detector of others; it raises nothing but processors.plugins.PluginError."""
+
+    def __init__(self, detector: Detector, width: int) -> None:
+        self._detector = detector
+        self.width = width
+
+    def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
+        """Return what the detector says."""
+        return float(attempted(self._detector.strangeness, memory, time_ms, value))
+
+    def learn(self, memory: Floats, time_ms: int, value: float) -> None:
+        """Let the detector learn."""
+        attempted(self._detector.learn, memory, time_ms, value)
+
+
+def installed() -> dict[str, Detector]:
+    """Return detectors of others by name; those that cannot be had are logged and left out."""
+    return plugin_points.installed(GROUP, _objection, _made)
+
+
+def _objection(name: str) -> str:
+    return "it has the name of one of Weir's own" if name in (WEIR, OFF) else ""
+
+
+def _made(point: EntryPoint) -> Detector:
+    """Return a detector, guarded. Raises Unusable, and whatever its maker raises."""
+    made: object = point.load()()
+    if not isinstance(made, Detector):
+        raise Unusable(f"{point.value} makes a {type(made).__name__}, which is no Detector")
+    if not isinstance(made.width, int) or not 0 <= made.width <= MOST_WIDTH:
+        raise Unusable(f"its width is {made.width}; it must be within 0 and {MOST_WIDTH}")
+    return Guarded(made, made.width)
