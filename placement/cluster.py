@@ -37,8 +37,8 @@ class Cluster:
     """Machines in order of their names, and the copies that run there.
 
     `known` are the demands of all services, `demands` of those with copies. `upset` collects
-    services of which a copy has lost its way to a neighbour; `freed` rises whenever something may
-    fit that did not before.
+    services of which a copy has lost its way to a neighbour, `stirred` those of which copies came
+    or went; `freed` rises whenever something may fit that did not before.
     """
 
     def __init__(self, machines: Iterable[Machine]) -> None:
@@ -48,6 +48,7 @@ class Cluster:
         self.demands: dict[str, Demand] = {}
         self.copies: dict[str, dict[str, Copy]] = {}
         self.upset: set[str] = set()
+        self.stirred: set[str] = set()
         self.freed = 0
         self._at: dict[int, Counter[str]] = defaultdict(Counter)
         self._repelled: dict[str, set[str]] = defaultdict(set)
@@ -144,6 +145,7 @@ class Cluster:
                 if flow[1] == copy.row:
                     self._turn(key, flow)
         self.columns.give_back(copy.taken)
+        self.stirred.add(service)
         self.freed += 1
         if not self.copies[service]:
             self._leave(demand)
@@ -160,6 +162,7 @@ class Cluster:
 
     def _enter(self, demand: Demand, copy: Copy) -> None:
         service = demand.service
+        self.stirred.add(service)
         self.demands[service] = demand
         self.copies.setdefault(service, {})[copy.instance] = copy
         self._at[copy.row][service] += 1

@@ -4,8 +4,8 @@ Nothing here is part of a snapshot: all of it follows from the catalogue, from w
 and from the clock.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from heapq import nsmallest
 
 from placement.algorithms.names import Maker
@@ -39,6 +39,8 @@ class Estate:
         self._planner: Planner | None = None
         self._algorithm = ""
         self._renewed: set[str] = set()
+        self._naming: dict[str, set[str]] = defaultdict(set)
+        self._rows: dict[str, tuple[int, ...]] = {}
         self.epoch = 0
 
     @property
@@ -53,8 +55,11 @@ class Estate:
         known, self._registered = self._registered, registered
         changed = {s for s, found in registered.items() if known.get(s) is not found}
         changed |= known.keys() - registered.keys()
+        bound = self._bound_to(changed)
         for service in changed:
             before, found = self.demands.pop(service, None), registered.get(service)
+            for other in () if before is None else named(before):
+                self._naming[other].discard(service)
             for kind in _kinds(before):
                 self._counts[kind] -= 1
                 if not self._counts[kind]:
@@ -62,8 +67,10 @@ class Estate:
             if found is not None:
                 self.demands[service] = demand_of(found)
                 self._counts.update(_kinds(self.demands[service]))
+                for other in named(self.demands[service]):
+                    self._naming[other].add(service)
         self._renewed |= changed
-        return changed
+        return changed | bound | self._bound_to(changed)
 
     def renew(self, service: str) -> None:
         """Note that a service may run elsewhere now than before."""
@@ -88,7 +95,29 @@ class Estate:
                 self._put(service, states)
         self._renewed.clear()
         upset, self.cluster.upset = self.cluster.upset, set()
-        return moved | upset
+        return moved | upset | self._bound_to(self._stirred())
+
+    def _stirred(self) -> list[str]:
+        """Return services that run elsewhere than when they were looked at last."""
+        found = []
+        for service in self.cluster.stirred:
+            rows = tuple(sorted(self.cluster.rows_of(service)))
+            if rows != self._rows.get(service, ()):
+                found.append(service)
+            self._rows[service] = rows
+            if not rows:
+                del self._rows[service]
+        self.cluster.stirred = set()
+        return found
+
+    def _bound_to(self, services: Iterable[str]) -> set[str]:
+        """Return the services that have to do with some, as either of the two says."""
+        found: set[str] = set()
+        for service in services:
+            found |= self._naming.get(service, set())
+            demand = self.demands.get(service)
+            found.update(() if demand is None else named(demand))
+        return found
 
     def planner(self, algorithm: str, seed: int) -> Planner:
         """Return what plans by an algorithm; made anew when its grounds have changed."""
@@ -108,6 +137,7 @@ class Estate:
     def _build(self, states: Mapping[str, ServiceState]) -> None:
         self.cluster = Cluster(self.roster.machines.values())
         self.cluster.known = self.demands
+        self._rows.clear()
         self.epoch += 1
         for service in sorted(states):
             self._put(service, states)
@@ -129,6 +159,12 @@ class Estate:
         total = sum(count for _, count in found)
         parts = [max(round(count * PARTS / total), 1) for _, count in found]
         return Mix(tuple(kind for kind, _ in found), tuple(part / sum(parts) for part in parts))
+
+
+def named(demand: Demand) -> set[str]:
+    """Return the services that a demand has to do with."""
+    near = {one.service for one in demand.neighbours}
+    return near.union(demand.affinity, demand.anti_affinity)
 
 
 def _kinds(demand: Demand | None) -> list[Need]:

@@ -13,11 +13,28 @@ from placement.roster import Roster
 from placement.watch import RETRIES, Watch
 from schemas.decisions import Assignment, PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Record
+from schemas.resources import Core, Link, Neighbour
 from tests.unit.placement import world
 from tests.unit.placement.world import T0
 
 NODES, SERVICES = ("a", "b", "c"), ("s", "t", "u", "v")
 
+FULL = world.node(
+    "a",
+    gpus=("T4",),
+    cores=(Core(capacity_milli=1000, used_milli=100),) * 2,
+    links=(Link(node="b", mbps=500.0, latency_ms=0.5), Link(node="c", latency_ms=3.0)),
+    network_mbps=600.0,
+)
+BONDS: tuple[dict[str, Any], ...] = (
+    {"affinity": ("s",)},
+    {"anti_affinity": ("t",)},
+    {"neighbours": (Neighbour(service="s", mbps=400.0, max_latency_ms=1.0),)},
+    {"neighbours": (Neighbour(service="u", mbps=700.0),)},
+    {"max_per_node": 2, "priority": 1},
+    {"cpu_per_core_milli": (600, 300)},
+    {"gpu_milli": 600, "gpu_memory_mib": 9000, "cpu": 10},
+)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.sampled_from(SERVICES), st.integers(0, 3)),
@@ -26,6 +43,7 @@ steps = st.lists(
         st.tuples(st.just("gone"), st.sampled_from(NODES), st.just(0)),
         st.tuples(st.just("register"), st.sampled_from(SERVICES), st.sampled_from((500, 1500))),
         st.tuples(st.just("remove"), st.sampled_from(SERVICES), st.just(0)),
+        st.tuples(st.just("bind"), st.sampled_from(SERVICES), st.sampled_from(BONDS)),
         st.tuples(st.just("echo"), st.just(""), st.just(0)),
     ),
     max_size=25,
@@ -40,6 +58,7 @@ def changed(catalogue: Any, what: str, name: str, value: Any, out: list[Any]) ->
         "node": lambda: [world.node(name, cpu=value)],
         "fail": lambda: [world.node(name, status=value)],
         "register": lambda: [world.service(name, cpu=value)],
+        "bind": lambda: [world.service(name, **value)],
         "echo": lambda: out,
         "ask": list,
     }
@@ -63,7 +82,7 @@ def asked(number: int, service: str, replicas: int) -> Record:
 @given(steps)
 def test_a_restart_at_any_moment_makes_no_difference(course: list[tuple[str, str, Any]]) -> None:
     """A restored instance has noticed nothing yet, so it plans everything again."""
-    catalogue = world.catalogue_of([world.node(n) for n in NODES])
+    catalogue = world.catalogue_of([FULL, *(world.node(n) for n in NODES[1:])])
     catalogue = world.catalogue_of([world.service(s) for s in SERVICES], catalogue)
     steady: Any = spec().build(0)
     out: list[Any] = []
