@@ -150,7 +150,7 @@ def _namespace(door: Kube, name: str) -> Iterator[None]:
     if not made.done:
         raise NotApplied(f"namespace {name} cannot be made: {made.message}")
     try:
-        account = {"metadata": {"name": "weir-worker"}}
+        account = {"metadata": {"name": KubeSettings().account}}
         door.ask("POST", f"{_NAMESPACES}/{name}/serviceaccounts", account)
         yield
     finally:

@@ -1,9 +1,11 @@
-"""`python -m tests.kube build` builds the servers; `python -m tests.kube` runs them until Ctrl-C.
+"""The servers of Kubernetes, and Weir against any cluster.
 
-The second prints where its kubeconfig is: export KUBECONFIG, and use kubectl, `weir bench
-placement`, or `make kube-smoke` in another terminal.
+python -m tests.kube build    builds the servers, once
+python -m tests.kube          runs them until Ctrl-C, and says where their kubeconfig is
+python -m tests.kube smoke    tries Weir on the cluster that KUBECONFIG names
 """
 
+import os
 import signal
 import sys
 import tempfile
@@ -11,10 +13,12 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from placement.errors import ClusterUnknown
 from streams.errors import StackError
 from tests.kube.building import program
 from tests.kube.playing import add_node, kubelet, node
 from tests.kube.servers import Cluster
+from tests.kube.smoke import smoke
 
 NODES = 10
 GPUS = 8
@@ -27,11 +31,14 @@ def main(arguments: list[str]) -> int:
         if arguments == ["build"]:
             print(f"{program()} ({time.monotonic() - begun:.1f} s)")
             return 0
+        if arguments == ["smoke"]:
+            smoke(os.environ.get("KUBECONFIG", ""), print)
+            return 0
         if arguments:
             print(__doc__, file=sys.stderr)
             return 2
         serve(begun)
-    except StackError as error:
+    except (StackError, ClusterUnknown) as error:
         print(f"kube: {error}", file=sys.stderr)
         return 3
     return 0

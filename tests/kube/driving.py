@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from placement.authority import Limits
 from schemas.base import Event
+from schemas.decisions import DeploymentObserved, PlacementRequested, ServiceDemand
 from schemas.registrations import PolicySelected
 from streams import topology
 from streams.actuating_kube import KubeDeeds
-from tests.kube.servers import Cluster
 from tests.kube.services import T0
 from workers.clock import wall_ms
 from workers.local import LocalHost, LocalLog
@@ -32,6 +33,20 @@ def acting() -> PolicySelected:
     )
 
 
+def request(name: str, replicas: int) -> PlacementRequested:
+    """Return the demand for so many copies of a service."""
+    now = wall_ms()
+    return PlacementRequested(
+        event_id=f"request-{name}-{replicas}-{now}",
+        kind="service.registered",
+        subject=name,
+        app="digits",
+        demands=(ServiceDemand(service=name, replicas=replicas),),
+        reason="a test asks for it",
+        requested_at=now,
+    )
+
+
 class Driven:
     """An actuator that reads and writes a log in memory; a context manager.
 
@@ -40,14 +55,14 @@ class Driven:
 
     def __init__(
         self,
-        cluster: Cluster,
+        kubeconfig: Path | str,
         namespace: str,
         log: LocalLog | None = None,
         *,
         placing: bool = False,
         **kube: object,
     ) -> None:
-        fields = {"kubeconfig": str(cluster.kubeconfig), "namespace": namespace} | kube
+        fields = {"kubeconfig": str(kubeconfig), "namespace": namespace} | kube
         self.log = log or LocalLog(now_ms=wall_ms())
         self._deeds = KubeDeeds(Settings(kube=KubeSettings(**fields)), LIMITS, lambda: None)
         self._host = LocalHost([topology.spec_named("place")], self.log) if placing else None
@@ -77,6 +92,11 @@ class Driven:
     def last(self, kind: type[E], service: str) -> E | None:
         """Return the newest that was told of a service, of a kind."""
         return next((e for e in reversed(self.heard(kind)) if _subject(e) == service), None)
+
+    def phase(self, service: str) -> str:
+        """Return the phase of a service that was told last, empty when none was."""
+        seen = self.last(DeploymentObserved, service)
+        return "" if seen is None else seen.phase
 
     def heard(self, kind: type[E]) -> list[E]:
         """Return all that was told, of a kind."""

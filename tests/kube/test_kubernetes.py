@@ -16,17 +16,16 @@ from placement.manifests import INSTANCE, ManifestParams, belonging, manifests
 from schemas.decisions import (
     ActionTaken,
     DeploymentObserved,
-    PlacementRequested,
-    ServiceDemand,
 )
 from schemas.registrations import NodeReported, ServiceRegistered
 from tests.kube import services
 from tests.kube.asking import Api, Document, Refused
-from tests.kube.driving import Driven, acting
+from tests.kube.driving import Driven, acting, request
 from tests.kube.playing import GPU, Fate, waiting
 from tests.kube.servers import Cluster
 from tests.kube.services import placed, reported, service
-from workers.clock import wall_ms
+from tests.kube.smoke import smoke
+from workers.settings import KubeSettings
 
 pytestmark = pytest.mark.timeout(1600)  # the first test may have to build the servers
 NODES = {"a": reported("a", 4), "b": reported("b", 2), "c": reported("c")}
@@ -53,7 +52,7 @@ def namespace(api: Api) -> Iterator[str]:
     name = f"test-{next(_names)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     accounts = f"/api/v1/namespaces/{name}/serviceaccounts"
-    api.create(accounts, {"metadata": {"name": "weir-worker"}})
+    api.create(accounts, {"metadata": {"name": KubeSettings().account}})
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 
@@ -196,7 +195,7 @@ def test_who_is_allowed_everything_lacks_no_right(kube: Kube, namespace: str) ->
 
 @pytest.fixture
 def driven(cluster: Cluster, namespace: str) -> Iterator[Driven]:
-    with Driven(cluster, namespace) as made:
+    with Driven(cluster.kubeconfig, namespace) as made:
         made.tell(acting())
         yield made
 
@@ -205,29 +204,12 @@ def deployments(api: Api, namespace: str) -> list[Document]:
     return api.items(KINDS["Deployment"].path(namespace))
 
 
-def request(name: str, replicas: int) -> PlacementRequested:
-    return PlacementRequested(
-        event_id=f"request-{name}-{replicas}",
-        kind="service.registered",
-        subject=name,
-        app="digits",
-        demands=(ServiceDemand(service=name, replicas=replicas),),
-        reason="a test asks for it",
-        requested_at=wall_ms(),
-    )
-
-
-def phase_of(driven: Driven, name: str) -> tuple[str, str]:
-    seen = driven.last(DeploymentObserved, name)
-    return ("", "") if seen is None else (seen.phase, seen.message)
-
-
 def test_from_a_request_to_what_was_observed(cluster: Cluster, api: Api, namespace: str) -> None:
-    with Driven(cluster, namespace, placing=True) as driven:
+    with Driven(cluster.kubeconfig, namespace, placing=True) as driven:
         driven.tell(acting(), service("asked", gpus=1, gpu_milli=1000, replicas=2))
         driven.until(lambda: len(driven.heard(NodeReported)) >= 3)
         driven.tell(request("asked", 2))
-        driven.until(lambda: phase_of(driven, "asked")[0] == "available")
+        driven.until(lambda: driven.phase("asked") == "available")
         (decided,) = driven.log.events("weir.placements")[-1:]
         assert {each.node for each in decided.assignments} == {"a", "b"}
         seen = driven.last(DeploymentObserved, "asked")
@@ -235,14 +217,14 @@ def test_from_a_request_to_what_was_observed(cluster: Cluster, api: Api, namespa
         pods = api.items(KINDS["Pod"].path(namespace))
         assert {pod["spec"]["nodeName"] for pod in pods} == {"a", "b"}
         driven.tell(request("asked", 0))
-        driven.until(lambda: phase_of(driven, "asked")[0] == "removed")
+        driven.until(lambda: driven.phase("asked") == "removed")
         assert deployments(api, namespace) == []
 
 
 def test_drift_by_other_hands_is_mended(api: Api, driven: Driven, namespace: str) -> None:
     wanted = service("drifting", ports=(8080,))
     driven.tell(wanted, placed(wanted, "a"))
-    driven.until(lambda: phase_of(driven, "drifting")[0] == "available")
+    driven.until(lambda: driven.phase("drifting") == "available")
     (found,) = deployments(api, namespace)
     path = path_of(found | {"kind": "Deployment"})
     label = {"metadata": {"labels": {"somebody": "else"}}}
@@ -269,11 +251,11 @@ def test_what_nobody_wants_goes_and_what_is_not_ours_stays(
     cluster: Cluster, api: Api, namespace: str
 ) -> None:
     wanted = service("orphan")
-    with Driven(cluster, namespace) as first:
+    with Driven(cluster.kubeconfig, namespace) as first:
         first.tell(acting(), wanted, placed(wanted, "a"))
         first.until(lambda: deployments(api, namespace))
     api.apply(path_of(config_map(namespace, "theirs")), config_map(namespace, "theirs"), "them")
-    with Driven(cluster, namespace, orphan_ms=0) as second:
+    with Driven(cluster.kubeconfig, namespace, orphan_ms=0) as second:
         second.tell(acting())
         second.until(lambda: not deployments(api, namespace))
         kept = {m["metadata"]["name"] for m in api.items(KINDS["ConfigMap"].path(namespace))}
@@ -285,7 +267,7 @@ def test_of_two_controllers_the_newer_generation_wins(
     cluster: Cluster, api: Api, namespace: str
 ) -> None:
     wanted = service("torn")
-    with Driven(cluster, namespace) as old, Driven(cluster, namespace) as new:
+    with Driven(cluster.kubeconfig, namespace) as old, Driven(cluster.kubeconfig, namespace) as new:
         old.tell(acting(), wanted, placed(wanted, "a", generation=1))
         new.tell(acting(), wanted, placed(wanted, "b", generation=2))
         old.until(lambda: set(generations(api, namespace)) == {"torn.a"})
@@ -313,16 +295,16 @@ def test_what_goes_wrong_is_told_with_its_reason(
     fates[namespace] = waiting(reason, "because of a test")
     wanted = service("failing")
     driven.tell(wanted, placed(wanted, "a"))
-    driven.until(lambda: phase_of(driven, "failing")[0] == "failed")
-    assert reason in phase_of(driven, "failing")[1]
-    assert "because of a test" in phase_of(driven, "failing")[1]
+    driven.until(lambda: driven.phase("failing") == "failed")
+    assert reason in driven.last(DeploymentObserved, "failing").message
+    assert "because of a test" in driven.last(DeploymentObserved, "failing").message
 
 
 def test_what_the_scheduler_has_no_place_for_is_told(driven: Driven) -> None:
     wanted = service("greedy", gpus=1, gpu_milli=1000)
     driven.tell(wanted, placed(wanted, "c", gpus=(0,)))
-    driven.until(lambda: "Insufficient nvidia.com/gpu" in phase_of(driven, "greedy")[1])
-    assert phase_of(driven, "greedy")[0] == "failed"
+    driven.until(lambda: driven.phase("greedy") == "failed")
+    assert "Insufficient nvidia.com/gpu" in driven.last(DeploymentObserved, "greedy").message
 
 
 def test_nodes_are_told_as_they_are_and_as_they_change(api: Api, driven: Driven) -> None:
@@ -336,6 +318,14 @@ def test_nodes_are_told_as_they_are_and_as_they_change(api: Api, driven: Driven)
     driven.until(lambda: driven.last(NodeReported, "c").status == "draining")
     api.merge("/api/v1/nodes/c", {"spec": {"unschedulable": None}})
     driven.until(lambda: driven.last(NodeReported, "c").status == "ready")
+
+
+def test_the_smoke_of_any_cluster_is_as_it_should_be(cluster: Cluster, api: Api) -> None:
+    said: list[str] = []
+    smoke(str(cluster.kubeconfig), said.append)
+    assert said[-1] == "retired, nothing of it is left"
+    spaces = [n for n in api.items("/api/v1/namespaces") if "smoke" in n["metadata"]["name"]]
+    assert all(found["status"]["phase"] == "Terminating" for found in spaces)
 
 
 def test_a_server_that_is_away_is_waited_for_and_then_knows_no_old_versions(
