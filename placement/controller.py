@@ -84,7 +84,7 @@ class Place:
     def _begin(self) -> None:
         self._placements: Mapping[str, PlacementDecided] = {}
         self._selected: Mapping[str, PolicySelected] = {}
-        self._judged = self._selected
+        self._judged: Mapping[str, PolicySelected] = self._selected
         self._estate = Estate(self._makers, self._filters)
         self._deciding = Deciding(
             self._estate, self._services, self._makers, self._params.algorithm

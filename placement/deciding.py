@@ -141,7 +141,7 @@ class Deciding:
         state, catalogue = self._states.get(service), batch.catalogue
         if state is None or not may_decide(catalogue, state.app) or not self._sound(state):
             return None
-        policy = self._policies.of(state.app, catalogue)
+        policy = self.policies.of(state.app, catalogue)
         rested = policy.rested(state.moved_at, batch.now_ms)
         return policy if policy.rebalance and rested else None
 

@@ -1,12 +1,19 @@
-"""Place: requests, repeated and contradicting ones, while nodes fail, expire, go and come back."""
+"""Place: requests, repeated and contradicting ones, while nodes fail, expire, go and come back.
+
+Services drive one another out, copies wait for others to serve, move where that pays, and change
+their version.
+"""
 
 import random
+from dataclasses import replace
 
 from placement.controller import PlaceParams, spec
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Columns, Record
+from schemas.resources import Variant
 from tests.unit.placement import world
+from tests.unit.placement.scaling_cases import policy
 
 SPEC = spec(PlaceParams(look_ms=400))
 START = world.T0
@@ -35,7 +42,7 @@ def _request(dice: random.Random, number: int, now: int) -> PlacementRequested:
     names = dice.sample(SERVICES, dice.randint(1, len(SERVICES)))
     return PlacementRequested(
         event_id=f"request-{number}",
-        kind="ensemble",
+        kind=dice.choice(("ensemble", "ensemble", "load")),
         subject="digits",
         app="digits",
         demands=tuple(ServiceDemand(service=n, replicas=dice.choice((0, 1, 1, 2))) for n in names),
@@ -55,5 +62,23 @@ def _catalogue(dice: random.Random, now: int) -> Catalogue:
         for name in ("a", "b", "c")
         if dice.random() < 0.9
     ]
-    services = [world.service(name, priority=len(name)) for name in SERVICES[:3]]
-    return world.catalogue_of([*nodes, *services])
+    variants = tuple(Variant(name=v, precision="fp32", device="cpu") for v in ("v1", "v2"))
+    services = [
+        world.service(
+            name,
+            priority=rank,
+            preemption="lower",
+            min_available=int(name == "s"),
+            max_replicas=2,
+            variants=variants,
+        )
+        for rank, name in enumerate(SERVICES[:3])
+    ]
+    ready = [world.instance(s, n) for s in SERVICES for n in "abc" if dice.random() < 0.6]
+    share = dice.choice(("0.0", "0.5", "1.0", "much"))
+    terms = {"move__rebalance": "1", "move__cooldown_ms": "2000", "move__budget": "x"}
+    policies = [
+        replace(policy(**terms), algorithm="best-fit"),
+        policy("share/t", variant="v2", share=share),
+    ]
+    return world.catalogue_of([*nodes, *services, *ready, *policies])
