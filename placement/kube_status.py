@@ -81,8 +81,7 @@ def _ready(deployment: Manifest) -> int:
 
 def _meant(deployment: Manifest, decided: PlacementDecided) -> bool:
     """Return whether a Deployment is of this decision, and not one that is about to go."""
-    told = str((deployment["metadata"].get("annotations") or {}).get(INSTANCE, ""))
-    named = told == decided.service or any(told == a.instance for a in decided.assignments)
+    named = _instance(deployment) in (decided.service, *_instances(decided))
     leaving = "deletionTimestamp" in deployment["metadata"]
     return named and not leaving and generation_of(deployment) >= decided.generation
 
@@ -91,19 +90,20 @@ def _troubles(
     deployments: Sequence[Manifest], pods: Iterable[Manifest], decided: PlacementDecided
 ) -> Iterator[tuple[str, str]]:
     """Yield reasons and messages, those nearest to the cause first."""
-    labels = {dns_name(a.instance) for a in decided.assignments} | {dns_name(decided.service)}
+    names = {dns_name(name): name for name in (decided.service, *_instances(decided))}
     for pod in pods if deployments else ():
-        label = (pod["metadata"].get("labels") or {}).get(INSTANCE)
-        if "deletionTimestamp" in pod["metadata"] or label not in labels:
+        who = names.get((pod["metadata"].get("labels") or {}).get(INSTANCE, ""))
+        if "deletionTimestamp" in pod["metadata"] or who is None:
             continue
         for reason, message in _pod_troubles(pod.get("status") or {}):
-            yield reason, ": ".join(filter(None, (_who(pod), reason, message)))
+            yield reason, ": ".join(filter(None, (who, reason, message)))
     for deployment in deployments:
         for condition in (deployment.get("status") or {}).get("conditions") or ():
             broken = {"ReplicaFailure": "True", "Progressing": "False"}.get(condition["type"])
             if broken == condition.get("status"):
                 reason = str(condition.get("reason", ""))
-                yield reason, f"{_who(deployment)}: {reason}: {condition.get('message', '')}"
+                who = _instance(deployment)
+                yield reason, f"{who}: {reason}: {condition.get('message', '')}"
 
 
 def _pod_troubles(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -133,10 +133,9 @@ def _ended(terminated: Mapping[str, Any]) -> str:
     return f"it ended with {code} ({reason}{': ' + told if told else ''})"
 
 
-def _who(body: Manifest) -> str:
-    """Return which copy it is: the instance where an annotation says so, else its label."""
-    meta = body["metadata"]
-    for held in (meta.get("annotations") or {}, meta.get("labels") or {}):
-        if held.get(INSTANCE):
-            return str(held[INSTANCE])
-    return str(meta["name"])
+def _instance(deployment: Manifest) -> str:
+    return str((deployment["metadata"].get("annotations") or {}).get(INSTANCE, ""))
+
+
+def _instances(decided: PlacementDecided) -> Iterator[str]:
+    return (assignment.instance for assignment in decided.assignments)
