@@ -74,6 +74,7 @@ class Chooser:
         self._kinds: dict[Need, _Kind] = {}
         self._state = np.zeros(len(columns), np.int64)
         self._hashed = np.full(len(columns), _NEVER, np.int64)
+        self._odd = np.zeros(0, np.uint64)
 
     def use(self, algorithm: Algorithm) -> None:
         """Go on with another algorithm; what fits where is known already."""
@@ -212,9 +213,12 @@ class Chooser:
         return self._state
 
     def _factors(self, count: int) -> npt.NDArray[np.uint64]:
-        drawn = mixed(2, 0, 2 * count)
-        high, low = (drawn * float(1 << 32)).astype(np.uint64).reshape(2, count)
-        return (high << np.uint64(32)) | low | np.uint64(1)
+        """Return odd numbers that look random; always as many, as columns are."""
+        if len(self._odd) != count:
+            drawn = mixed(2, 0, 2 * count)
+            high, low = (drawn * float(1 << 32)).astype(np.uint64).reshape(2, count)
+            self._odd = (high << np.uint64(32)) | low | np.uint64(1)
+        return self._odd
 
 
 def _runners_up(rows: Ints, scores: Floats, best: int, count: int) -> tuple[tuple[int, float], ...]:

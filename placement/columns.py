@@ -57,6 +57,7 @@ class Columns:
         self.open = self.ready & np.array([not m.defects for m in self.machines], np.bool_)
         self.models: dict[str, int] = {}
         self._doing: dict[tuple[str, ...], Mask] = {}
+        self._numbers: dict[tuple[str, ...], Ints] = {}
         self._every = np.arange(len(self.machines))
         self._allocate()
         for row, machine in enumerate(self.machines):
@@ -148,6 +149,12 @@ class Columns:
         """Return, rows x G, which GPUs are of a model, or a partition, that is accepted."""
         accepted: Mask = self._does(need.models)[self.gpu_model[rows]]
         return accepted
+
+    def gpus_of(self, need: Need) -> Ints:
+        """Return, N, how many GPUs of a model that is accepted there are, in use or not."""
+        if need.models not in self._numbers:
+            self._numbers[need.models] = self.of_model(need, slice(None)).sum(axis=1)
+        return self._numbers[need.models]
 
     def _does(self, wanted: tuple[str, ...]) -> Mask:
         """Return which models do, by code; the last, for no GPU, does not."""

@@ -7,6 +7,7 @@ and from the clock.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from heapq import nsmallest
+from math import log2
 
 from placement.algorithms.names import Maker
 from placement.chooser import Filter
@@ -21,7 +22,8 @@ from schemas.registrations import NodeReported, ServiceRegistered
 
 KINDS = 64
 """Kinds of needs, the most frequent first, that the cluster is kept fit for."""
-PARTS = 256
+STEPS = 4
+"""Steps by which numbers of services are told apart, from one to twice as many."""
 
 
 class Estate:
@@ -153,11 +155,10 @@ class Estate:
     def _mixed(self) -> Mix:
         """Return the most frequent kinds of needs among what is registered.
 
-        Shares are told in 256ths, so that one service more seldom changes them.
+        Numbers are told in quarters of a doubling, so that one service more seldom changes them.
         """
         found = nsmallest(KINDS, self._counts.items(), key=lambda item: (-item[1], _size(item[0])))
-        total = sum(count for _, count in found)
-        parts = [max(round(count * PARTS / total), 1) for _, count in found]
+        parts = [2.0 ** (round(log2(count) * STEPS) / STEPS) for _, count in found]
         return Mix(tuple(kind for kind, _ in found), tuple(part / sum(parts) for part in parts))
 
 

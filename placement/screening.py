@@ -92,7 +92,7 @@ def _verdicts(
     for name, passing in others.items():
         yield Verdict(f"plugin {name}", passing(columns, need))
     if need.gpus:
-        there = columns.of_model(need, slice(None)).sum(axis=1)
+        there = columns.gpus_of(need)
         yield Verdict("accelerator", there >= need.gpus, need.gpus, there)
     yield from relations(cluster, demand, need)
     yield from _amounts(columns, need)
@@ -122,11 +122,21 @@ def _gpus(columns: Columns, need: Need) -> Iterator[Verdict]:
         ("gpu", need.gpu_milli, columns.gpu_free),
     ):
         if needed or constraint == "gpu":
-            left = np.sort(np.where(able, free, -1), axis=1)
-            width = left.shape[1]
-            worst = left[:, -need.gpus] if need.gpus <= width else np.full(len(left), -1)
+            worst = _at_place(np.where(able, free, -1), need.gpus)
             yield Verdict(constraint, worst >= needed, max(needed, 1), np.maximum(worst, 0))
             able &= free >= needed
+
+
+def _at_place(values: Ints, place: int) -> Ints:
+    """Return the largest value of each row, or the second, ...; -1 where there are not so many."""
+    if place > values.shape[1]:
+        return np.full(len(values), -1)
+    if place > 1:
+        return -np.partition(-values, place - 1, axis=1)[:, place - 1]
+    largest = values[:, 0]
+    for column in range(1, values.shape[1]):
+        largest = np.maximum(largest, values[:, column])
+    return largest
 
 
 def _enough(constraint: str, needed: int, available: Ints) -> Verdict:
