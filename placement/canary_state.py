@@ -7,6 +7,15 @@ from placement.canary import Sample
 RUNNING, PROMOTED, ROLLED_BACK, REFUSED = "running", "promoted", "rolled-back", "refused"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Up to when (ms) the windows of a metric of an instance have been counted."""
+
+    instance: str
+    metric: str
+    end: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Rollout:
     """A new version of a service on its way.
@@ -26,6 +35,7 @@ class Rollout:
     judge_at: int = 0
     old: Sample = field(default_factory=Sample)
     new: Sample = field(default_factory=Sample)
+    counted: tuple[Counted, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from placement.canary import CanaryPolicy, Sample, Verdict, judge
-from placement.canary_state import PROMOTED, REFUSED, ROLLED_BACK, RUNNING, Rollout
+from placement.canary_state import PROMOTED, REFUSED, ROLLED_BACK, RUNNING, Counted, Rollout
 from placement.policies import settings_of
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -31,7 +31,10 @@ def share_of(policy: PolicySelected | None) -> float | None:
 
 
 def take(rollout: Rollout, seen: Observation, catalogue: Catalogue) -> None:
-    """Count a final window of a copy that began when its version had settled."""
+    """Count a final window of a copy that began when its version had settled.
+
+    Of windows that overlap, as those of several definitions do, one counts.
+    """
     decided = catalogue.get(PlacementDecided, rollout.service)
     policy = catalogue.get(PolicySelected, f"{CANARY}{rollout.service}")
     if rollout.status != RUNNING or decided is None or policy is None:
@@ -43,6 +46,14 @@ def take(rollout: Rollout, seen: Observation, catalogue: Catalogue) -> None:
     variants = {one.instance: one.variant for one in decided.assignments}
     if seen.instance not in variants or seen.window_start < settled:
         return
+    series = (seen.instance, seen.metric)
+    ends = {(one.instance, one.metric): one.end for one in rollout.counted}
+    if seen.window_start < ends.get(series, 0):
+        return
+    ends = {s: end for s, end in ends.items() if s[0] in variants} | {series: seen.window_end}
+    rollout.counted = tuple(
+        Counted(instance=i, metric=m, end=end) for (i, m), end in sorted(ends.items())
+    )
     new = variants[seen.instance] == rollout.variant
     known = rollout.new if new else rollout.old
     if seen.metric == "failure":

@@ -164,6 +164,17 @@ def test_what_was_before_it_had_settled_is_not_counted() -> None:
     assert there.at(14_000, bad) == []
 
 
+def test_windows_that_overlap_count_once() -> None:
+    there = World(cases.service(), cases.wanted(), cases.placed("11"))
+    there.at(0)
+    there.at(1_000, (), cases.placed("21", 2, 1_000))
+    again = [w for end in (9_000, 10_000, 10_500) for w in cases.results("a", end, 1.0, count=50)]
+
+    assert there.at(11_000, [*again, *cases.results("b", 9_000)]) == []
+    more = cases.results("a", 11_000, 1.0, count=50)
+    assert told(there.at(12_000, more))[0] == "canary.rolled-back"
+
+
 def test_what_nobody_can_tell_is_taken_back_after_patience() -> None:
     there = World(cases.service(), cases.wanted(patience_ms="60000"), cases.placed("11"))
     there.at(0)
