@@ -11,12 +11,14 @@ from placement.columns import Columns, Floats, Ints, Mask
 from placement.needs import Need
 from placement.trial import trial_of
 
-STEPS = 40
+STEPS = 25
 ROUNDS = 3
 """How often the projection goes through all constraints for one step."""
 CROWDING = 0.5
 """What a node that is full counts for, next to a copy that is placed at all."""
-MOST = 4_000_000
+SPARE = 40
+"""Nodes that each kind may choose among, beside one for each of its copies: the best by score."""
+MOST = 200_000
 """Kinds times nodes; what is larger is left to the scores."""
 
 
@@ -105,16 +107,30 @@ class GradientAscent(Algorithm):
     def wishes(self, needs: Sequence[Need]) -> Sequence[Wish | None]:
         """Return where the relaxed assignment, rounded and repaired, puts each."""
         kinds = sorted(Counter(needs).items(), key=lambda item: (-self._size(item[0]), -item[1]))
-        if len(needs) < 2 or len(kinds) * len(self.columns) > MOST:
+        rows = self._candidates(kinds) if len(needs) > 1 else np.empty(0, np.int64)
+        if not len(rows) or len(kinds) * len(rows) > MOST:
             return [None] * len(needs)
-        shares = ascended(self._relaxed(kinds))
+        shares = ascended(self._relaxed(kinds, rows))
         trial = trial_of(self.columns)
         found: dict[Need, list[Wish]] = {}
         for (need, count), share in zip(kinds, shares, strict=True):
-            found[need] = list(self._rounded(trial, need, count, share))
+            every = np.zeros(len(trial))
+            every[rows] = share
+            found[need] = self._rounded(trial, need, count, every)
         return [found[need].pop(0) if found[need] else None for need in needs]
 
-    def _rounded(self, trial: Columns, need: Need, count: int, share: Floats) -> Sequence[Wish]:
+    def _candidates(self, kinds: Sequence[tuple[Need, int]]) -> Ints:
+        """Return the rows that copies may go to: the best by score, of each kind some."""
+        chosen = [np.empty(0, np.int64)]
+        for need, count in kinds:
+            rows = np.flatnonzero(self.columns.accepted(need) & self.columns.fitting(need))
+            if len(rows) > count + SPARE:
+                score = self.score(need, rows).score
+                rows = rows[np.argsort(-score, kind="stable")[: count + SPARE]]
+            chosen.append(rows)
+        return np.unique(np.concatenate(chosen))
+
+    def _rounded(self, trial: Columns, need: Need, count: int, share: Floats) -> list[Wish]:
         """Return wishes for the copies of a kind, and reserve them in the trial."""
         left, chosen = share.copy(), []
         accepted = trial.accepted(need)
@@ -130,14 +146,15 @@ class GradientAscent(Algorithm):
             chosen.append(Wish(row, trial.take(row, need, trial.tightest(row, need)).slots))
         return chosen
 
-    def _relaxed(self, kinds: Sequence[tuple[Need, int]]) -> Relaxed:
-        columns, every = self.columns, np.arange(len(self.columns))
+    def _relaxed(self, kinds: Sequence[tuple[Need, int]], rows: Ints) -> Relaxed:
+        columns = self.columns
+        able = [columns.accepted(n)[rows] & columns.fitting(n, rows) for n, _ in kinds]
         return Relaxed(
             supply=np.array([count for _, count in kinds], np.float64),
             takes=np.array([self._takes(need) for need, _ in kinds]),
-            able=np.array([columns.accepted(need) & columns.fitting(need) for need, _ in kinds]),
-            free=self._shares(columns.free[:, 0], columns.free[:, 1], columns.idle),
-            held=self._held(every),
+            able=np.array(able),
+            free=self._shares(columns.free[rows, 0], columns.free[rows, 1], columns.idle[rows]),
+            held=self._held(rows),
         )
 
     def _held(self, rows: Ints, columns: Columns | None = None) -> Floats:

@@ -87,7 +87,8 @@ def test_the_relaxed_assignment_keeps_within_all_limits() -> None:
     machines = [machine(f"n{number}", 4000 + 500 * number, gpus=number % 3) for number in range(20)]
     columns = Columns(machines)
     judging = GradientAscent(columns, mix_of(SHARED), 0)
-    problem = judging._relaxed([(each, 9 + place) for place, each in enumerate(SHARED)])
+    kinds = [(each, 9 + place) for place, each in enumerate(SHARED)]
+    problem = judging._relaxed(kinds, np.arange(20))
     found = ascended(problem)
     assert (found >= 0).all()
     assert not found[~problem.able].any()

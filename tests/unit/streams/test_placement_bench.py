@@ -103,3 +103,27 @@ def test_kubernetes_is_measured_where_there_is_a_cluster(monkeypatch: pytest.Mon
     monkeypatch.setenv("KUBECONFIG", "there")
     done = RUN.invoke(app, ["placement", "--json", "--quick"])
     assert json.loads(done.stdout)["kubernetes"] == {"asked": ["there", 20]}
+
+
+def test_a_churn_goes_on_as_it_began() -> None:
+    kinds = placement_scale.services(20, Random(1))
+    machines = placement_scale.cluster(10, Random(2), placement_scale._LARGER)
+    placing = placement_scale.chooser(machines, kinds, "best-fit")
+    found = placement_churn.measure(placement_churn.Churn(placing, kinds, Random(3)), 400)
+    assert found["decisions"] == 400
+    assert 0 < found["refused"] < 400
+    assert 0.1 < found["time_ratio"] < 10
+    assert 0.5 < found["memory_ratio"] < 1.5
+
+
+@pytest.mark.faults
+def test_our_best_fit_is_measured_against_the_peers() -> None:
+    found = placement_scale._peer(Random(4), lambda _: None)
+    assert found["services"] == 1000
+    assert found["times_quoted"][0] == pytest.approx(5.7 / found["ours_s"], rel=0.05)
+
+
+def test_what_decides_like_another_is_left_out(folder: Path) -> None:
+    found = placement_openb.measure(folder, None, 1, {}, lambda _: None)
+    assert "exact" not in found
+    assert {"network", "energy", "gradient", "learned", "weir"} <= set(found)
