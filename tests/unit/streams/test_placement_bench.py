@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from placement.needs import Gpu, Machine, Need
 from streams.bench import (
+    placement_churn,
     placement_gap,
     placement_kubernetes,
     placement_openb,
