@@ -9,18 +9,24 @@ rejections that the decision recorded. `agrees` says whether it did.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from placement.algorithms.names import Maker
-from placement.authority import draining
+from placement.authority import PLACE, draining, parameter
 from placement.chooser import Filter
+from placement.deciding import QUEUE
 from placement.described import demand_of
 from placement.explain import Explanation, explain
 from placement.needs import Machine
 from placement.plans import Want
 from placement.roster import Roster
+from placement.watch import in_turn
 from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment, PlacementDecided
-from schemas.registrations import NodeReported, ServiceRegistered
+from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
+
+MOST_REQUESTS = 16
+"""So many requests that were answered at the same instant are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +65,35 @@ def explained(
 def _worlds(
     decided: PlacementDecided, then: Catalogue, others: Sequence[PlacementDecided]
 ) -> Iterator[dict[str, PlacementDecided]]:
-    """Yield what stood on other services: as recorded, then with what was decided together."""
+    """Yield what stood on other services: as recorded, then with what was decided together.
+
+    That is what had its turn before for the same request, and what earlier requests got.
+    """
     world = dict(then.of(PlacementDecided))
     for newer in (one for one in others if one.decided_at < decided.decided_at):
         world[newer.service] = _newest(world.get(newer.service), newer)
     yield world
     together = [one for one in others if one.decided_at == decided.decided_at]
-    if together:
-        yield world | {one.service: one for one in together}
+    own = [one for one in together if one.causes == decided.causes]
+    turns = list(takewhile(lambda one: one is not decided, _turns([*own, decided], then)))
+    foreign = [one for one in together if one.causes != decided.causes]
+    requests = list(dict.fromkeys(one.causes for one in foreign))[:MOST_REQUESTS]
+    for number in range(len(requests) + 1):
+        first = [one for one in foreign if one.causes in requests[:number]]
+        for some in (turns, own) if own else ([],):
+            yield world | {one.service: one for one in [*first, *some]}
+
+
+def _turns(decisions: Iterable[PlacementDecided], then: Catalogue) -> list[PlacementDecided]:
+    """Return decisions in the order in which services have their turn; the registered ones."""
+    policy, services = then.get(PolicySelected, PLACE), then.of(ServiceRegistered)
+    queue = "" if policy is None else parameter(policy, QUEUE)
+    told = [
+        (in_turn(queue, demand_of(services[one.service]), one.waiting_since or one.decided_at), one)
+        for one in decisions
+        if one.service in services
+    ]
+    return [one for _, one in sorted(told, key=lambda pair: pair[0])]
 
 
 def _newest(known: PlacementDecided | None, told: PlacementDecided) -> PlacementDecided:
