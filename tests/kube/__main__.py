@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
             print(f"{program()} ({time.monotonic() - begun:.1f} s)")
             return 0
         if arguments == ["smoke"]:
-            smoke(os.environ.get("KUBECONFIG", ""), print)
+            try_it(os.environ.get("KUBECONFIG", ""))
             return 0
         if arguments:
             print(__doc__, file=sys.stderr)
@@ -41,6 +41,17 @@ def main(arguments: list[str]) -> int:
     except (StackError, ClusterUnknown) as error:
         print(f"kube: {error}", file=sys.stderr)
         return 3
+    return 0
+
+
+def try_it(kubeconfig: str) -> None:
+    """Try Weir on a cluster that is named, and on no other. Raises StackError without a name."""
+    if not kubeconfig:
+        print(
+            "kube: name a cluster by KUBECONFIG; `python -m tests.kube` starts one", file=sys.stderr
+        )
+        return 3
+    smoke(kubeconfig, print)
     return 0
 
 

@@ -1,7 +1,10 @@
 """etcd and the servers of Kubernetes on this machine: started on free ports, ended by their ids."""
 
 import json
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -110,6 +113,16 @@ class Cluster:
             process = self._processes.pop(name)
             process.kill()
             process.wait()
+
+    @contextmanager
+    def still(self, name: str) -> Iterator[None]:
+        """Have a server stand still meanwhile: it accepts connections, and answers nobody."""
+        process = self._processes[name]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> "Cluster":
         try:

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +20,7 @@ from schemas.decisions import (
     DeploymentObserved,
 )
 from schemas.registrations import NodeReported, ServiceRegistered
-from tests.kube import services
+from tests.kube import deploying, services
 from tests.kube.asking import Api, Document, Refused
 from tests.kube.driving import Driven, acting, request
 from tests.kube.playing import GPU, Fate, waiting
@@ -326,6 +328,39 @@ def test_the_smoke_of_any_cluster_is_as_it_should_be(cluster: Cluster, api: Api)
     assert said[-1] == "retired, nothing of it is left"
     spaces = [n for n in api.items("/api/v1/namespaces") if "smoke" in n["metadata"]["name"]]
     assert all(found["status"]["phase"] == "Terminating" for found in spaces)
+
+
+def test_what_is_shipped_can_be_applied_and_gives_control_its_rights(
+    api: Api, tmp_path: Path
+) -> None:
+    kinds = [kind for folder in deploying.FOLDERS for kind in deploying.apply_all(api, folder)]
+    assert {"Deployment", "Role", "ClusterRole", "NetworkPolicy"} <= set(kinds)
+    own = deploying.kubeconfig_of(api, "weir", "weir-control", tmp_path / "control")
+    where = KubeSettings().namespace
+    with Driven(own, where) as driven:
+        wanted = service("as-control", ports=(80,), min_available=1)
+        driven.tell(acting(), wanted, placed(wanted, "a"))
+        driven.until(lambda: driven.phase("as-control") == "available")
+        driven.tell(placed(wanted, generation=2))
+        driven.until(lambda: driven.phase("as-control") == "removed")
+    with closing(connect(str(own))) as door:
+        assert door.missing(rights((where,), nodes=True, others=True)) == ([], None)
+        beyond = door.get(("ConfigMap", "kube-system", "extension-apiserver-authentication"))
+        assert beyond.verdict is Verdict.FORBIDDEN
+
+
+def test_credentials_that_are_not_known_any_more_are_told_and_nothing_crashes(
+    api: Api, tmp_path: Path, namespace: str
+) -> None:
+    withdrawn = deploying.kubeconfig_by(api, "withdrawn", tmp_path / "withdrawn")
+    wanted = service("lost")
+    with Driven(withdrawn, namespace) as driven:
+        driven.tell(acting(), wanted, placed(wanted, "a"))
+        driven.until(lambda: driven.heard(ActionTaken))
+        told = driven.heard(ActionTaken)[0]
+        assert (told.kind, told.status) == ("cluster.watch", "failed")
+        assert "does not accept our credentials" in told.reason
+    assert deployments(api, namespace) == []
 
 
 def test_a_server_that_is_away_is_waited_for_and_then_knows_no_old_versions(
