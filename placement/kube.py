@@ -34,17 +34,20 @@ ABSENT = "1"
 _JSON, _APPLY = "application/json", "application/apply-patch+yaml"
 _FORBIDDEN = re.compile("[\x7f-\x9f\ufffe\uffff]")
 _PAGE = 500
-_RENEW_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds: for a connection, an answer, and for all tries together."""
+    """How long to wait, in seconds: for a connection, an answer, and for all tries together.
+
+    A watch is begun anew after `watch_s`; refused credentials are read again after `renew_s`.
+    """
 
     connect_s: float = 3.0
     answer_s: float = 5.0
     all_s: float = 5.0
     watch_s: int = 240
+    renew_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +271,9 @@ class Kube:
         yield Change("ENDED", {}, Answer(Verdict.DONE, 200))
 
     def _renew(self) -> bool:
-        """Read the credentials again, at most every ten seconds; return whether it was done."""
+        """Read the credentials again, unless that was done just now; return whether it was."""
         with self._lock:
-            if time.monotonic() - self._loaded_at < _RENEW_S or self._closed.is_set():
+            if time.monotonic() - self._loaded_at < self._patience.renew_s or self._closed.is_set():
                 return False
             self._loaded_at = time.monotonic()
             try:

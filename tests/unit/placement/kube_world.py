@@ -46,6 +46,7 @@ class FakeCluster:
         self.answers: Callable[[str, Key], Answer | None] = lambda _verb, _key: None
         self.stores: Callable[[dict[str, Any]], None] = lambda _body: None
         self.asked: list[tuple[str, Key]] = []
+        self.changes: list[tuple[int, str, dict[str, Any]]] = []
         self._version = 100
 
     def apply(
@@ -73,7 +74,9 @@ class FakeCluster:
         """Write an object, by whatever hand."""
         self._version += 1
         body["metadata"]["resourceVersion"] = str(self._version)
+        kind = "MODIFIED" if key_of(body) in self.objects else "ADDED"
         self.objects[key_of(body)] = body
+        self.changes.append((self._version, kind, copy.deepcopy(body)))
 
     def delete(self, key: Key, *, uid: str = "", version: str = "") -> Answer:
         self.asked.append(("delete", key))
@@ -84,8 +87,17 @@ class FakeCluster:
         same = version in ("", known.get("resourceVersion")) and uid in ("", known.get("uid"))
         if held is not None and not same:
             return answer(409, {"reason": "Conflict", "message": "it was changed"})
-        self.objects.pop(key, None)
+        if held is not None:
+            self._version += 1
+            gone = copy.deepcopy(self.objects.pop(key))
+            gone["metadata"]["resourceVersion"] = str(self._version)
+            self.changes.append((self._version, "DELETED", gone))
         return Answer(Verdict.DONE, 200)
+
+    @property
+    def version(self) -> str:
+        """Return the version of the newest change."""
+        return str(self._version)
 
     def get(self, key: Key) -> Answer:
         held = self.objects.get(key)

@@ -1,0 +1,274 @@
+"""The door, the watches and the actuator against an API server that answers as it likes (KMock)."""
+
+import asyncio
+import copy
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kmock
+import pytest
+
+from placement.authority import Limits
+from placement.errors import ClusterUnknown
+from placement.kube import ABSENT, Kube, Patience, connect
+from placement.kube_answers import Verdict
+from placement.kube_backoff import Backoff
+from placement.kube_kinds import Right
+from placement.manifests import INSTANCE
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.registrations import NodeReported
+from streams.actuating_kube import KubeDeeds
+from tests.unit.placement.kube_world import deeds, phases, placed, world
+from tests.unit.placement.test_discovery import api as node_of
+from tests.unit.placement.world import T0
+from tests.unit.streams.kube_mock import Api, refusal, serving
+from workers.settings import KubeSettings, Settings
+
+QUICK = Patience(connect_s=1.0, answer_s=0.4, all_s=2.5, watch_s=60, renew_s=0.0)
+MAP = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "m", "namespace": "n"},
+    "data": {"k": "ä😀"},
+}
+KEY = ("ConfigMap", "n", "m")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with serving(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def door(api: Api) -> Iterator[Kube]:
+    opened = connect(str(api.kubeconfig), "", QUICK, Backoff(first_s=0.01))
+    yield opened
+    opened.close()
+
+
+class Driven:
+    """The actuator as it works, with its own door; what it told is in `told`."""
+
+    def __init__(self, api: Api) -> None:
+        self.news = threading.Event()
+        door = connect(str(api.kubeconfig), "", QUICK, Backoff(first_s=0.01))
+        settings = Settings(actuator="kubernetes", kube=KubeSettings(threads=2))
+        self.deeds = KubeDeeds(settings, Limits(), self.news.set, door)
+        self.told: list[Event] = []
+
+    def until(self, catalogue: Catalogue, done: Callable[[], object], limit_s: float = 8) -> None:
+        """Act as the loop does, until it is so."""
+        until = time.monotonic() + limit_s
+        while not done():
+            assert time.monotonic() < until, [str(event) for event in self.told]
+            self.told += self.deeds.step(lambda: T0 + round(time.monotonic() * 1000), catalogue)
+            self.news.wait(0.02)
+            self.news.clear()
+
+
+@pytest.fixture
+def driven(api: Api) -> Iterator[Driven]:
+    made = Driven(api)
+    yield made
+    made.deeds.close()
+
+
+def once(answers: list[kmock.Response], method: str = "PATCH") -> Callable[[Any], Any]:
+    """Return a fault that gives these answers to the first requests of a method."""
+    left = list(answers)
+    return lambda request: left.pop(0) if left and request.method.value == method else None
+
+
+def test_what_is_applied_is_held_to_its_schema_and_to_its_version(api: Api, door: Kube) -> None:
+    said = door.apply(MAP, version=ABSENT)
+    assert said.done
+    (request,) = api.seen
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert dict(request.params) == {
+        "fieldManager": "weir",
+        "fieldValidation": "Strict",
+        "force": "false",
+    }
+    assert json.loads(request.body)["metadata"]["resourceVersion"] == ABSENT
+    assert json.loads(request.body)["data"] == MAP["data"]
+    assert door.apply(MAP, version=ABSENT).verdict is Verdict.CHANGED
+    assert door.apply(MAP, version=said.version).done
+    assert door.get(KEY).done
+    assert door.delete(KEY, version="7").verdict is Verdict.CHANGED
+    assert door.delete(KEY, version=said.version).done
+    assert door.get(KEY).verdict is Verdict.ABSENT
+    assert door.delete(KEY).done
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so(api: Api, door: Kube) -> None:
+    api.fault = once([refusal(503, "Unavailable"), refusal(429, "TooManyRequests", after="1")])
+    began = time.monotonic()
+    assert door.apply(MAP).done
+    assert time.monotonic() - began >= 1.0
+    assert api.count("PATCH") == 3
+
+
+def test_patience_ends(api: Api, door: Kube) -> None:
+    api.fault = lambda _request: refusal(429, "TooManyRequests", after="60")
+    said = door.get(KEY)
+    assert (said.verdict, said.retry_after_s, len(api.seen)) == (Verdict.BUSY, 60.0, 1)
+
+
+def test_a_slow_server_counts_as_away(api: Api) -> None:
+    def slow(_request: kmock.Request) -> kmock.Response:
+        return kmock.Response(status=200, payload=lambda: asyncio.sleep(0.4))
+
+    api.fault = slow
+    door = connect(str(api.kubeconfig), "", Patience(answer_s=0.1, all_s=0.1))
+    said = door.get(KEY)
+    door.close()
+    assert said.verdict is Verdict.AWAY
+    assert "does not answer" in said.message
+
+
+def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path) as api:
+        door = connect(str(api.kubeconfig), "", Patience(all_s=0.2), Backoff(first_s=0.05))
+    assert door.get(KEY).verdict is Verdict.AWAY
+    (change,) = door.watch("Pod", "n")
+    assert change.answer is not None
+    assert change.answer.verdict is Verdict.AWAY
+    door.close()
+
+
+def test_no_usable_kubeconfig_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ClusterUnknown, match="WEIR_KUBE__KUBECONFIG"):
+        connect(str(tmp_path / "none"))
+    with serving(tmp_path) as api, pytest.raises(ClusterUnknown, match="other"):
+        connect(str(api.kubeconfig), "other")
+
+
+def test_refused_credentials_are_told_and_read_again(api: Api, door: Kube) -> None:
+    def known(request: kmock.Request) -> kmock.Response | None:
+        good = request.headers.get("Authorization") == "Bearer new"
+        return None if good else refusal(401, "Unauthorized")
+
+    api.fault = known
+    said = door.apply(MAP)
+    assert said.verdict is Verdict.UNKNOWN
+    assert "renew the token or certificate" in said.message
+    url = str(api.seen[0].url.origin())
+    api.write(url, "new")
+    assert door.apply(MAP).done
+
+
+def test_a_long_list_is_read_page_by_page(api: Api, door: Kube) -> None:
+    def paged(request: kmock.Request) -> kmock.Response:
+        first = "continue" not in request.params
+        meta = {"resourceVersion": "9", "continue": "next" if first else ""}
+        items = [{"metadata": {"name": "a" if first else "b"}}]
+        return kmock.Response(status=200, payload={"metadata": meta, "items": items})
+
+    api.fault = paged
+    said = door.listed("Pod", "n", "a=b")
+    assert [each["metadata"]["name"] for each in said.body["items"]] == ["a", "b"]
+    assert said.version == "9"
+    assert api.seen[0].params["labelSelector"] == "a=b"
+
+
+def test_rights_that_are_missing(api: Api, door: Kube) -> None:
+    def reviewed(request: kmock.Request) -> kmock.Response:
+        asked = json.loads(request.body)["spec"]["resourceAttributes"]
+        return kmock.Response(status=201, payload={"status": {"allowed": asked["verb"] == "get"}})
+
+    api.fault = reviewed
+    wanted = [Right("get", "", "pods", "n"), Right("patch", "apps", "deployments", "n")]
+    assert door.missing(wanted) == ([wanted[1]], None)
+
+
+def test_a_watch_that_is_closed_ends(api: Api, door: Kube) -> None:
+    api.cluster.put(copy.deepcopy(MAP))
+    changes = door.watch("ConfigMap", "n", version="0")
+    assert next(changes).kind == "ADDED"
+    threading.Timer(0.1, door.close).start()
+    began = time.monotonic()
+    assert [change.kind for change in changes] == ["ENDED"]
+    assert time.monotonic() - began < 2
+
+
+def copies(api: Api) -> set[str]:
+    return {
+        body["metadata"]["annotations"][INSTANCE]
+        for (kind, *_), body in list(api.cluster.objects.items())
+        if kind == "Deployment"
+    }
+
+
+def test_from_a_decision_to_what_became_of_it(api: Api, driven: Driven) -> None:
+    api.cluster.put(node_of("a"))
+    catalogue = world(placed(1, "a"))
+    driven.until(catalogue, lambda: copies(api))
+    (key,) = (key for key in api.cluster.objects if key[0] == "Deployment")
+    api.cluster.serve(key, readyReplicas=1, updatedReplicas=1)
+    driven.until(catalogue, lambda: ("available", "") in phases(driven.told))
+    told = [event for event in driven.told if isinstance(event, NodeReported)]
+    assert {(node.node, node.source) for node in told} == {("a", "kubernetes")}
+    body = copy.deepcopy(api.cluster.objects[key])
+    body["spec"]["replicas"] = 5
+    api.cluster.put(body)
+    driven.until(catalogue, lambda: ("service.mend", "done") in deeds(driven.told))
+    assert api.cluster.objects[key]["spec"]["replicas"] == 1
+    driven.until(world(placed(2)), lambda: not copies(api))
+    assert ("removed", "") in phases(driven.told)
+
+
+def test_a_watch_that_is_too_old_begins_with_a_new_list(api: Api, driven: Driven) -> None:
+    catalogue = world(placed(1, "a"))
+    driven.until(catalogue, lambda: copies(api))
+    lists = sum("watch" not in request.params for request in api.seen)
+    api.oldest = 10_000
+    (key,) = (key for key in api.cluster.objects if key[0] == "Deployment")
+    api.cluster.delete(key)
+    api.cluster.changes.clear()
+    driven.until(catalogue, lambda: ("service.mend", "done") in deeds(driven.told))
+    assert sum("watch" not in request.params for request in api.seen) > lists
+    assert copies(api)
+
+
+def test_fields_of_others_are_taken_by_force_once_refused(api: Api, driven: Driven) -> None:
+    cause = {"reason": "FieldManagerConflict", "message": 'conflict with "helm" using apps/v1'}
+    status = {"reason": "Conflict", "details": {"causes": [cause | {"field": ".spec"}]}}
+
+    def contested(request: kmock.Request) -> kmock.Response | None:
+        if request.method.value == "PATCH" and request.params["force"] == "false":
+            return kmock.Response(status=409, payload=status, headers={"Retry-After": None})
+        return None
+
+    api.fault = contested
+    driven.until(world(placed(1, "a")), lambda: copies(api))
+    assert ("fields.reclaim", "done") in deeds(driven.told)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(403, "Forbidden"), (422, "Invalid")])
+def test_what_the_server_refuses_is_told_and_done_once_it_may(
+    api: Api, driven: Driven, code: int, reason: str
+) -> None:
+    def refuse(request: kmock.Request) -> kmock.Response | None:
+        patched = request.method.value == "PATCH" and "deployments" in request.url.path
+        return refusal(code, reason, "no") if patched else None
+
+    api.fault = refuse
+    catalogue = world(placed(1, "a"))
+    driven.until(catalogue, lambda: ("failed", reason) in phases(driven.told))
+    assert ("service.apply", "failed") in deeds(driven.told)
+    api.fault = lambda _request: None
+    driven.until(catalogue, lambda: copies(api))
+
+
+def test_a_server_that_does_not_know_us_is_told_once(api: Api, driven: Driven) -> None:
+    driven.until(world(), lambda: driven.deeds._own.observed().complete)
+    api.fault = lambda _request: refusal(401, "Unauthorized")
+    driven.until(world(), lambda: ("cluster.watch", "failed") in deeds(driven.told))
+    api.fault = lambda _request: None
+    driven.until(world(), lambda: ("cluster.watch", "done") in deeds(driven.told))
