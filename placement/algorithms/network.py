@@ -18,7 +18,7 @@ class NetworkAware(Algorithm):
     The delay of a way, in microseconds, is its latency and the time that a second's traffic takes
     of its bandwidth; nothing within a node. Of two reports of a way the slower and the narrower
     count; one that neither end tells of has twice the longest latency that is told, within a zone
-    the longest. After the cost of networks in Santos et al.,
+    the longest, and is as narrow as the narrowest. After the cost of networks in Santos et al.,
     "Towards Network-Aware Resource Provisioning in Kubernetes for Fog Computing Applications",
     NetSoft 2019, which sums delays; bandwidth as a part of it is Weir's own.
     """
@@ -32,6 +32,8 @@ class NetworkAware(Algorithm):
         super().__init__(columns, mix, seed)
         told = [link.latency_us for machine in columns.machines for link in machine.links]
         self._longest = max((each for each in told if each is not None), default=UNTOLD_US)
+        wide = [link.kbps for machine in columns.machines for link in machine.links]
+        self._narrowest = min((each for each in wide if each is not None), default=None)
         zones: dict[str, int] = {}
         self._zone = np.array(
             [zones.setdefault(machine.zone, len(zones)) for machine in columns.machines], np.int64
@@ -57,13 +59,17 @@ class NetworkAware(Algorithm):
     def _delays(self, peer: Peer) -> Floats:
         """Return, N, the delay between every node and a neighbour, in microseconds."""
         near = self._zone == self._zone[peer.row]
-        delays = np.where(near, 1.0, 2.0) * self._longest
+        delays = np.where(near, 1.0, 2.0) * self._longest + self._through(None, peer)
         for row, link in self._ways.get(peer.row, {}).items():
             told = self._longest if link.latency_us is None else link.latency_us
-            through = 0.0 if link.kbps is None else _SECOND * peer.kbps / max(link.kbps, 1)
-            delays[row] = told + through
+            delays[row] = told + self._through(link.kbps, peer)
         delays[peer.row] = 0.0
         return delays
+
+    def _through(self, kbps: int | None, peer: Peer) -> float:
+        """Return how long a second's traffic takes; of a way that is not told, on the narrowest."""
+        told = self._narrowest if kbps is None else kbps
+        return 0.0 if told is None else _SECOND * peer.kbps / max(told, 1)
 
 
 def _narrower(link: Link, other: Link | None) -> Link:

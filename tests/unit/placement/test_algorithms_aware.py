@@ -44,7 +44,7 @@ def test_the_network_pulls_neighbours_together() -> None:
     for _ in range(8):
         assert placing.place(need(), peers=[Peer(hub, 500)]).row == hub
     rows = [placing.place(need(8000), peers=[Peer(hub, 500)]).row for _ in range(5)]
-    assert [machines[row].name for row in rows] == ["told-by-hub", "near", "far", "fast", "slow"]
+    assert [machines[row].name for row in rows] == ["fast", "slow", "told-by-hub", "near", "far"]
 
 
 def test_the_fullest_node_wins_where_there_are_no_neighbours() -> None:
