@@ -93,7 +93,7 @@ def measure(kubeconfig: str, singles: int, say: Say) -> dict[str, Any]:
     with ExitStack() as ended:
         home = ended.enter_context(TemporaryDirectory(prefix="weir-bench-"))
         door = ended.enter_context(closing(connect(kubeconfig, patience=Patience(all_s=10.0))))
-        say(f"starting a stack; namespace {namespace} at {door.host}")
+        say(f"starting a stack; namespace {namespace} by {kubeconfig}")
         ended.enter_context(_namespace(door, namespace))
         board = Board(door, namespace)
         own = _settings(kubeconfig, namespace, Path(home))

@@ -26,7 +26,7 @@ def smoke(kubeconfig: str, say: Say) -> None:
     """Try it. Raises ClusterUnknown without a cluster, AssertionError where something is wrong."""
     name = f"weir-smoke-{wall_ms()}"
     with closing(connect(kubeconfig, patience=Patience(all_s=10.0))) as door:
-        say(f"{door.host}, namespace {name}")
+        say(f"{kubeconfig}: namespace {name}")
         with namespace(door, name):
             lacking, trouble = door.missing(rights((name,), nodes=True, others=True))
             assert trouble is None, trouble.message
