@@ -6,10 +6,8 @@ says or does not say, none logs. Who is told to wait (429, 5xx) or gets no answe
 growing delays and jitter, until `patience_s` is over.
 """
 
-import json
 import os
 import random
-import re
 import ssl
 import threading
 import time
@@ -22,6 +20,7 @@ from placement.errors import ClusterUnknown
 from placement.kube_answers import AGAIN, Answer, Verdict, answer, away
 from placement.kube_backoff import Backoff
 from placement.kube_kinds import KINDS, Key, Manifest, Right, key_of
+from placement.kube_wire import lines, parsed, written
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -32,7 +31,6 @@ MANAGER = "weir"
 ABSENT = "1"
 """A resource version that no object has: applied with it, only what is not there is written."""
 _JSON, _APPLY = "application/json", "application/apply-patch+yaml"
-_FORBIDDEN = re.compile("[\x7f-\x9f\ufffe\uffff]")
 _PAGE = 500
 
 
@@ -227,7 +225,7 @@ class Kube:
             response.release_conn()
         except self._failures() as error:
             return away(str(error))
-        return answer(response.status, _parsed(raw), response.headers.get("Retry-After", ""))
+        return answer(response.status, parsed(raw), response.headers.get("Retry-After", ""))
 
     def _send(
         self, method: str, path: str, body: Any, form: str, read_s: float
@@ -242,7 +240,7 @@ class Kube:
         return self._client.rest_client.pool_manager.request(
             method,
             f"{configuration.host}{path}",
-            body=None if body is None else _written(body),
+            body=None if body is None else written(body),
             headers=headers,
             timeout=Timeout(connect=self._patience.connect_s, read=read_s),
             retries=False,
@@ -252,11 +250,11 @@ class Kube:
     def _changes(self, response: "BaseHTTPResponse") -> Iterator[Change]:
         if response.status >= 300:
             after = response.headers.get("Retry-After", "")
-            yield Change("ENDED", {}, answer(response.status, _parsed(response.read()), after))
+            yield Change("ENDED", {}, answer(response.status, parsed(response.read()), after))
             return
         try:
-            for line in _lines(response):
-                told = _parsed(line)
+            for line in lines(response.stream(65536)):
+                told = parsed(line)
                 kind, body = str(told.get("type", "")), told.get("object", {})
                 if kind == "ERROR":
                     yield Change("ENDED", {}, answer(int(body.get("code", 500)), body))
@@ -323,28 +321,3 @@ def _client(kubeconfig: str, context: str) -> "ApiClient":
             "WEIR_KUBE__CONTEXT"
         ) from error
     return client.ApiClient(configuration)
-
-
-def _lines(response: "BaseHTTPResponse") -> Iterator[bytes]:
-    """Yield whole lines as they come."""
-    rest = b""
-    for piece in response.stream(65536):
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (line for line in whole if line)
-
-
-def _written(body: Any) -> bytes:
-    """Return JSON that is YAML too: all but the characters that YAML forbids stand for themselves.
-
-    Written as pairs of escapes, as JSON may, characters beyond the basic plane would be two.
-    """
-    told = json.dumps(body, ensure_ascii=False)
-    return _FORBIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", told).encode("utf-8", "replace")
-
-
-def _parsed(raw: bytes) -> Mapping[str, Any]:
-    try:
-        told = json.loads(raw)
-    except ValueError:
-        return {"message": raw[:500].decode("utf-8", "replace")}
-    return told if isinstance(told, dict) else {"message": str(told)[:500]}

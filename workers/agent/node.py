@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from placement.discovery_nodes import AGENT
+from placement.discovery_nodes import SOURCE as CLUSTER
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
 from schemas.resources import Core, Gpu
 from workers.agent import echoing
 from workers.agent.echoing import Neighbour
 
-AGENT = "weir.agent"
-"""Label of nodes that an agent reports: where it answers neighbours, empty where it does not."""
 OBSERVED = "observed"
 """Taint of nodes that are only observed: nothing is placed where nothing carries placements out."""
 BY_HAND = "operator"
@@ -74,14 +74,16 @@ def report(
     )
 
 
-def told_by_another(node: NodeReported | None, now_ms: int) -> bool:
+def told_by_another(node: NodeReported | None, now_ms: int, answers_at: str = "") -> bool:
     """Return whether something that is no agent reports this node, and still does.
 
-    Whoever registered it by hand does not report it.
+    Whoever registered it by hand does not report it. Who discovers the nodes of a cluster takes
+    over what an agent tells; until that shows where this one answers, it goes on telling.
     """
     if node is None or node.expires_at <= now_ms or node.source == BY_HAND:
         return False
-    return all(label.key != AGENT for label in node.labels)
+    told = [label.value for label in node.labels if label.key == AGENT]
+    return answers_at in told if node.source == CLUSTER else not told
 
 
 def neighbours(nodes: Iterable[NodeReported], own: str, now_ms: int) -> list[Neighbour]:

@@ -134,8 +134,10 @@ class Agent:
 
     def _beat(self) -> Iterable[Event]:
         if self._nodes is not None:
-            known = self._nodes()
-            if known is None or node.told_by_another(known.get(self._facts.node), self._clock()):
+            known, facts = self._nodes(), self._facts
+            if known is None or node.told_by_another(
+                known.get(facts.node), self._clock(), facts.answers_at
+            ):
                 return ()
         return (self._report("ready"),)
 

@@ -1,5 +1,6 @@
 """The agent's parts that decide: rates, GPUs, the node it reports, the neighbours it measures."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -166,6 +167,14 @@ def test_a_node_that_something_else_reports_is_left_to_it_while_it_does() -> Non
     assert not node.told_by_another(known("a", None), 10_000)
     assert not node.told_by_another(known("a", ""), 0)
     assert not node.told_by_another(None, 0)
+
+
+def test_an_agent_tells_its_node_until_who_discovers_nodes_has_heard_it() -> None:
+    unheard = replace(known("a", None), source="kubernetes")
+    heard = replace(known("a", "10.0.0.1:7878"), source="kubernetes")
+    assert not node.told_by_another(unheard, 0, "10.0.0.1:7878")
+    assert node.told_by_another(heard, 0, "10.0.0.1:7878")
+    assert not node.told_by_another(heard, 0, "10.0.0.1:7879")
 
 
 def test_neighbours_are_the_next_eight_in_a_ring_of_names() -> None:
