@@ -36,18 +36,19 @@ class Guarded:
 
 def installed() -> dict[str, Detector]:
     """Return detectors of others by name; those that cannot be had are logged and left out."""
-    return plugin_points.installed(GROUP, _objection, _made)
+    return plugin_points.installed(GROUP, objection, made)
 
 
-def _objection(name: str) -> str:
+def objection(name: str) -> str:
+    """Return why a detector of others cannot have a name; empty when it can."""
     return "it has the name of one of Weir's own" if name in (WEIR, OFF) else ""
 
 
-def _made(point: EntryPoint) -> Detector:
+def made(point: EntryPoint) -> Detector:
     """Return a detector, guarded. Raises Unusable, and whatever its maker raises."""
-    made: object = point.load()()
-    if not isinstance(made, Detector):
-        raise Unusable(f"{point.value} makes a {type(made).__name__}, which is no Detector")
-    if not isinstance(made.width, int) or not 0 <= made.width <= MOST_WIDTH:
-        raise Unusable(f"its width is {made.width}; it must be within 0 and {MOST_WIDTH}")
-    return Guarded(made, made.width)
+    detector: object = point.load()()
+    if not isinstance(detector, Detector):
+        raise Unusable(f"{point.value} makes a {type(detector).__name__}, which is no Detector")
+    if not isinstance(detector.width, int) or not 0 <= detector.width <= MOST_WIDTH:
+        raise Unusable(f"its width is {detector.width}; it must be within 0 and {MOST_WIDTH}")
+    return Guarded(detector, detector.width)

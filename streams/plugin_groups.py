@@ -14,9 +14,10 @@ from polars.exceptions import PanicException
 
 from placement import laws
 from placement.algorithms.names import GROUP as SCORES
+from processors.anomaly_detectors import GROUP as DETECTORS
 from processors.plugins import GROUP as METRICS
 from processors.plugins import name_objection
-from streams import plugin_laws
+from streams import detector_plugins, plugin_laws
 from streams import plugins as metric_plugins
 from workers import order_plugins, placement_plugins, plugin_points
 from workers.plugin_points import Found
@@ -53,6 +54,12 @@ GROUPS: Mapping[str, Group] = {
         name_objection,
         metric_plugins.loaded,
         lambda plugin, given: plugin_laws.broken_by_metric(plugin.function, given.parameters),
+    ),
+    DETECTORS: Group(
+        "detectors of anomalies",
+        detector_plugins.objection,
+        detector_plugins.made,
+        lambda detector, _: plugin_laws.broken_by_detector(detector),
     ),
     ORDERS: Group(
         "orders of workers",

@@ -1,5 +1,6 @@
-"""What metrics, orders and runtimes of others are held to by `weir plugins check`."""
+"""What metrics, detectors, orders and runtimes of others are held to by `weir plugins check`."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from processors import plugins
+from processors.anomaly_detectors import Detector
 from streams import scenario_files
 from workers.runtimes.base import Array, Load, Port, Runtime, Session
 from workers.scheduling.orders.base import Order
@@ -35,6 +37,25 @@ def broken_by_metric(
 ) -> list[str]:
     """Return the laws that a function of metrics breaks. What it raises comes through."""
     return plugins.broken_laws(function, rows(), *parameters)
+
+
+def broken_by_detector(detector: Detector) -> list[str]:
+    """Return the laws that a detector of anomalies breaks. What it raises comes through."""
+    told: dict[str, None] = {}
+    ones, others = np.zeros(detector.width), np.zeros(detector.width)
+    for number in range(200):
+        at, value = 1000 * number, 10.0 + (number * 7) % 11
+        strange = detector.strangeness(ones, at, value)
+        if not math.isfinite(strange):
+            told[f"value {value}, with {number} learned before, is {strange} strange"] = None
+        detector.strangeness(np.zeros(detector.width), at, -value)
+        if strange != detector.strangeness(others, at, value):
+            told["equal memories judged one value differently: it remembers more"] = None
+        detector.learn(ones, at, value)
+        detector.learn(others, at, value)
+    if not np.array_equal(ones, others, equal_nan=True):
+        told["equal memories learned one value differently: it remembers more"] = None
+    return list(told)
 
 
 def broken_by_order(make: Callable[[], Order]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
-from placement.columns import Columns, Ints, Mask
+from placement.columns import Columns, Floats, Ints, Mask
 from placement.needs import Need
 from workers.scheduling.orders.ranked import Ranked
 from workers.scheduling.waiting import Rank, Waiting
@@ -63,3 +63,17 @@ def outliers(rows: pl.DataFrame, threshold: float = 3.5) -> float | None:
     values = rows["value"].to_numpy()
     distances = np.abs(values - np.median(values))
     return float((distances > threshold * np.median(distances)).sum())
+
+
+class Steps:
+    """A detector of anomalies: how far a value is from the one before it."""
+
+    width = 2
+
+    def strangeness(self, memory: Floats, _: int, value: float) -> float:
+        """Return the step; nothing before there was a value."""
+        return abs(value - memory[0]) if memory[1] else 0.0
+
+    def learn(self, memory: Floats, _: int, value: float) -> None:
+        """Remember a value, and that there was one."""
+        memory[0], memory[1] = value, 1.0

@@ -67,6 +67,16 @@ def nowhere(columns, needs):
 
 def few(columns, needs):
     return []
+
+class Forgetful:
+    width = 1
+    asked = 0
+    def strangeness(self, memory, time_ms, value):
+        self.asked += 1
+        return float(self.asked) if self.asked < 9 else float("nan")
+    def learn(self, memory, time_ms, value):
+        memory[0] = self.asked
+        self.asked += 1
 """
 SCORES = ("Drifts", "Takes", "Short", "NotFinite", "Raises")
 
@@ -96,6 +106,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "weir.filters": {n: f"broken_plugins:{n}" for n in ("by_room", "numbers", "away")},
         "weir.assigners": {n: f"broken_plugins:{n}" for n in ("everything", "nowhere", "few")},
     }
+    groups["weir.detectors"] = {"forgetful": "broken_plugins:Forgetful"}
     groups["weir.scores"]["weir"] = "broken_plugins:Drifts"
     distribution(tmp_path, monkeypatch, "broken_plugins", BROKEN, entries(groups))
 
@@ -106,6 +117,7 @@ def test_the_worked_example_keeps_the_laws() -> None:
     found = {(row["group"], row["name"]): row["state"] for row in listed}
     assert found == {
         ("weir.metrics", "outliers"): "usable",
+        ("weir.detectors", "steps"): "usable",
         ("weir.orders", "newest-first"): "usable",
         ("weir.scores", "cool-aisle"): "usable",
         ("weir.assigners", "largest-first"): "usable",
@@ -113,7 +125,7 @@ def test_the_worked_example_keeps_the_laws() -> None:
     }
     done = RUN.invoke(app, ["check"])
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("it keeps the laws") == 5
+    assert done.stdout.count("it keeps the laws") == 6
 
 
 @pytest.mark.usefixtures("example")
@@ -161,6 +173,9 @@ def test_an_algorithm_of_others_is_replayed(tmp_path: Path) -> None:
         ("everything", "it wishes for a node that has no room"),
         ("nowhere", "a row that is not there"),
         ("few", "a Wish or None for each copy"),
+        ("forgetful", "is nan strange"),
+        ("forgetful", "judged one value differently: it remembers more; "),
+        ("forgetful", "learned one value differently"),
     ],
 )
 def test_what_a_plug_in_breaks_is_said_in_words(name: str, told: str) -> None:
