@@ -23,6 +23,7 @@ from processors.anomaly_detectors import (
 )
 from processors.anomaly_policies import OFF, Choice, Policies, failed, refusal
 from processors.anomaly_series import Due, SeriesState, Watched, judged, key_of, withdrawn
+from processors.anomaly_univariate import DETECTORS
 from processors.errors import InvalidParameters
 from processors.measures import combined
 from processors.params import identity, require
@@ -66,7 +67,8 @@ class Anomalies:
 
     def __init__(self, params: AnomalyParams, detectors: Mapping[str, Detector]) -> None:
         self._params = params
-        self._judges: dict[str, Judge] = {name: PlainJudge(d) for name, d in detectors.items()}
+        known: dict[str, Detector] = {**detectors, **DETECTORS}
+        self._judges: dict[str, Judge] = {name: PlainJudge(each) for name, each in known.items()}
         self._judges[WEIR] = WeirJudge()
         self._default = Choice(
             detector=params.detector, statistic=params.statistic, weekly=params.weekly
@@ -225,7 +227,7 @@ def spec(
     Raises InvalidParameters.
     """
     chosen, others = params or AnomalyParams(), dict(plugins or {})
-    if chosen.detector not in (WEIR, *others):
+    if chosen.detector not in (WEIR, *DETECTORS, *others):
         raise InvalidParameters(f"AnomalyParams.detector is {chosen.detector!r}; nobody knows it")
     require(chosen, clear_windows=1, back=1, stale_ms=1, max_series=1)
     return Spec(

@@ -124,11 +124,12 @@ class PlainJudge:
         """Judge values; see Judge. A strangeness that is no number counts as none."""
         to = Judged.of(len(values))
         rows = zip(numbers.tolist(), times.tolist(), values.tolist(), rates.tolist(), strict=True)
-        for at, (number, time, value, rate) in enumerate(rows):
-            row = states[number]
-            to.usual[at] = row[USUAL]
-            if math.isfinite(value):
-                to.scores[at], to.fresh[at] = self._one(row, time, value, rate)
+        with np.errstate(all="ignore"):  # values may be huge; what comes of it is no number
+            for at, (number, time, value, rate) in enumerate(rows):
+                row = states[number]
+                to.usual[at] = row[USUAL]
+                if math.isfinite(value):
+                    to.scores[at], to.fresh[at] = self._one(row, time, value, rate)
         return to
 
     def _one(self, row: Floats, time: int, value: float, rate: float) -> tuple[float, bool]:

@@ -11,8 +11,8 @@ blocks, because neighbours are alike (Leadbetter 1983). A table holds the last o
 Weir's detector asks for seven statistics, each on both sides, how rarely the past had them: the
 value; its distance from where it was 4 and 64 values ago; from there where it has been for 8 and
 32, against 128 and 512; how rough it is, 16 against 256; and its distance from this hour of earlier
-days. The rarest answer is the strangeness of the value. What is compared with stands still while
-values are flagged; what is flagged is learned only once that happens more often than stated.
+days. The rarest answer is the strangeness of the value. What is flagged is not learned and leaves
+no trace, until that happens more often than stated: then the past is no measure any more.
 """
 
 import math
@@ -45,8 +45,9 @@ WARM = 200
 HORIZON = 2_000.0
 FADES = 1.0 / 100.0
 
-_E4, _E8, _E32, _E128, _E512, _D16, _D256 = range(CALIBRATION, CALIBRATION + 7)
-_LAST, _STEP, _HOUR, _SUM, _COUNT = range(CALIBRATION + 7, CALIBRATION + 12)
+_E4, _E8, _E32, _D16, _LAST, _E128, _E512, _D256 = range(CALIBRATION, CALIBRATION + 8)
+_RECENT = slice(_E4, _LAST + 1)
+_STEP, _HOUR, _SUM, _COUNT = range(CALIBRATION + 8, CALIBRATION + 12)
 _DAY = CALIBRATION + 12
 _TABLES = _DAY + 24
 STATISTICS = 7
@@ -66,15 +67,15 @@ def _rarity(row: Floats, table: Whole, value: float) -> float:
     kept = KEPT if blocks > KEPT else int(blocks)
     first = table + _LARGEST
     low = row[first + kept - 1]
-    if value < low:
+    if value <= low:
         return 1.0
     above, excess = 0, 0.0
     for at in range(first, first + kept):
         excess += row[at] - low
         above += 1 if row[at] >= value else 0
     scale = excess + 1e-9 * (abs(low) + 1e-12)
-    share = kept / (blocks + 1.0) * (1.0 + (value - low) / scale) ** (-kept)
-    least = 0.5 * above / (blocks + 1.0) if above else 1.0 / (blocks + 1.0) ** 2
+    share = (kept + 1.0) / (blocks + 1.0) * (1.0 + (value - low) / scale) ** (-kept)
+    least = 0.5 * (above + 1.0) / (blocks + 1.0) if above else 1.0 / (blocks + 1.0) ** 2
     rarity: float = min(1.0, max(share, least))
     return rarity
 
@@ -218,6 +219,7 @@ def _learned(row: Floats, value: float, found: Floats, count: Whole) -> None:
         table = _TABLES + 2 * number * TABLE
         _note(row, table, found[number], _BLOCKS[number])
         _note(row, table + TABLE, -found[number], _BLOCKS[number])
+    _toward(row, _E4, value, 4.0)
     _toward(row, _E128, value, 128.0)
     _toward(row, _E512, value, 512.0)
     row[_SUM] += value
@@ -245,7 +247,7 @@ def advance(
     `settled` return, and the mean of the last some 64 values learned before. Values that are no
     finite numbers are passed over, with score 0.
     """
-    found = np.empty(STATISTICS)
+    found, recent = np.empty(STATISTICS), np.empty(_LAST + 1 - _E4)
     for at in range(len(values)):
         row, value = states[numbers[at]], values[at]
         scores[at], fresh[at], usual[at] = 0.0, False, row[USUAL]
@@ -254,10 +256,12 @@ def advance(
         if row[SEEN] == 0.0:
             _begin(row, times[at], value)
             usual[at] = value
+        recent[:] = row[_RECENT]
         count = _described(row, times[at], value, found)
         strangeness = _strangest(row, found, count)
         score, learns = _judged(row, strangeness, rates[at])
         if learns:
             _learned(row, value, found, count)
-        _toward(row, _E4, value, 4.0)
+        else:
+            row[_RECENT] = recent
         scores[at], fresh[at] = score, _settled(row, value, strangeness, score, learns)

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint
 from processors.anomaly_detectors import GROUP, WEIR, Detector
 from processors.anomaly_kernels import Floats
 from processors.anomaly_policies import OFF
+from processors.anomaly_univariate import DETECTORS
 from streams.plugins import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
@@ -41,7 +42,7 @@ def installed() -> dict[str, Detector]:
 
 def objection(name: str) -> str:
     """Return why a detector of others cannot have a name; empty when it can."""
-    return "it has the name of one of Weir's own" if name in (WEIR, OFF) else ""
+    return "it has the name of one of Weir's own" if name in (WEIR, OFF, *DETECTORS) else ""
 
 
 def made(point: EntryPoint) -> Detector:

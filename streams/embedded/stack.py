@@ -55,7 +55,9 @@ class App:
     overlap: bool = False
 
 
-DATA = App("data", ("run", "derive", "observe", "define", "drift", "quality", "anomaly", "contract"))
+DATA = App(
+    "data", ("run", "derive", "observe", "define", "drift", "quality", "anomaly", "contract")
+)
 ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)

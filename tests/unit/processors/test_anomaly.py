@@ -92,7 +92,7 @@ def test_a_spike_is_a_verdict_that_is_withdrawn_after_quiet_windows() -> None:
     values[1_000] = 60.0
     seen = windows(values, service="camera")
     bad, good = said(made(), seen)
-    assert verdicts([bad, good]) == [("degraded", 1_000), ("healthy", 1_016)]
+    assert verdicts([bad, good]) == [("degraded", 1_000), ("healthy", 1_008)]
     assert isinstance(bad, QualityEvaluated)
     assert (bad.app, bad.service, bad.metric) == ("digits", "camera", "latency")
     assert (bad.tier, bad.rule, bad.severity) == ("anomaly", "weir", "warning")
@@ -163,7 +163,10 @@ def test_what_is_turned_off_is_withdrawn_and_forgotten() -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (policy("detect", "magic"), "detector 'magic' is unknown; known: weir"),
+        (
+            policy("detect", "magic"),
+            "detector 'magic' is unknown; known: dspot, robust-z, seasonal, spot, weir",
+        ),
         (policy("detect", statistic="mode"), "statistic 'mode' is unknown"),
         (policy("detect", false_alarms_per_week="few"), "must be a number above 0"),
         (policy("detect", false_alarms_per_week="-1"), "must be a number above 0"),
