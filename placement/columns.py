@@ -40,10 +40,10 @@ class Columns:
     """N machines with at most G GPUs and C cores.
 
     `free` (N x amounts), `gpu_free`, `gpu_memory` (N x G), `core_free` (N x C). The first two
-    amounts are CPU and memory. `idle` (N) is the GPU share that is free on each, `largest` what
-    the largest node has of CPU, memory and GPU share. `ready` (N) says whose health is, `open` (N)
-    who takes new copies: those of them whose reports make sense. `stamp` (N) rises whenever a row
-    changes.
+    amounts are CPU and memory; `place_of` tells the columns of the others by name. `idle` (N) is
+    the GPU share that is free on each, `largest` what the largest node has of CPU, memory and GPU
+    share. `ready` (N) says whose health is, `open` (N) who takes new copies: those of them whose
+    reports make sense. `stamp` (N) rises whenever a row changes.
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
@@ -51,8 +51,7 @@ class Columns:
         self.row = {machine.name: row for row, machine in enumerate(self.machines)}
         self.sorts = Sorts(self.machines)
         names = sorted({name for machine in self.machines for name, _ in machine.extra})
-        self.place_of = {"cpu": 0, "memory": 1} | {n: 2 + at for at, n in enumerate(names)}
-        self._extra = {name: 2 + place for place, name in enumerate(names)}
+        self.place_of = {name: 2 + place for place, name in enumerate(names)}
         self.ready = np.array([m.health == READY for m in self.machines], np.bool_)
         self.open = self.ready & np.array([not m.defects for m in self.machines], np.bool_)
         self.models: dict[str, int] = {}
@@ -77,7 +76,7 @@ class Columns:
         size = len(self.machines)
         gpus = max((len(machine.gpus) for machine in self.machines), default=0)
         cores = max((len(machine.cores) for machine in self.machines), default=0)
-        self.capacity = np.zeros((size, len(self.place_of)), np.int64)
+        self.capacity = np.zeros((size, 2 + len(self.place_of)), np.int64)
         self.gpu_capacity = np.zeros((size, gpus), np.int64)
         self.gpu_memory_capacity = np.zeros_like(self.gpu_capacity)
         self.gpu_model = np.full((size, gpus), NO_MODEL, np.int64)
@@ -97,7 +96,7 @@ class Columns:
     def _fill(self, row: int, machine: Machine) -> None:
         self.capacity[row, :2] = machine.cpu_milli, machine.memory_mib
         for name, amount in machine.extra:
-            self.capacity[row, self._extra[name]] = amount
+            self.capacity[row, self.place_of[name]] = amount
         self.core_capacity[row, : len(machine.cores)] = machine.cores
         for slot, gpu in enumerate(machine.gpus):
             model = f"{gpu.model} {gpu.partition}" if gpu.partition else gpu.model
@@ -123,8 +122,8 @@ class Columns:
     def _fill_outside(self, row: int, machine: Machine) -> None:
         self.outside[row, :2] = machine.cpu_outside, machine.memory_outside
         for name, amount in machine.extra_outside:
-            if name in self._extra:
-                self.outside[row, self._extra[name]] = amount
+            if name in self.place_of:
+                self.outside[row, self.place_of[name]] = amount
         for slot, gpu in enumerate(machine.gpus):
             self.gpu_outside[row, slot] = gpu.outside_milli
             self.gpu_memory_outside[row, slot] = gpu.outside_mib
@@ -139,8 +138,8 @@ class Columns:
         asked = np.zeros(self.capacity.shape[1], np.int64)
         asked[:2] = need.cpu_milli, need.memory_mib
         for name, amount in need.extra:
-            if name in self._extra:
-                asked[self._extra[name]] = amount
+            if name in self.place_of:
+                asked[self.place_of[name]] = amount
             elif amount > 0:
                 return None
         return asked

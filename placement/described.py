@@ -59,9 +59,9 @@ def machine_of(report: NodeReported, now_ms: int) -> Machine:
             Link(link.node, kbps(link.mbps), micros(link.latency_ms)) for link in report.links
         ),
         speed=report.speed if isfinite(report.speed) and report.speed > 0 else 1.0,
-        frequency_mhz=report.frequency_mhz or 0.0,
-        idle_w=report.idle_w or 0.0,
-        full_w=report.full_w or 0.0,
+        frequency_mhz=_known(report.frequency_mhz),
+        idle_w=_known(report.idle_w),
+        full_w=_known(report.full_w),
         hardware_id=report.hardware_id,
         source=report.source,
         health=UNKNOWN if expired else known,
@@ -159,14 +159,23 @@ def kbps(mbps: float | None) -> int | None:
     """Return Mbit/s in whole kbit/s; None for what is not told, or endless."""
     if mbps is None or not isfinite(mbps):
         return None
-    return cut(round(mbps * 1000))
+    return _thousandths(mbps)
 
 
 def micros(ms: float | None) -> int | None:
     """Return milliseconds in whole microseconds, None for what is not told."""
     if ms is None or not isfinite(ms):
         return None
-    return cut(round(ms * 1000))
+    return _thousandths(ms)
+
+
+def _known(amount: float | None) -> float:
+    """Return what is told, 0 for what cannot be."""
+    return amount if amount is not None and isfinite(amount) and amount > 0 else 0.0
+
+
+def _thousandths(amount: float) -> int:
+    return cut(round(min(max(amount, 0.0), float(UNLIMITED)) * 1000))
 
 
 def _either(own: int | None, common: int) -> int:

@@ -75,20 +75,7 @@ def check_room(done: Sequence[Want], machines: Sequence[Machine]) -> None:
     """Fail when a node, a GPU or a link holds more than it has, in any dimension."""
     by_name = {machine.name: machine for machine in machines}
     used: Counter[tuple[Any, ...]] = Counter()
-    has: dict[tuple[Any, ...], int] = {}
-    for machine in machines:
-        has[machine.name, "cpu"], has[machine.name, "memory"] = (
-            machine.cpu_milli,
-            machine.memory_mib,
-        )
-        has |= {(machine.name, name): amount for name, amount in machine.extra}
-        for gpu in machine.gpus:
-            has[machine.name, gpu.index, "share"] = 1000
-            has[machine.name, gpu.index, "memory"] = gpu.memory_mib
-        for link in machine.links:
-            if link.kbps is not None and link.node in by_name:
-                ends = frozenset((machine.name, link.node))
-                has[(ends,)] = min(has.get((ends,), link.kbps), link.kbps)
+    has = _has(by_name)
     for one in done:
         for a in one.present:
             need = next(o.need for o in one.demand.options if o.variant == a.variant)
@@ -96,6 +83,9 @@ def check_room(done: Sequence[Want], machines: Sequence[Machine]) -> None:
             used[a.node, "memory"] += need.memory_mib
             for name, amount in need.extra:
                 used[a.node, name] += amount
+            assert len(a.cores) == (len(need.cores) if by_name[a.node].cores else 0)
+            for core, milli in zip(a.cores, need.cores, strict=False):
+                used[a.node, "core", core] += milli
             held = a.gpu_indices or (() if a.gpu_index is None else (a.gpu_index,))
             assert len(set(held)) == need.gpus
             for index in held:
@@ -104,6 +94,23 @@ def check_room(done: Sequence[Want], machines: Sequence[Machine]) -> None:
             _flow(one, a.node, done, has, used, by_name)
     for what, amount in used.items():
         assert amount <= has.get(what, 0), (what, amount)
+
+
+def _has(by_name: Mapping[str, Machine]) -> dict[tuple[Any, ...], int]:
+    """Return what there is of everything."""
+    has: dict[tuple[Any, ...], int] = {}
+    for name, machine in by_name.items():
+        has[name, "cpu"], has[name, "memory"] = machine.cpu_milli, machine.memory_mib
+        has |= {(name, other): amount for other, amount in machine.extra}
+        has |= {(name, "core", at): milli for at, milli in enumerate(machine.cores)}
+        for gpu in machine.gpus:
+            has[name, gpu.index, "share"] = 1000
+            has[name, gpu.index, "memory"] = gpu.memory_mib
+        for link in machine.links:
+            if link.kbps is not None and link.node in by_name:
+                ends = frozenset((name, link.node))
+                has[(ends,)] = min(has.get((ends,), link.kbps), link.kbps)
+    return has
 
 
 def _flow(

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from placement.algorithms.base import Algorithm, Scored, plain
 from placement.columns import Ints
@@ -13,7 +15,7 @@ from placement.needs import Need
 from schemas.codec import pack
 from schemas.decisions import PlacementDecided
 from schemas.records import KeyValue
-from schemas.registrations import PolicySelected
+from schemas.registrations import NodeReported, PolicySelected
 from schemas.resources import Amount, AmountNeeded, Core, Gpu, Link, Neighbour, VersionNeeded
 from tests.unit.placement import world
 from tests.unit.placement.test_controller import Control, nodes_of, request
@@ -112,6 +114,79 @@ def test_of_a_gpu_that_is_told_twice_nobody_is_given_two() -> None:
     twice = replace(world.node("liar"), gpus=(Gpu(index=0, model="T4", memory_mib=16_000),) * 2)
     decided = only(Control(twice, world.service("s", gpus=2)), s=1)
     assert {r.constraint for r in decided.rejections} == {"report"}
+
+
+NUMBERS = st.one_of(st.integers(-5, 5), st.integers(-(1 << 63), (1 << 63) - 1))
+FLOATS = st.one_of(st.floats(), st.floats(0, 100))
+NAMES = st.sampled_from(["", "a", "s", "t", "disk", "uplink", "cpu", "é"])
+odd_nodes = st.builds(
+    lambda fields, gpus: replace(world.node("odd", **fields), gpus=tuple(gpus)),
+    st.fixed_dictionaries(
+        {"cpu": NUMBERS, "memory": NUMBERS, "disk_mib": NUMBERS, "virtual_memory_mib": NUMBERS},
+        optional={
+            "cpu_used_milli": NUMBERS,
+            "memory_used_mib": NUMBERS,
+            "expires_at": NUMBERS,
+            "speed": FLOATS,
+            "network_mbps": FLOATS,
+            "network_used_mbps": FLOATS,
+            "idle_w": FLOATS,
+            "full_w": FLOATS,
+            "cores": st.lists(st.builds(Core, capacity_milli=NUMBERS, used_milli=NUMBERS)).map(
+                tuple
+            ),
+            "amounts": st.lists(
+                st.builds(Amount, name=NAMES, capacity=NUMBERS, used=NUMBERS), max_size=3
+            ).map(tuple),
+            "links": st.lists(
+                st.builds(
+                    Link, node=st.sampled_from(["odd", "b", "x"]), mbps=FLOATS, latency_ms=FLOATS
+                )
+            ).map(tuple),
+        },
+    ),
+    st.lists(
+        st.builds(Gpu, index=NUMBERS, model=NAMES, memory_mib=NUMBERS, used_milli=NUMBERS),
+        max_size=3,
+    ),
+)
+odd_services = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": NUMBERS,
+        "memory": NUMBERS,
+        "gpus": NUMBERS,
+        "gpu_milli": NUMBERS,
+        "gpu_memory_mib": NUMBERS,
+        "priority": NUMBERS,
+        "max_per_node": NUMBERS,
+        "max_per_zone": NUMBERS,
+        "cpu_per_core_milli": st.lists(NUMBERS, max_size=3).map(tuple),
+        "amounts": st.lists(st.builds(AmountNeeded, name=NAMES, amount=NUMBERS), max_size=3).map(
+            tuple
+        ),
+        "software": st.lists(
+            st.builds(VersionNeeded, name=NAMES, versions=st.text(max_size=4)), max_size=2
+        ).map(tuple),
+        "affinity": st.lists(NAMES, max_size=2).map(tuple),
+        "anti_affinity": st.lists(NAMES, max_size=2).map(tuple),
+        "neighbours": st.lists(
+            st.builds(Neighbour, service=NAMES, mbps=FLOATS, max_latency_ms=FLOATS), max_size=2
+        ).map(tuple),
+    },
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd_nodes, odd_services, odd_services)
+def test_whatever_is_registered_ends_in_decisions_that_can_be_told(
+    node: NodeReported, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    control = Control(node, world.node("b"), world.service("s", **one), world.service("t", **other))
+    decided = control.ask(request(s=2, t=1))
+    assert {d.service for d in decided} == {"s", "t"}
+    control.look(*decided, replace(node, status="draining"))
+    control.look(world.service("t"))
 
 
 def test_what_runs_on_a_node_that_begins_to_lie_stays() -> None:
