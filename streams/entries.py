@@ -1,6 +1,6 @@
 """Reading and writing catalogue entries from commands: one connection each, acknowledged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -74,16 +74,20 @@ class Entries:
                     found.append(update_of(message, self._codec))
         return Catalogue().apply(found)
 
-    def events(self, topic: str, key: str = "") -> list[Event]:
+    def events(self, topic: str, key: str = "", naming: Collection[str] = ()) -> list[Event]:
         """Return the events that a topic holds, of one key or of all; unreadable ones are left out.
 
-        Raises KafkaUnavailable or RegistryUnavailable.
+        With `naming`, only those in which one of these texts stands, such as an id. Raises
+        KafkaUnavailable or RegistryUnavailable.
         """
+        texts = [text.encode() for text in naming]
         known, wanted = topics.topic_named(topic).events, key.encode()
         found: list[Event] = []
         for message in read_all(self._settings.kafka, [topic]):
             value = message.value()
             if value is None or (key and message.key() != wanted):
+                continue
+            if texts and not any(text in value for text in texts):
                 continue
             with suppress(ContractError):
                 found.append(self._codec.decode(value, *known))

@@ -231,16 +231,19 @@ def history(
             event
             for event in entries.events("weir.placements", service)
             if isinstance(event, PlacementDecided)
-        ]
+        ][-last:]
+        if not found:
+            raise RegistrationError(f"nothing was decided on service {service!r}")
+        ids = [one.event_id for one in found]
         deeds = [
             event
-            for event in entries.events("weir.actions", service)
+            for event in entries.events("weir.actions", naming=ids)
             if isinstance(event, ActionTaken)
         ]
-    if not found:
-        raise RegistrationError(f"nothing was decided on service {service!r}")
-    done = [(deed.causes, f"{deed.kind} {deed.status}: {deed.reason}") for deed in deeds]
-    rows = [_decided(one, done, as_json=as_json) for one in found[-last:]]
+    done = [
+        (deed.causes, f"{deed.kind} {deed.target} {deed.status}: {deed.reason}") for deed in deeds
+    ]
+    rows = [_decided(one, done, as_json=as_json) for one in found]
     show_rows(HISTORY, rows, as_json=as_json)
 
 

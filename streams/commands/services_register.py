@@ -77,7 +77,7 @@ def register(
     )
     found, events = _read(file, options, run)
     with opened() as entries:
-        warnings = _checked(entries, events, strict=strict)
+        warnings = _checked(entries, events, strict=strict, needed=not place)
         changed = send_changed(entries, events)
         if place:
             _ask(entries, events)
@@ -114,11 +114,15 @@ def _read(
     return found, [form_files.built(entry, form_schema.SERVICE, make) for entry in found]
 
 
-def _checked(entries: "Entries", events: "list[ServiceRegistered]", *, strict: bool) -> list[str]:
+def _checked(
+    entries: "Entries", events: "list[ServiceRegistered]", *, strict: bool, needed: bool
+) -> list[str]:
+    """Check owners, and applications where they are needed or asked for; return warnings."""
     warnings: list[str] = []
     for event in events:
         name, app = event.service, event.app
-        warnings += check_application(entries, "service", name, app, strict=strict)
+        if strict or needed:
+            warnings += check_application(entries, "service", name, app, strict=strict)
         check_service_owner(entries, name, app, event.owner)
     return warnings
 

@@ -165,7 +165,7 @@ def test_from_registration_to_a_recommendation_that_is_let_happen(
     assert [one.node for one in carried.assignments] == ["bench-1"]
     (history,) = told(weir("placement", "history", "small", "--json"))
     assert (history["generation"], history["nodes"]) == (1, ["bench-1"])
-    assert "placement.apply done" in history["deeds"]
+    assert "placement.apply small done" in history["deeds"]
     why = told(weir("placement", "explain", "large", "--json"))
     assert (why["status"], why["agrees"], why["generation"]) == ("unplaceable", True, 1)
     (lacks,) = why["nodes"]
