@@ -23,6 +23,8 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.registrations import NodeReported
 from streams.actuating_kube import KubeDeeds
+from streams.doctor import kube as doctor
+from streams.doctor.installation import Given, Site
 from tests.unit.placement.kube_world import deeds, phases, placed, world
 from tests.unit.placement.test_discovery import api as node_of
 from tests.unit.placement.world import T0
@@ -185,6 +187,35 @@ def test_rights_that_are_missing(api: Api, door: Kube) -> None:
     api.fault = reviewed
     wanted = [Right("get", "", "pods", "n"), Right("patch", "apps", "deployments", "n")]
     assert door.missing(wanted) == ([wanted[1]], None)
+
+
+def examined(**kube: str) -> tuple[str, str]:
+    """Return status and mend of what the doctor says of a cluster."""
+    given = Given(Settings(actuator="kubernetes", kube=KubeSettings(**kube)), {})
+    (finding,) = doctor.judge(doctor.gather(Site(given)))
+    return finding.status.value, finding.mend
+
+
+def test_the_doctor_says_which_rights_are_missing(api: Api, tmp_path: Path) -> None:
+    allowed = {"get", "list", "watch", "create", "delete"}
+
+    def reviewed(request: kmock.Request) -> kmock.Response:
+        verb = json.loads(request.body)["spec"]["resourceAttributes"]["verb"]
+        return kmock.Response(status=201, payload={"status": {"allowed": verb in allowed}})
+
+    api.fault = reviewed
+    config = str(api.kubeconfig)
+    status, mend = examined(kubeconfig=config)
+    assert (status, "deploy/k8s/workloads" in mend) == ("fail", True)
+    allowed.add("patch")
+    assert examined(kubeconfig=config)[0] == "ok"
+    api.fault = lambda _request: refusal(401, "Unauthorized")
+    status, mend = examined(kubeconfig=config)
+    assert (status, "renew" in mend) == ("fail", True)
+    status, mend = examined(kubeconfig=str(tmp_path / "none"))
+    assert (status, "WEIR_KUBE__KUBECONFIG" in mend) == ("fail", True)
+    (finding,) = doctor.judge(doctor.gather(Site(Given(Settings(), {}))))
+    assert finding.status.value == "skip"
 
 
 def test_a_watch_that_is_closed_ends(api: Api, door: Kube) -> None:
