@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from placement.canary import Sample
 
-RUNNING, PROMOTED, ROLLED_BACK, REFUSED = "running", "promoted", "rolled-back", "refused"
+WAITING, RUNNING, REFUSED = "waiting", "running", "refused"
+PROMOTED, ROLLED_BACK = "promoted", "rolled-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

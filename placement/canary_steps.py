@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from placement.canary import CanaryPolicy, Sample, Verdict, judge
-from placement.canary_state import PROMOTED, REFUSED, ROLLED_BACK, RUNNING, Counted, Rollout
+from placement.canary_state import (
+    PROMOTED,
+    REFUSED,
+    ROLLED_BACK,
+    RUNNING,
+    WAITING,
+    Counted,
+    Rollout,
+)
 from placement.policies import settings_of
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -18,6 +26,12 @@ CANARY, SHARE = "canary/", "share/"
 """Scopes of policies: what is asked for, and what place follows."""
 LEAST = 2
 """Copies without which there is nothing to compare."""
+
+
+def copies_of(service: str, catalogue: Catalogue) -> int:
+    """Return how many copies of a service are wanted by its newest placement."""
+    decided = catalogue.get(PlacementDecided, service)
+    return decided.replicas if decided is not None else 0
 
 
 def share_of(policy: PolicySelected | None) -> float | None:
@@ -93,6 +107,9 @@ class Begin:
         if complaint:
             rollout.status = REFUSED
             return rollout, [step.deed("refused", complaint)]
+        if copies_of(rollout.service, self.catalogue) < LEAST:
+            rollout.status = WAITING
+            return rollout, [step.deed("waiting", f"to compare takes {LEAST} copies")]
         return rollout, step.go_to(terms.first, terms, "it begins")
 
     def _resumed(self, rollout: Rollout) -> bool:
@@ -117,10 +134,6 @@ class Begin:
             return f"{variant!r} is no variant of {self.service.service}; there are: {listed}"
         if len(known) < LEAST:
             return f"{variant} is the only variant of {self.service.service}: there is no old one"
-        decided = self.catalogue.get(PlacementDecided, self.service.service)
-        copies = decided.replicas if decided is not None else 0
-        if copies < LEAST:
-            return f"{self.service.service} has {copies} copies; to compare takes {LEAST}"
         return ""
 
 
@@ -136,6 +149,8 @@ class Step:
         """Judge when there is enough to judge by, or when it has taken too long."""
         rollout = self.rollout
         terms, _ = settings_of(CanaryPolicy, policy.parameters)
+        if rollout.status == WAITING and copies_of(rollout.service, self.catalogue) >= LEAST:
+            return self.go_to(terms.first, terms, "it begins")
         if rollout.status != RUNNING:
             return []
         late = self.now - rollout.since >= terms.patience_ms
@@ -168,8 +183,7 @@ class Step:
         before = (rollout.old, rollout.new)
         rollout.step, rollout.share, rollout.since = rollout.step + 1, share, self.now
         rollout.old, rollout.new, rollout.judge_at = Sample(), Sample(), terms.min_samples
-        if share >= 1.0:
-            rollout.status = PROMOTED
+        rollout.status = PROMOTED if share >= 1.0 else RUNNING
         said = "promoted" if share >= 1.0 else "step"
         return [self._policy(), self.deed(said, why, *before)]
 

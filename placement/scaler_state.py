@@ -28,7 +28,7 @@ class ServiceLoad:
     """One service that is scaled.
 
     `active` is the end of its newest window with results (ms); `copies` were decided on, `asked`
-    for since then; `changed` tells when that was (ms).
+    for since then; `changed` tells when that was (ms), `started` since when there are any.
     """
 
     service: str
@@ -38,6 +38,7 @@ class ServiceLoad:
     copies: int = 0
     asked: int = NOTHING
     changed: int = 0
+    started: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,6 +133,7 @@ class Step:
         load = self._load
         if load.copies == decided.replicas and load.changed:
             return
+        load.started = load.started if load.copies else decided.decided_at
         load.copies, load.changed = decided.replicas, max(load.changed, decided.decided_at)
         if load.asked != decided.replicas:
             load.asked = NOTHING
@@ -145,7 +146,7 @@ class Step:
 
     def _bearing(self, decided: PlacementDecided) -> Bearing:
         at, load = self._at, self._load
-        asked_last = max(load.active, at.state.active, load.changed)
+        asked_last = max(load.active, at.state.active, load.started)
         return Bearing(
             copies=decided.replicas,
             load=self._busy() + self._waiting(),

@@ -93,6 +93,8 @@ class Called:
     why: str
     verdict: bool = False
     """Whether a broken contract called for it."""
+    idle: bool = False
+    """Whether nobody asked for so long that there is nothing more to wait for."""
 
 
 def called_for(bearing: Bearing, limits: Range, policy: ScalePolicy) -> Called:
@@ -104,7 +106,8 @@ def called_for(bearing: Bearing, limits: Range, policy: ScalePolicy) -> Called:
         return Called(0, "nobody asks for it")
     if bearing.idle_for >= limits.idle_ms:
         least = limits.least if limits.least <= 0 else limits.clamp(limits.least)
-        return Called(max(0, least), f"no requests for {bearing.idle_for / 1000:g} s")
+        words = f"no requests for {bearing.idle_for / 1000:g} s"
+        return Called(max(0, least), words, idle=True)
     by_load = limits.clamp(_proportional(bearing, limits.target, policy.tolerance))
     share = bearing.load / now
     told = f"each of {now} copies bears {share:.2f}, {limits.target:g} is aimed at"
@@ -135,13 +138,15 @@ def remember(calls: Calls, at_ms: int, copies: int, keep_ms: int) -> Calls:
 
 
 def settle(bearing: Bearing, called: Called, calls: Calls, policy: ScalePolicy) -> Called | None:
-    """Return what to do: more at once after the cool-down, fewer only when all calls agree.
+    """Return what to do: more after the cool-down, fewer when all calls agree, or it is idle.
 
     None means to leave it. `calls` are those of the last `down_ms`, this one included.
     """
     if called.copies > bearing.copies:
         rested = bearing.since_change >= policy.up_ms or not bearing.copies
         return called if rested else None
+    if called.idle:
+        return called if called.copies < bearing.copies else None
     if bearing.blamed:
         return None
     most = max((copies for _, copies in calls), default=called.copies)

@@ -12,6 +12,7 @@ from streams.commands.nouns import (
 )
 from streams.commands.placement_explain import explain
 from streams.commands.placement_plan import plan
+from streams.commands.placement_policy import canary, policy
 
 if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
@@ -28,6 +29,8 @@ HISTORY = (
 )
 app.command()(plan)
 app.command()(explain)
+app.command()(policy)
+app.command()(canary)
 
 
 @app.command()

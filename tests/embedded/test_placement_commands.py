@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from placement.authority import Limits, ruling
+from placement.canarying import spec as canaries
 from placement.controller import spec
 from schemas.decisions import ActionTaken, PlacementDecided, PlacementRequested
+from schemas.partitioning import partition_of
 from schemas.processing import Batch, Record
 from schemas.registrations import (
     ApplicationRegistered,
@@ -20,7 +22,7 @@ from schemas.registrations import (
     PolicySelected,
     ServiceRegistered,
 )
-from schemas.topics import TOPICS
+from schemas.topics import PARTITIONS, TOPICS
 from streams.embedded.broker import Broker
 from streams.entries import Entries
 from tests.commanding import command
@@ -230,3 +232,36 @@ def test_what_cannot_be_registered_is_refused_in_one_line(
     refused(weir(*app, "--owner", "bob"), "application yard belongs to alice; bob may not")
     refused(weir("services", "remove", "large"), "large belongs to alice; nobody by name")
     assert [one.target for one in installation.deeds("application.refused")] == ["yard"]
+
+
+@pytest.mark.faults
+def test_policies_and_new_versions_are_asked_for_by_commands(
+    installation: Installation, weir: Weir, tmp_path: Path
+) -> None:
+    many: dict[str, Any] = {"service": "many", "cpu_milli": 1, "app": "farm", "stage": "one"}
+    many |= {"image": "docker.io/team/s:1", "memory_mib": 1}
+    variants = [{"name": name, "precision": "fp32", "device": "cpu"} for name in ("v1", "v2")]
+    file = tmp_path / "many.json"
+    file.write_text(json.dumps({"services": [many | {"variants": variants}]}))
+    told(weir("services", "register", "-f", str(file), "--json"))
+    own = ("--set", "move.rebalance=1", "--set", "queue=age")
+    told(weir("placement", "policy", "--algorithm", "fgd", *own, "--json"))
+    shown = told(weir("placement", "policy", "--unset", "queue", "--json"))
+    assert [(one["name"], one["value"]) for one in shown] == [
+        ("algorithm", "fgd"),
+        ("move.rebalance", "1"),
+        ("scope", "place"),
+    ]
+    refused(weir("placement", "policy", "--algorithm", "luck"), "no algorithm 'luck'")
+    refused(weir("placement", "policy", "--set", "move.budget=x"), "it must be from 0 to 1000")
+    refused(weir("placement", "canary", "none", "--variant", "v2"), "no service 'none'")
+    told(weir("placement", "canary", "many", "--variant", "v2", "--json"))
+    with Entries(installation.settings) as entries:
+        known = entries.catalogue(*KINDS)
+    partition = partition_of("farm", PARTITIONS)
+    now = time.time_ns() // 1_000_000
+    (said,) = canaries().build(partition).process(Batch((), now, known))  # type: ignore[arg-type]  # it takes batches
+    assert isinstance(said, ActionTaken)
+    assert said.reason == "v2 of many: to compare takes 2 copies"
+    assert told(weir("placement", "canary", "many", "--withdraw", "--json"))["withdrawn"]
+    refused(weir("placement", "canary", "many", "--withdraw"), "no new version on its way")

@@ -227,7 +227,6 @@ def test_who_lost_its_state_goes_on_from_what_was_said() -> None:
         (cases.service(), cases.wanted("v9"), "11", "'v9' is no variant of s; there are: v1, v2"),
         (cases.service(), cases.wanted(""), "11", "'' is no variant of s"),
         (cases.service("v2"), cases.wanted(), "11", "v2 is the only variant of s"),
-        (cases.service(), cases.wanted(), "1", "s has 1 copies; to compare takes 2"),
         (cases.service(), cases.wanted(first="2"), "11", "it must be from 0.01 to 1"),
         (cases.service(), cases.wanted(speed="2"), "11", "canary.speed is no parameter"),
     ],
@@ -243,6 +242,16 @@ def test_what_cannot_be_is_refused_once(
     assert (refusal.kind, refusal.status) == ("canary.refused", "refused")
     assert why in refusal.reason
     assert there.at(5_000) == []
+
+
+def test_a_single_copy_waits_for_a_second_one() -> None:
+    there = World(cases.service(), cases.wanted(), cases.placed("1"))
+
+    (waits,) = there.at(0)
+    assert isinstance(waits, ActionTaken)
+    assert (waits.kind, waits.reason) == ("canary.waiting", "v2 of s: to compare takes 2 copies")
+    assert there.at(5_000) == []
+    assert told(there.at(9_000, (), cases.placed("11", 2)))[:2] == ("canary.step", "0.1")
 
 
 def test_nothing_is_done_where_only_to_observe_is_allowed() -> None:

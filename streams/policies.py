@@ -1,0 +1,97 @@
+"""Policies for placement as commands make them: algorithm, parameters, new versions. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from placement.authority import ACT, PLACE
+from placement.canary import CanaryPolicy
+from placement.canary_steps import CANARY
+from placement.moving import MovePolicy
+from placement.policies import settings_of
+from placement.scaling import ScalePolicy
+from placement.watch import ORDERS
+from schemas.identity import stable_id
+from schemas.records import KeyValue
+from schemas.registrations import PolicySelected
+from streams.errors import RegistrationError
+
+QUEUE = "queue"
+
+
+def pairs(given: Iterable[str]) -> dict[str, str]:
+    """Return `name=value` as a mapping. Raises RegistrationError for what has no such form."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise RegistrationError(f"{text!r} is not of the form name=value")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def place_policy(
+    scope: str,
+    known: PolicySelected | None,
+    algorithm: str,
+    told: Mapping[str, str],
+    unset: Sequence[str],
+    now_ms: int,
+) -> PolicySelected:
+    """Return the policy of a scope with another algorithm, or other parameters; the rest stays.
+
+    Raises RegistrationError for a parameter that is none, or of which the value will not do.
+    """
+    present = {p.key: p.value for p in known.parameters} if known else {}
+    if missing := [name for name in unset if name not in present]:
+        raise RegistrationError(f"{', '.join(missing)} is not set for {scope}")
+    parameters = _as_pairs({k: v for k, v in {**present, **told}.items() if k not in unset})
+    objections = _objections(_as_pairs(told))
+    if objections:
+        raise RegistrationError("; ".join(objections))
+    return PolicySelected(
+        scope=scope,
+        component=PLACE,
+        algorithm=algorithm or (known.algorithm if known else ""),
+        parameters=parameters,
+        mode=known.mode if known else "",
+        selected_at=now_ms,
+        event_id=stable_id("policy", scope, algorithm, repr(parameters), now_ms),
+    )
+
+
+def canary_policy(
+    service: str, variant: str, told: Mapping[str, str], now_ms: int
+) -> PolicySelected:
+    """Return the policy that brings a new version in.
+
+    Raises RegistrationError for terms that will not do.
+    """
+    parameters = _as_pairs({"variant": variant, **told})
+    strangers = [key for key in told if not key.startswith(f"{CanaryPolicy.PREFIX}.")]
+    _, wrong = settings_of(CanaryPolicy, parameters)
+    wrong += tuple(f"{key} is no parameter; they begin with canary." for key in strangers)
+    if wrong:
+        raise RegistrationError("; ".join(wrong))
+    return PolicySelected(
+        scope=f"{CANARY}{service}",
+        component=PLACE,
+        algorithm="canary",
+        parameters=parameters,
+        mode=ACT,
+        selected_at=now_ms,
+        event_id=stable_id("policy", CANARY, service, repr(parameters), now_ms),
+    )
+
+
+def _objections(told: tuple[KeyValue, ...]) -> list[str]:
+    wrong = [*settings_of(ScalePolicy, told)[1], *settings_of(MovePolicy, told)[1]]
+    for parameter in told:
+        if parameter.key == QUEUE:
+            if parameter.value not in ORDERS:
+                wrong.append(f"queue is {parameter.value!r}; it must be one of {', '.join(ORDERS)}")
+        elif parameter.key.partition(".")[0] not in (ScalePolicy.PREFIX, MovePolicy.PREFIX):
+            wrong.append(f"{parameter.key} is no parameter: queue, scale.<name> or move.<name> is")
+    return wrong
+
+
+def _as_pairs(told: Mapping[str, str]) -> tuple[KeyValue, ...]:
+    return tuple(KeyValue(key=key, value=value) for key, value in told.items())
