@@ -6,18 +6,25 @@ their version.
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from placement.controller import PlaceParams, spec
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Columns, Record
-from schemas.resources import Variant
+from schemas.resources import Link, Neighbour, Variant
 from tests.unit.placement import world
 from tests.unit.placement.scaling_cases import policy
 
 SPEC = spec(PlaceParams(look_ms=400))
 START = world.T0
 SERVICES = ("s", "t", "u", "v")
+TERMS: tuple[dict[str, Any], ...] = (
+    {"gpu_milli": 400, "gpu_memory_mib": 9_000},
+    {"anti_affinity": ("s",)},
+    {"neighbours": (Neighbour(service="t", mbps=20.0, max_latency_ms=2.0),)},
+)
+"""What the services that are registered ask for besides."""
 
 
 def batches(seed: int) -> list[Batch | Columns]:
@@ -58,6 +65,8 @@ def _catalogue(dice: random.Random, now: int) -> Catalogue:
             cpu=dice.choice((1_000, 2_500)),
             status=dice.choice(("ready", "ready", "ready", "failed", "draining")),
             expires_at=now + dice.choice((-1, 300, 5_000, 5_000)),
+            gpus=("T4",) if name == "a" else (),
+            links=(Link(node="b", mbps=dice.choice((5.0, 50.0)), latency_ms=1.0),),
         )
         for name in ("a", "b", "c")
         if dice.random() < 0.9
@@ -71,6 +80,7 @@ def _catalogue(dice: random.Random, now: int) -> Catalogue:
             min_available=int(name == "s"),
             max_replicas=2,
             variants=variants,
+            **TERMS[rank],
         )
         for rank, name in enumerate(SERVICES[:3])
     ]

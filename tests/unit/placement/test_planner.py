@@ -24,7 +24,7 @@ from tests.unit.placement.planning import (
 )
 
 ALGORITHMS = ("best-fit", "network", "weighted", "weir")
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 @few

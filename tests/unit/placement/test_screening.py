@@ -131,7 +131,7 @@ def test_a_filter_of_a_plug_in_is_told_by_its_name() -> None:
 
 
 @given(MACHINES, WANTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_filters_and_columns_agree_on_where_there_is_room(
     machines: list[Machine], wants: list[Want]
 ) -> None:
