@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from placement.cores import NO_CORE, cores_for, lacking
 from placement.errors import Overcommitted
 from placement.needs import READY, Machine, Need
 from placement.room import fits, refresh
@@ -23,7 +24,6 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 GPU_MILLI = 1000
 NO_MODEL = -1
-NO_CORE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +189,9 @@ class Columns:
 
     def cores_lacking(self, need: Need, rows: Ints | slice) -> Ints:
         """Return, per row, how much the core that lacks most lacks; 0 where cores are unknown."""
-        size = len(need.cores)
-        free = self.core_free[rows]
-        width = max(size, free.shape[1])
-        room = np.full((len(free), width), NO_CORE, np.int64)
-        room[:, : free.shape[1]] = free
-        freest = -np.sort(-room, axis=1)[:, :size]
-        lacking: Ints = (np.array(need.cores, np.int64) - freest).max(axis=1, initial=0)
+        found = lacking(need.cores, self.core_free[rows])
         known = (self.core_capacity[rows] != NO_CORE).any(axis=1)
-        return np.where(known, lacking, 0)
+        return np.where(known, found, 0)
 
     def tightest(self, row: int, need: Need) -> tuple[int, ...]:
         """Return the GPUs of a row that fit with the least left, as many as are needed."""
@@ -324,28 +318,3 @@ class Columns:
             return 1.0 - int(self.gpu_free.sum()) / total
         cpu = int(self.capacity[:, 0].sum())
         return 1.0 - int(self.free[:, 0].sum()) / cpu if cpu else 0.0
-
-
-def cores_for(
-    demands: Sequence[int], free: Sequence[int], held: tuple[int, ...] = ()
-) -> tuple[int, ...] | None:
-    """Return a core for each demand, highest first: those held, or the least free that do.
-
-    None where there are not enough; nothing where the cores are unknown.
-    """
-    if not demands or all(core == NO_CORE for core in free):
-        return ()
-    if len(set(held)) == len(demands) and all(
-        0 <= core < len(free) and free[core] >= demand
-        for core, demand in zip(held, demands, strict=True)
-    ):
-        return held
-    left = sorted(range(len(free)), key=lambda core: (free[core], core))
-    chosen = []
-    for demand in demands:
-        core = next((core for core in left if free[core] >= demand), None)
-        if core is None or demand < 0:
-            return None
-        left.remove(core)
-        chosen.append(core)
-    return tuple(chosen)
