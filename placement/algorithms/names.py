@@ -36,11 +36,12 @@ OWN: Mapping[str, Maker] = {
 
 
 def maker(name: str, others: Mapping[str, Maker] | None = None) -> Maker:
-    """Return what makes an algorithm; `others` are those of plug-ins.
+    """Return what makes an algorithm; `others` are those of plug-ins; best_fit is best-fit.
 
     Raises ValueError for an unknown name.
     """
     known = {**(others or {}), **OWN}
-    if name not in known:
+    found = known.get(name) or known.get(name.replace("_", "-"))
+    if found is None:
         raise ValueError(f"algorithm {name!r} is unknown; known are {', '.join(sorted(known))}")
-    return known[name]
+    return found

@@ -145,7 +145,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         return
     from streams.commands.output import show_rows
 
-    show_rows(_SHOWN, [[row[name] for name in _SHOWN] for row in found["over_time"]], as_json=False)
+    rows = [row | {"power_w": round(row["power_w"])} for row in found["over_time"]]
+    show_rows(_SHOWN, [[row[name] for name in _SHOWN] for row in rows], as_json=False)
     rejected, took = found["rejected"], found["decision_ms"]
     typer.echo(
         f"{found['algorithm']}, seed {found['seed']}: {found['placed']} of {found['arrived']} "

@@ -163,6 +163,7 @@ def test_more_states_than_are_looked_at_are_looked_at_in_turns() -> None:
 def test_unknown_algorithms_are_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'nix' is unknown; known are best-fit, dot-"):
         maker("nix")
+    assert maker("best_fit") is OWN["best-fit"]
     assert maker("best-fit", {"best-fit": OWN["fgd"], "own": OWN["fgd"]}) is OWN["best-fit"]
 
 

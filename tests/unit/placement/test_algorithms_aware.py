@@ -72,7 +72,7 @@ def test_the_fewest_watts_are_added() -> None:
 def test_power_that_is_not_told_is_taken_by_size() -> None:
     columns = Columns([machine("a", 4000, gpus=1), machine("b", 8000, idle_w=90.0, full_w=50.0)])
     power = Power(columns)
-    assert power.added(need(2000), np.arange(2)).tolist() == pytest.approx([110.2, 50.0])
+    assert power.added(need(2000), np.arange(2)).tolist() == pytest.approx([69.6 + 0.7 * 16, 50.0])
 
 
 def test_copies_that_come_together_are_placed_by_the_relaxed_assignment() -> None:
