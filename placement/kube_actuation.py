@@ -148,6 +148,7 @@ class KubeActuation:
         failed = carried.failed
         if failed is None:
             kept.failures, kept.trouble = 0, None
+            kept.seen = () if carried.postponed else kept.seen
             return
         kept.failures += 1
         chance = stable_number(carried.carry.service.encode()) % 1000 / 1000

@@ -73,7 +73,7 @@ class Telling:
         """Yield what was done for a service, what was taken back, and what could not be done."""
         carry = carried.carry
         done = [deed for deed in carried.deeds if deed.done]
-        if done and carried.failed is None:
+        if done and carried.failed is None and not carried.postponed:
             self._failed.pop(carry.service, None)
             yield _deed(now_ms, carried, "done", carry.why)
         for deed in done:

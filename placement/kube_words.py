@@ -70,10 +70,14 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What came of an instruction, one deed after the other; after one that failed no other."""
+    """What came of an instruction, one deed after the other; after one that failed no other.
+
+    `postponed`: there was no time for all of it. That is no failure: the rest comes next.
+    """
 
     carry: Carry
     deeds: tuple[Deed, ...] = field(default=())
+    postponed: bool = False
 
     @property
     def failed(self) -> Deed | None:

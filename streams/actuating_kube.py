@@ -20,7 +20,7 @@ from streams.kube_following import Followed, Following
 from streams.surroundings import World
 from workers.settings import KubeSettings, Settings
 
-BUDGET_S = 6.0
+BUDGET_S = 4.0
 """After so long no further service is begun in one go: the actuator has to come round."""
 _ROUNDS = 4
 
@@ -95,7 +95,7 @@ class KubeDeeds:
                 break
             carried = self._doing.execute(step.instructions)
             events += self._actuation.settle(clock(), carried)
-            if any(each.failed for each in carried):
+            if any(each.failed or each.postponed for each in carried):
                 break
         if self._discovery is not None:
             events += self._discovery.step(clock(), catalogue, self._nodes.observed())

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from placement.kube_answers import Answer, Verdict, away
+from placement.kube_answers import Answer, Verdict
 from placement.kube_kinds import Key, Manifest, key_of
 from placement.kube_words import Apply, Carried, Carry, Deed, Delete
 from placement.manifests import MANAGED, belonging, generation_of
@@ -34,7 +34,8 @@ class Doing:
     def __init__(self, door: "Kube", hear: Hear, lose: Lose, threads: int, budget_s: float) -> None:
         """Prepare; `hear` and `lose` are told at once what was written and deleted.
 
-        What has not begun `budget_s` seconds after it was asked for is given back undone.
+        What has not begun `budget_s` seconds after it was asked for is given back undone, and so
+        is what has not begun when the server did not answer another.
         """
         self._door = door
         self._hear = hear
@@ -58,8 +59,7 @@ class Doing:
         todos: list[Apply | Delete] = [*carry.applies, *carry.deletes]
         for todo in todos:
             if gone.is_set() or time.monotonic() > until:
-                deeds.append(Deed(todo.key, away("others were not answered in time either")))
-                break
+                return Carried(carry, tuple(deeds), postponed=True)
             if isinstance(todo, Apply):
                 whole = todo if root is None else self._belonging(todo, root)
                 deed = self._apply(whole, key_of(root) if root is not None else None)

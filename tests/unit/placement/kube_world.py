@@ -116,7 +116,7 @@ class FakeCluster:
 class Actor:
     """An actuator of a cluster in memory, with a view of its own."""
 
-    def __init__(self, cluster: FakeCluster, **limits: Any) -> None:
+    def __init__(self, cluster: FakeCluster, budget_s: float = 60.0, **limits: Any) -> None:
         self.cluster = cluster
         params = KubeParams(
             limits=Limits(**limits), manifests=ManifestParams(), orphan_ms=ORPHAN_MS
@@ -124,7 +124,7 @@ class Actor:
         self.actuation = KubeActuation(params)
         self.view = View()
         self.events: list[Event] = []
-        self._doing = Doing(cluster, self.view.put, self.view.drop, 1, 60.0)  # type: ignore[arg-type]
+        self._doing = Doing(cluster, self.view.put, self.view.drop, 1, budget_s)  # type: ignore[arg-type]
 
     def look(self) -> None:
         """Hear of all that the cluster has."""

@@ -1,5 +1,6 @@
 """Decisions and a cluster that others change, too: what is applied, left alone, deleted, told."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -320,6 +321,24 @@ def test_a_plan_that_fails_half_way_says_where_and_why_and_is_tried_again(
     assert deeds(actor.turn(catalogue, T0 + wait_ms)) == [("service.apply", "done")]
     ready(cluster, "a")
     assert phases(actor.turn(catalogue, T0 + wait_ms)) == [("available", "")]
+
+
+def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluster) -> None:
+    actor = Actor(cluster, budget_s=0.05)
+    catalogue = world(placed(1, "a", "b"))
+    slow = iter([True])
+
+    def answers(_verb: str, _key: Any) -> None:
+        if next(slow, False):
+            time.sleep(0.1)
+
+    cluster.answers = answers
+    assert deeds(actor.turn(catalogue)) == []
+    assert cluster.names("Deployment") == []
+    assert cluster.names("ConfigMap") == ["digits"]
+    assert deeds(actor.turn(catalogue)) == [("service.apply", "done")]
+    assert len(cluster.names("Deployment")) == 2
+    actor.close()
 
 
 def test_nothing_is_concluded_before_all_has_been_listed(actor: Actor) -> None:
