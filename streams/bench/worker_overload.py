@@ -5,6 +5,7 @@ from typing import Any
 
 from streams import scenario_files
 from workers.scheduling.orders.names import DEFAULT, OWN
+from workers.simulation import drawing
 from workers.simulation.optimum import Optimum, relaxed, solve
 from workers.simulation.scenario import Scenario
 from workers.simulation.simulator import PLAIN, simulate
@@ -39,6 +40,25 @@ def measure(
         "mean_of_bound": _mean(_of_default(overload)),
         "worst_against_baselines": min(map(_against, overload.values()), default=None),
         "peer": peer(),
+    }
+
+
+def drawn(count: int, say: Say) -> dict[str, Any]:
+    """Return how the default fares against the baselines on so many scenarios drawn by chance."""
+    against, shares = {}, []
+    for seed in range(1, count + 1):
+        scenario = drawing.drawn(seed)
+        own = simulate(scenario, DEFAULT).total.value_share
+        best = max(simulate(scenario, name).total.value_share for name in BASELINES)
+        against[scenario.name] = own - best
+        shares.append(own)
+    below = {name: gap for name, gap in against.items() if gap < GOAL_AGAINST}
+    say(f"{len(below)} of {count} drawn scenarios below the baselines by more than {-GOAL_AGAINST}")
+    return {
+        "scenarios": count,
+        "mean_value_share": sum(shares) / count,
+        "worst_against_baselines": min(against.values()),
+        "below": below,
     }
 
 

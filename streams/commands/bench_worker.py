@@ -23,6 +23,12 @@ def worker(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Seeds of each scenario; the first is its own.")
     ] = 1,
+    drawn: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Scenarios drawn by chance: the default order beside the baselines."
+        ),
+    ] = 0,
     frames: Annotated[
         int, typer.Option(min=1_000, help="Frames of the run whose memory is measured.")
     ] = 1_000_000,
@@ -52,7 +58,7 @@ def worker(
     are then null.
     """
     say = saying(time.monotonic())
-    extent = _Extent(seconds, threads, seeds, frames, live_seconds if live else None)
+    extent = _Extent(seconds, threads, seeds, drawn, frames, live_seconds if live else None)
     found, missed = _measured(only or [], _shortened(extent) if quick else extent, say, quick=quick)
     _show(found, as_json=as_json)
     for word in missed:
@@ -70,16 +76,16 @@ class _Extent(NamedTuple):
     search_s: float
     threads: int
     seeds: int
+    drawn: int
     frames: int
     live_s: float | None
 
 
 def _shortened(extent: _Extent) -> _Extent:
-    search_s, _, _, frames, live_s = extent
     return extent._replace(
-        search_s=min(search_s, 1.0),
-        frames=min(frames, 20_000),
-        live_s=live_s and min(live_s, 5.0),
+        search_s=min(extent.search_s, 1.0),
+        frames=min(extent.frames, 20_000),
+        live_s=extent.live_s and min(extent.live_s, 5.0),
     )
 
 
@@ -100,6 +106,8 @@ def _measured(
     found = worker_overload.measure(
         only or shipped, extent.search_s, extent.threads, extent.seeds, say
     )
+    if extent.drawn:
+        found["drawn"] = worker_overload.drawn(extent.drawn, say)
     found |= worker_deciding.measure(DEFAULT, extent.frames, say)
     missed = list(worker_overload.missed(found))
     if extent.live_s is not None:

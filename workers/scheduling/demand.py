@@ -6,6 +6,17 @@ LEAVES = 256
 _NONE = math.inf
 
 
+def _above(leaf: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the nodes above a leaf up to the root, each with its two below."""
+    nodes = []
+    while leaf := leaf >> 1:
+        nodes.append((leaf, 2 * leaf, 2 * leaf + 1))
+    return tuple(nodes)
+
+
+_ABOVE = tuple(_above(LEAVES + slot) for slot in range(LEAVES))
+
+
 class _Half:
     """Work due in one stretch of time, in slots of equal length, as a tree of sums.
 
@@ -29,14 +40,11 @@ class _Half:
             margin[node] = (slot + 1) * self._slot_ms - due
         else:
             work[node], margin[node] = 0.0, _NONE
-        node >>= 1
-        while node:
-            left = node << 1
+        for node, left, right in _ABOVE[slot]:
             ahead = work[left]
-            work[node] = ahead + work[left + 1]
-            first, second = margin[left], margin[left + 1] - ahead
+            work[node] = ahead + work[right]
+            first, second = margin[left], margin[right] - ahead
             margin[node] = first if first < second else second  # noqa: FURB136  # a call doubles its cost
-            node >>= 1
 
     def overrun(self, spare: float) -> float:
         """Return the end (ms) of the first slot whose margin is below -spare; there is one."""
@@ -70,13 +78,13 @@ class Demand:
             return None
         first = self._stretch * LEAVES
         mark = min(max(int(deadline // self._slot_ms), first), first + 2 * LEAVES - 1)
-        self._half(mark).change(mark % LEAVES, work_ms, 1)
+        self._change(mark, work_ms, 1)
         return mark
 
     def remove(self, mark: int | None, work_ms: float) -> None:
         """Take away work that was noted there."""
         if mark is not None and mark >= self._stretch * LEAVES:
-            self._half(mark).change(mark % LEAVES, -work_ms, -1)
+            self._change(mark, -work_ms, -1)
 
     def spare(self, now: float) -> float:
         """Return how long (ms) all work can be put off with every deadline held.
@@ -85,10 +93,7 @@ class Demand:
         """
         if now >= self._over:
             self._advance(now)
-        near, far = self._near, self._far
-        first = near.margin[1] - self.horizon_ms
-        second = far.margin[1] - near.work[1]
-        return min(first, second) + self._over - now
+        return self._latest - now
 
     def overrun(self, now: float) -> float:
         """Return the first deadline that cannot be held; call it where `spare` is below 0."""
@@ -97,8 +102,16 @@ class Demand:
             return start + near.overrun(start - now)
         return self._over + self._far.overrun(self._over - now - near.work[1])
 
-    def _half(self, mark: int) -> _Half:
-        return self._near if mark < (self._stretch + 1) * LEAVES else self._far
+    def _change(self, mark: int, work_ms: float, jobs: int) -> None:
+        half = self._near if mark < (self._stretch + 1) * LEAVES else self._far
+        half.change(mark % LEAVES, work_ms, jobs)
+        self._look()
+
+    def _look(self) -> None:
+        """Find the latest time at which work may begin with every deadline held."""
+        near = self._near
+        first, second = near.margin[1] - self.horizon_ms, self._far.margin[1] - near.work[1]
+        self._latest = (first if first < second else second) + self._over  # noqa: FURB136  # a call doubles its cost
 
     def _advance(self, now: float) -> None:
         """Reuse the stretches that are over."""
@@ -111,3 +124,4 @@ class Demand:
     def _begin(self, stretch: int) -> None:
         self._stretch = stretch
         self._over = (stretch + 1) * self.horizon_ms
+        self._look()

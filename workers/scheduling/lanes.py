@@ -50,6 +50,14 @@ class Lane:
         size = min(most, max(self.count + 1, self.usual))
         return self.profile.typical(size) / size
 
+    def room_ms(self) -> float:
+        """Return how long jobs last in an empty queue until newer ones push them out.
+
+        Those of a key no longer than until the next of their key.
+        """
+        full_ms = self.terms.queue_tasks * self.rhythm.mean_ms
+        return min(full_ms, self.rhythm.renewed_ms)
+
     def add(self, waiting: Waiting, ends: float) -> None:
         """Take a job in that may wait until a time."""
         (self._aside if waiting.aside else self._ready).push(waiting.rank, waiting)

@@ -1,5 +1,7 @@
 """When the next job of a service is to be expected, learned from those that came. Pure."""
 
+import math
+
 from workers.scheduling.windows import Window
 
 STEADY = 0.35
@@ -9,6 +11,7 @@ _MOSTLY = 0.75
 _MEAN = 20
 _TOLD = 8
 _CEASED = 5.0
+_RENEWED = 4
 _LONGEST_MS = 3_600_000.0
 
 
@@ -18,7 +21,8 @@ class Rhythm:
     Of the latest nine, so that a pause is soon forgotten. Jobs that come at one instant are a
     `burst`, as large as the last one; `mean_ms` is the mean gap of the latest twenty or so, jobs
     that come at once included. Until two have come, the declared gap is expected; where
-    none is declared, the budget, since frames are mostly to be done before the next one.
+    none is declared, the budget, since frames are mostly to be done before the next one. Where
+    jobs replace waiting ones of their key, `renewed_ms` is how long after.
     """
 
     def __init__(self, gap_ms: float, *, declared: bool) -> None:
@@ -29,6 +33,7 @@ class Rhythm:
         self.seen = 0
         self.burst = 1
         self.steady = False
+        self.renewed_ms = math.inf
         self._gaps = Window(_GAPS)
         self._at_once = 0
 
@@ -51,6 +56,13 @@ class Rhythm:
             below = self.gap_ms - gaps.quantile(1.0 - _MOSTLY)
             self.stray_ms = max(above, below)
         self.steady = self.stray_ms <= STEADY * self.gap_ms
+
+    def renewed(self, after_ms: float) -> None:
+        """Take note that a job replaced one of its key; those that come at once say nothing."""
+        if after_ms > 0.0:
+            former = self.renewed_ms
+            moved = former + (after_ms - former) / _RENEWED
+            self.renewed_ms = after_ms if former == math.inf else moved
 
     @property
     def counted(self) -> bool:

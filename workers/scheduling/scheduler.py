@@ -143,7 +143,8 @@ class Scheduler:
         """
         ended: list[Ended] = []
         self._free_at = now
-        self._expire(now, ended)
+        if self._alarms.end_at <= now:
+            self._expire(now, ended)
         pick = self._picked(now, ended)
         if ended:
             self._tell(ended)
@@ -207,6 +208,7 @@ class Scheduler:
         terms, key = lane.terms, waiting.job.key
         if key and (older := lane.same_key(key)) is not None:
             waited = waiting.job.arrived - older.job.arrived
+            lane.rhythm.renewed(waited)
             ended.append(Ended(older.job, causes.REPLACED, (waited,)))
             self._go(lane, older)
         while lane.count >= terms.queue_tasks or (
@@ -273,7 +275,9 @@ class Scheduler:
 
     def _starving(self, now: float) -> Pick | None:
         """Return the next job of who was not served for too long."""
-        lane = self._alarms.starving(now) if self._params.guard else None
+        if self._alarms.gap_at > now or not self._params.guard:
+            return None
+        lane = self._alarms.starving(now)
         return None if lane is None else Pick(lane, lane.head(), STARVES)
 
     def _picked(self, now: float, ended: list[Ended]) -> Pick | None:

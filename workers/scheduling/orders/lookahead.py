@@ -142,7 +142,7 @@ def _slack(lane: Lane, burst: int) -> float:
     terms = lane.terms
     in_time = terms.budget_ms - burst * lane.profile.careful()
     if lane.rhythm.counted:
-        in_time = min(in_time, terms.queue_tasks * lane.rhythm.mean_ms)
+        in_time = min(in_time, lane.room_ms())
     return max(0.0, in_time)
 
 

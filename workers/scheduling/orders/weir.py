@@ -9,6 +9,7 @@ from workers.scheduling.demand import Demand
 from workers.scheduling.lanes import Lane
 from workers.scheduling.orders.base import Order, Pick
 from workers.scheduling.orders.crowding import Crowding, overflow
+from workers.scheduling.orders.fluid import Fluid
 from workers.scheduling.orders.lookahead import Harm, Lookahead
 from workers.scheduling.orders.standings import Standing, worth
 from workers.scheduling.waiting import Rank, Waiting
@@ -39,7 +40,8 @@ class Weir(Order):
 
     When they cannot all be held, jobs worth least per ms of predicted work are set aside until
     they can (robust EDF, Buttazzo and Stankovic 1993, with value densities); they are
-    done when there is time to spare. A job that would keep the accelerator past the latest start
+    done when there is time to spare. Services of which nothing fits, at the rates at which work
+    comes, are set aside for all others. A job that would keep the accelerator past the latest start
     of arrivals that are expected, and worth more than it, is not begun: another is, or none.
     """
 
@@ -54,6 +56,7 @@ class Weir(Order):
         self._cheap: Board[tuple[float, str]] = Board()
         self._lookahead = Lookahead()
         self._crowding = Crowding()
+        self._fluid = Fluid()
         self._now = 0.0
 
     def rank(self, waiting: Waiting, /) -> Rank:
@@ -79,12 +82,18 @@ class Weir(Order):
         """Expect the next arrival."""
         self._lookahead.note(lane)
         self._crowding.arrived(lane)
+        if self._fluid.stale(len(self._standings)):
+            lanes = [standing.lane for standing in self._standings.values()]
+            self._fluid.ask(lanes, lane.rhythm.last)
 
     def added(self, lane: Lane, waiting: Waiting, now: float, /) -> None:
         """Count a job's work in; set aside what is worth least when not all can be held."""
         self._now = now
-        waiting.mark = self._demand.add(waiting.due, waiting.work_ms, now)
         self._standings[lane.name].add(waiting)
+        if lane.name in self._fluid.cheap and worth(waiting) < self._fluid.price:
+            lane.set_aside(waiting, max(0.0, -self._demand.spare(now)))
+            return
+        waiting.mark = self._demand.add(waiting.due, waiting.work_ms, now)
         if self._demand.spare(now) < -_TINY_MS:
             self.changed(lane)
             self._settle(now)
@@ -127,15 +136,20 @@ class Weir(Order):
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
         self._now = now
-        spare = self._settle(now)
+        spare = self._demand.spare(now)
+        if spare < -_TINY_MS:
+            spare = self._settle(now)
         best = self._best(self._due.first(), self._aside.first(), spare)
         if best is None:
             return None
         lane, first, why = best
         most = lane.terms.max_batch
-        takes = lane.profile.careful(1 if most == 1 else min(most, lane.count))
-        in_time = first.aside or now + takes <= first.due
-        if in_time and not self._crowding.names and self._lookahead.clear(now + takes):
+        ends = now + lane.profile.careful(1 if most == 1 else min(most, lane.count))
+        if (
+            (first.aside or (ends <= first.due and lane.name not in self._fluid.cheap))
+            and self._lookahead.clear(ends)
+            and (not self._crowding.names or self._crowding.first(ends) is None)
+        ):
             return Pick(lane, first, why, math.inf, max(0.0, spare), sheds=True)
         return self._weighed(now, spare)
 
@@ -150,27 +164,36 @@ class Weir(Order):
         return self._begin(best, moment) if harm is None else self._instead(best, harm, moment)
 
     def _chosen(self, now: float, spare: float) -> tuple[_Moment, _Candidate] | None:
-        """Return who is next; who may well be late is set aside for those worth more."""
+        """Return who is next; who is cheap or may well be late is set aside for who is dearer."""
         while True:
             due, aside = self._due.first(), self._aside.first()
             best = self._best(due, aside, spare)
             if best is None:
                 return None
             lane, first, _ = best
-            price = 0.0 if aside is None else self._price(aside, now)
+            price = self._price(aside, now)
             late_ms = lane.profile.careful() - (first.due - now)
-            if first.aside or late_ms <= 0.0 or _density(best, now) >= price:
+            cheap = lane.name in self._fluid.cheap and worth(first) < price
+            if first.aside or (not cheap and (late_ms <= 0.0 or _density(best, now) >= price)):
                 return _Moment(now, max(0.0, spare), price), best
             self._demand.remove(first.mark, first.work_ms)
-            lane.set_aside(first, late_ms)
+            lane.set_aside(first, max(0.0, late_ms))
             self.changed(lane)
             spare = self._demand.spare(now)
 
-    def _price(self, aside: _Aside, now: float) -> float:
-        """Return what a ms is worth to the dearest job that was set aside, if it can be in time."""
+    def _price(self, aside: _Aside | None, now: float) -> float:
+        """Return what a ms is worth otherwise.
+
+        By the rates of all that comes, or to the dearest job that was set aside, if it can be in
+        time.
+        """
+        if aside is None:
+            return self._fluid.price
         standing = self._standings[aside[1]]
         passed = standing.aside
-        return 0.0 if passed is None else _density((standing.lane, passed, ""), now)
+        if passed is None:
+            return self._fluid.price
+        return max(self._fluid.price, _density((standing.lane, passed, ""), now))
 
     def _begin(self, best: _Candidate, moment: _Moment) -> Pick:
         lane, first, why = best
@@ -190,6 +213,8 @@ class Weir(Order):
         if head is None:
             return None
         lost = overflow(other, takes, price) * other.profile.chance(head.due - now)
+        if lost <= 0.0:
+            return None
         needs = other.profile.typical(min(other.terms.max_batch, other.count))
         cost = overflow(lane, needs, price)
         if now + needs + first.work_ms > first.due:
@@ -229,7 +254,7 @@ class Weir(Order):
         """
         passed = None if aside is None else self._standings[aside[1]].aside
         if aside is not None and passed is not None:
-            room = _ROOM * passed.work_ms <= spare
+            room = _ROOM * passed.work_ms <= spare and aside[1] not in self._fluid.cheap
             if due is None or (room and passed.rank < due[0][0]):
                 return self._standings[aside[1]].lane, passed, SPARED
         if due is None:
