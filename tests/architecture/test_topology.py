@@ -24,7 +24,6 @@ READ_BY_SINK_ALONE = {
     "weir.actions",
     "weir.deadletters",
     "weir.snapshots",
-    "weir.workers",
 }
 """For SQL, for people, and for hosts when they restore."""
 
