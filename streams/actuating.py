@@ -32,6 +32,9 @@ Send = Callable[[Iterable[Event]], Awaitable[None]]
 """Sends events and returns when the broker has them."""
 
 PERIOD_S = 0.2
+SOON_S, SOON = 0.02, 4
+"""After news it is looked again so many times so soon: whoever hears of a placement may be ahead
+of the catalogue, which another thread reads."""
 WORKERS = "workers"
 """Where the workers are recorded that outlive their actuator, in the data directory."""
 WISHES = "restarts/nodes"
@@ -158,14 +161,16 @@ class Actuating:
         """Bring what runs nearer to what is wanted, again and again, until closed."""
         loop = asyncio.get_running_loop()
         self._actuator = _chosen(self._settings, partial(_from_thread, loop, self.hear))
+        soon = 0
         while not self._closed:
             self.pulse.beat()
+            soon = SOON if self._news.is_set() else max(0, soon - 1)
             self._news.clear()
             async with self._busy:
                 if not self._closed:
                     await send(await self._in_thread(self._act))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), PERIOD_S)
+                await asyncio.wait_for(self._news.wait(), SOON_S if soon else PERIOD_S)
 
     async def close(self, send: Send, *, leave: bool = False) -> None:
         """Let the actuator end; with `leave`, another one takes over what runs."""
