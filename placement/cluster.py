@@ -16,6 +16,8 @@ from placement.network import Network
 
 Flow = tuple[str, str, str]
 """A service, one of its copies, and the neighbour that this one exchanges data with."""
+Flows = dict[Flow, tuple[int, int, int]]
+"""From which row to which other one they go, and how much, kbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,17 @@ class Copy:
     def row(self) -> int:
         """Return the row of its node."""
         return self.taken.row
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A copy that was removed, and what there was with it: its flows, who was upset, `freed`."""
+
+    demand: Demand
+    copy: Copy
+    flows: Flows
+    upset: frozenset[str]
+    freed: int
 
 
 class Cluster:
@@ -53,7 +66,7 @@ class Cluster:
         self._at: dict[int, Counter[str]] = defaultdict(Counter)
         self._repelled: dict[str, set[str]] = defaultdict(set)
         self._called: dict[str, set[str]] = defaultdict(set)
-        self._flows: dict[Flow, tuple[int, int, int]] = {}
+        self._flows: Flows = {}
 
     def rows_of(self, service: str) -> list[int]:
         """Return the rows with a copy of a service, one for each copy."""
@@ -97,32 +110,23 @@ class Cluster:
     ) -> Copy:
         """Let a copy run on a row, under a free name where it has none.
 
-        Raises Overcommitted, and changes nothing, where there is no room for it or its data.
+        Raises Overcommitted, and changes nothing, where there is no room for it or its data. For
+        one that is `staying` the data of others are no reason: they are upset where these find no
+        room.
         """
         name = instance or self.name_for(demand.service, row)
         taken = self.columns.take(row, need, slots, cores, staying=staying)
         copy = Copy(demand.service, name, variant, taken)
+        own, others = self._flows_with(demand, copy)
         try:
-            self._connect(self._flows_with(demand, copy))
+            self._connect(own if staying else own | others)
         except Overcommitted:
             self.columns.give_back(taken)
             raise
+        for key, flow in others.items() if staying else ():
+            self._try(key, flow)
         self._enter(demand, copy)
         return copy
-
-    def put_back(self, demand: Demand, copy: Copy) -> Copy:
-        """Let a copy run where it ran. Raises Overcommitted where there is no room any more."""
-        taken = copy.taken
-        return self.put(
-            demand,
-            copy.variant,
-            taken.need,
-            taken.row,
-            taken.slots,
-            instance=copy.instance,
-            cores=taken.cores,
-            staying=True,
-        )
 
     def name_for(self, service: str, row: int) -> str:
         """Return a name for one more copy: <service>.<node>, with a number from the second on."""
@@ -130,25 +134,44 @@ class Cluster:
         names = (base if number == 1 else f"{base}.{number}" for number in range(1, len(known) + 2))
         return next(name for name in names if name not in known)
 
-    def remove(self, copy: Copy) -> None:
-        """Undo `put`; copies that exchanged data with this one turn to the next nearest."""
-        service = copy.service
+    def remove(self, copy: Copy) -> Gone:
+        """Undo `put`; copies that exchanged data with this one turn to the next nearest.
+
+        What comes back is how all was: the last that was removed may be put back as it ran.
+        """
+        service, demand = copy.service, self.demands[copy.service]
+        keys = [(service, copy.instance, near.service) for near in demand.neighbours]
+        if self._called.get(service):
+            keys += [k for k, f in self._flows.items() if k[2] == service and f[1] == copy.row]
+        flows = {key: self._flows[key] for key in keys if key in self._flows}
+        gone = Gone(demand, copy, flows, frozenset(self.upset), self.freed)
         del self.copies[service][copy.instance]
         self._at[copy.row][service] -= 1
         if not self._at[copy.row][service]:
             del self._at[copy.row][service]
-        demand = self.demands[service]
-        for near in demand.neighbours:
-            self._disconnect((service, copy.instance, near.service))
-        if self._called.get(service) and not self.count(copy.row, service):
-            for key, flow in [(k, f) for k, f in self._flows.items() if k[2] == service]:
-                if flow[1] == copy.row:
-                    self._turn(key, flow)
+        for key, flow in flows.items():
+            if key[0] == service and key[1] == copy.instance:
+                self._disconnect(key)
+            elif not self.count(copy.row, service):
+                self._turn(key, flow)
         self.columns.give_back(copy.taken)
         self.stirred.add(service)
         self.freed += 1
         if not self.copies[service]:
             self._leave(demand)
+        return gone
+
+    def put_back(self, gone: Gone) -> None:
+        """Undo `remove`, the last one first: then there is room for all that was there."""
+        taken = gone.copy.taken
+        for key in gone.flows:
+            self._disconnect(key)
+        self.columns.take(taken.row, taken.need, taken.slots, taken.cores, staying=True)
+        for key, flow in gone.flows.items():
+            self.network.take(*flow)
+            self._flows[key] = flow
+        self._enter(gone.demand, gone.copy)
+        self.upset, self.freed = set(gone.upset), gone.freed
 
     def drop(self, service: str) -> None:
         """Remove all copies of a service."""
@@ -180,9 +203,10 @@ class Cluster:
         for near in demand.neighbours:
             self._called[near.service].discard(service)
 
-    def _flows_with(self, demand: Demand, copy: Copy) -> dict[Flow, tuple[int, int, int]]:
-        """Return what flows anew, or elsewhere, once a copy is there."""
-        flows: dict[Flow, tuple[int, int, int]] = {}
+    def _flows_with(self, demand: Demand, copy: Copy) -> tuple[Flows, Flows]:
+        """Return what flows anew, or elsewhere, once a copy is there: its own data, others'."""
+        flows: Flows = {}
+        others: Flows = {}
         for near in demand.neighbours:
             there = self.nearest(copy.row, self.rows_of(near.service))
             if there is not None:
@@ -196,10 +220,10 @@ class Cluster:
                 if self.nearest(other.row, rows) == copy.row and (
                     now is None or now[1] != copy.row
                 ):
-                    flows[key] = (other.row, copy.row, near.kbps)
-        return flows
+                    others[key] = (other.row, copy.row, near.kbps)
+        return flows, others
 
-    def _connect(self, flows: dict[Flow, tuple[int, int, int]]) -> None:
+    def _connect(self, flows: Flows) -> None:
         """Let data flow as told; leave all as it was, and raise, where there is no room."""
         before = {key: self._flows.get(key) for key in flows}
         try:
@@ -226,9 +250,11 @@ class Cluster:
         """Let data flow to another copy; where that cannot be, note who is upset."""
         self._disconnect(key)
         there = self.nearest(flow[0], self.rows_of(key[2]))
-        if there is None:
-            return
+        if there is not None:
+            self._try(key, (flow[0], there, flow[2]))
+
+    def _try(self, key: Flow, flow: tuple[int, int, int]) -> None:
         try:
-            self._connect({key: (flow[0], there, flow[2])})
+            self._connect({key: flow})
         except Overcommitted:
             self.upset.add(key[0])

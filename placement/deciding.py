@@ -160,13 +160,12 @@ class Deciding:
         stays = len(want.serving - {move.instance}) < min(demand.min_available, want.replicas)
         if stays and (demand.max_per_zone or move.instance not in want.serving):
             return None
-        if not stays:
-            cluster.remove(old)
+        gone = None if stays else cluster.remove(old)
         try:
             cluster.put(demand, old.variant, old.taken.need, move.row, move.slots)
         except Overcommitted:
-            if not stays:
-                cluster.put_back(demand, old)
+            if gone is not None:
+                cluster.put_back(gone)
             return None
         node, target = (cluster.columns.machines[row].name for row in (old.row, move.row))
         there = in_order(assignment(cluster, c) for c in cluster.copies[move.service].values())

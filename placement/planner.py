@@ -62,6 +62,8 @@ class Planner:
             self.cluster.drop(item.want.demand.service)
         for item in opened:
             self._keep(item)
+        for item in [one for one in opened if one.want.demand.service in self.cluster.upset]:
+            self._keep(item)
         for item in opened:
             item.soft = [copy for copy in item.soft if not self._settled(item, copy)]
         wishes = self._wishes(opened)
@@ -94,6 +96,9 @@ class Planner:
     def _keep(self, item: _Open) -> None:
         """Put back what stays; of more copies than wanted, those on unsound nodes go first."""
         columns, demand = self.cluster.columns, item.want.demand
+        self.cluster.drop(demand.service)
+        self.cluster.upset.discard(demand.service)
+        item.soft, item.leaving = [], []
         stays: list[tuple[bool, str, str, Assignment]] = []
         for present in item.want.present:
             row = columns.row.get(present.node)
@@ -124,9 +129,9 @@ class Planner:
         bound = demand.affinity or demand.anti_affinity or demand.neighbours
         if not bound and not self.cluster.repelling(demand.service):
             return True
-        self.cluster.remove(copy)
+        gone = self.cluster.remove(copy)
         verdicts = list(relations(self.cluster, demand, need))
-        self.cluster.put_back(demand, copy)
+        self.cluster.put_back(gone)
         return all(verdict.passes[copy.row] for verdict in verdicts)
 
     def _fill(self, item: _Open, wishes: Sequence[Wish | None]) -> None:

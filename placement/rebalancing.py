@@ -66,11 +66,11 @@ def _best(planner: Planner, copy: Copy) -> Move | None:
     option = way_of(demand, copy.variant)
     if option is None or option.need != copy.taken.need:
         return None
-    cluster.remove(copy)
+    gone = cluster.remove(copy)
     try:
         return _compared(planner, replace(demand, options=(option,)), option, copy)
     finally:
-        cluster.put_back(demand, copy)
+        cluster.put_back(gone)
 
 
 def _compared(planner: Planner, demand: Demand, option: Option, copy: Copy) -> Move | None:

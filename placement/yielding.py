@@ -84,8 +84,7 @@ class Yielding:
         ways = [(way, option) for option, way in self._ways(demand)]
         for way, option in sorted(ways, key=lambda found: found[0].price):
             removed = [self._cluster.copies[v.service][v.instance] for v in way.victims]
-            for copy in removed:
-                self._cluster.remove(copy)
+            gone = [self._cluster.remove(copy) for copy in removed]
             try:
                 slots = self._cluster.columns.tightest(way.row, option.need)
                 return (
@@ -93,8 +92,8 @@ class Yielding:
                     removed,
                 )
             except Overcommitted:
-                for copy in removed:
-                    self._cluster.put_back(self._cluster.known[copy.service], copy)
+                for one in reversed(gone):
+                    self._cluster.put_back(one)
         return None
 
     def _ways(self, demand: Demand) -> Iterator[tuple[Option, Way]]:

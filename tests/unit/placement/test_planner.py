@@ -58,10 +58,15 @@ def test_what_is_planned_and_dropped_again_leaves_no_trace(
 ) -> None:
     planning = planner(there, asked)
     planning.plan(asked)
-    cluster = planning.cluster
+    cluster, columns = planning.cluster, planning.cluster.columns
+    before = (columns.room.tolist(), dict(cluster.network.used), dict(cluster._flows))
+    several = [copy for copies in cluster.copies.values() for copy in copies.values()][:3]
+    gone = [cluster.remove(copy) for copy in several]
+    for last in reversed(gone):
+        cluster.put_back(last)
+    assert (columns.room.tolist(), dict(cluster.network.used), dict(cluster._flows)) == before
     for one in asked:
         cluster.drop(one.demand.service)
-    columns = cluster.columns
     assert (columns.room == columns.capacity).all()
     assert (columns.gpu_room == columns.gpu_capacity).all()
     assert (columns.gpu_memory_room == columns.gpu_memory_capacity).all()
@@ -241,6 +246,22 @@ def test_bandwidth_of_links_is_used_up() -> None:
     plans = plan([hub, *leaves], there)
     assert [plans[f"s{i}"].status for i in range(3)] == ["placed", "placed", "unplaceable"]
     assert {r.constraint for r in plans["s2"].rejections} == {"bandwidth", "cpu"}
+
+
+def test_a_copy_that_lost_its_way_is_looked_at_and_ends_nothing() -> None:
+    """The link to the far copy is full when the near one fails; the far one is planned next."""
+    near, far_off = far("b", "a", 100, 500), far("c", "a", 900, 50)
+    there = [small("a", zone="x", extra=(("uplink", 0),)), near, far_off]
+    caller = want("s", zones=("x",), neighbours=(Neighbour("t", 400),))
+    hub = want("t", replicas=2, zones=("",), priority=1)
+    planning = planner(there, [caller, hub], "first-fit")
+    plans = planning.plan([hub, caller])
+    assert (where(plans, "t"), where(plans)) == (["b", "c"], ["a"])
+    cluster = planning.cluster
+    cluster.remove(next(iter(cluster.copies["t"].values())))
+    assert cluster.upset == {"s"}
+    left = planning.plan([replace(hub, present=plans["t"].assignments[1:], replicas=1)])
+    assert where(left, "t") == ["c"]
 
 
 @pytest.mark.parametrize("caller_first", [False, True])
