@@ -13,14 +13,23 @@ import pytest
 
 from schemas.base import Event
 from schemas.codec import Codec
-from schemas.decisions import ActionTaken, Assignment, PlacementDecided
+from schemas.decisions import (
+    ActionTaken,
+    Assignment,
+    PlacementDecided,
+    PlacementRequested,
+    ServiceDemand,
+)
+from schemas.observing import Observation
 from schemas.registrations import NodeReported, ServiceRegistered
 from schemas.topics import home_of, key_of, topic_of
 from streams.actuating import environment
 from streams.embedded.processes import free_port, listens
 from tests.examples import example
 from tests.hosts.worlds import KafkaWorld, kafka_world, wait_until
+from tests.unit.placement import world as placing
 from workers import kafka, kafka_reading
+from workers.clock import wall_ms
 from workers.registry import Registry
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, RegistrySettings
 
@@ -173,3 +182,44 @@ def test_a_killed_actuator_takes_its_workers_along(world: KafkaWorld, topics: To
         control.kill()
         control.wait()
     wait_until(lambda: ended(worker))
+
+
+@pytest.mark.faults
+def test_load_that_is_observed_brings_more_copies(world: KafkaWorld, topics: Topics) -> None:
+    service = placing.service("digits", 100, 16, app="app", max_replicas=2, target_load=0.5)
+    request = replace(
+        example(PlacementRequested),
+        app="app",
+        kind="ensemble",
+        demands=(ServiceDemand(service="digits", replicas=1),),
+    )
+
+    def copies() -> list[int]:
+        decided = topics.read(PlacementDecided)
+        return [len(one.assignments) for one in decided if one.service == "digits"]
+
+    def asked() -> list[tuple[str, int]]:
+        requests = topics.read(PlacementRequested)
+        return [(one.kind, one.demands[0].replicas) for one in requests]
+
+    with process(world, "control", "-m", "streams.cli", "run", "control"):
+        wait_until(lambda: topics.status() == {"left": "ready", "right": "ready"})
+        topics.send(service, request)
+        wait_until(lambda: copies()[-1:] == [1])
+        end = wall_ms()
+        topics.send(
+            replace(
+                example(Observation),
+                app="app",
+                service="digits",
+                instance="digits.left",
+                metric="execution",
+                final=True,
+                count=100,
+                mean=20.0,
+                window_start=end - 2_000,
+                window_end=end,
+            )
+        )
+        wait_until(lambda: copies()[-1:] == [2])
+    assert asked() == [("ensemble", 1), ("load", 2)]
