@@ -21,6 +21,7 @@ from processors.anomaly_detectors import (
     PlainJudge,
     WeirJudge,
 )
+from processors.anomaly_multivariate import NUMBERS, VECTOR_DETECTORS, VectorDetector
 from processors.anomaly_policies import OFF, Choice, Policies, failed, refusal
 from processors.anomaly_series import Due, SeriesState, Watched, judged, key_of, withdrawn
 from processors.anomaly_univariate import DETECTORS
@@ -67,7 +68,8 @@ class Anomalies:
 
     def __init__(self, params: AnomalyParams, detectors: Mapping[str, Detector]) -> None:
         self._params = params
-        known: dict[str, Detector] = {**detectors, **DETECTORS}
+        known: dict[str, Detector | VectorDetector]
+        known = {**detectors, **DETECTORS, **VECTOR_DETECTORS}
         self._judges: dict[str, Judge] = {name: PlainJudge(each) for name, each in known.items()}
         self._judges[WEIR] = WeirJudge()
         self._default = Choice(
@@ -148,9 +150,9 @@ class Anomalies:
             outputs += [*self._judge(now_ms), *self._quieted(one, "begun anew after a gap", now_ms)]
             self._memories[one.detector].clear(one.row)
         if one.follows(seen, self._params.back):
-            value = combined([seen], choice.statistic)
+            names, values = _values(seen, choice)
             rate = choice.rate(seen.window_end - seen.window_start)
-            self._due.append(Due(one, seen, choice.statistic, value, rate))
+            self._due.append(Due(one, seen, names, values, rate))
         return outputs
 
     def _watched(self, seen: Observation, choice: Choice) -> Watched:
@@ -175,11 +177,12 @@ class Anomalies:
         return outputs
 
     def _judged(self, due: Sequence[Due], memories: Memories) -> Judged:
+        values = np.array([each.values for each in due], np.float64)
         return memories.judge.judge(
             memories.states,
             np.array([each.series.row for each in due], np.int64),
             np.array([each.seen.window_end for each in due], np.int64),
-            np.array([each.value for each in due], np.float64),
+            values if values.shape[1] > 1 else values[:, 0].copy(),
             np.array([each.rate for each in due], np.float64),
         )
 
@@ -210,6 +213,13 @@ class Anomalies:
         return [withdrawn(one, why, now_ms)]
 
 
+def _values(seen: Observation, choice: Choice) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the statistics of a window that its detector judges, and their values."""
+    if choice.detector in VECTOR_DETECTORS:
+        return NUMBERS, tuple(float(getattr(seen, name)) for name in NUMBERS)
+    return (choice.statistic,), (combined([seen], choice.statistic),)
+
+
 def _share(states: Sequence[AnomalyState], partition: int, home: Home) -> AnomalyState:
     every = (one for state in states for one in state.series)
     return AnomalyState(
@@ -227,7 +237,7 @@ def spec(
     Raises InvalidParameters.
     """
     chosen, others = params or AnomalyParams(), dict(plugins or {})
-    if chosen.detector not in (WEIR, *DETECTORS, *others):
+    if chosen.detector not in (WEIR, *DETECTORS, *VECTOR_DETECTORS, *others):
         raise InvalidParameters(f"AnomalyParams.detector is {chosen.detector!r}; nobody knows it")
     require(chosen, clear_windows=1, back=1, stale_ms=1, max_series=1)
     return Spec(

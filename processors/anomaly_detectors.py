@@ -11,7 +11,7 @@ function without arguments that returns a `Detector`.
         width = 2                                   # numbers it remembers, all 0 at first
 
         def strangeness(self, memory, time_ms, value):
-            return abs(value - memory[0]) if memory[1] else 0.0
+            return abs(value - memory[0]) if memory[1] else math.nan
 
         def learn(self, memory, time_ms, value):
             memory[0], memory[1] = value, 1.0
@@ -19,13 +19,14 @@ function without arguments that returns a `Detector`.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from processors import anomaly_kernels as kernels
 from processors.anomaly_kernels import CALIBRATION, USUAL, WIDTH, Floats, Ints
+from processors.anomaly_multivariate import VectorDetector
 from processors.plugins import PluginError
 
 GROUP = "weir.detectors"
@@ -44,7 +45,7 @@ class Detector(Protocol):
         ...
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
-        """Return how strange a finite value is, more if stranger; `memory` may note it."""
+        """Return how strange a finite value is, more if stranger; NaN while it cannot tell."""
         ...
 
     def learn(self, memory: Floats, time_ms: int, value: float) -> None:
@@ -89,8 +90,9 @@ class Judge(Protocol):
     ) -> Judged:
         """Judge and learn values in their order; `numbers` says which row of `states` each is of.
 
-        Times are ms since the epoch, `rates` the shares of values that may be flagged. What is no
-        finite number has score 0 and is not learned.
+        Values are numbers, or rows of numbers for what judges vectors. Times are ms since the
+        epoch, `rates` the shares of values that may be flagged. What is no finite number has score
+        0 and is not learned.
         """
         ...
 
@@ -113,37 +115,41 @@ class WeirJudge:
 class PlainJudge:
     """A detector in Python, calibrated by Weir. A value at which it fails is not judged."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector | VectorDetector) -> None:
+        self._detector: Any = detector
         self.width = CALIBRATION + detector.width
         self.failure = ""
 
     def judge(
         self, states: Floats, numbers: Ints, times: Ints, values: Floats, rates: Floats
     ) -> Judged:
-        """Judge values; see Judge. A strangeness that is no number counts as none."""
+        """Judge values; see Judge. What its detector cannot judge yet is only learned."""
         to = Judged.of(len(values))
-        rows = zip(numbers.tolist(), times.tolist(), values.tolist(), rates.tolist(), strict=True)
+        rows = zip(numbers.tolist(), times.tolist(), values, rates.tolist(), strict=True)
         with np.errstate(all="ignore"):  # values may be huge; what comes of it is no number
             for at, (number, time, value, rate) in enumerate(rows):
                 row = states[number]
                 to.usual[at] = row[USUAL]
-                if math.isfinite(value):
+                if np.isfinite(value).all():
                     to.scores[at], to.fresh[at] = self._one(row, time, value, rate)
         return to
 
-    def _one(self, row: Floats, time: int, value: float, rate: float) -> tuple[float, bool]:
+    def _one(self, row: Floats, time: int, value: Any, rate: float) -> tuple[float, bool]:
         memory = row[CALIBRATION:]
+        first = float(value[0]) if value.ndim else float(value)
+        given = value if value.ndim else first
         try:
-            strangeness = self._detector.strangeness(memory, time, value)
-            strangeness = strangeness if math.isfinite(strangeness) else 0.0
-            score, learns = kernels.judged(row, strangeness, rate)
+            strangeness = self._detector.strangeness(memory, time, given)
+            known = math.isfinite(strangeness)
+            score, learns = kernels.judged(row, strangeness, rate) if known else (0.0, True)
             if learns:
-                self._detector.learn(memory, time, value)
+                self._detector.learn(memory, time, given)
         except PluginError as error:
             self.failure = str(error)
             return 0.0, False
-        return score, kernels.settled(row, value, strangeness, score, learns)
+        if not known:
+            return 0.0, False
+        return score, kernels.settled(row, first, strangeness, score, learns)
 
 
 class Memories:

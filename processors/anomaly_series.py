@@ -78,12 +78,12 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A window that waits to be judged: a statistic of it, its value, the rate of its series."""
+    """A window that waits to be judged: statistics of it, their values, the rate of its series."""
 
     series: Watched
     seen: Observation
-    statistic: str
-    value: float
+    statistics: tuple[str, ...]
+    values: tuple[float, ...]
     rate: float
 
 
@@ -118,7 +118,9 @@ def judged(due: Due, score: float, usual: float, now_ms: int) -> QualityEvaluate
         severity="warning",
         score=(score - limit) / limit,
         findings=(
-            Finding(what=f"{due.statistic} of {seen.metric}", observed=due.value, expected=usual),
+            Finding(
+                what=f"{due.statistics[0]} of {seen.metric}", observed=due.values[0], expected=usual
+            ),
             Finding(what="p-value", observed=10.0**-score, expected=due.rate),
         ),
         window_end=seen.window_end,

@@ -27,11 +27,11 @@ class RobustZ:
     width = 1 + LENGTH
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
-        """Return the distance; 0 before eight values are known."""
+        """Return the distance; NaN before eight values are known."""
         del time_ms
         known = memory[1 : 1 + min(int(memory[0]), self.LENGTH)]
         if len(known) < 8:
-            return 0.0
+            return math.nan
         middle = float(np.median(known))
         spread = 1.4826 * float(np.median(np.abs(known - middle)))
         return abs(value - middle) / (spread + 1e-9 * abs(middle) + _TINY)
@@ -60,10 +60,10 @@ class Spot:
     width = _SIDES + 2 * _SIDE
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
-        """Return -log10 of the chance of such a value; 0 within the thresholds."""
+        """Return -log10 of the chance of such a value; 0 within the thresholds, NaN before."""
         del time_ms
         if memory[0] < self.FIRST:
-            return 0.0
+            return math.nan
         return max(self._beyond(memory, side, value) for side in (1, -1))
 
     def learn(self, memory: Floats, time_ms: int, value: float) -> None:
@@ -118,7 +118,7 @@ class Dspot:
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
         """Return what Spot says of the distance."""
         if memory[0] < self.DEPTH:
-            return 0.0
+            return math.nan
         rest = memory[1 + self.DEPTH :]
         return self._spot.strangeness(rest, time_ms, value - self._mean(memory))
 
@@ -145,9 +145,9 @@ class Seasonal:
     """How many values, level, mean distance; of each hour its offset and whether it is known."""
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
-        """Return the distance; 0 before eight values are known."""
+        """Return the distance; NaN before eight values are known."""
         if memory[0] < 8:
-            return 0.0
+            return math.nan
         distance = abs(value - memory[1] - self._offset(memory, time_ms))
         return float(distance / (memory[2] + 1e-9 * abs(memory[1]) + _TINY))
 

@@ -9,14 +9,15 @@ from importlib.metadata import EntryPoint
 
 from processors.anomaly_detectors import GROUP, WEIR, Detector
 from processors.anomaly_kernels import Floats
+from processors.anomaly_multivariate import VECTOR_DETECTORS
 from processors.anomaly_policies import OFF
 from processors.anomaly_univariate import DETECTORS
 from streams.plugins import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 
-MOST_WIDTH = 1_000
-"""Most numbers that a detector of others may remember of a series."""
+MOST_WIDTH = 700
+"""Most numbers that a detector of others may remember of a series: more would not fit."""
 
 
 class Guarded:
@@ -42,7 +43,11 @@ def installed() -> dict[str, Detector]:
 
 def objection(name: str) -> str:
     """Return why a detector of others cannot have a name; empty when it can."""
-    return "it has the name of one of Weir's own" if name in (WEIR, OFF, *DETECTORS) else ""
+    return (
+        "it has the name of one of Weir's own"
+        if name in (WEIR, OFF, *DETECTORS, *VECTOR_DETECTORS)
+        else ""
+    )
 
 
 def made(point: EntryPoint) -> Detector:

@@ -9,7 +9,9 @@ import pytest
 from processors.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
 from processors.anomaly_detectors import Detector
 from processors.anomaly_kernels import Floats
+from processors.anomaly_multivariate import VECTOR_DETECTORS
 from processors.anomaly_policies import LEAST_RATE, MOST_RATE, Choice
+from processors.anomaly_univariate import DETECTORS
 from processors.errors import InvalidParameters
 from processors.plugins import PluginError
 from schemas.catalogue import Catalogue
@@ -19,6 +21,7 @@ from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Batch, Output
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
+from schemas.topics import TOPICS
 from tests.contracts.making import START, observation, records
 
 MINUTES = 300_000
@@ -165,7 +168,7 @@ def test_what_is_turned_off_is_withdrawn_and_forgotten() -> None:
     [
         (
             policy("detect", "magic"),
-            "detector 'magic' is unknown; known: dspot, robust-z, seasonal, spot, weir",
+            "detector 'magic' is unknown; known: dspot, half-space-trees, mahalanobis, random-cuts",
         ),
         (policy("detect", statistic="mode"), "statistic 'mode' is unknown"),
         (policy("detect", false_alarms_per_week="few"), "must be a number above 0"),
@@ -242,3 +245,11 @@ def test_the_longest_unused_series_is_forgotten() -> None:
 def test_an_unknown_default_is_refused() -> None:
     with pytest.raises(InvalidParameters, match="magic"):
         spec(AnomalyParams(detector="magic"))
+
+
+@pytest.mark.parametrize("name", ["weir", *DETECTORS, *VECTOR_DETECTORS])
+def test_as_many_series_as_may_be_fit_a_snapshot(name: str) -> None:
+    processor = made()
+    said(processor, windows([1.0], service="a-service-with-a-name"), policy("detect", name))
+    size = len(processor.snapshot()) * AnomalyParams().max_series
+    assert size < TOPICS["weir.snapshots"].max_bytes
