@@ -4,6 +4,7 @@ Watches run in threads of their own, and deeds in a pool; whoever acts only read
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from placement.authority import ANY, Limits
 from placement.discovery import Discovery, DiscoveryParams
@@ -88,8 +89,11 @@ class KubeDeeds:
     def step(self, clock: Callable[[], int], catalogue: Catalogue) -> list[Event]:
         """As `act`, with what is needed of the world."""
         events: list[Event] = []
+        around = self._nodes.observed()
         for _ in range(_ROUNDS):
-            step = self._actuation.step(clock(), catalogue, self._own.observed())
+            own = self._own.observed()
+            troubles = tuple(dict.fromkeys((*own.troubles, *around.troubles)))
+            step = self._actuation.step(clock(), catalogue, replace(own, troubles=troubles))
             events += step.events
             if not step.instructions:
                 break
@@ -98,7 +102,7 @@ class KubeDeeds:
             if any(each.failed or each.postponed for each in carried):
                 break
         if self._discovery is not None:
-            events += self._discovery.step(clock(), catalogue, self._nodes.observed())
+            events += self._discovery.step(clock(), catalogue, around)
         return events
 
     def end(self, world: World, *, leave: bool) -> list[Event]:

@@ -14,6 +14,7 @@ from placement.kube_answers import Answer, Verdict
 from placement.kube_backoff import Backoff
 from placement.kube_kinds import KINDS, Key, Manifest, key_of
 from placement.kube_view import Observed, View, by_service
+from streams.errors import HostingError
 
 if TYPE_CHECKING:
     from placement.kube import Kube
@@ -71,7 +72,13 @@ class Following:
             thread.start()
 
     def observed(self) -> Observed:
-        """Return what is known now."""
+        """Return what is known now. Raises HostingError when a thread has ended by itself.
+
+        Who goes on without its news would take what is old for what is.
+        """
+        dead = [t.name for t in self._threads if t.ident is not None and not t.is_alive()]
+        if dead and not self._over.is_set():
+            raise HostingError(f"{dead[0]} has ended: a defect; start again")
         with self._lock:
             troubles = tuple(dict.fromkeys(self._troubles.values()))
             complete = len(self._listed) == len(self._followed)

@@ -5,7 +5,7 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ from placement.manifests import INSTANCE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.registrations import NodeReported
+from streams.actuating import Actuating
 from streams.actuating_kube import KubeDeeds
 from streams.doctor import kube as doctor
 from streams.doctor.installation import Given, Site
+from streams.errors import HostingError
+from streams.kube_following import Followed, Following
+from streams.surroundings import World
 from tests.unit.placement.kube_world import deeds, phases, placed, world
 from tests.unit.placement.test_discovery import api as node_of
 from tests.unit.placement.world import T0
 from tests.unit.streams.kube_mock import Api, refusal, serving
+from workers.clock import wall_ms
 from workers.settings import KubeSettings, Settings
 
 QUICK = Patience(connect_s=1.0, answer_s=0.4, all_s=2.5, watch_s=60, renew_s=0.0)
@@ -303,3 +308,63 @@ def test_a_server_that_does_not_know_us_is_told_once(api: Api, driven: Driven) -
     driven.until(world(), lambda: ("cluster.watch", "failed") in deeds(driven.told))
     api.fault = lambda _request: None
     driven.until(world(), lambda: ("cluster.watch", "done") in deeds(driven.told))
+
+
+def test_nodes_that_may_not_be_read_are_told_and_services_go_on(api: Api, driven: Driven) -> None:
+    def refuse(request: kmock.Request) -> kmock.Response | None:
+        return refusal(403, "Forbidden", "nodes") if "/nodes" in request.url.path else None
+
+    api.fault = refuse
+    driven.until(world(placed(1, "a")), lambda: copies(api))
+    driven.until(world(placed(1, "a")), lambda: ("cluster.watch", "failed") in deeds(driven.told))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_whose_thread_has_ended_is_not_believed(api: Api) -> None:
+    def broken(_body: Any) -> Any:
+        raise ArithmeticError("a defect")
+
+    door = connect(str(api.kubeconfig), "", QUICK)
+    api.cluster.put(copy.deepcopy(MAP))
+    following = Following(door, [Followed("ConfigMap", keep=broken)], lambda: None)
+    following.start()
+    following._threads[0].join(5)
+    with pytest.raises(HostingError, match="watch-ConfigMap"):
+        following.observed()
+    door.close()
+    following.close()
+
+
+class Around:
+    """What a process shares, without a broker."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._world = World(None, "", lambda: catalogue, wall_ms)  # type: ignore[arg-type]
+
+    def open(self) -> World:
+        return self._world
+
+
+def test_the_running_process_uses_the_actuator_of_its_settings(api: Api) -> None:
+    settings = Settings(
+        actuator="kubernetes", kube=KubeSettings(kubeconfig=str(api.kubeconfig), threads=2)
+    )
+    api.cluster.put(node_of("a"))
+    told: list[Event] = []
+
+    async def send(events: Iterable[Event]) -> None:
+        told.extend(events)
+
+    async def live() -> None:
+        actuating = Actuating(settings, Around(world(placed(1, "a"))))  # type: ignore[arg-type]
+        task = asyncio.create_task(actuating.work(send))
+        async with asyncio.timeout(10):
+            while not (copies(api) and any(isinstance(e, NodeReported) for e in told)):
+                await asyncio.sleep(0.01)
+        await actuating.close(send)
+        await task
+
+    asyncio.run(live())
+    assert ("service.apply", "done") in deeds(told)
+    (last,) = (event for event in told[-1:] if isinstance(event, NodeReported))
+    assert (last.node, last.status) == ("a", "unknown")
