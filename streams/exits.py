@@ -79,15 +79,21 @@ def explain(error: Exception) -> tuple[str, int]:
     for kind, code in _CODES:
         if isinstance(error, kind):
             return _one_line(str(error) or type(error).__name__), code
-    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
-    if extra := _EXTRAS.get(missing.partition(".")[0]):
-        return f"{missing} is not installed; `pip install weir[{extra}]`", UNAVAILABLE
+    if (missing := not_installed(error)) is not None:
+        return missing, UNAVAILABLE
     if os.environ.get("WEIR_LOG_LEVEL", "").upper() == DEBUG:
         return "".join(traceback.format_exception(error)), INTERNAL
     where = traceback.extract_tb(error.__traceback__)
     place = f"{where[-1].filename}:{where[-1].lineno}" if where else "nowhere"
     told = f"{type(error).__name__}: {_one_line(str(error))}"
     return f"internal error at {place}: {told} (WEIR_LOG_LEVEL=DEBUG shows more)", INTERNAL
+
+
+def not_installed(error: Exception) -> str | None:
+    """Return in one line which extra brings what could not be imported; None for other errors."""
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    extra = _EXTRAS.get(missing.partition(".")[0])
+    return f"{missing} is not installed; `pip install weir[{extra}]`" if extra else None
 
 
 def _one_line(text: str) -> str:

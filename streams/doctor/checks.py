@@ -1,27 +1,14 @@
-"""Every check. To add one: a module with `gather` and `judge`, and a line here."""
+"""Every check. To add one: a module with `gather` and `judge`, and a line here.
+
+Modules are imported when they are needed, so that where not everything is installed the others
+still look.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from streams.doctor import (
-    broker,
-    clickhouse,
-    clocks,
-    deadletters,
-    groups,
-    kube,
-    local,
-    partitions,
-    permissions,
-    processes,
-    registered,
-    schemas,
-    sink,
-    snapshots,
-    topics,
-    transactions,
-)
 from streams.doctor.findings import Finding
 from streams.doctor.installation import Site
 
@@ -41,21 +28,34 @@ class Check:
     limit_s: float = 15.0
 
 
+def _check(name: str, module: str, needs: tuple[str, ...] = (), limit_s: float = 15.0) -> Check:
+    """Return the check of a module beside this one."""
+
+    def gather(site: Site) -> Any:
+        return import_module(f"streams.doctor.{module}").gather(site)
+
+    def judge(facts: Any) -> list[Finding]:
+        found: list[Finding] = import_module(f"streams.doctor.{module}").judge(facts)
+        return found
+
+    return Check(name, gather, judge, needs, limit_s)
+
+
 CHECKS: tuple[Check, ...] = (
-    Check("machine", local.gather, local.judge),
-    Check("processes", processes.gather, processes.judge),
-    Check("broker", broker.gather, broker.judge),
-    Check("partitions", partitions.gather, partitions.judge, ("broker",)),
-    Check("topics", topics.gather, topics.judge, ("broker",)),
-    Check("schemas", schemas.gather, schemas.judge, limit_s=30),
-    Check("clickhouse", clickhouse.gather, clickhouse.judge),
-    Check("kubernetes", kube.gather, kube.judge, limit_s=60),
-    Check("clocks", clocks.gather, clocks.judge),
-    Check("permissions", permissions.gather, permissions.judge, ("broker",), 45),
-    Check("transactions", transactions.gather, transactions.judge, ("broker",), 30),
-    Check("groups", groups.gather, groups.judge, ("broker", "schemas"), 45),
-    Check("sink", sink.gather, sink.judge, ("broker", "clickhouse"), 45),
-    Check("snapshots", snapshots.gather, snapshots.judge, ("broker", "schemas"), 45),
-    Check("catalogue", registered.gather, registered.judge, ("broker", "schemas"), 30),
-    Check("deadletters", deadletters.gather, deadletters.judge, ("broker", "schemas"), 45),
+    _check("machine", "local"),
+    _check("processes", "processes"),
+    _check("broker", "broker"),
+    _check("partitions", "partitions", ("broker",)),
+    _check("topics", "topics", ("broker",)),
+    _check("schemas", "schemas", limit_s=30),
+    _check("clickhouse", "clickhouse"),
+    _check("kubernetes", "kube", limit_s=60),
+    _check("clocks", "clocks"),
+    _check("permissions", "permissions", ("broker",), 45),
+    _check("transactions", "transactions", ("broker",), 30),
+    _check("groups", "groups", ("broker", "schemas"), 45),
+    _check("sink", "sink", ("broker", "clickhouse"), 45),
+    _check("snapshots", "snapshots", ("broker", "schemas"), 45),
+    _check("catalogue", "registered", ("broker", "schemas"), 30),
+    _check("deadletters", "deadletters", ("broker", "schemas"), 45),
 )

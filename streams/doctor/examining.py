@@ -9,6 +9,7 @@ from streams.doctor.checks import Check
 from streams.doctor.findings import Finding, fail, skip
 from streams.doctor.installation import Site
 from streams.errors import StreamsError
+from streams.exits import not_installed
 from workers.errors import Unavailable, WorkerError
 
 
@@ -103,10 +104,17 @@ def look(check: Check, site: Site) -> Report:
     except (WorkerError, StreamsError, ContractError) as error:
         finding = fail(check.name, *_split(str(error)))
     except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what others find
-        told = f"the check failed: {type(error).__name__}: {error}"
-        mend = f"tell us, with what WEIR_LOG_LEVEL=DEBUG weir doctor --only {check.name} says"
-        finding = fail(check.name, told, "a mistake in the check, not in the installation", mend)
+        finding = _unforeseen(check, error)
     return Report(check.name, (finding,), blind=True)
+
+
+def _unforeseen(check: Check, error: Exception) -> Finding:
+    """Return that a library is not there, which need not be, or that the check is wrong."""
+    if (missing := not_installed(error)) is not None:
+        return skip(check.name, f"not looked at: {missing}")
+    told = f"the check failed: {type(error).__name__}: {error}"
+    mend = f"tell us, with what WEIR_LOG_LEVEL=DEBUG weir doctor --only {check.name} says"
+    return fail(check.name, told, "a mistake in the check, not in the installation", mend)
 
 
 def _split(text: str) -> tuple[str, str, str]:

@@ -4,21 +4,21 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from schemas.processing import Spec
 from schemas.topics import TASKS_PREFIX, TOPICS
-from streams import topology
 from streams.running import State
 from workers import kafka_cluster, kafka_ends, kafka_versions
 from workers.clock import wall_ms
 from workers.errors import HostStopped
-from workers.host_sizes import sized
 from workers.kafka_cluster import Cluster
 from workers.kafka_ends import End
 from workers.kafka_groups import Place
 from workers.kafka_versions import Apis
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.processing import Spec
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Site:
     apis: Once[Apis] = field(init=False)
     cluster: Once[Cluster] = field(init=False)
     ends: Once[Mapping[Place, End]] = field(init=False)
-    specs: Once[Mapping[str, Spec]] = field(init=False)
+    specs: "Once[Mapping[str, Spec]]" = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "apis", Once(self._asked_apis))
@@ -106,8 +106,11 @@ class Site:
         """Return the ends of all of them as they are now, not as they were when first asked."""
         return kafka_ends.ends(self.settings.kafka, self.places())
 
-    def _specs(self) -> Mapping[str, Spec]:
-        """Return every processor's specification; this imports all of them."""
+    def _specs(self) -> "Mapping[str, Spec]":
+        """Return every processor's specification; this imports all of them, and polars."""
+        from streams import topology  # noqa: PLC0415  # a machine of workers alone has no polars
+        from workers.host_sizes import sized  # noqa: PLC0415  # as above
+
         counts = {name: len(partitions) for name, partitions in self.cluster().topics.items()}
         found = {name: topology.spec_named(name) for name in topology.PROCESSORS}
         for name, spec in found.items():

@@ -43,10 +43,15 @@ class Spool:
     def __init__(self, store: Store, most_bytes: int) -> None:
         self._store = store
         self._most = most_bytes
-        self._length = self._count()
+        self._length, self._bytes = self._held()
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def held_bytes(self) -> int:
+        """Return how much of its bound is taken."""
+        return self._bytes
 
     def append(self, events: Sequence[Packed], now_ms: int) -> tuple[list[int], list[int]]:
         """Keep events; return their numbers, and the numbers of those that went for them.
@@ -63,6 +68,7 @@ class Spool:
             for record in gone.values():
                 rows.execute(_LOSE, (record, FULL, now_ms, now_ms))
         self._length += len(numbers) - len(gone)
+        self._bytes = size
         return numbers, list(gone)
 
     def oldest(self, most: int, after: int = 0) -> list[Entry]:
@@ -109,6 +115,7 @@ class Spool:
             rows.executemany("DELETE FROM spool WHERE number = ?", ((n,) for n in wanted))
             rows.execute("UPDATE size SET bytes = max(0, bytes - ?)", (freed,))
         self._length -= count
+        self._bytes = max(0, self._bytes - freed)
 
     def lose(self, entry: Entry, reason: str, now_ms: int) -> None:
         """Give up an entry that nobody will ever take, and count it. Raises StoreTrouble."""
@@ -148,10 +155,12 @@ class Spool:
                     break
         return gone, size
 
-    def _count(self) -> int:
+    def _held(self) -> tuple[int, int]:
+        """Return how many events there are, and their bytes."""
         with self._store.transaction() as rows:
             (count,) = rows.execute("SELECT count(*) FROM spool").fetchone()
-        return int(count)
+            (size,) = rows.execute("SELECT bytes FROM size").fetchone()
+        return int(count), int(size)
 
 
 def _insert(rows: Connection, event: Packed) -> int:

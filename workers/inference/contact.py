@@ -93,6 +93,11 @@ class Contact:
         """Whether there is a connection, as far as is known."""
         return self._connection is not None
 
+    @property
+    def spooled(self) -> tuple[int, int]:
+        """Return how many events wait on disk for a broker, and the bytes that they take."""
+        return len(self._spool), self._spool.held_bytes
+
     def catalogue(self) -> Catalogue:
         """Return the placements in force, the last that were known while there is no broker.
 

@@ -290,6 +290,7 @@ class Worker:
         """Say what was done since the beginning, and as metrics since the last time."""
         now = fine_ms()
         self._contact.tell(self._telemetry.report(now, status))
+        self._telemetry.spooled(*self._contact.spooled)
         self._contact.send((event, None) for event in self._telemetry.metrics(now))
 
     def _drain(self) -> None:

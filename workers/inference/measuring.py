@@ -74,10 +74,15 @@ class Telemetry:
         self._open: set[str] = set()
         self._failed: dict[str, str] = {}
         self._pressure: Mapping[str, float] = {}
+        self._spooled: tuple[int, int] | None = None
 
     def pressed(self, pressure: Pressure) -> None:
         """Take note of how far the worker is from doing its work well."""
         self._pressure = pressure.metrics()
+
+    def spooled(self, events: int, size: int) -> None:
+        """Take note of what waits on disk for a broker: how many events, and their bytes."""
+        self._spooled = (events, size)
 
     def degradation(self) -> Mapping[str, float]:
         """Return the degradation score and its parts as last told, by the names of metrics."""
@@ -155,7 +160,10 @@ class Telemetry:
         account = self._account
         lasted = max(now_ms - account.lately_began, 1e-6)
         busy = min(1.0, (account.busy_ms - account.lately_busy_ms) / lasted)
-        own = (("busy", busy, ""), ("decisions", float(account.decisions), "1"))
+        own = [("busy", busy, ""), ("decisions", float(account.decisions), "1")]
+        if self._spooled is not None:
+            events, size = self._spooled
+            own += [("spool.events", float(events), "1"), ("spool.bytes", float(size), "By")]
         found = [self._metric(now_ms, "", *one) for one in own]
         found += [
             self._metric(now_ms, "", name.removeprefix(PREFIX), value, "")

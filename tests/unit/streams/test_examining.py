@@ -57,6 +57,22 @@ def test_a_check_that_crashes_or_cannot_look_is_a_finding_and_others_go_on() -> 
     assert found["blind"].what == "not looked at: away could not be looked at"
 
 
+def test_what_is_not_installed_is_not_looked_at_and_nothing_fails_for_it() -> None:
+    missing = ModuleNotFoundError("No module named 'polars'", name="polars")
+    unknown = ModuleNotFoundError("No module named 'nowhere'", name="nowhere")
+    found = only(
+        [
+            check("frames", raising(missing)),
+            check("after", lambda _: "fine", ("frames",)),
+            check("wrong", raising(unknown)),
+        ]
+    )
+    told = "not looked at: polars is not installed; `pip install weir[stream]`"
+    assert (found["frames"].status, found["frames"].what) == (Status.SKIP, told)
+    assert found["after"].status is Status.SKIP
+    assert found["wrong"].status is Status.FAIL
+
+
 def test_a_check_that_does_not_end_is_given_up() -> None:
     forever = threading.Event()
     late = check("late", lambda _: forever.wait() and "never", limit_s=0.05)

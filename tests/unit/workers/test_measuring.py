@@ -102,6 +102,15 @@ def test_metrics_count_anew_each_time() -> None:
     assert all(pack(metric) for metric in first.values())
 
 
+def test_what_waits_on_disk_is_told_once_it_is_known() -> None:
+    world = World()
+    assert not [m for m in world.telemetry.metrics(T0 + 100.0) if "spool" in m.metric]
+    world.telemetry.spooled(3, 1_200)
+    told = {m.metric: m for m in world.telemetry.metrics(T0 + 200.0)}
+    assert (told["worker.spool.events"].value, told["worker.spool.bytes"].value) == (3.0, 1_200.0)
+    assert told["worker.spool.bytes"].instance == "w"
+
+
 def test_reports_are_events_and_json() -> None:
     world = World()
     world.take(task(1))

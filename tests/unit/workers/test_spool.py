@@ -51,6 +51,19 @@ def test_what_waits_comes_in_order_with_its_times_until_it_is_removed(tmp_path: 
     assert spool.append([metric(9)], 1)[0][0] > numbers[-1]
 
 
+def test_what_is_taken_of_its_bound_is_told_and_found_again(tmp_path: Path) -> None:
+    each = OVERHEAD + len(metric(0).body)
+    spool = Spool(Store(tmp_path / "a"), 2 * each)
+    numbers, _ = spool.append([metric(0)], 1)
+    assert spool.held_bytes == each
+    spool.append([metric(1), metric(2)], 2)
+    assert (len(spool), spool.held_bytes) == (2, 2 * each)
+    again = Spool(Store(tmp_path / "a"), 2 * each)
+    assert (len(again), again.held_bytes) == (2, 2 * each)
+    again.remove([numbers[0], numbers[0] + 1])
+    assert (len(again), again.held_bytes) == (1, each)
+
+
 def test_when_it_is_full_the_oldest_go_and_are_counted(tmp_path: Path) -> None:
     each = OVERHEAD + len(metric(0).body)
     store = Store(tmp_path / "a")
