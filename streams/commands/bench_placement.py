@@ -13,32 +13,34 @@ Data = Annotated[
     Path | None,
     typer.Option(help="A folder with the files of openb; without it that part is null."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--algorithm", help="On openb, this one alone; may be repeated."),
+]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        envvar="KUBECONFIG",
+        help="A cluster, where a namespace is made and deleted; without one that part is left out.",
+    ),
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="One seed, few cases: rough figures, in minutes.")
+]
 
 
 def placement(
     *,
     openb: Data = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--algorithm", help="On openb, this one alone; may be repeated."),
-    ] = None,
+    only: Only = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Orders of arrival on openb.")] = 10,
     instances: Annotated[int, typer.Option(min=1, help="Small clusters for the gap.")] = 200,
     seconds: Annotated[float, typer.Option(min=0.1, help="Search for each optimum.")] = 10.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of that search.")] = 1,
     decisions: Annotated[int, typer.Option(min=100, help="Decisions of the churn.")] = 100_000,
-    kubeconfig: Annotated[
-        str,
-        typer.Option(
-            envvar="KUBECONFIG",
-            help="A cluster, where a namespace is made and deleted; without one that part is "
-            "left out.",
-        ),
-    ] = "",
+    kubeconfig: Cluster = "",
     applied: Annotated[int, typer.Option(min=2, help="Services applied there one by one.")] = 100,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="One seed, few cases: rough figures, in minutes.")
-    ] = False,
+    quick: Quick = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure what placement allocates, how near the optimum it comes, and how fast it is.
