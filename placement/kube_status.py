@@ -56,18 +56,18 @@ def standing(
             return Standing(0, 0, "progressing", message=f"still there: {', '.join(left[:5])}")
         return Standing(0, 0, "removed", message="no copy is left")
     current = [body for body in deployments if _meant(body, decided)]
-    ready = sum(map(_ready, current))
-    count = f"{ready} of {decided.replicas} copies serve"
-    if ready >= decided.replicas and trouble is None:
-        return Standing(decided.replicas, ready, "available", message=count)
+    ready, desired = sum(map(_ready, current)), _desired(decided, current)
+    count = f"{ready} of {desired} copies serve"
+    if ready >= desired and trouble is None:
+        return Standing(desired, ready, "available", message=count)
     found = [trouble] if trouble else list(dict.fromkeys(_troubles(current, pods, decided)))
     reason = found[0][0] if found else ""
     told = "; ".join(message for _, message in found[:3])[:_MOST_WORDS]
     if ready:
         said = f"{count}; {told}" if told else count
-        return Standing(decided.replicas, ready, "degraded", reason, said)
+        return Standing(desired, ready, "degraded", reason, said)
     phase = "failed" if found else "progressing"
-    return Standing(decided.replicas, 0, phase, reason, told or decided.reason or count)
+    return Standing(desired, 0, phase, reason, told or decided.reason or count)
 
 
 def _ready(deployment: Manifest) -> int:
@@ -77,6 +77,15 @@ def _ready(deployment: Manifest) -> int:
     if seen < int(deployment["metadata"].get("generation") or 0):
         return 0
     return min(int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0))
+
+
+def _desired(decided: PlacementDecided, current: Sequence[Manifest]) -> int:
+    """Return the copies wanted: those decided, or so many of them as Kubernetes has scaled to."""
+    for deployment in current:
+        if _instance(deployment) == decided.service:
+            scaled = (deployment.get("spec") or {}).get("replicas", decided.replicas)
+            return min(int(scaled), decided.replicas)
+    return decided.replicas
 
 
 def _meant(deployment: Manifest, decided: PlacementDecided) -> bool:

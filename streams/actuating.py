@@ -159,8 +159,7 @@ class Actuating:
 
     async def work(self, send: Send) -> None:
         """Bring what runs nearer to what is wanted, again and again, until closed."""
-        loop = asyncio.get_running_loop()
-        self._actuator = _chosen(self._settings, partial(_from_thread, loop, self.hear))
+        act = partial(self._act, partial(_from_thread, asyncio.get_running_loop(), self.hear))
         soon = 0
         while not self._closed:
             self.pulse.beat()
@@ -168,7 +167,7 @@ class Actuating:
             self._news.clear()
             async with self._busy:
                 if not self._closed:
-                    await send(await self._in_thread(self._act))
+                    await send(await self._in_thread(act))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), SOON_S if soon else PERIOD_S)
 
@@ -183,9 +182,9 @@ class Actuating:
     async def _in_thread(self, call: Callable[[], list[Event]]) -> list[Event]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _act(self) -> list[Event]:
+    def _act(self, hear: Callable[[], None]) -> list[Event]:
         if self._actuator is None:
-            return []
+            self._actuator = _chosen(self._settings, hear)
         events = self._actuator.act(self._around.open())
         for event in events:
             if isinstance(event, ActionTaken):

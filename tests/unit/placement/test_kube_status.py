@@ -8,7 +8,7 @@ from placement.kube_kinds import key_of
 from placement.kube_status import standing
 from placement.kube_view import Group
 from placement.manifests import INSTANCE, manifests
-from tests.golden.write_manifests import PARAMS
+from tests.golden.write_manifests import CASES, PARAMS
 from tests.unit.placement.kube_world import DIGITS, placed
 
 DECIDED = placed(2, "a", "b")
@@ -107,6 +107,15 @@ def test_copies_of_an_older_generation_and_unseen_changes_do_not_count() -> None
     for body in found.values():
         body["metadata"]["generation"] = 2
     assert standing(DECIDED, found).ready == 0
+
+
+def test_copies_that_kubernetes_scales_are_as_many_as_it_has_scaled_to() -> None:
+    placing, registered = CASES["scaled"]
+    (made,) = (m for m in manifests(placing, registered, {}, PARAMS) if m["kind"] == "Deployment")
+    status = {"readyReplicas": 1, "updatedReplicas": 1}
+    spec = {**made["spec"], "replicas": 1}
+    stands = standing(placing, {key_of(made): {**made, "spec": spec, "status": status}})
+    assert (stands.desired, stands.ready, stands.phase) == (1, 1, "available")
 
 
 def test_a_retired_service_is_removed_when_nothing_is_left() -> None:
