@@ -123,6 +123,14 @@ def measured(
     return _identified(bare, now_ms)
 
 
+def remeasured(known: ServiceRegistered, found: Plain, now_ms: int) -> ServiceRegistered:
+    """Return a registration with other values of some fields; lists become tuples."""
+    told: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
+    }
+    return _identified(replace(known, **told, registered_at=0, event_id=""), now_ms)
+
+
 def consumer(plain: Plain, now_ms: int) -> ConsumerRegistered:
     """Return the registration of a consumer."""
     _name(plain, "consumer")

@@ -6,6 +6,7 @@ import typer
 
 from streams.commands.nouns import add_looking, add_removing, check_service_owner
 from streams.commands.services_import import import_manifest, import_result
+from streams.commands.services_profile import profile
 from streams.commands.services_register import register
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -13,6 +14,7 @@ COLUMNS = ("service", "app", "stage", "cpu m", "memory MiB", "accuracy", "latenc
 
 
 app.command()(register)
+app.command()(profile)
 
 
 @app.command()
