@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from placement.algorithms.names import Maker
-from placement.authority import PLACE, may_decide, parameter
+from placement.authority import MODES, PLACE, may_decide, mode_of, parameter
 from placement.controller_state import ServiceState
 from placement.errors import Overcommitted
 from placement.estate import Estate
@@ -26,6 +26,7 @@ from schemas.processing import Batch
 from schemas.registrations import InstanceReported, PolicySelected
 
 QUEUE = "queue"
+REBALANCE = f"{MovePolicy.PREFIX}.rebalance"
 
 
 class Deciding:
@@ -41,6 +42,8 @@ class Deciding:
         self._estate, self._states = estate, states
         self._makers, self._default = makers, default
         self.policies = Policies(MovePolicy)
+        self._selected: Mapping[str, PolicySelected] = {}
+        self._moving = False
 
     def algorithm(self, catalogue: Catalogue) -> str:
         """Return the algorithm of the policy, that of the parameters where nobody has it."""
@@ -69,13 +72,13 @@ class Deciding:
         planner = self._planner(batch)
         found = planner.plan(wants)
         if any(plan.missing for plan in found.values()):
-            found |= Yielding(planner, lambda s: self._wanting(s, batch)).run(found)
+            found |= self._yielding(planner, batch).run(found)
         return plans | {s: self._with_share(plan, batch.catalogue) for s, plan in found.items()}
 
     def rebalance(self, batch: Batch, turn: int, budget: Budget) -> dict[str, Plan]:
         """Return plans that move a copy each, as many as the budget allows; they are spent."""
         common = self.policies.of("", batch.catalogue)
-        if not common.rebalance or not budget.left(common, batch.now_ms):
+        if not (self._moves_asked(batch.catalogue) and budget.left(common, batch.now_ms)):
             return {}
         planner = self._planner(batch)
         turned = in_rotation(self._estate.cluster.copies, turn)
@@ -88,6 +91,21 @@ class Deciding:
                 made[move.service] = plan
                 budget.spend(1, common, batch.now_ms)
         return made
+
+    def _yielding(self, planner: Planner, batch: Batch) -> Yielding:
+        return Yielding(
+            planner,
+            lambda service: self._wanting(service, batch),
+            lambda service, winner: self._gives(service, winner, batch.catalogue),
+        )
+
+    def _gives(self, service: str, winner: str, catalogue: Catalogue) -> bool:
+        """Return whether a service may have to give way: its leaving is done where the other is."""
+        state, other = self._states.get(service), self._states[winner]
+        if state is None or not may_decide(catalogue, state.app):
+            return False
+        modes = [MODES.index(mode_of(catalogue, PLACE, one.app)) for one in (state, other)]
+        return modes[0] >= modes[1]
 
     def _planner(self, batch: Batch) -> Planner:
         return self._estate.planner(self.algorithm(batch.catalogue), batch.now_ms)
@@ -152,6 +170,18 @@ class Deciding:
         return complete and all(
             one.node in machines and machines[one.node].health == READY for one in state.assignments
         )
+
+    def _moves_asked(self, catalogue: Catalogue) -> bool:
+        """Return whether any policy asks for moves."""
+        selected = catalogue.of(PolicySelected)
+        if selected is not self._selected:
+            self._selected = selected
+            self._moving = any(
+                scope.partition("/")[0] == PLACE
+                and any(p.key == REBALANCE for p in policy.parameters)
+                for scope, policy in selected.items()
+            )
+        return self._moving
 
     def _moved(self, move: Move, batch: Batch) -> Plan | None:
         """Move a copy; the old one stays for now where so many must serve."""

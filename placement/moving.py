@@ -19,6 +19,7 @@ class MovePolicy:
     - `interval_ms` (ms, 1 to a day, default 60000): the interval of the budget
     - `cooldown_ms` (ms, 0 to a day, default 120000): a service rests so long after a move
 
+    Budget and interval are those of the scope `place`; an application may have others of the rest.
     Moves that nodes force (they drain, failed, are gone) are counted by none of these.
     """
 

@@ -56,9 +56,10 @@ def give_way(
     """Return where a copy of this priority could go, and who has to leave; None: nowhere.
 
     `columns` holds every one of `holdings`, and is left as it was. `spare` tells how many copies
-    each service can do without, none where it is not told. `barred`, N, rules rows out.
+    each service can do without, none where it is not told. `barred`, N, rules rows out; so are
+    those ruled out where there is room: what keeps a copy away there, no victim mends.
     """
-    rows = columns.accepted(need) & columns.open
+    rows = columns.accepted(need) & columns.open & ~columns.fitting(need)
     if barred is not None:
         rows &= ~barred
     there: dict[int, list[Holding]] = {}

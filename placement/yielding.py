@@ -22,15 +22,17 @@ MOST = 16
 """Copies for which room is sought in one go; the others wait for the next look."""
 Wanting = Callable[[str], Want | None]
 """From a service to what is wanted of it; None for one that is not Weir's to decide on."""
+Giving = Callable[[str, str], bool]
+"""Whether a service may have to give way to another one, priorities apart."""
 
 
 class Yielding:
     """Makes room for what a planner left without."""
 
-    def __init__(self, planner: Planner, wanting: Wanting) -> None:
+    def __init__(self, planner: Planner, wanting: Wanting, giving: Giving) -> None:
         self._planner = planner
         self._cluster = planner.cluster
-        self._wanting = wanting
+        self._wanting, self._giving = wanting, giving
         self._left = MOST
 
     def run(self, plans: Mapping[str, Plan]) -> dict[str, Plan]:
@@ -97,7 +99,7 @@ class Yielding:
         return None
 
     def _ways(self, demand: Demand) -> Iterator[tuple[Option, Way]]:
-        columns, spare = self._cluster.columns, self._spare()
+        columns, spare = self._cluster.columns, self._spare(demand)
         holdings = [
             Holding(copy.service, copy.instance, self._cluster.known[service].priority, copy.taken)
             for service, copies in self._cluster.copies.items()
@@ -110,13 +112,13 @@ class Yielding:
             if way is not None and way.victims:
                 yield option, way
 
-    def _spare(self) -> dict[str, int]:
-        """Return how many copies each service can do without, of those that may be moved."""
+    def _spare(self, winner: Demand) -> dict[str, int]:
+        """Return how many copies each service can do without, of those that may give way."""
         known = self._cluster.known
         return {
             service: len(copies) - known[service].min_available
             for service, copies in self._cluster.copies.items()
-            if service in known and self._wanting(service) is not None
+            if service in known and self._giving(service, winner.service)
         }
 
     def _victim(self, copy: Copy) -> Victim:

@@ -142,6 +142,24 @@ def test_who_must_not_be_driven_out_stays(low: ServiceRegistered, high: ServiceR
     assert control.where("low") == "a"
 
 
+def test_who_is_only_recommended_to_leave_makes_no_room_for_a_deed() -> None:
+    control = Control(
+        world.node("a", cpu=1000),
+        world.service("low", app="other"),
+        important("high", 5),
+        world.policy("place/other", "recommend"),
+        world.policy("place/digits", "act"),
+    )
+    control.ask(low=1)
+    placed = control.catalogue.get(PlacementDecided, "low")
+    assert placed is not None
+    control.has(replace(placed, app="other", generation=9))
+
+    assert control.ask(high=1)["high"].status == "unplaceable"
+    control.look(world.policy("place/other", "act"))
+    assert control.ask(high=1)["high"].status == "placed"
+
+
 def test_a_chain_of_preemptions_ends() -> None:
     names = [f"s{rank}" for rank in range(5)]
     control = Control(
@@ -239,6 +257,13 @@ def test_what_does_not_pay_or_is_not_allowed_stays(terms: dict[str, str]) -> Non
 
     assert control.where("s") == "large"
     assert control.look() == {}
+
+
+def test_one_application_alone_may_have_its_copies_moved() -> None:
+    own = replace(moving(), scope="place/digits")
+    control = scattered(replace(moving(), parameters=()), own)
+
+    assert control.where("s") == "small"
 
 
 def test_moves_heed_the_budget_of_their_interval() -> None:

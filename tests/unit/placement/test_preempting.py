@@ -121,6 +121,7 @@ def test_the_way_is_open_smallest_and_leaves_no_trace(
     open_ways = [
         Way(row, chosen)
         for row in range(3)
+        if columns.free[row, 0] < 1_000 * size
         for count in range(1, 5)
         for chosen in combinations([h for h in held if h.taken.row == row], count)
         if all(h.priority < priority for h in chosen)
