@@ -101,9 +101,9 @@ class Planner:
         item.soft, item.leaving = [], []
         stays: list[tuple[bool, str, str, Assignment]] = []
         for present in item.want.present:
-            row = columns.row.get(present.node)
-            if row is not None and columns.machines[row].health != FAILED:
-                stays.append((not columns.ready[row], present.node, present.instance, present))
+            if self._lives(present):
+                ready = columns.ready[columns.row[present.node]]
+                stays.append((not ready, present.node, present.instance, present))
         wanted = item.want.replicas
         for _, _, _, present in sorted(stays, key=lambda entry: entry[:3]):
             if len(item.soft) < wanted or (demand.min_available and wanted):
@@ -111,8 +111,13 @@ class Planner:
                 into = item.soft if len(item.soft) < wanted else item.leaving
                 into += [] if copy is None else [copy]
         for present in item.want.leaving if wanted else ():
-            copy = hold(self.cluster, demand, present)
+            copy = hold(self.cluster, demand, present) if self._lives(present) else None
             item.leaving += [] if copy is None else [copy]
+
+    def _lives(self, present: Assignment) -> bool:
+        """Return whether the node of a copy is there and has not failed."""
+        row = self.cluster.columns.row.get(present.node)
+        return row is not None and self.cluster.columns.machines[row].health != FAILED
 
     def _settled(self, item: _Open, copy: Copy) -> bool:
         """Let a copy stay for good when its node is ready and no rule is broken by now."""

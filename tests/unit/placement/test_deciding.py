@@ -197,6 +197,19 @@ def test_a_node_is_drained_without_falling_below_what_was_promised() -> None:
     assert control.look() == {}
 
 
+def test_who_stays_for_now_is_lost_with_its_node() -> None:
+    control = Control(
+        *(world.node(name, cpu=1000) for name in "abc"), world.service("s", min_available=2)
+    )
+    control.ask(s=2)
+    control.has(*serving("s", "a", "b"))
+    control.look(world.node("a", cpu=1000, status="draining"))
+    assert control.where("s") == "abc"
+
+    control.look(world.node("a", cpu=1000, status="failed"))
+    assert control.where("s") == "bc"
+
+
 def test_fewer_copies_only_when_those_that_stay_serve() -> None:
     control = Control(
         *(world.node(name, cpu=1000) for name in "abc"), world.service("s", min_available=1)
