@@ -56,4 +56,5 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
                 figures = (f"{each[key]:.1f}" for key in ("standard", "low_fp", "low_fn"))
                 rows.append([f"{name}, {how}", f"{limit:.2f}", *figures])
     show_rows(titles, rows, as_json=False)
-    typer.echo(f"{found['anomaly_points_per_s']:,} values a second per core")
+    whole, alone = found["anomaly_points_per_s"], found["anomaly_detector_points_per_s"]
+    typer.echo(f"{whole:,} observations a second per core, the detector alone {alone:,}")
