@@ -38,7 +38,7 @@ def test_a_vector_far_from_all_is_flagged(detector: VectorDetector) -> None:
 
 
 def test_false_alarms_keep_to_the_rate(detector: VectorDetector) -> None:
-    found = judged(detector, vectors(1_500, 3))
+    found = judged(detector, vectors(1_000, 3))
     assert ((found.scores >= 3.0) & found.fresh).sum() <= 6
 
 
