@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.topics import TOPICS
 from streams.bench import agent_enqueue, agent_sampling
@@ -26,11 +26,23 @@ WINDOW, TRIES = 10_000, 100
 Say = Callable[[str], None]
 
 
+class Extent(NamedTuple):
+    """How long (s) a process is watched, what share of calls is timed, which rates and periods."""
+
+    seconds: float = 15.0
+    share: float = 1.0
+    rates: tuple[int, ...] = PROBE_RATES
+    periods: tuple[float, ...] = AGENT_PERIODS
+
+
+QUICK = Extent(3.0, 0.25, (100, 10_000), (1.0,))
+
+
 class Unmeasured(StreamsError):
     """A process that was to be measured failed; the message says which."""
 
 
-def measure(settings: Settings, home: Path, seconds: float, seed: int, say: Say) -> dict[str, Any]:
+def measure(settings: Settings, home: Path, extent: Extent, seed: int, say: Say) -> dict[str, Any]:
     """Return `enqueue`, `probe`, `agent` and `sampling`.
 
     CPU is in % of a core and, for probes, in µs an event beyond what the same loop costs without
@@ -40,9 +52,10 @@ def measure(settings: Settings, home: Path, seconds: float, seed: int, say: Say)
     sampling = agent_sampling.errors(SAMPLING_RATES, WINDOW, TRIES, seed)
     with _bed(settings, home) as bed:
         say("how long a caller is held up")
-        enqueue = agent_enqueue.measure(bed)
-        probes = [_probe(bed, home, rate, seconds, say) for rate in PROBE_RATES]
-        agents = [_agent(bed, home, "agent", every, seconds, say) for every in AGENT_PERIODS]
+        enqueue = agent_enqueue.measure(bed, extent.share)
+        seconds = extent.seconds
+        probes = [_probe(bed, home, rate, seconds, say) for rate in extent.rates]
+        agents = [_agent(bed, home, "agent", every, seconds, say) for every in extent.periods]
         alone = _agent(bed, home, "alone", 1.0, seconds, say)
     return {"enqueue": enqueue, "probe": probes, "agent": [*agents, alone], "sampling": sampling}
 
