@@ -290,11 +290,11 @@ def test_moves_heed_the_budget_of_their_interval() -> None:
     control.ask(s=1, t=1, u=1)
     control.has(*(world.node(f"n{n}", cpu=1000, memory=512) for n in range(3)))
 
-    moved = [len(control.look(after=after)) for after in (500, 500, 9_000, 600, 10_000)]
+    moved = []
+    for after in (500, 500, 9_000, 600, 10_000):
+        moved.append(len(control.look(after=after)))
+        control.restarted()
     assert moved == [1, 0, 0, 1, 1]
-
-    control.restarted()
-    assert control.look() == {}
 
 
 def test_a_move_is_made_before_it_breaks() -> None:

@@ -1,5 +1,7 @@
 """How many copies there should be: the rule, its bounds, its patience."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,14 @@ def test_more_waits_for_the_cool_down_and_fewer_for_all_calls_to_agree() -> None
     assert settle(rested, fewer, ((0, 2), (5, 1)), POLICY) is None
     assert settle(rested, fewer, ((5, 1),), POLICY) == fewer
     assert settle(fresh, fewer, ((5, 1),), POLICY) is None
+
+
+def test_who_is_idle_leaves_without_more_patience() -> None:
+    fresh = Bearing(copies=2, load=0.0, since_change=0, blamed=("c",))
+    idle = Called(0, "", idle=True)
+
+    assert settle(fresh, idle, ((0, 2), (5, 0)), POLICY) == idle
+    assert settle(replace(fresh, copies=0), idle, ((5, 0),), POLICY) is None
 
 
 def test_a_service_that_is_blamed_loses_no_copy() -> None:
