@@ -21,7 +21,7 @@ from streams.doctor.findings import Finding, Status
 from streams.doctor.installation import Given, Site
 from streams.embedded.stack import Stack
 from streams.entries import Entries
-from streams.topology import spec_named
+from streams.topology import PROCESSORS, spec_named
 from tests.commanding import command
 from tests.examples import example
 from workers import kafka, kafka_cluster
@@ -94,7 +94,8 @@ def test_nothing_fails_where_all_is_well(stack: Stack) -> None:
     }
     assert worse.keys() == {"broker", "groups"}
     assert "embedded broker" in one(reports["broker"].findings, "version").what
-    assert [each.what for each in reports["groups"].findings] == ["nobody runs it"] * 9
+    everyone = ["nobody runs it"] * len(PROCESSORS)
+    assert [each.what for each in reports["groups"].findings] == everyone
     assert one(reports["groups"].findings, "observe").mend == "weir run observe"
     assert one(reports["groups"].findings, "select").mend == "weir run control"
     assert one(reports["permissions"].findings, "permissions").status is Status.SKIP
