@@ -40,10 +40,11 @@ class Line:
     def first(self) -> Waiting | None:
         """Return the first job."""
         run, at = self._run, self._at
-        if at < len(run):
-            waiting = run[at][2]
-            if waiting.alive and waiting.aside is not self._others:
-                return waiting
+        if at == len(run):
+            return None
+        waiting = run[at][2]
+        if waiting.alive and waiting.aside is not self._others:
+            return waiting
         entry = self._first()
         return None if entry is None else entry[2]
 
