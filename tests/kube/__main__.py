@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> int:
         if arguments == ["build"]:
             print(f"{program()} ({time.monotonic() - begun:.1f} s)")
             return 0
-        if arguments == ["smoke"]:
-            try_it(os.environ.get("KUBECONFIG", ""))
+        if arguments in (["smoke"], ["smoke", "--keep"]):
+            try_it(os.environ.get("KUBECONFIG", ""), keep="--keep" in arguments)
             return 0
         if arguments:
             print(__doc__, file=sys.stderr)
@@ -44,14 +44,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def try_it(kubeconfig: str) -> None:
+def try_it(kubeconfig: str, *, keep: bool) -> None:
     """Try Weir on a cluster that is named, and on no other. Raises StackError without a name."""
     if not kubeconfig:
         print(
             "kube: name a cluster by KUBECONFIG; `python -m tests.kube` starts one", file=sys.stderr
         )
         return 3
-    smoke(kubeconfig, print)
+    smoke(kubeconfig, print, keep=keep)
     return 0
 
 

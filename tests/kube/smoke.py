@@ -22,12 +22,15 @@ PULL_S = 180.0
 _NAMESPACES = "/api/v1/namespaces"
 
 
-def smoke(kubeconfig: str, say: Say) -> None:
-    """Try it. Raises ClusterUnknown without a cluster, AssertionError where something is wrong."""
+def smoke(kubeconfig: str, say: Say, *, keep: bool = False) -> None:
+    """Try it; with `keep` the namespace stays, to look at where something is wrong.
+
+    Raises ClusterUnknown without a cluster, AssertionError where something is wrong.
+    """
     name = f"weir-smoke-{wall_ms()}"
     with closing(connect(kubeconfig, patience=Patience(all_s=10.0))) as door:
         say(f"{kubeconfig}: namespace {name}")
-        with namespace(door, name):
+        with namespace(door, name, keep=keep):
             lacking, trouble = door.missing(rights((name,), nodes=True, others=True))
             assert trouble is None, trouble.message
             assert not lacking, f"not allowed: {', '.join(map(str, lacking))}"
@@ -62,8 +65,8 @@ def uid(door: Kube, path: str) -> str:
 
 
 @contextmanager
-def namespace(door: Kube, name: str) -> Iterator[None]:
-    """Give a namespace with what Pods of workers name; it is deleted with all that is in it."""
+def namespace(door: Kube, name: str, *, keep: bool) -> Iterator[None]:
+    """Give a namespace with what Pods of workers name; it is deleted with all in it, or kept."""
     made = door.ask("POST", _NAMESPACES, {"metadata": {"name": name}})
     assert made.done, made.message
     try:
@@ -73,5 +76,6 @@ def namespace(door: Kube, name: str) -> Iterator[None]:
             assert door.ask("POST", f"{within}/{plural}", {"metadata": {"name": needed}}).done
         yield
     finally:
-        gone = door.ask("DELETE", f"{_NAMESPACES}/{name}")
-        assert gone.done, gone.message
+        if not keep:
+            gone = door.ask("DELETE", f"{_NAMESPACES}/{name}")
+            assert gone.done, gone.message
