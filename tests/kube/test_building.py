@@ -34,7 +34,7 @@ def test_without_go_it_says_what_to_install(
     monkeypatch.setenv("PATH", str(bin_folder))
     monkeypatch.setattr(building, "ELSEWHERE", ())
     with pytest.raises(StackError, match=r"need Go 1\.25 or later"):
-        building.program()
+        building.build()
 
 
 def test_it_is_built_once_for_each_version_of_go(
@@ -43,16 +43,19 @@ def test_it_is_built_once_for_each_version_of_go(
     log = bin_folder.parent / "log"
     put_go(bin_folder, GO.format(log=log))
     monkeypatch.setenv("VERSION", "1.25")
-    first = building.program()
+    with pytest.raises(StackError, match="not built yet"):
+        building.program()
+    first = building.build()
     assert first.read_text() == "built\n"
     assert building.program() == first
+    assert building.build() == first
     assert log.read_text().count("build -trimpath") == 1
     monkeypatch.setenv("VERSION", "1.26")
-    assert building.program() != first
+    assert building.build() != first
 
 
 def test_a_build_that_fails_leaves_nothing_and_gives_the_words_of_go(bin_folder: Path) -> None:
     put_go(bin_folder, "#!/bin/sh\n[ $1 = version ] && exit\necho no such proxy >&2\nexit 1\n")
     with pytest.raises(StackError, match="`go build` failed: no such proxy"):
-        building.program()
+        building.build()
     assert [p for p in (bin_folder.parent / "cache/weir").iterdir() if p.suffix != ".lock"] == []
