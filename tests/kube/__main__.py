@@ -52,7 +52,7 @@ def try_it(kubeconfig: str, *, keep: bool) -> None:
 
 
 def serve(begun: float) -> None:
-    """Run a cluster of `NODES` nodes whose Pods all serve, until SIGINT or SIGTERM; build them first."""
+    """Build the servers once, and run them with `NODES` nodes whose Pods all serve, until a signal."""
     build()
     with ExitStack() as ended:
         folder = ended.enter_context(tempfile.TemporaryDirectory(prefix="weir-kube-"))
