@@ -52,7 +52,7 @@ def try_it(kubeconfig: str, *, keep: bool) -> None:
 
 
 def serve(begun: float) -> None:
-    """Build the servers once, and run them with `NODES` nodes whose Pods all serve, until a signal."""
+    """Build the servers once and run them, with `NODES` nodes that serve, until a signal comes."""
     build()
     with ExitStack() as ended:
         folder = ended.enter_context(tempfile.TemporaryDirectory(prefix="weir-kube-"))
