@@ -14,11 +14,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from placement import actuation, kube_actuation
-from placement.actuation import Actuation, ActuationParams
 from placement.authority import Limits
-from placement.fleet import LocalNode
-from placement.local import LocalActuator
+from placement.kube import actuation as kube_actuation
+from placement.local import actuation
+from placement.local.actuation import Actuation, ActuationParams
+from placement.local.fleet import LocalNode
+from placement.local.processes import LocalActuator
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from placement.authority import ANY, Limits
-from placement.discovery import Discovery, DiscoveryParams
-from placement.kube import Kube, Patience, connect
-from placement.kube_actuation import KubeActuation, KubeParams
-from placement.kube_kinds import WATCHED, Manifest, Right, rights
-from placement.kube_view import by_node
-from placement.manifests import SELECTOR, ManifestParams
-from placement.manifests_pods import PodParams
+from placement.kube.actuation import KubeActuation, KubeParams
+from placement.kube.discovery import Discovery, DiscoveryParams
+from placement.kube.door import Kube, Patience, connect
+from placement.kube.kinds import WATCHED, Manifest, Right, rights
+from placement.kube.manifests import SELECTOR, ManifestParams
+from placement.kube.manifests_pods import PodParams
+from placement.kube.view import by_node
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from streams.kube_doing import Doing

@@ -13,14 +13,14 @@ from itertools import takewhile
 
 from placement.algorithms.names import Maker
 from placement.authority import PLACE, draining, parameter
-from placement.chooser import Filter
-from placement.deciding import QUEUE
-from placement.described import demand_of
-from placement.explain import Explanation, explain
-from placement.needs import Machine
-from placement.plans import Want
-from placement.roster import Roster
-from placement.watch import in_turn
+from placement.choosing.chooser import Filter
+from placement.cluster.described import demand_of
+from placement.cluster.needs import Machine
+from placement.cluster.roster import Roster
+from placement.control.deciding import QUEUE
+from placement.control.explain import Explanation, explain
+from placement.control.plans import Want
+from placement.control.watch import in_turn
 from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered

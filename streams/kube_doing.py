@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from placement.kube_answers import Answer, Verdict
-from placement.kube_kinds import Key, Manifest, key_of
-from placement.kube_words import Apply, Carried, Carry, Deed, Delete
-from placement.manifests import MANAGED, belonging, generation_of
+from placement.kube.answers import Answer, Verdict
+from placement.kube.kinds import Key, Manifest, key_of
+from placement.kube.manifests import MANAGED, belonging, generation_of
+from placement.kube.words import Apply, Carried, Carry, Deed, Delete
 
 if TYPE_CHECKING:
-    from placement.kube import Kube
+    from placement.kube.door import Kube
 
 ABSENT = "1"
 """As `kube.ABSENT`: applied with it, only what is not there is written."""

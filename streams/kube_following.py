@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from placement.kube_answers import Answer, Verdict
-from placement.kube_backoff import Backoff
-from placement.kube_kinds import KINDS, Key, Manifest, key_of
-from placement.kube_view import Observed, View, by_service
+from placement.kube.answers import Answer, Verdict
+from placement.kube.backoff import Backoff
+from placement.kube.kinds import KINDS, Key, Manifest, key_of
+from placement.kube.view import Observed, View, by_service
 from streams.errors import HostingError
 
 if TYPE_CHECKING:
-    from placement.kube import Kube
+    from placement.kube.door import Kube
 
 _JOIN_S = 2.0
 Keep = Callable[[Manifest], Manifest]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from placement.algorithms.learned import FEATURES, SORTS, TOLD, Weights, weights_of
-from placement.failures import Failure
+from placement.replay.failures import Failure
 from streams import text_files
 from workers.handover.errors import DocumentRefused
 from workers.simulation.fields import Listed, Part

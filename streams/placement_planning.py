@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from placement.authority import DRAIN, PLACE, RECOMMEND
-from placement.controller import PlaceParams, spec
+from placement.control.controller import PlaceParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided

@@ -12,8 +12,8 @@ from typing import Any
 
 from polars.exceptions import PanicException
 
-from placement import laws
 from placement.algorithms.names import GROUP as SCORES
+from placement.choosing import laws
 from processors.anomaly_detectors import GROUP as DETECTORS
 from processors.plugins import GROUP as METRICS
 from processors.plugins import name_objection

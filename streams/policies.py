@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from placement.authority import ACT, PLACE
-from placement.canary import CanaryPolicy
-from placement.canary_steps import CANARY
-from placement.moving import MovePolicy
+from placement.control.moving import MovePolicy
+from placement.control.watch import ORDERS
 from placement.policies import settings_of
-from placement.scaling import ScalePolicy
-from placement.watch import ORDERS
+from placement.rollout.steps import CANARY
+from placement.rollout.verdict import CanaryPolicy
+from placement.scaling.sizing import ScalePolicy
 from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected

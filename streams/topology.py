@@ -36,9 +36,9 @@ PROCESSORS: dict[str, Place] = {
     "contract": Place("processors.contracts", Host.BATCH),
     "route": Place("processors.route", Host.BATCH),
     "select": Place("processors.selection", Host.FAUST),
-    "scale": Place("placement.scaler", Host.FAUST),
-    "canary": Place("placement.canarying", Host.FAUST),
-    "place": Place("placement.controller", Host.FAUST, plugins="workers.placement_plugins"),
+    "scale": Place("placement.scaling.scaler", Host.FAUST),
+    "canary": Place("placement.rollout.canary", Host.FAUST),
+    "place": Place("placement.control.controller", Host.FAUST, plugins="workers.placement_plugins"),
 }
 """Every processor by the name of its specification."""
 

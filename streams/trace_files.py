@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from placement.cluster.needs import Machine
 from placement.errors import TraceRefused
-from placement.needs import Machine
-from placement.traces import Pod, machines_of, pods_of
+from placement.replay.traces import Pod, machines_of, pods_of
 
 
 def read(nodes: Path, pods: Path) -> tuple[tuple[Machine, ...], tuple[Pod, ...]]:

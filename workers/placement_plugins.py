@@ -4,8 +4,8 @@
 that takes and returns one. `weir.assigners`: a function that says where copies that come together
 go (`placement.algorithms.guarded.Assigner`). Both are algorithms by their names; built-in ones keep
 theirs. `weir.filters`: a function that says which nodes may hold a copy
-(`placement.chooser.Filter`); all that are installed hold for every copy. Whatever the code of a
-plug-in raises ends nothing: a score is then that of Weir's default, and a filter rules all out.
+(`chooser.Filter`); all that are installed hold for every copy. Whatever the code of a plug-in
+raises ends nothing: a score is then that of Weir's default, and a filter rules all out.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ import numpy as np
 from placement.algorithms.base import Algorithm
 from placement.algorithms.guarded import Assigned, Assigner, Guarded
 from placement.algorithms.names import GROUP, OWN, Maker
-from placement.chooser import Filter
-from placement.columns import Columns, Mask
-from placement.mix import Mix
-from placement.needs import Machine, Need
+from placement.choosing.chooser import Filter
+from placement.choosing.mix import Mix
+from placement.cluster.columns import Columns, Mask
+from placement.cluster.needs import Machine, Need
 from workers import plugin_points
 from workers.plugin_points import Unusable
 from workers.telemetry import logger

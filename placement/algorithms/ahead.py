@@ -5,17 +5,17 @@ from abc import abstractmethod
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, room_left
-from placement.columns import GPU_MILLI, Columns, Floats, Ints
-from placement.mix import Mix, columns_of
-from placement.needs import Need
-from placement.waste import Workload, gains, losses
+from placement.choosing.mix import Mix, columns_of
+from placement.choosing.waste import Workload, gains, losses
+from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints
+from placement.cluster.needs import Need
 
 HUNDREDTH = 40.0
 """What the published score cannot tell apart where it is steepest, thousandths of a GPU."""
 
 
 class _Looking(Algorithm):
-    """Scores by what is lost before and after; `misses` as `placement.waste` has it."""
+    """Scores by what is lost before and after; `misses` as `placement.choosing.waste` has it."""
 
     misses = 0
 

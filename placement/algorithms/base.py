@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Columns, Floats, Ints
-from placement.mix import Mix
-from placement.needs import Need
-from placement.room import left
+from placement.choosing.mix import Mix
+from placement.cluster.columns import Columns, Floats, Ints
+from placement.cluster.needs import Need
+from placement.cluster.room import left
 
 TIGHTEST = -1
 

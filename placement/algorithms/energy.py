@@ -6,9 +6,9 @@ import numpy as np
 
 from placement.algorithms.ahead import FragmentationGradient
 from placement.algorithms.base import Scored, room_left
-from placement.columns import GPU_MILLI, Columns, Floats, Ints, Mask
-from placement.mix import Mix
-from placement.needs import Machine, Need
+from placement.choosing.mix import Mix
+from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints, Mask
+from placement.cluster.needs import Machine, Need
 
 CORE_W, GPU_W, IDLE = 8.0, 200.0, 0.3
 """What a node that does not tell its power is taken to draw: per core and GPU at most, and the

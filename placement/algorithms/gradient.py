@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
-from placement.columns import Columns, Floats, Ints, Mask
-from placement.needs import Need
-from placement.trial import trial_of
+from placement.choosing.trial import trial_of
+from placement.cluster.columns import Columns, Floats, Ints, Mask
+from placement.cluster.needs import Need
 
 STEPS = 25
 ROUNDS = 3

@@ -6,10 +6,10 @@ import numpy as np
 
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Algorithm, Scored, Wish
-from placement.columns import Columns, Ints
-from placement.mix import Mix
-from placement.needs import Need
-from placement.trial import trial_of
+from placement.choosing.mix import Mix
+from placement.choosing.trial import trial_of
+from placement.cluster.columns import Columns, Ints
+from placement.cluster.needs import Need
 
 Assigner = Callable[[Columns, Sequence[Need]], Sequence[Wish | None]]
 """Says where copies that come together go; the columns are its own, it may take what it likes."""

@@ -2,7 +2,8 @@
 
 After the learned allocation that AUTOSTEER names without a formula: this one is Weir's, a policy:
 the score of a node is linear in features of the need and the node, with weights of their own for
-needs without a GPU, with a share of one, and with whole ones. `placement.training` learns them.
+needs without a GPU, with a share of one, and with whole ones. They come from
+`placement.replay.training`.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,9 @@ import numpy as np
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Algorithm, Scored, plain, room_left
 from placement.algorithms.shipped import document
-from placement.columns import GPU_MILLI, Columns, Floats, Ints
-from placement.mix import Mix
-from placement.needs import Need
+from placement.choosing.mix import Mix
+from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints
+from placement.cluster.needs import Need
 
 SORTS = ("cpu", "share", "whole")
 """Needs without a GPU, with less than one, with one or more."""

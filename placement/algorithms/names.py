@@ -18,8 +18,8 @@ from placement.algorithms.plain import (
     WorstFit,
 )
 from placement.algorithms.proven import Exact
-from placement.columns import Columns
-from placement.mix import Mix
+from placement.choosing.mix import Mix
+from placement.cluster.columns import Columns
 
 GROUP = "weir.scores"
 """The entry point group by which installed distributions name algorithms of their own."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Peer, Scored, plain, room_left
-from placement.columns import Columns, Floats, Ints
-from placement.mix import Mix
-from placement.needs import Link, Need
+from placement.choosing.mix import Mix
+from placement.cluster.columns import Columns, Floats, Ints
+from placement.cluster.needs import Link, Need
 
 _SECOND = 1_000_000
 UNTOLD_US = 1000

@@ -3,10 +3,10 @@
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, plain, room_left
-from placement.chance import mixed
-from placement.columns import GPU_MILLI, Columns, Ints
-from placement.mix import Mix
-from placement.needs import Need
+from placement.choosing.chance import mixed
+from placement.choosing.mix import Mix
+from placement.cluster.columns import GPU_MILLI, Columns, Ints
+from placement.cluster.needs import Need
 
 
 class Random(Algorithm):

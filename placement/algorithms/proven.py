@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from placement import exact
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Wish
-from placement.needs import Need
+from placement.choosing import exact
+from placement.cluster.needs import Need
 
 
 class Exact(Foresight):

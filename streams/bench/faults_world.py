@@ -12,7 +12,7 @@ from subprocess import Popen
 
 import psutil
 
-from placement.local import recorded
+from placement.local.processes import recorded
 from streams.actuating import WORKERS
 from streams.bench.faults_paths import TOPICS, Paths
 from streams.bench.hearing import Ears

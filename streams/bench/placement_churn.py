@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from placement.chooser import Chooser
-from placement.columns import Taken
-from placement.needs import Need
+from placement.choosing.chooser import Chooser
+from placement.cluster.columns import Taken
+from placement.cluster.needs import Need
 
 HELD = 1500
 """Copies that are there at a time; the oldest leaves when there would be more, or no room."""

@@ -4,9 +4,9 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-from placement.arranging import arrange
-from placement.exact import optimum
-from placement.needs import Gpu, Machine, Need
+from placement.choosing.arranging import arrange
+from placement.choosing.exact import optimum
+from placement.cluster.needs import Gpu, Machine, Need
 
 COPIES, NODES = 12, 8
 _MODELS = ("T4", "P100")

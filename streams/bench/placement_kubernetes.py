@@ -15,9 +15,9 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from placement.kube import Kube, Patience, connect
-from placement.kube_answers import Verdict
-from placement.manifests import SERVICE
+from placement.kube.answers import Verdict
+from placement.kube.door import Kube, Patience, connect
+from placement.kube.manifests import SERVICE
 from schemas.base import Event
 from schemas.decisions import PlacementRequested, ServiceDemand
 from schemas.identity import stable_id

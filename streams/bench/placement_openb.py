@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from placement.algorithms.names import OWN, Maker, maker
-from placement.replay import Replay, arrivals, listed
+from placement.replay.filling import Replay, arrivals, listed
 from streams import trace_files
 
 NODES = "openb_node_list_gpu_node.csv"

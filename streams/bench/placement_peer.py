@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.needs import Machine, Need
+from placement.cluster.needs import Machine, Need
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from placement.algorithms.names import OWN
-from placement.chooser import Chooser
-from placement.columns import Columns
-from placement.mix import mix_of
-from placement.needs import Gpu, Machine, Need
+from placement.choosing.chooser import Chooser
+from placement.choosing.mix import mix_of
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Gpu, Machine, Need
 from streams.bench import placement_churn
 from streams.bench.placement_peer import allocate, peer_nodes
 

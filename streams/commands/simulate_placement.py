@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placement.algorithms.names import Maker
-    from placement.failures import Failure
-    from placement.needs import Machine
-    from placement.traces import Pod
+    from placement.cluster.needs import Machine
+    from placement.replay.failures import Failure
+    from placement.replay.traces import Pod
 
 Nodes = Annotated[
     Path | None,
@@ -92,8 +92,8 @@ def placement(
         raise typer.BadParameter(f"--picture: {picture} ends in none of {', '.join(_PICTURES)}")
     make = _maker(algorithm, weights)
     machines, copies = trace_files.read(nodes, pods)
-    from placement.replay import Replay, listed
-    from placement.replay import arrivals as filling
+    from placement.replay.filling import Replay, listed
+    from placement.replay.filling import arrivals as filling
 
     placed_on = machines if timed else listed(machines, seed)
     came = list(copies) if timed else filling(copies, placed_on, arrivals, seed)
@@ -129,7 +129,7 @@ def _failures(
     told: str, machines: "Sequence[Machine]", came: "Sequence[Pod]", seed: int, *, timed: bool
 ) -> "Sequence[Failure]":
     """Return the nodes that fail: so many by the seed, or those of a file."""
-    from placement import failures
+    from placement.replay import failures
     from streams import placement_files
 
     if told and not told.isdecimal():

@@ -12,7 +12,7 @@ from streams.commands.bench_observe import saying
 from streams.commands.simulate_placement import Nodes, Pods, Seed
 
 if TYPE_CHECKING:
-    from placement.training import Course
+    from placement.replay.training import Course
 
 CLUSTERS = 16
 
@@ -39,7 +39,7 @@ def train(
     on, how, and what it came to beside where it began; `weir simulate placement --algorithm
     learned --weights FILE` tries it. All follows from the seed.
     """
-    from placement.training import Plan, learned
+    from placement.replay.training import Plan, learned
 
     if (nodes is None) != (pods is None):
         raise typer.BadParameter("name both files of a trace, --nodes and --pods, or none")
@@ -62,7 +62,7 @@ def _courses(
     nodes: Path | None, pods: Path | None, size: int, seed: int
 ) -> "tuple[list[Course], dict[str, Any]]":
     """Return what to learn on, and what the provenance says of it."""
-    from placement.training import Course, generated
+    from placement.replay.training import Course, generated
     from streams import trace_files
 
     if nodes is None or pods is None:

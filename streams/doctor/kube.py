@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from placement.errors import ClusterUnknown
-from placement.kube import Patience, connect
-from placement.kube_answers import Verdict
-from placement.kube_kinds import Right
+from placement.kube.answers import Verdict
+from placement.kube.door import Patience, connect
+from placement.kube.kinds import Right
 from streams.actuating import limits_of
 from streams.actuating_kube import rights_of
 from streams.doctor.findings import Finding, fail, few, ok, skip

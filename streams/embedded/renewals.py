@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from placement.local import recorded
+from placement.local.processes import recorded
 from streams.actuating import WISHES, WORKERS
 from streams.embedded.supervised import Supervised
 from streams.errors import StackError

@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 from typing_extensions import Self
 
-from placement.local import end, recorded
+from placement.local.processes import end, recorded
 from schemas.topics import TOPICS
 from streams import running
 from streams.actuating import WORKERS

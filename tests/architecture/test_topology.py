@@ -88,8 +88,8 @@ def test_every_event_is_made_by_somebody() -> None:
 def test_every_event_that_a_processor_makes_is_declared() -> None:
     declared = {event.__name__ for name in NAMES for event in spec(name).outputs}
     by_actuate = {
-        "placement.actuation", "placement.deployments", "placement.discovery_nodes",
-        "placement.fleet", "placement.kube_telling",
+        "placement.local.actuation", "placement.local.deployments", "placement.local.fleet",
+        "placement.kube.discovery_nodes", "placement.kube.telling",
     }  # fmt: skip
     for event, modules in made_in("processors", "placement").items():
         assert event in declared or modules <= by_actuate, f"{event} is made by {modules}"

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from placement.local import recorded
+from placement.local.processes import recorded
 from schemas.inference import InferenceRequest, InferenceResponse
 from streams.actuating import WORKERS
 from streams.bench.ledger_app import APP, registrations

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from placement.authority import Limits, ruling
-from placement.canarying import spec as canaries
-from placement.controller import spec
+from placement.control.controller import spec
+from placement.rollout.canary import spec as canaries
 from schemas.decisions import ActionTaken, PlacementDecided, PlacementRequested
 from schemas.partitioning import partition_of
 from schemas.processing import Batch, Record

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
-from placement.columns import Columns, Floats, Ints, Mask
-from placement.needs import Need
+from placement.cluster.columns import Columns, Floats, Ints, Mask
+from placement.cluster.needs import Need
 from workers.scheduling.orders.ranked import Ranked
 from workers.scheduling.waiting import Rank, Waiting
 

@@ -6,7 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from placement.manifests import GENERATION, INSTANCE, MANAGED, SERVICE
+from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, SERVICE
 from tests.golden.write_manifests import CASES, FOLDER, made, written
 
 OBJECTS = {f"{case}/{d['kind']}/{d['metadata']['name']}": d for case in CASES for d in made(case)}

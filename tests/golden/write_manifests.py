@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from placement.kube_kinds import Manifest
-from placement.manifests import ManifestParams, manifests
-from placement.manifests_pods import PodParams
+from placement.kube.kinds import Manifest
+from placement.kube.manifests import ManifestParams, manifests
+from placement.kube.manifests_pods import PodParams
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported, ServiceRegistered

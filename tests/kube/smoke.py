@@ -7,8 +7,8 @@ only nodes and the requests of pods are read.
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from placement.kube import Kube, Patience, connect
-from placement.kube_kinds import KINDS, rights
+from placement.kube.door import Kube, Patience, connect
+from placement.kube.kinds import KINDS, rights
 from schemas.registrations import NodeReported
 from tests.kube.driving import Driven, acting, request
 from tests.kube.services import service

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from placement.errors import NotDeployable
-from placement.kube import ABSENT, Kube, Patience, connect
-from placement.kube_answers import Verdict
-from placement.kube_kinds import KINDS, key_of, rights
-from placement.manifests import INSTANCE, ManifestParams, belonging, manifests
+from placement.kube.answers import Verdict
+from placement.kube.door import ABSENT, Kube, Patience, connect
+from placement.kube.kinds import KINDS, key_of, rights
+from placement.kube.manifests import INSTANCE, ManifestParams, belonging, manifests
 from schemas.decisions import (
     ActionTaken,
     DeploymentObserved,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from placement.discovery_nodes import AGENT
-from placement.discovery_nodes import SOURCE as CLUSTER
+from placement.kube.discovery_nodes import AGENT
+from placement.kube.discovery_nodes import SOURCE as CLUSTER
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
 from schemas.resources import Core, Gpu

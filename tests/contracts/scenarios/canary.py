@@ -2,7 +2,7 @@
 
 import random
 
-from placement.canarying import CanaryParams, spec
+from placement.rollout.canary import CanaryParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch, Columns, Record

@@ -8,7 +8,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from placement.controller import PlaceParams, spec
+from placement.control.controller import PlaceParams, spec
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Columns, Record

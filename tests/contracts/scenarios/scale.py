@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from placement.scaler import ScaleParams, spec
+from placement.scaling.scaler import ScaleParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch, Columns, Record

@@ -8,8 +8,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from placement.kube_kinds import Right, rights
-from placement.manifests_pods import PodParams
+from placement.kube.kinds import Right, rights
+from placement.kube.manifests_pods import PodParams
 from streams.actuating import limits_of
 from streams.actuating_kube import rights_of
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates

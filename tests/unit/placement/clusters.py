@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from placement.algorithms.base import Algorithm
 from placement.algorithms.names import OWN
-from placement.chooser import Chooser
-from placement.columns import Columns
-from placement.mix import mix_of
-from placement.needs import Gpu, Machine, Need
+from placement.choosing.chooser import Chooser
+from placement.choosing.mix import mix_of
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Gpu, Machine, Need
 
 
 def machine(name: str, cpu: int = 8000, memory: int = 16_000, gpus: int = 0, **more) -> Machine:

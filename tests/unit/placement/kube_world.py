@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from placement.authority import Limits
-from placement.kube_actuation import KubeActuation, KubeParams
-from placement.kube_answers import Answer, Verdict, answer
-from placement.kube_kinds import Key, Manifest, key_of
-from placement.kube_view import Observed, View
-from placement.manifests import MANAGED, ManifestParams
+from placement.kube.actuation import KubeActuation, KubeParams
+from placement.kube.answers import Answer, Verdict, answer
+from placement.kube.kinds import Key, Manifest, key_of
+from placement.kube.manifests import MANAGED, ManifestParams
+from placement.kube.view import Observed, View
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from placement.algorithms.names import OWN
-from placement.cluster import Cluster
-from placement.mix import mix_of
-from placement.needs import UPLINK, Demand, Gpu, Link, Machine, Need, Neighbour, Option
-from placement.planner import Planner, hold
-from placement.plans import Plan, Want
-from placement.watch import in_turn
+from placement.choosing.mix import mix_of
+from placement.cluster.copies import Cluster
+from placement.cluster.needs import UPLINK, Demand, Gpu, Link, Machine, Need, Neighbour, Option
+from placement.control.planner import Planner, hold
+from placement.control.plans import Plan, Want
+from placement.control.watch import in_turn
 
 ROOM = 1000
 NODES = ("n0", "n1", "n2", "n3", "n4")

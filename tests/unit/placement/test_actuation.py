@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from placement.actuation import Actuation, ActuationParams, Step
-from placement.fleet import (
+from placement.local.actuation import Actuation, ActuationParams, Step
+from placement.local.fleet import (
     ForgetWorker,
     Instruction,
     KillWorker,

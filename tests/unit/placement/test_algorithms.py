@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from placement.algorithms.base import Algorithm, Peer, Wish
 from placement.algorithms.names import OWN, maker
 from placement.algorithms.plain import FirstFit
-from placement.chooser import Chooser
-from placement.columns import Columns
-from placement.mix import mix_of
-from placement.needs import Gpu, Machine
+from placement.choosing.chooser import Chooser
+from placement.choosing.mix import mix_of
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Gpu, Machine
 from tests.unit.placement.clusters import MACHINES, NEEDS, algorithm, chooser, machine, need
 
 SHARED = [need(3000, 5000, 1, 810), need(4000, 9000, 1), need(2000, 3000, 1, 320), need(2000)]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from placement import exact
 from placement.algorithms.base import Peer
 from placement.algorithms.energy import Power
 from placement.algorithms.gradient import GradientAscent, ascended
@@ -17,10 +16,11 @@ from placement.algorithms.learned import (
 )
 from placement.algorithms.proven import Exact
 from placement.algorithms.shipped import document as shipped_document
-from placement.columns import Columns
-from placement.mix import mix_of
-from placement.needs import Link, Machine
-from placement.training import Plan, generated, learned
+from placement.choosing import exact
+from placement.choosing.mix import mix_of
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Link, Machine
+from placement.replay.training import Plan, generated, learned
 from tests.unit.placement.clusters import algorithm, chooser, machine, need
 
 SHARED = [need(3000, 5000, 1, 810), need(4000, 9000, 1), need(2000, 3000, 1, 320), need(2000)]

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 
-from placement.arranging import arrange
-from placement.columns import Columns
-from placement.exact import optimum
-from placement.needs import Machine, Need
-from placement.worth import worth
+from placement.choosing.arranging import arrange
+from placement.choosing.exact import optimum
+from placement.choosing.worth import worth
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Machine, Need
 from tests.unit.placement.clusters import MACHINES, NEEDS, machine, need
 
 pytest.importorskip("ortools")

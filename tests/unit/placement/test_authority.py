@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from placement import authority
-from placement.actuation import Actuation
 from placement.authority import Limits, Ruling, ruling
-from placement.fleet import LocalNode, StartWorker
+from placement.local.actuation import Actuation
+from placement.local.fleet import LocalNode, StartWorker
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.canary import CanaryPolicy, Sample, Verdict, copies_of_new, judge, wilson
-from placement.canarying import Canary, CanaryParams, spec
-from placement.chance import mixed
+from placement.choosing.chance import mixed
 from placement.errors import InvalidParameters
+from placement.rollout.canary import Canary, CanaryParams, spec
+from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, copies_of_new, judge, wilson
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.processing import Batch, Record

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from placement.columns import Columns, Taken
+from placement.cluster.columns import Columns, Taken
+from placement.cluster.needs import Gpu, Machine, Need
 from placement.errors import Overcommitted
-from placement.needs import Gpu, Machine, Need
 from tests.unit.placement.clusters import MACHINES, NEEDS, chooser, machine, need
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from placement.controller import PlaceParams, spec
+from placement.control.controller import PlaceParams, spec
 from placement.errors import InvalidParameters
 from schemas.base import Event
 from schemas.catalogue import Catalogue

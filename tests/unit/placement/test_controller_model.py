@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placement.algorithms.base import Algorithm, Scored, plain
-from placement.columns import Ints
-from placement.controller import PlaceParams, spec
-from placement.needs import Need
+from placement.cluster.columns import Ints
+from placement.cluster.needs import Need
+from placement.control.controller import PlaceParams, spec
 from schemas.codec import pack
 from schemas.decisions import PlacementDecided
 from schemas.records import KeyValue

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from placement.controller import PlaceParams, spec
+from placement.control.controller import PlaceParams, spec
 from schemas.base import Event
 from schemas.codec import pack
 from schemas.decisions import (

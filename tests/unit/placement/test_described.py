@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from placement.described import demand_of, machine_of, needs_of
-from placement.needs import UNLIMITED, Link, Neighbour
+from placement.cluster.described import demand_of, machine_of, needs_of
+from placement.cluster.needs import UNLIMITED, Link, Neighbour
 from schemas import resources
 from schemas.resources import AmountNeeded, Variant, VersionNeeded
 from tests.unit.placement import world

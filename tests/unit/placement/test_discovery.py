@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from placement.discovery import GONE, Discovery, DiscoveryParams
-from placement.discovery_nodes import AGENT, reported
-from placement.kube_view import Observed, View, by_node
-from placement.manifests import MANAGED
-from placement.quantities import mebi, milli, quantity
+from placement.kube.discovery import GONE, Discovery, DiscoveryParams
+from placement.kube.discovery_nodes import AGENT, reported
+from placement.kube.manifests import MANAGED
+from placement.kube.quantities import mebi, milli, quantity
+from placement.kube.view import Observed, View, by_node
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
 from schemas.resources import Core

@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.controller import spec
-from placement.controller_state import ServiceState
-from placement.described import machine_of
-from placement.roster import Roster
-from placement.watch import RETRIES, Watch
+from placement.cluster.described import machine_of
+from placement.cluster.roster import Roster
+from placement.control.controller import spec
+from placement.control.state import ServiceState
+from placement.control.watch import RETRIES, Watch
 from schemas.decisions import Assignment, PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Record
 from schemas.resources import Core, Link, Neighbour

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.kube_answers import Answer, Verdict, answer, away
-from placement.manifests import GENERATION, INSTANCE, generation_of
+from placement.kube.answers import Answer, Verdict, answer, away
+from placement.kube.manifests import GENERATION, INSTANCE, generation_of
 from schemas.decisions import ActionTaken, PlacementDecided
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
@@ -342,7 +342,7 @@ def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluste
 
 
 def test_nothing_is_concluded_before_all_has_been_listed(actor: Actor) -> None:
-    from placement.kube_view import Observed
+    from placement.kube.view import Observed
 
     step = actor.actuation.step(T0, world(placed(1, "a")), Observed({}, complete=False))
     assert step.instructions == ()

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placement.errors import NotDeployable
-from placement.kube_answers import Verdict, answer, away
-from placement.kube_backoff import Backoff
-from placement.kube_drift import differences
-from placement.kube_kinds import KINDS, rights
-from placement.kube_view import View
-from placement.manifests import manifests
-from placement.manifests_names import dns_name, is_label, port_name
-from placement.manifests_patch import merged
+from placement.kube.answers import Verdict, answer, away
+from placement.kube.backoff import Backoff
+from placement.kube.drift import differences
+from placement.kube.kinds import KINDS, rights
+from placement.kube.manifests import manifests
+from placement.kube.manifests_names import dns_name, is_label, port_name
+from placement.kube.manifests_patch import merged
+from placement.kube.view import View
 from schemas.resources import Volume
 from tests.golden.write_manifests import PARAMS
 from tests.unit.placement.kube_world import DIGITS, placed

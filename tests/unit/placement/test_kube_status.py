@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from placement.kube_kinds import key_of
-from placement.kube_status import standing
-from placement.kube_view import Group
-from placement.manifests import INSTANCE, manifests
+from placement.kube.kinds import key_of
+from placement.kube.manifests import INSTANCE, manifests
+from placement.kube.status import standing
+from placement.kube.view import Group
 from tests.golden.write_manifests import CASES, PARAMS
 from tests.unit.placement.kube_world import DIGITS, placed
 

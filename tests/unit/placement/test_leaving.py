@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.leaving import must_stay
-from placement.moving import Budget, MovePolicy
+from placement.control.leaving import must_stay
+from placement.control.moving import Budget, MovePolicy
 from placement.policies import settings_of
 from schemas.decisions import Assignment
 from schemas.records import KeyValue

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.fleet import (
+from placement.local.fleet import (
     ForgetWorker,
     KillWorker,
     ProcessView,
@@ -17,7 +17,7 @@ from placement.fleet import (
     StartWorker,
     StopWorker,
 )
-from placement.local import UNKNOWN, LocalActuator, recorded
+from placement.local.processes import UNKNOWN, LocalActuator, recorded
 
 SLEEP = "import time; print('here', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP

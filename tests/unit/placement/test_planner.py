@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.explain import explain
-from placement.needs import Gpu, Link, Machine, Neighbour, Option
-from placement.plans import Want
+from placement.cluster.needs import Gpu, Link, Machine, Neighbour, Option
+from placement.control.explain import explain
+from placement.control.plans import Want
 from tests.unit.placement.planning import (
     MACHINES,
     WANTS,

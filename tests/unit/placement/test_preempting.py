@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.columns import Columns
-from placement.needs import Gpu, Machine, Need
-from placement.preempting import Holding, Way, give_way
+from placement.cluster.columns import Columns
+from placement.cluster.needs import Gpu, Machine, Need
+from placement.control.preempting import Holding, Way, give_way
 
 
 def machine(name: str, cpu: int = 4_000, gpus: int = 0) -> Machine:

@@ -6,9 +6,9 @@ import pytest
 
 from placement.algorithms.names import OWN
 from placement.errors import TraceRefused
-from placement.failures import Failure, drawn
-from placement.replay import Replay, arrivals, listed
-from placement.traces import Pod
+from placement.replay.failures import Failure, drawn
+from placement.replay.filling import Replay, arrivals, listed
+from placement.replay.traces import Pod
 from tests.unit.placement.clusters import machine, need
 
 MACHINES = [machine("a", 8000, 16_000, 2), machine("b", 8000, 16_000, 2)]

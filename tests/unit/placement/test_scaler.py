@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from placement.errors import InvalidParameters
-from placement.scaler import Scale, ScaleParams, spec
+from placement.scaling.scaler import Scale, ScaleParams, spec
 from schemas.base import Event
 from schemas.decisions import ActionTaken, PlacementRequested
 from schemas.processing import Batch, Record

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.scaling import (
+from placement.scaling.sizing import (
     Bearing,
     Called,
     Range,

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from placement.canarying import CanaryParams
-from placement.canarying import spec as canary_spec
-from placement.controller import spec as place_spec
-from placement.scaler import ScaleParams
-from placement.scaler import spec as scale_spec
+from placement.control.controller import spec as place_spec
+from placement.rollout.canary import CanaryParams
+from placement.rollout.canary import spec as canary_spec
+from placement.scaling.scaler import ScaleParams
+from placement.scaling.scaler import spec as scale_spec
 from schemas.base import Event
 from schemas.decisions import ActionTaken, PlacementDecided, PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Record

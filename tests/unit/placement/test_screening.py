@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 
 from placement.algorithms.names import OWN
-from placement.chooser import Chooser
-from placement.cluster import Cluster
-from placement.mix import mix_of
-from placement.needs import Gpu, Machine
-from placement.plans import Want
-from placement.relations import barred
-from placement.screening import Screening, screen
+from placement.choosing.chooser import Chooser
+from placement.choosing.mix import mix_of
+from placement.choosing.relations import barred
+from placement.choosing.screening import Screening, screen
+from placement.cluster.copies import Cluster
+from placement.cluster.needs import Gpu, Machine
+from placement.control.plans import Want
 from tests.unit.placement.planning import MACHINES, WANTS, demand, planner, small
 
 

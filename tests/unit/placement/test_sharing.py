@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.canary import copies_of_new
-from placement.needs import Demand, Need, Option
-from placement.sharing import Share, share_in_force
+from placement.cluster.needs import Demand, Need, Option
+from placement.control.sharing import Share, share_in_force
+from placement.rollout.verdict import copies_of_new
 from schemas.decisions import Assignment
 from tests.unit.placement import world
 from tests.unit.placement.scaling_cases import policy

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from placement.actuation import Actuation, ActuationParams
-from placement.fleet import (
+from placement.local.actuation import Actuation, ActuationParams
+from placement.local.fleet import (
     ForgetWorker,
     Instruction,
     KillWorker,

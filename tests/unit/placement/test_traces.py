@@ -2,9 +2,9 @@
 
 import pytest
 
+from placement.cluster.needs import Gpu, Need
 from placement.errors import TraceRefused
-from placement.needs import Gpu, Need
-from placement.traces import machines_of, pods_of
+from placement.replay.traces import machines_of, pods_of
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\na,64000,262144,2,P100\nb,8000,1024,0,\n"
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\nx,1000,100,1,460\ny,500.0,10,0,0\n"

@@ -11,8 +11,8 @@ from typing import Any
 import kmock
 import yaml
 
-from placement.kube_answers import Answer
-from placement.kube_kinds import KINDS
+from placement.kube.answers import Answer
+from placement.kube.kinds import KINDS
 from tests.unit.placement.kube_world import FakeCluster
 
 BY_PLURAL = {kind.plural: kind.name for kind in KINDS.values()}

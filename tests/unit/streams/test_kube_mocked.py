@@ -14,11 +14,11 @@ import pytest
 
 from placement.authority import Limits
 from placement.errors import ClusterUnknown
-from placement.kube import ABSENT, Kube, Patience, connect
-from placement.kube_answers import Verdict
-from placement.kube_backoff import Backoff
-from placement.kube_kinds import Right
-from placement.manifests import INSTANCE
+from placement.kube.answers import Verdict
+from placement.kube.backoff import Backoff
+from placement.kube.door import ABSENT, Kube, Patience, connect
+from placement.kube.kinds import Right
+from placement.kube.manifests import INSTANCE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.registrations import NodeReported

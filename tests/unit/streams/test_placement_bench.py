@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from typer.testing import CliRunner
 
-from placement.needs import Gpu, Machine, Need
+from placement.cluster.needs import Gpu, Machine, Need
 from streams.bench import (
     placement_churn,
     placement_gap,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from placement.canary import CanaryPolicy
 from placement.policies import settings_of
-from placement.scaling import ScalePolicy
+from placement.rollout.verdict import CanaryPolicy
+from placement.scaling.sizing import ScalePolicy
 from schemas.registrations import PolicySelected
 from streams.errors import RegistrationError
 from streams.policies import canary_policy, pairs, place_policy

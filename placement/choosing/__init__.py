@@ -1,0 +1,1 @@
+"""Where copies may go, and where they go best."""

@@ -1,0 +1,1 @@
+"""What there is: machines, what copies need of them, who runs where."""

@@ -1,0 +1,1 @@
+"""place: the processor that decides where the copies of services run."""

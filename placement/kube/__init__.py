@@ -1,0 +1,1 @@
+"""Kubernetes: manifests, what became of them, and the one door to its API."""

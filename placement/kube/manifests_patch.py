@@ -1,0 +1,119 @@
+"""A service's own patch over its generated Deployment, and what no patch may do."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from placement.errors import NotDeployable
+from placement.kube.kinds import Manifest
+
+_IDENTITY = (
+    ("apiVersion",),
+    ("kind",),
+    ("metadata", "name"),
+    ("metadata", "namespace"),
+    ("metadata", "ownerReferences"),
+    ("spec", "selector"),
+    ("spec", "template", "spec", "serviceAccountName"),
+    ("spec", "template", "spec", "automountServiceAccountToken"),
+    ("spec", "template", "spec", "nodeName"),
+    ("spec", "template", "spec", "affinity", "nodeAffinity"),
+)
+"""What says whose the Deployment is, and where it runs."""
+_LABELS = (
+    ("metadata", "labels"),
+    ("metadata", "annotations"),
+    ("spec", "template", "metadata", "labels"),
+)
+_HOST = ("hostNetwork", "hostPID", "hostIPC")
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """Return a JSON merge patch applied (RFC 7396): null removes, lists are replaced whole."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def patched(deployment: Manifest, patch: str) -> Manifest:
+    """Return a Deployment with a service's patch, `patch` being JSON or empty.
+
+    Raises NotDeployable for what is no JSON object, and for a patch that changes who the
+    Deployment belongs to or where it runs.
+    """
+    if not patch.strip():
+        return deployment
+    try:
+        told = json.loads(patch)
+    except ValueError as error:
+        raise NotDeployable("patch", f"it is no JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise NotDeployable("patch", "it is no JSON object")
+    result: Manifest = merged(deployment, told)
+    for path in _IDENTITY:
+        if _at(result, path) != _at(deployment, path):
+            raise NotDeployable("patch", f"it changes {'.'.join(path)}, which is Weir's")
+    for path in _LABELS:
+        before, after = _at(deployment, path), _at(result, path)
+        if not isinstance(after, Mapping) or not before.items() <= after.items():
+            raise NotDeployable("patch", f"it changes Weir's own {'.'.join(path)}")
+    return result
+
+
+def trespasses(deployment: Manifest, host_paths: tuple[str, ...]) -> Iterator[str]:
+    """Yield what a Deployment takes of its host beyond what Weir allows, in words.
+
+    `host_paths` are folders that may be mounted, with what is below them.
+    """
+    spec = _at(deployment, ("spec", "template", "spec")) or {}
+    yield from (f"{name} shares the node's" for name in _HOST if spec.get(name))
+    for volume in spec.get("volumes") or ():
+        path = str((volume.get("hostPath") or {}).get("path", ""))
+        if path and not _below(path, host_paths):
+            yield f"path {path} of the host is not on the list"
+    if (spec.get("securityContext") or {}).get("runAsNonRoot") is not True:
+        yield "the pod may run as root"
+    yield from _raised(spec.get("securityContext") or {}, "the pod")
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(kind) or ():
+            yield from _raised(container.get("securityContext") or {}, str(container.get("name")))
+
+
+def images(deployment: Manifest) -> set[str]:
+    """Return the images of all containers."""
+    spec = _at(deployment, ("spec", "template", "spec")) or {}
+    groups = [spec.get(kind) or () for kind in ("initContainers", "containers")]
+    return {str(container.get("image", "")) for group in groups for container in group}
+
+
+def _raised(context: Mapping[str, Any], who: str) -> Iterator[str]:
+    if context.get("privileged"):
+        yield f"{who} is privileged"
+    if context.get("allowPrivilegeEscalation"):
+        yield f"{who} may raise its privileges"
+    if context.get("runAsNonRoot") is False or context.get("runAsUser") == 0:
+        yield f"{who} runs as root"
+    if (context.get("capabilities") or {}).get("add"):
+        yield f"{who} adds capabilities"
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    parts = path.rstrip("/").split("/")
+    if ".." in parts:
+        return False
+    begins = (folder.rstrip("/").split("/") for folder in folders)
+    return any(parts[: len(begin)] == begin for begin in begins)
+
+
+def _at(document: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(name)
+    return document

@@ -1,0 +1,1 @@
+"""Worker processes as nodes of this machine."""

@@ -1,0 +1,1 @@
+"""Traces of clusters, and what algorithms make of them."""

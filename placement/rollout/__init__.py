@@ -1,0 +1,1 @@
+"""canary: the processor that brings new versions in by steps."""

@@ -1,0 +1,1 @@
+"""scale: the processor that decides how many copies of a service there are."""
