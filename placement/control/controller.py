@@ -305,7 +305,7 @@ def spec(
         build=lambda _: Place(chosen, plugins, filters),
         parameters=stable_id("parameters", repr(chosen)),
         state=PlaceState,
-        format=3,
+        format=2,
         portable=True,
         singleton=True,
         catalogue=(
