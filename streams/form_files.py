@@ -53,7 +53,7 @@ def _entries(content: Any, form: Form, where: str) -> Iterator[Entry]:
         for number, one in enumerate(content):
             yield _one(one, form, f"{where}, {form.plural}[{number}]")
     elif isinstance(content, dict) and isinstance(content.get(form.plural), list | dict):
-        others = sorted(content.keys() - {form.plural})
+        others = [key for key in content if key != form.plural]
         if others:
             raise DocumentRefused(f"{where}: {others[0]} stands beside {form.plural}; leave it out")
         yield from _entries(content[form.plural], form, where)

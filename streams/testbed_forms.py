@@ -10,6 +10,8 @@ from typing import Any
 _SENSITIVITY = {0: "none", 1: "cpu", 2: "memory", 3: "both"}
 _STATUS = {"running": "ready", "queueing": "unknown"}
 _GPU = "gpu"
+_EXACT = 1 << 53
+"""Below it, a float tells whole numbers apart."""
 _RUN_TIME = ("status", "instance_ids", "running", "node")
 """What a testbed notes of a service while it runs: nothing that one registers."""
 Plain = dict[str, Any]
@@ -93,7 +95,7 @@ class _Reader:
 
     def rest(self) -> Iterator[str]:
         """Yield the fields that nobody took."""
-        yield from (f"{self._path}{key}" for key in sorted(self._left))
+        yield from sorted(f"{self._path}{key}" for key in self._left)
         for inner in self._inner:
             yield from inner.rest()
 
@@ -208,6 +210,8 @@ def _text(value: Any, path: str) -> str:
 def _number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unreadable(f"{path} must be a number: {value!r:.60}")
+    if not -_EXACT < value < _EXACT:
+        raise Unreadable(f"{path} must be a number below {_EXACT}: {value!r:.60}")
     return float(value)
 
 

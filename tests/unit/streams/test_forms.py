@@ -1,6 +1,7 @@
 """Nodes and services in files: every field can be given, what is wrong is told with its place."""
 
 import json
+import math
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -124,6 +125,13 @@ def test_a_testbeds_service_is_read_with_its_application(tmp_path: Path) -> None
     assert form_files.entries(file, SERVICE)[0].left_out == ("service_id",)
 
 
+def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None:
+    file = written(tmp_path, "node_name: a\n1: x\nb: y\n", "given.yaml")
+    assert form_files.entries(file, NODE)[0].left_out == ("1", "b")
+    with pytest.raises(DocumentRefused, match="1 stands beside nodes; leave it out"):
+        nodes(written(tmp_path, "nodes: []\n1: x\nb: y\n", "given.yaml"))
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -154,6 +162,8 @@ def test_a_testbeds_service_is_read_with_its_application(tmp_path: Path) -> None
         ({"data": {"n": JETSON | {"status": "asleep"}}}, "status is 'asleep'; it must be running"),
         ({"data": {"n": JETSON | {"cpu": 4}}}, "cpu must be a table"),
         ({"data": {"n": JETSON | {"cores": {"capacity": ["x"]}}}}, r"cores.capacity\[0\] must be"),
+        ({"data": {"n": JETSON | {"cores": {"capacity": [math.nan]}}}}, r"capacity\[0\] must be"),
+        ({"data": {"n": JETSON | {"cpu": {"capacity": 10**400}}}}, "cpu.capacity must be a number"),
     ],
 )
 def test_a_wrong_node_is_refused_with_file_field_and_remedy(
