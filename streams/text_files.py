@@ -5,6 +5,7 @@ What is wrong in one is told by an error of the caller's kind, naming the file a
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from streams import toml
 from workers.errors import WorkerError
 
 Refusal = type[WorkerError]
+MOST_VALUES = 1_000_000
+"""So many a file in YAML holds at most, those that aliases repeat counted each time."""
 
 
 def content(path: Path, refusal: Refusal, remedy: str) -> Any:
@@ -79,13 +82,29 @@ class _Unrepeated(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return a mapping whose keys differ."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        _differ([str(key) for key in keys])
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        _differ([str(self.construct_object(key)) for key in keys])
         return super().construct_mapping(node, deep)
 
 
 def _of_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_Unrepeated)  # noqa: S506 - a SafeLoader
+    content = yaml.load(text, Loader=_Unrepeated)  # noqa: S506 - a SafeLoader
+    _bounded(content)
+    return content
+
+
+def _bounded(content: Any) -> None:
+    """Raise ValueError for what aliases make endless, or too large to be shown or looked at."""
+    left, seen = [content], 0
+    while left:
+        one = left.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise ValueError(f"with its aliases it holds more than {MOST_VALUES} values")
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
 
 
 def _of_json(text: str) -> Any:
@@ -98,7 +117,7 @@ def _paired(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _differ(keys: Sequence[str]) -> None:
-    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+    if twice := sorted(key for key, times in Counter(keys).items() if times > 1):
         raise ValueError(f"{twice[0]} stands twice in one table; keep one")
 
 

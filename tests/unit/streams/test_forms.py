@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,15 @@ def test_a_testbeds_service_is_read_with_its_application(tmp_path: Path) -> None
     assert [(a.name, a.amount) for a in service.amounts] == [("tpu", 2)]
     assert [(p.port, p.exposed) for p in service.port_mappings] == [(4002, 80)]
     assert form_files.entries(file, SERVICE)[0].left_out == ("service_id",)
+
+
+def test_aliases_that_make_a_file_endless_are_refused(tmp_path: Path) -> None:
+    bomb = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"- &{name} [{', '.join(['*' + below] * 10)}]\n" for below, name in pairwise("abcdefgh")
+    )
+    for text in (bomb, "nodes: &a {nodes: *a}\n", "? [x]\n: 1\n"):
+        with pytest.raises(DocumentRefused, match=r"given\.yaml is no YAML"):
+            nodes(written(tmp_path, text, "given.yaml"))
 
 
 def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None:
