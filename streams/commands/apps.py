@@ -9,6 +9,7 @@ from streams.commands.nouns import (
     AsJson,
     add_looking,
     check_owner,
+    check_service_owner,
     given,
     opened,
     quiet_settings,
@@ -17,7 +18,11 @@ from streams.commands.nouns import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.base import Event
     from schemas.registrations import ApplicationRegistered
+    from streams.entries import Entries
     from workers.settings import Identity, Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -100,7 +105,20 @@ def _send(
         standing = entries.of(ApplicationRegistered).get(event.app)
         if standing is not None:
             check_owner(entries, "application", event.app, standing.owner, event.owner)
+        _check_owners(entries, events, event.owner)
         return event, send_changed(entries, events)
+
+
+def _check_owners(entries: "Entries", events: "Sequence[Event]", owner: str) -> None:
+    """Let nobody change services and contracts of others by the file of an application."""
+    from schemas.registrations import ContractRegistered, ServiceRegistered
+    from streams.commands.contracts import check_standing
+
+    for event in events:
+        if isinstance(event, ServiceRegistered):
+            check_service_owner(entries, event.service, event.app, event.owner or owner)
+        elif isinstance(event, ContractRegistered):
+            check_standing(entries, event, event.owner or owner)
 
 
 def _files(folder: Path | None, identities: list["Identity"], settings: "Settings") -> list[str]:

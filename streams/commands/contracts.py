@@ -71,7 +71,7 @@ def register(
         defined = registration.metrics_defined(entries.catalogue(MetricDefined))
         acting = given(owner=entries.settings.identity.user or None)
         event = registration.contract(acting | table_of(file) | options, defined, wall_ms())
-        _check_standing(entries, event)
+        check_standing(entries, event, event.owner)
         warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
         changed = bool(send_changed(entries, [event]))
     outcome = {
@@ -96,12 +96,13 @@ def _row(entry: Any, _: int) -> tuple[Any, ...]:
 add_looking(app, "ContractRegistered", "contract", COLUMNS, _row)
 
 
-def _check_standing(entries: Any, event: Any) -> None:
+def check_standing(entries: Any, event: Any, declared: str) -> None:
+    """Let nobody but its owner register a contract anew. Raises RegistrationError."""
     from schemas.registrations import ContractRegistered
 
     standing = entries.of(ContractRegistered).get(event.contract)
     if standing is not None:
-        check_owner(entries, "contract", event.contract, standing.owner, event.owner)
+        check_owner(entries, "contract", event.contract, standing.owner, declared)
 
 
 def _check(entries: Any, known: Any) -> None:

@@ -43,6 +43,7 @@ memory_mib = 1024
 gpus = [{index = 0, model = "T4", memory_mib = 16384}]
 links = [{node = "bench-2", mbps = 100, latency_ms = 1.5}]
 """
+CLAUSE = ("--clause", "accuracy >= 0.9 over 10s")
 SERVICE = {"app": "yard", "stage": "one", "image": "docker.io/team/s:1", "memory_mib": 64}
 SERVICES = [
     SERVICE | {"service": "small", "cpu_milli": 100, "owner": "alice"},
@@ -231,6 +232,20 @@ def test_what_cannot_be_registered_is_refused_in_one_line(
     assert told(weir(*app, "--owner", "alice"))["changed"] == ["yard"]
     refused(weir(*app, "--owner", "bob"), "application yard belongs to alice; bob may not")
     refused(weir("services", "remove", "large"), "large belongs to alice; nobody by name")
+    told(
+        weir(
+            "contracts", "register", "hers", "--app", "yard", *CLAUSE, "--owner", "alice", "--json"
+        )
+    )
+    theirs, clause = tmp_path / "theirs.toml", 'name = "n"\nmetric = "accuracy"\nstatistic = "mean"'
+    clause += '\noperator = ">="\nthreshold = 0.1\nwindow_ms = 1000\n'
+    for table, what in (
+        ('[[services]]\nservice = "small"\nstage = "s"\nimage = "i"\n', "service small"),
+        (f'[[contracts]]\ncontract = "hers"\n[[contracts.clauses]]\n{clause}', "contract hers"),
+    ):
+        theirs.write_text(table)
+        others = weir("apps", "register", "mallorys", "--owner", "mallory", "--file", str(theirs))
+        refused(others, f"{what} belongs to alice; mallory may not")
     assert [one.target for one in installation.deeds("application.refused")] == ["yard"]
 
 
