@@ -93,7 +93,8 @@ def settings_of_running(
     """Return the settings in force, with the ports of the stack that runs in their data directory.
 
     What a file or a variable says stands: only what is left to its default is filled in.
-    Beside a stack of one's own, one needs no name to change what has an owner.
+    Beside a stack of one's own, one needs no name to change what has an owner, unless the
+    settings say that one does.
     Raises SettingsError.
     """
     settings = load(config, environ)
@@ -104,8 +105,9 @@ def settings_of_running(
         "kafka": {"bootstrap": state.bootstrap},
         "registry": {"url": state.registry},
         "clickhouse": {"host": state.clickhouse_host, "port": state.clickhouse_port},
-        "authority": {"anonymous": True},
     }
+    if "anonymous" not in settings.authority.model_fields_set:
+        found["authority"] = {"anonymous": True}
     return settings.model_copy(
         update={name: _filled(getattr(settings, name), values) for name, values in found.items()}
     )

@@ -355,7 +355,7 @@ class AuthoritySettings(Section):
     anonymous: bool = Field(
         default=False,
         description="whether who is nobody by name (identity.user) may change what has an owner; "
-        "commands allow it beside a running `weir up`",
+        "where it is not said, commands allow it beside a running `weir up`",
     )
 
 
