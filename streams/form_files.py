@@ -3,7 +3,7 @@
 TOML, JSON or YAML by the end of the name. What is wrong is told with file, field and remedy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,8 +36,21 @@ def entries(file: Path, form: Form) -> list[Entry]:
     return found
 
 
-def built(entry: Entry, form: Form, make: Callable[[dict[str, Any]], T]) -> T:
-    """Return what is made of an entry. Raises DocumentRefused with the place of what is wrong."""
+def built(found: Iterable[Entry], form: Form, make: Callable[[dict[str, Any]], T]) -> list[T]:
+    """Return what is made of each entry.
+
+    Raises DocumentRefused with the place of what is wrong, and where two have one name.
+    """
+    made, seen = [], dict[str, str]()
+    for entry in found:
+        made.append(_built(entry, form, make))
+        first = seen.setdefault(getattr(made[-1], form.noun), entry.where)
+        if first != entry.where:
+            raise DocumentRefused(f"{entry.where}: {first} names it too; keep one")
+    return made
+
+
+def _built(entry: Entry, form: Form, make: Callable[[dict[str, Any]], T]) -> T:
     taken = sorted(form.own & entry.plain.keys())
     if taken:
         raise DocumentRefused(f"{entry.where}: {taken[0]} is Weir's to fill in; leave it out")

@@ -54,7 +54,7 @@ def register(
         raise typer.BadParameter("name a file with --file, or ask for the --schema")
     now_ms = wall_ms()
     found = form_files.entries(file, form)
-    made = [form_files.built(one, form, lambda p: node_forms.node(p, now_ms)) for one in found]
+    made = form_files.built(found, form, lambda plain: node_forms.node(plain, now_ms))
     with opened() as entries:
         changed = _send(entries, made, found, now_ms)
     _show_registered(made, changed, found, as_json=as_json)
@@ -70,10 +70,8 @@ def _send(
     from streams.node_forms import reports_itself
     from workers.handover.errors import DocumentRefused
 
-    known, seen = entries.of(NodeReported), dict[str, str]()
+    known = entries.of(NodeReported)
     for node, entry in zip(made, found, strict=True):
-        if seen.setdefault(node.node, entry.where) != entry.where:
-            raise DocumentRefused(f"{entry.where}: {seen[node.node]} names it too; keep one")
         standing = known.get(node.node)
         if reports_itself(standing, now_ms):
             source = (standing.source if standing is not None else "") or "its agent"

@@ -1,17 +1,21 @@
 """`weir placement plan`: what place would decide, before anybody asks for it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from streams.commands.nouns import AsJson, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from schemas.catalogue import Catalogue
     from schemas.decisions import PlacementDecided
+    from streams.form_schema import Form
     from streams.placement_planning import Supposed
 
+T = TypeVar("T")
 COLUMNS = ("service", "status", "copies", "nodes", "score", "why", "ruled out", "would do as well")
 
 
@@ -94,17 +98,18 @@ def _supposed(nodes: Path | None, services: Path | None, algorithm: str, now_ms:
     from streams import form_files, form_schema, node_forms, registration
     from streams.placement_planning import Supposed
 
-    of_nodes, of_services = form_schema.NODE, form_schema.SERVICE
+    def made(
+        file: Path | None, form: "Form", make: "Callable[[dict[str, Any]], T]"
+    ) -> tuple[T, ...]:
+        found = form_files.entries(file, form) if file is not None else []
+        return tuple(form_files.built(found, form, make))
+
     return Supposed(
-        tuple(
-            form_files.built(one, of_nodes, lambda plain: node_forms.node(plain, now_ms))
-            for one in (form_files.entries(nodes, of_nodes) if nodes is not None else ())
-        ),
-        tuple(
-            form_files.built(
-                one, of_services, lambda plain: registration.service(plain, "plan", now_ms)
-            )
-            for one in (form_files.entries(services, of_services) if services is not None else ())
+        made(nodes, form_schema.NODE, lambda plain: node_forms.node(plain, now_ms)),
+        made(
+            services,
+            form_schema.SERVICE,
+            lambda plain: registration.service(plain, "plan", now_ms),
         ),
         algorithm,
     )

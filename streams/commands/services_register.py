@@ -111,7 +111,7 @@ def _read(
         event: ServiceRegistered = built(plain | options, run)
         return event
 
-    return found, [form_files.built(entry, form_schema.SERVICE, make) for entry in found]
+    return found, form_files.built(found, form_schema.SERVICE, make)
 
 
 def _checked(

@@ -63,17 +63,13 @@ def written(folder: Path, content: Any, name: str = "given.json") -> Path:
 
 
 def nodes(file: Path) -> list[NodeReported]:
-    return [
-        form_files.built(one, NODE, lambda plain: node_forms.node(plain, T0))
-        for one in form_files.entries(file, NODE)
-    ]
+    found = form_files.entries(file, NODE)
+    return form_files.built(found, NODE, lambda plain: node_forms.node(plain, T0))
 
 
 def services(file: Path) -> list[ServiceRegistered]:
-    return [
-        form_files.built(one, SERVICE, lambda plain: registration.service(plain, "r", T0))
-        for one in form_files.entries(file, SERVICE)
-    ]
+    found = form_files.entries(file, SERVICE)
+    return form_files.built(found, SERVICE, lambda plain: registration.service(plain, "r", T0))
 
 
 @pytest.mark.parametrize("form", [NODE, SERVICE])
@@ -124,6 +120,9 @@ def test_a_testbeds_service_is_read_with_its_application(tmp_path: Path) -> None
     assert [(a.name, a.amount) for a in service.amounts] == [("tpu", 2)]
     assert [(p.port, p.exposed) for p in service.port_mappings] == [(4002, 80)]
     assert form_files.entries(file, SERVICE)[0].left_out == ("service_id",)
+    file = written(tmp_path, {"data": {"cctv": {"detect": DETECT}, "other": {"detect": DETECT}}})
+    with pytest.raises(DocumentRefused, match=r"data\.cctv\.detect \(detect\) names it too"):
+        services(file)
 
 
 def test_aliases_that_make_a_file_endless_are_refused(tmp_path: Path) -> None:
