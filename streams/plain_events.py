@@ -75,6 +75,8 @@ def _primitive(hint: Any, plain: Any, path: str) -> Any:
         return _float(plain, path)
     if not isinstance(plain, hint) or (hint is not bool and isinstance(plain, bool)):
         raise _wrong(path, _NAMES[hint], plain)
+    if hint is int and not -_LONG <= plain < _LONG:
+        raise _wrong(path, "a whole number of 64 bits", plain)
     return plain
 
 

@@ -150,6 +150,7 @@ def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None
         ),
         (PLAIN_NODE | {"cpu_mili": 4}, "no field cpu_mili; it has node, zone"),
         (PLAIN_NODE | {"heartbeat": 4}, "heartbeat is Weir's to fill in"),
+        (PLAIN_NODE | {"memory_mib": 1 << 63}, "memory_mib must be a whole number of 64 bits"),
         (PLAIN_NODE | {"cpu_milli": 0}, "cpu_milli is 0; it must be at least 1"),
         (PLAIN_NODE | {"cpu_used_milli": 5000}, "cpu_used_milli is 5000, more than cpu_milli"),
         (PLAIN_NODE | {"node": "a/b"}, "node is 'a/b'; use up to 63"),
