@@ -242,7 +242,7 @@ def _path(image: str) -> list[str]:
     """Return host and path of an image, without tag and digest."""
     name = image.partition("@")[0]
     host, slash, rest = name.partition("/")
-    if slash and ("." in host or ":" in host or host == "localhost"):
+    if slash and ("." in host or ":" in host or host == "localhost" or host != host.lower()):
         parts = [host, *rest.split("/")]
     else:
         parts = [_HUB, *name.split("/")] if slash else [_HUB, _LIBRARY, name]

@@ -114,6 +114,7 @@ def test_nodes_drain_while_somebody_says_so() -> None:
         ("nginx@sha256:0", ("docker.io/library/nginx",), True),
         ("localhost:5000/a/b:1", ("localhost:5000",), True),
         ("evil.io/docker.io/minio", ("docker.io",), False),
+        ("EVIL/minio", ("docker.io",), False),
         ("ghcr.io/team/model:1", ("ghcr.io/team/",), True),
         ("anywhere.org/x", ("*",), True),
     ],
