@@ -29,7 +29,8 @@ class Guarded:
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
         """Return what the detector says."""
-        return float(attempted(self._detector.strangeness, memory, time_ms, value))
+        said: float = attempted(lambda: float(self._detector.strangeness(memory, time_ms, value)))
+        return said
 
     def learn(self, memory: Floats, time_ms: int, value: float) -> None:
         """Let the detector learn."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from processors.anomaly import Anomalies
@@ -26,6 +27,10 @@ class Fails(Steps):
     def strangeness(self, memory, time_ms, value):
         return 1 / 0
 
+class Vague(Steps):
+    def strangeness(self, memory, time_ms, value):
+        return "very"
+
 class Wide(Steps):
     width = 10**9
 
@@ -35,6 +40,7 @@ def words():
 ENTRIES = """[weir.detectors]
 steps = sample_detectors:Steps
 fails = sample_detectors:Fails
+vague = sample_detectors:Vague
 wide = sample_detectors:Wide
 words = sample_detectors:words
 weir = sample_detectors:Steps
@@ -52,16 +58,19 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_what_can_be_used_is_found_and_the_rest_is_told(refused: list[str]) -> None:
     found = installed()
-    assert sorted(found) == ["fails", "steps"]
+    assert sorted(found) == ["fails", "steps", "vague"]
     assert len(refused) == 5
     assert any("wide" in one and "its width is" in one for one in refused)
     assert any("words" in one and "is no Detector" in one for one in refused)
     assert any("'weir'" in one and "Weir's own" in one for one in refused)
 
 
-def test_a_failure_is_a_plugin_error(refused: list[str]) -> None:
-    with pytest.raises(PluginError, match="ZeroDivisionError"):
-        installed()["fails"].strangeness([0.0, 0.0], 0, 1.0)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "said"), [("fails", "ZeroDivisionError"), ("vague", "could not convert")]
+)
+def test_a_failure_is_a_plugin_error(refused: list[str], name: str, said: str) -> None:
+    with pytest.raises(PluginError, match=said):
+        installed()[name].strangeness(np.zeros(2), 0, 1.0)
 
 
 def test_the_processor_of_the_topology_judges_by_it(refused: list[str]) -> None:
