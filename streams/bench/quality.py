@@ -26,23 +26,28 @@ def nab(judge: Judge, series: Sequence[Labelled]) -> dict[str, Any]:
     """Return the scores of a detector on labelled series, by profile.
 
     First with the threshold of each profile swept on the labels, as published scores are made,
-    then under `default` with the one that was fixed in advance.
+    then under `default` with the one that was fixed in advance. Null is the score where no series
+    has a window, and the threshold where it is best to say nothing.
     """
     scored = [Scored(scores(judge, s.times, s.values, MOST_RATE), s.windows) for s in series]
     best = {name: swept(scored, profile) for name, profile in PROFILES.items()}
     return {
         "series": len(series),
         "windows": sum(len(one.windows) for one in series),
-        **{name: round(found.score, 2) for name, found in best.items()},
-        "thresholds": {name: round(found.threshold, 3) for name, found in best.items()},
+        **{name: _told(found.score, 2) for name, found in best.items()},
+        "thresholds": {name: _told(found.threshold, 3) for name, found in best.items()},
         "default": {
             "threshold": THRESHOLD,
             **{
-                name: round(at_threshold(scored, THRESHOLD, profile), 2)
+                name: _told(at_threshold(scored, THRESHOLD, profile), 2)
                 for name, profile in PROFILES.items()
             },
         },
     }
+
+
+def _told(number: float, places: int) -> float | None:
+    return round(number, places) if math.isfinite(number) else None
 
 
 def detector_points_per_s(judge: Judge, series: int = SERIES, points: int = POINTS) -> float:

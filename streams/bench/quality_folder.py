@@ -56,11 +56,12 @@ def _series(folder: Path, name: str, windows: Sequence[Sequence[str]]) -> Labell
 
 def _rows(path: Path) -> Iterator[tuple[int, float]]:
     with path.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), 2):
-            try:
+        rows = csv.DictReader(lines)
+        try:
+            for row in rows:
                 yield _instant(row["timestamp"]), float(row["value"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: {error}") from error
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(f"{path}, line {rows.reader.line_num}: {error}") from error
 
 
 def _instant(text: str) -> int:

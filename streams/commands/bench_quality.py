@@ -53,8 +53,12 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
                 ("swept", limits[0], part),
                 ("default", limits[1], part["default"]),
             ):
-                figures = (f"{each[key]:.1f}" for key in ("standard", "low_fp", "low_fn"))
-                rows.append([f"{name}, {how}", f"{limit:.2f}", *figures])
+                figures = (_figure(each[key], 1) for key in ("standard", "low_fp", "low_fn"))
+                rows.append([f"{name}, {how}", _figure(limit, 2), *figures])
     show_rows(titles, rows, as_json=False)
     whole, alone = found["anomaly_points_per_s"], found["anomaly_detector_points_per_s"]
     typer.echo(f"{whole:,} observations a second per core, the detector alone {alone:,}")
+
+
+def _figure(number: float | None, places: int) -> str:
+    return "none" if number is None else f"{number:.{places}f}"

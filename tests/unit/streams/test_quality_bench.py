@@ -12,6 +12,7 @@ from streams.bench import quality
 from streams.bench.quality_folder import read
 from streams.bench.quality_series import corpus
 from streams.cli import app
+from streams.commands import bench_quality
 from streams.errors import SeriesError
 
 NAB = Path(__file__).parents[4] / "shared" / "data" / "nab"
@@ -43,6 +44,18 @@ def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
     assert found["anomaly_points_per_s"] > 100_000
 
 
+def test_without_any_window_there_is_no_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "windows.json").write_text("{}", "utf-8")
+    scored = quality.nab(WeirJudge(), read(tmp_path))
+    json.dumps(scored, allow_nan=False)
+    assert (scored["standard"], scored["default"]["low_fn"]) == (None, None)
+    rates = {"anomaly_points_per_s": 1, "anomaly_detector_points_per_s": 1}
+    bench_quality._show({"nab": scored, "generated": None, **rates}, as_json=False)
+    assert "none" in capsys.readouterr().out
+
+
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bench", "quality", "--nab", str(tmp_path)])
     assert done.exit_code == 2
@@ -56,6 +69,7 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
         ("2014-02-01 00:00:00,many", "line 2"),
         ("soon,1", "line 2"),
         ("2014-02-01 00:00:00", "line 2"),
+        (f'"{"1" * 200_000}', "line 2: field larger than field limit"),
     ],
 )
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, said: str) -> None:
