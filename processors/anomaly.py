@@ -7,6 +7,7 @@ unless so many come in a row that the clock must have been set back. After a gap
 under another detector, a series begins anew.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ from processors.anomaly_policies import OFF, Choice, Policies, failed, refusal
 from processors.anomaly_series import Due, SeriesState, Watched, judged, key_of, withdrawn
 from processors.anomaly_univariate import DETECTORS
 from processors.errors import InvalidParameters
-from processors.measures import combined
+from processors.measures import STATISTICS, combined
 from processors.params import identity, require
 from processors.recent import Recent
 from schemas.codec import pack_state, unpack_state
@@ -239,6 +240,10 @@ def spec(
     chosen, others = params or AnomalyParams(), dict(plugins or {})
     if chosen.detector not in (WEIR, *DETECTORS, *VECTOR_DETECTORS, *others):
         raise InvalidParameters(f"AnomalyParams.detector is {chosen.detector!r}; nobody knows it")
+    if chosen.statistic not in STATISTICS:
+        raise InvalidParameters(f"AnomalyParams.statistic is {chosen.statistic!r}; nobody knows it")
+    if not 0.0 < chosen.weekly < math.inf:
+        raise InvalidParameters(f"AnomalyParams.weekly is {chosen.weekly}; it must be above 0")
     require(chosen, clear_windows=1, back=1, stale_ms=1, max_series=1)
     return Spec(
         name="anomaly",

@@ -17,6 +17,8 @@ from schemas.registrations import PolicySelected
 SCOPE, OFF = "detect", "off"
 WEEK_MS = 7 * 86_400_000
 LEAST_RATE, MOST_RATE = 1e-6, 1e-3
+_MOST_KEPT = 10_000
+"""Metrics whose choices are kept: their names may never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,10 @@ class Choice:
     weekly: float = 2.0
 
     def rate(self, window_ms: int) -> float:
-        """Return the share of windows of a length that may be flagged without a reason."""
+        """Return the share of windows of a length that may be flagged without a reason.
+
+        Within `LEAST_RATE` and `MOST_RATE`: others could not be told by the past of a series.
+        """
         return min(MOST_RATE, max(LEAST_RATE, self.weekly * window_ms / WEEK_MS))
 
 
@@ -59,6 +64,8 @@ class Policies:
             scopes = (f"{SCOPE}/{app}/{metric}", f"{SCOPE}/{app}", SCOPE)
             said = (self._read.get(scope) for scope in scopes)
             found = next((one for one in said if isinstance(one, Choice)), self._default)
+            if len(self._found) >= _MOST_KEPT:
+                self._found.clear()
             self._found[app, metric] = found
         return found
 

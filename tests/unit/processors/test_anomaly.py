@@ -1,5 +1,6 @@
 """Second tier of quality: verdicts on series, policies, and what disturbs them."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,7 @@ from processors.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
 from processors.anomaly_detectors import Detector
 from processors.anomaly_kernels import Floats
 from processors.anomaly_multivariate import VECTOR_DETECTORS
-from processors.anomaly_policies import LEAST_RATE, MOST_RATE, Choice
+from processors.anomaly_policies import _MOST_KEPT, LEAST_RATE, MOST_RATE, Choice, Policies
 from processors.anomaly_univariate import DETECTORS
 from processors.errors import InvalidParameters
 from processors.plugins import PluginError
@@ -201,6 +202,13 @@ def test_the_rate_follows_from_the_length_of_a_window() -> None:
     assert choice.rate(3_600_000) == MOST_RATE
 
 
+def test_names_of_metrics_that_never_end_do_not_pile_up() -> None:
+    default = Choice(detector="weir")
+    policies = Policies({}, (), default)
+    assert all(policies.of("digits", str(n)) == default for n in range(_MOST_KEPT + 1))
+    assert len(policies._found) <= _MOST_KEPT
+
+
 def test_detectors_of_others_are_calibrated_alike() -> None:
     values = noise(1_500)
     values[1_200] = 60.0
@@ -242,9 +250,13 @@ def test_the_longest_unused_series_is_forgotten() -> None:
     assert [one.key[2] for one in kept] == ["b", "c"]
 
 
-def test_an_unknown_default_is_refused() -> None:
-    with pytest.raises(InvalidParameters, match="magic"):
-        spec(AnomalyParams(detector="magic"))
+@pytest.mark.parametrize(
+    "wrong", [{"detector": "magic"}, {"statistic": "mode"}, {"weekly": 0.0}, {"weekly": math.nan}]
+)
+def test_a_default_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    (name,) = wrong
+    with pytest.raises(InvalidParameters, match=f"AnomalyParams.{name} is"):
+        spec(AnomalyParams(**wrong))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["weir", *DETECTORS, *VECTOR_DETECTORS])
