@@ -33,6 +33,7 @@ GROUP = "weir.detectors"
 WEIR = "weir"
 Flags = npt.NDArray[np.bool_]
 _FIRST = 16
+_STRANGEST = 1e300
 
 
 @runtime_checkable
@@ -45,7 +46,10 @@ class Detector(Protocol):
         ...
 
     def strangeness(self, memory: Floats, time_ms: int, value: float) -> float:
-        """Return how strange a finite value is, more if stranger; NaN while it cannot tell."""
+        """Return how strange a finite value is, more if stranger; NaN while it cannot tell.
+
+        Infinite is as strange as can be.
+        """
         ...
 
     def learn(self, memory: Floats, time_ms: int, value: float) -> None:
@@ -139,7 +143,7 @@ class PlainJudge:
         first = float(value[0]) if value.ndim else float(value)
         given = value if value.ndim else first
         try:
-            strangeness = self._detector.strangeness(memory, time, given)
+            strangeness = min(self._detector.strangeness(memory, time, given), _STRANGEST)
             known = math.isfinite(strangeness)
             score, learns = kernels.judged(row, strangeness, rate) if known else (0.0, True)
             if learns:

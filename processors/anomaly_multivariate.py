@@ -62,7 +62,7 @@ class Mahalanobis:
         return math.sqrt(max(0.0, float(off @ np.linalg.solve(shrunk, off))))
 
     def learn(self, memory: Floats, time_ms: int, value: Floats) -> None:
-        """Follow a vector."""
+        """Follow a vector; one that is too large to be squared lets all begin anew."""
         del time_ms
         gain = max(1.0 / self.LENGTH, 1.0 / (memory[0] + 1.0))
         off = value - memory[1 : 1 + DIMS]
@@ -70,6 +70,8 @@ class Mahalanobis:
         covariance = memory[1 + DIMS :].reshape(DIMS, DIMS)
         covariance += gain * (np.outer(off, off) * (1.0 - gain) - covariance)
         memory[0] += 1.0
+        if not np.isfinite(memory).all():
+            memory[:] = 0.0
 
 
 class Scaled:

@@ -43,10 +43,18 @@ def test_false_alarms_keep_to_the_rate(detector: VectorDetector) -> None:
 
 
 def test_constant_and_bad_vectors_do_no_harm(detector: VectorDetector) -> None:
-    values = np.full((500, DIMS), 7.0)
+    values = np.full((400, DIMS), 7.0)
     values[300, 2], values[301, 0] = math.nan, math.inf
     assert not judged(detector, values).scores.any()
-    assert np.isfinite(judged(detector, vectors(400) * 1e300).scores).all()
+    assert np.isfinite(judged(detector, vectors(300) * 1e300).scores).all()
+
+
+def test_a_vector_too_large_to_be_squared_is_flagged_and_the_next_ones_are_judged() -> None:
+    values = vectors()
+    values[[50, 700]] *= 1e200
+    values[800] += 40.0
+    found = judged(Mahalanobis(), values)
+    assert np.flatnonzero((found.scores >= 3.0) & found.fresh)[-2:].tolist() == [700, 800]
 
 
 def test_what_each_number_allows_all_together_may_not() -> None:
