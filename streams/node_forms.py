@@ -5,7 +5,7 @@ or actuator replaces it, and that one's expiry counts from then on.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -14,12 +14,12 @@ from schemas.registrations import NodeReported
 from streams.errors import RegistrationError
 from streams.plain_events import build
 from streams.registration import NAME
+from streams.service_forms import WHOLE_GPU, twice
 from workers.agent.node import BY_HAND
 
 NEVER_MS = 253_402_300_799_000
 """The last second of the year 9999, ms since the epoch."""
 STATUSES = ("ready", "draining", "failed", "unknown")
-_WHOLE_GPU = 1000
 
 
 def node(plain: dict[str, Any], now_ms: int) -> NodeReported:
@@ -79,7 +79,7 @@ def _used(made: NodeReported) -> Iterator[str]:
         for i, c in enumerate(made.cores)
     ]
     for i, gpu in enumerate(made.gpus):
-        pairs.append((f"gpus[{i}].used_milli", gpu.used_milli, "a whole GPU's", _WHOLE_GPU))
+        pairs.append((f"gpus[{i}].used_milli", gpu.used_milli, "a whole GPU's", WHOLE_GPU))
         memory = (gpu.memory_used_mib, "its memory_mib", gpu.memory_mib)
         pairs.append((f"gpus[{i}].memory_used_mib", *memory))
     pairs += [
@@ -95,9 +95,9 @@ def _parts(made: NodeReported) -> Iterator[str]:
     for name, parts in (("cores", made.cores), ("gpus", made.gpus), ("amounts", made.amounts)):
         for number, part in enumerate(parts):
             yield from _numbers(part, f"{name}[{number}].")
-    yield from _twice("gpus", "index", (gpu.index for gpu in made.gpus))
-    yield from _twice("amounts", "name", (amount.name for amount in made.amounts))
-    yield from _twice("links", "node", (link.node for link in made.links))
+    yield from twice("gpus", "index", (gpu.index for gpu in made.gpus))
+    yield from twice("amounts", "name", (amount.name for amount in made.amounts))
+    yield from twice("links", "node", (link.node for link in made.links))
     for number, link in enumerate(made.links):
         yield from _numbers(link, f"links[{number}].")
         if link.node == made.node:
@@ -107,11 +107,3 @@ def _parts(made: NodeReported) -> Iterator[str]:
         yield f"cpu_milli is {made.cpu_milli}, but its cores have {together} together"
     if made.idle_w is not None and made.full_w is not None and made.idle_w > made.full_w:
         yield f"idle_w is {made.idle_w:g}, more than full_w, {made.full_w:g}"
-
-
-def _twice(name: str, field: str, values: Iterable[Any]) -> Iterator[str]:
-    seen = set()
-    for value in values:
-        if value in seen:
-            yield f"{name}: two have the {field} {value}; each needs its own"
-        seen.add(value)

@@ -1,8 +1,9 @@
 """Policies for placement as commands make them: algorithm, parameters, new versions. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from placement.authority import ACT, PLACE
+from placement.control.deciding import QUEUE
 from placement.control.moving import MovePolicy
 from placement.control.watch import ORDERS
 from placement.policies import settings_of
@@ -13,19 +14,6 @@ from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
 from streams.errors import RegistrationError
-
-QUEUE = "queue"
-
-
-def pairs(given: Iterable[str]) -> dict[str, str]:
-    """Return `name=value` as a mapping. Raises RegistrationError for what has no such form."""
-    found = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (name.strip() and equals and value.strip()):
-            raise RegistrationError(f"{text!r} is not of the form name=value")
-        found[name.strip()] = value.strip()
-    return found
 
 
 def place_policy(

@@ -27,7 +27,7 @@ _AMOUNTS = (
     "max_replicas",
     "idle_ms",
 )
-_WHOLE_GPU = 1000
+WHOLE_GPU = 1000
 
 
 def wrong(made: ServiceRegistered) -> Iterator[str]:
@@ -38,7 +38,7 @@ def wrong(made: ServiceRegistered) -> Iterator[str]:
     for name in _AMOUNTS:
         if getattr(made, name) < 0:
             yield f"{name} is {getattr(made, name)}; it must be at least 0"
-    if made.gpu_milli > _WHOLE_GPU:
+    if made.gpu_milli > WHOLE_GPU:
         yield f"gpu_milli is {made.gpu_milli}; a whole GPU is 1000, say how many with gpus"
     if made.gpus and not made.gpu_milli:
         yield f"gpus is {made.gpus}, but gpu_milli 0; whole GPUs have gpu_milli 1000"
@@ -69,16 +69,16 @@ def _relations(made: ServiceRegistered) -> Iterator[str]:
         yield f"affinity and anti_affinity both name {both[0]}; it can stand in one of them"
     if made.service in made.affinity:
         yield "affinity names the service itself; max_per_node says how many may share a node"
-    yield from _twice("neighbours", "service", (one.service for one in made.neighbours))
+    yield from twice("neighbours", "service", (one.service for one in made.neighbours))
     for number, one in enumerate(made.neighbours):
         for name, value in (("mbps", one.mbps), ("max_latency_ms", one.max_latency_ms)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 yield f"neighbours[{number}].{name} is {value}; it must be at least 0"
-    yield from _twice("amounts", "name", (one.name for one in made.amounts))
+    yield from twice("amounts", "name", (one.name for one in made.amounts))
     for number, amount in enumerate(made.amounts):
         if amount.amount < 1:
             yield f"amounts[{number}].amount is {amount.amount}; it must be at least 1"
-    yield from _twice("variants", "name", (one.name for one in made.variants))
+    yield from twice("variants", "name", (one.name for one in made.variants))
 
 
 def _reached(made: ServiceRegistered) -> Iterator[str]:
@@ -93,11 +93,11 @@ def _reached(made: ServiceRegistered) -> Iterator[str]:
     for name, port, least in named:
         if not least <= port <= 65_535:
             yield f"{name} is {port}; it must be from {least} to 65535"
-    yield from _twice("port_mappings", "name", (one.name for one in made.port_mappings))
+    yield from twice("port_mappings", "name", (one.name for one in made.port_mappings))
 
 
 def _files(made: ServiceRegistered) -> Iterator[str]:
-    yield from _twice("volumes", "name", (one.name for one in made.volumes))
+    yield from twice("volumes", "name", (one.name for one in made.volumes))
     for i, one in enumerate(made.volumes):
         if one.kind not in VOLUMES:
             yield f"volumes[{i}].kind is {one.kind!r}; it must be {', '.join(VOLUMES)}"
@@ -127,7 +127,8 @@ def _kubernetes(made: ServiceRegistered) -> Iterator[str]:
         yield f"patch may not change {name}"
 
 
-def _twice(name: str, field: str, values: Iterable[Any]) -> Iterator[str]:
+def twice(name: str, field: str, values: Iterable[Any]) -> Iterator[str]:
+    """Yield what stands twice in a list; `name` is the list's, `field` what its parts differ in."""
     seen = set()
     for value in values:
         if value in seen:

@@ -27,6 +27,7 @@ def policy(
     from placement.authority import PLACE
     from schemas.registrations import ApplicationRegistered, PolicySelected
     from streams import policies
+    from streams.registration import pairs
     from workers.clock import wall_ms
 
     scope = f"{PLACE}/{of}" if of else PLACE
@@ -40,7 +41,7 @@ def policy(
         if registered is not None:
             check_owner(entries, "application", of, registered.owner)
         _check_algorithm(algorithm, of)
-        given = policies.pairs(told or ())
+        given = pairs(told or (), "parameter")
         made = policies.place_policy(scope, known, algorithm, given, unset or (), wall_ms())
         entries.send([made])
     _show(scope, made, as_json=as_json)
@@ -65,7 +66,7 @@ def canary(
     from schemas.registrations import PolicySelected, ServiceRegistered
     from streams import policies
     from streams.commands.output import show_outcome
-    from streams.registration import unknown
+    from streams.registration import pairs, unknown
     from workers.clock import wall_ms
 
     if bool(variant) == withdraw:
@@ -83,7 +84,7 @@ def canary(
             entries.remove(PolicySelected, scope)
             entries.flush()
         else:
-            given = policies.pairs(told or ())
+            given = pairs(told or (), "parameter")
             entries.send([policies.canary_policy(service, variant, given, wall_ms())])
     words = "is taken back" if withdraw else "is brought in by steps; `weir placement history`"
     outcome = {"service": service, "variant": variant, "withdrawn": withdraw}

@@ -7,7 +7,7 @@ from placement.rollout.verdict import CanaryPolicy
 from placement.scaling.sizing import ScalePolicy
 from schemas.registrations import PolicySelected
 from streams.errors import RegistrationError
-from streams.policies import canary_policy, pairs, place_policy
+from streams.policies import canary_policy, place_policy
 
 NOW = 1_700_000_000_000
 
@@ -56,10 +56,3 @@ def test_a_canary_is_asked_for_on_terms() -> None:
         canary_policy("s", "int8", {"canary.first": "7"}, NOW)
     with pytest.raises(RegistrationError, match="first is no parameter"):
         canary_policy("s", "int8", {"first": "0.5"}, NOW)
-
-
-def test_parameters_are_given_as_name_and_value() -> None:
-    assert pairs(["a=1", "b.c = x=y "]) == {"a": "1", "b.c": "x=y"}
-    for wrong in ("a", "=1", "a=", ""):
-        with pytest.raises(RegistrationError, match="is not of the form name=value"):
-            pairs([wrong])
