@@ -5,6 +5,7 @@ Pure. One plan after another on the same cluster, which holds what was decided s
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from placement.algorithms.names import Maker
@@ -83,13 +84,15 @@ class Deciding:
         planner = self._planner(batch)
         turned = in_rotation(self._estate.cluster.copies, turn)
         made: dict[str, Plan] = {}
-        for move in moves(planner, turned, lambda s: self._terms(s, batch)):
+        terms = partial(self._terms, batch=batch)
+        for found in moves(planner, turned, terms):
             if not budget.left(common, batch.now_ms):
                 break
-            plan = self._moved(move, batch)
-            if plan is not None:
-                made[move.service] = plan
-                budget.spend(1, common, batch.now_ms)
+            for move in moves(planner, [found.service], terms) if made else [found]:
+                plan = self._moved(move, batch)
+                if plan is not None:
+                    made[move.service] = plan
+                    budget.spend(1, common, batch.now_ms)
         return made
 
     def _yielding(self, planner: Planner, batch: Batch) -> Yielding:

@@ -3,8 +3,9 @@
 What a move gains is the score of the best node less that of its own, as the algorithm in force
 scores them for a new copy once the old one is away, as a share of the span of its scores. It is
 made when that is above what a move costs. One service after another is looked at, in turns; the
-best move of those that pay is made first, until the budget is spent. Algorithms whose scores tell
-no gain (first-fit, random, learned ones) move nothing.
+best move of those that pay is made first, until the budget is spent; after it the others must still
+pay, so that two do not change places for ever. Algorithms whose scores tell no gain (first-fit,
+random, learned ones) move nothing.
 """
 
 from collections.abc import Callable, Iterable

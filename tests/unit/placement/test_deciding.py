@@ -323,6 +323,21 @@ def test_a_wrong_parameter_is_refused_once() -> None:
     control.restarted()
     control.look()
     assert control.refused == []
+def test_two_who_would_join_each_other_do_not_change_places() -> None:
+    nodes = (world.node(name, cpu=8000, memory=8192) for name in "ab")
+    terms = {"move__cost": "0", "move__min_gain": "0", "move__cooldown_ms": "0"}
+    apart = world.service("t", anti_affinity=("s",))
+    control = Control(*nodes, world.service("s"), apart, moving(**terms))
+    control.ask(s=1)
+    control.ask(t=1)
+    assert control.where("s") != control.where("t")
+
+    assert len(control.look(world.service("t"))) == 1
+    assert control.where("s") == control.where("t")
+    for _ in range(3):
+        assert control.look() == {}
+
+
 
 
 def versions(control: Control) -> str:
