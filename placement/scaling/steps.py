@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from placement.authority import served
 from placement.scaling.sizing import (
     Bearing,
     Called,
@@ -113,10 +114,10 @@ class Step:
             load.windows, load.calls, load.asked = (), (), NOTHING
             return None
         self._follow(decided)
-        load.windows = tuple(w for w in load.windows if w.end > at.now - at.policy.stale_ms)
-        bearing = self._bearing(decided)
-        called = called_for(bearing, self._range(), at.policy)
-        before = tuple((call.at, call.copies) for call in load.calls)
+        load.windows = tuple(w for w in load.windows if self._counts(w, decided))
+        bearing, limits = self._bearing(decided), self._range()
+        called = called_for(bearing, limits, at.policy)
+        before = tuple((call.at, min(call.copies, limits.most)) for call in load.calls)
         calls = remember(before, at.now, called.copies, at.policy.down_ms)
         load.calls = tuple(Call(at=instant, copies=copies) for instant, copies in calls)
         what = settle(bearing, called, calls, at.policy)
@@ -127,6 +128,15 @@ class Step:
         request = self._request(decided, what)
         load.asked, load.changed = what.copies, at.now
         return request
+
+    def _counts(self, window: LoadWindow, decided: PlacementDecided) -> bool:
+        """Return whether a window tells of the present load: a new one, of a copy that is to run.
+
+        What copies bore that have left, others bear by now.
+        """
+        runs = served(decided, self._at.catalogue)
+        there = runs is None or any(a.instance == window.instance for a in runs.assignments)
+        return there and window.end > self._at.now - self._at.policy.stale_ms
 
     def _follow(self, decided: PlacementDecided) -> None:
         """Take note when another number of copies was decided on."""

@@ -80,6 +80,17 @@ def test_fewer_copies_only_after_patience() -> None:
     assert asked.demands[0].replicas == 1
 
 
+def test_what_was_called_for_before_is_no_more_than_is_allowed_by_now() -> None:
+    there = World(cases.policy(scale__down_ms="20000"))
+    there.places(8)
+    for end in (8_000, 18_000):
+        busy = [cases.busy(0.35, end, f"s.{node}") for node in "abcdefgh"]
+        assert there.at(end, *busy) == []
+    there.has(world.service("s", app=APP, max_replicas=3, target_load=0.5))
+
+    assert only(there.at(31_000)).demands[0].replicas == 3
+
+
 def test_who_is_not_asked_sleeps_and_wakes_when_the_application_is_asked() -> None:
     there = World(min_replicas=0, idle_ms=30_000)
     there.has(cases.selected("s", "other"))

@@ -124,6 +124,16 @@ def test_a_steady_load_moves_nothing() -> None:
     assert cluster.placed().generation == generation
 
 
+def test_what_copies_bore_that_have_left_calls_none_back() -> None:
+    cluster = begun(scaling_cases.policy("installation"), copies=3)
+    cluster.run(90, load=0.95)
+    assert cluster.copies == 2
+    generation = cluster.placed().generation
+
+    cluster.run(180, load=0.95)
+    assert cluster.placed().generation == generation
+
+
 def test_a_new_version_comes_in_by_steps_until_all_copies_run_it() -> None:
     wanted = canary_cases.wanted(settle_ms="0", min_samples="500")
     cluster = begun(wanted, copies=4, max_replicas=0)
