@@ -128,6 +128,10 @@ class Chooser:
         others = _runners_up(rows, scores, best, runners_up)
         return Choice(row, slots, float(scores[best]), len(fitting), others)
 
+    def accepts(self, need: Need, row: int) -> bool:
+        """Return whether a row, and the filters, accept a need, whatever is free."""
+        return bool(self._known(need).accepted[row])
+
     def _wished(self, need: Need, wish: Wish) -> tuple[int, ...]:
         """Return the GPUs that are wished for, or the tightest where these will not do."""
         able = self.columns.gpus_fitting(need, np.array([wish.row]))[0]

@@ -128,8 +128,13 @@ class Planner:
 
     def keeps_rules(self, demand: Demand, copy: Copy) -> bool:
         """Return whether a copy that runs is still where it may be, room apart."""
-        need = copy.taken.need
-        if not self.cluster.columns.accepted(need)[copy.row]:
+        need, row, slots = copy.taken.need, copy.row, list(copy.taken.slots)
+        columns = self.cluster.columns
+        if not columns.accepted(need)[row]:
+            return False
+        if slots and not columns.of_model(need, slice(row, row + 1))[0, slots].all():
+            return False
+        if self._filters and not self._chooser.accepts(need, row):
             return False
         bound = demand.affinity or demand.anti_affinity or demand.neighbours
         if not bound and not self.cluster.repelling(demand.service):

@@ -3,12 +3,17 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placement.algorithms.names import OWN
+from placement.choosing.mix import mix_of
+from placement.cluster.copies import Cluster
 from placement.cluster.needs import Gpu, Link, Machine, Neighbour, Option
 from placement.control.explain import explain
+from placement.control.planner import Planner
 from placement.control.plans import Want
 from tests.unit.placement.planning import (
     MACHINES,
@@ -220,6 +225,23 @@ def test_a_rule_that_is_broken_by_now_moves_a_copy_only_where_it_can_go() -> Non
     apart = [replace(done[0], demand=demand("s", anti_affinity=("t",))), done[1]]
     assert where(plan(apart, there)) == ["a"]
     assert {*where(p := plan(apart, [small("a"), small("b")])), *where(p, "t")} == {"a", "b"}
+
+
+def test_a_gpu_of_a_model_that_is_accepted_no_more_is_left_for_another() -> None:
+    there = [small("a", gpus=(Gpu("T4", index=0),)), small("b", gpus=(Gpu("V100", index=0),))]
+    (first,) = placed([want(gpu_milli=500)], plan([want(gpu_milli=500)], there))
+    assert first.present[0].node == "a"
+    changed = replace(first, demand=demand(gpu_milli=500, models=("V100",)))
+    assert where(plan([changed], there[:1])) == ["a"]
+    assert where(plan([changed], there)) == ["b"]
+
+
+def test_a_filter_of_others_holds_for_copies_that_run() -> None:
+    (first,) = placed([want()], plan([want()], [small("a")]))
+    cluster = Cluster([small("a"), small("b")])
+    algorithm = OWN["first-fit"](cluster.columns, mix_of(()), 0)
+    not_a = {"not-a": lambda *_: np.array([False, True])}
+    assert where(Planner(cluster, algorithm, not_a).plan([first])) == ["b"]
 
 
 def far(name: str, to: str, latency_us: int, kbps: int | None = None) -> Machine:
