@@ -94,7 +94,10 @@ class Planner:
         return found
 
     def _keep(self, item: _Open) -> None:
-        """Put back what stays; of more copies than wanted, those on unsound nodes go first."""
+        """Put back what stays; of more copies than wanted, those on unsound nodes go first.
+
+        Who leaves stays after all where one of the others is lost before it serves.
+        """
         columns, demand = self.cluster.columns, item.want.demand
         self.cluster.drop(demand.service)
         self.cluster.upset.discard(demand.service)
@@ -112,7 +115,8 @@ class Planner:
                 into += [] if copy is None else [copy]
         for present in item.want.leaving if wanted else ():
             copy = hold(self.cluster, demand, present) if self._lives(present) else None
-            item.leaving += [] if copy is None else [copy]
+            into = item.soft if len(item.soft) < wanted else item.leaving
+            into += [] if copy is None else [copy]
 
     def _lives(self, present: Assignment) -> bool:
         """Return whether the node of a copy is there and has not failed."""

@@ -220,6 +220,22 @@ def test_fewer_copies_only_when_those_that_stay_serve() -> None:
     control.ask(s=1)
     assert control.where("s") == "ac"
     control.look(*serving("s", "a"))
+def test_who_was_to_leave_stays_when_the_other_is_lost() -> None:
+    control = Control(world.node("a", cpu=1000), world.service("s", min_available=1))
+    control.ask(s=1)
+    control.has(*serving("s", "a"))
+    control.look(world.node("b", cpu=1000), world.node("a", cpu=1000, status="draining"))
+    assert control.where("s") == "ab"
+
+    control.look(world.node("b", cpu=1000, status="failed"))
+    assert control.where("s") == "a"
+    control.look(world.node("a", cpu=1000))
+    decided = control.catalogue.get(PlacementDecided, "s")
+    assert decided is not None
+    assert (control.where("s"), decided.status) == ("a", "placed")
+    assert control.look() == {}
+
+
     assert control.where("s") == "a"
 
 
