@@ -116,10 +116,19 @@ class Yielding:
         """Return how many copies each service can do without, of those that may give way."""
         known = self._cluster.known
         return {
-            service: len(copies) - known[service].min_available
-            for service, copies in self._cluster.copies.items()
+            service: self._beyond(service, known[service].min_available)
+            for service in self._cluster.copies
             if service in known and self._giving(service, winner.service)
         }
+
+    def _beyond(self, service: str, least: int) -> int:
+        """Return how many copies there are beyond the least number; none while some must stay.
+
+        Those that stay until others serve are there because there are not enough yet.
+        """
+        want = self._wanting(service) if least else None
+        waiting = want is not None and bool(want.leaving)
+        return 0 if waiting else len(self._cluster.copies[service]) - least
 
     def _victim(self, copy: Copy) -> Victim:
         return Victim(

@@ -160,6 +160,16 @@ def test_who_is_only_recommended_to_leave_makes_no_room_for_a_deed() -> None:
     assert control.ask(high=1)["high"].status == "placed"
 
 
+def test_who_stays_until_others_serve_does_not_give_way() -> None:
+    low = world.service("low", min_available=1)
+    control = Control(world.node("a", cpu=1000), low, important("high", 5, zones=("x",)))
+    control.ask(low=1)
+    control.has(*serving("low", "a"))
+    control.look(world.node("a", cpu=1000, status="draining"), world.node("b", cpu=1000, zone="x"))
+    assert control.where("low") == "ab"
+    assert control.ask(high=1)["high"].status == "unplaceable"
+
+
 def test_a_chain_of_preemptions_ends() -> None:
     names = [f"s{rank}" for rank in range(5)]
     control = Control(
@@ -210,16 +220,6 @@ def test_who_stays_for_now_is_lost_with_its_node() -> None:
     assert control.where("s") == "bc"
 
 
-def test_fewer_copies_only_when_those_that_stay_serve() -> None:
-    control = Control(
-        *(world.node(name, cpu=1000) for name in "abc"), world.service("s", min_available=1)
-    )
-    control.ask(s=3)
-    control.has(*serving("s", "c"))
-
-    control.ask(s=1)
-    assert control.where("s") == "ac"
-    control.look(*serving("s", "a"))
 def test_who_was_to_leave_stays_when_the_other_is_lost() -> None:
     control = Control(world.node("a", cpu=1000), world.service("s", min_available=1))
     control.ask(s=1)
@@ -236,6 +236,16 @@ def test_who_was_to_leave_stays_when_the_other_is_lost() -> None:
     assert control.look() == {}
 
 
+def test_fewer_copies_only_when_those_that_stay_serve() -> None:
+    control = Control(
+        *(world.node(name, cpu=1000) for name in "abc"), world.service("s", min_available=1)
+    )
+    control.ask(s=3)
+    control.has(*serving("s", "c"))
+
+    control.ask(s=1)
+    assert control.where("s") == "ac"
+    control.look(*serving("s", "a"))
     assert control.where("s") == "a"
 
 
@@ -313,6 +323,21 @@ def test_moves_heed_the_budget_of_their_interval() -> None:
     assert moved == [1, 0, 0, 1, 1]
 
 
+def test_two_who_would_join_each_other_do_not_change_places() -> None:
+    nodes = (world.node(name, cpu=8000, memory=8192) for name in "ab")
+    terms = {"move__cost": "0", "move__min_gain": "0", "move__cooldown_ms": "0"}
+    apart = world.service("t", anti_affinity=("s",))
+    control = Control(*nodes, world.service("s"), apart, moving(**terms))
+    control.ask(s=1)
+    control.ask(t=1)
+    assert control.where("s") != control.where("t")
+
+    assert len(control.look(world.service("t"))) == 1
+    assert control.where("s") == control.where("t")
+    for _ in range(3):
+        assert control.look() == {}
+
+
 def test_a_move_is_made_before_it_breaks() -> None:
     control = Control(
         world.node("large", cpu=8000, memory=8192), world.service("s", min_available=1), moving()
@@ -339,21 +364,6 @@ def test_a_wrong_parameter_is_refused_once() -> None:
     control.restarted()
     control.look()
     assert control.refused == []
-def test_two_who_would_join_each_other_do_not_change_places() -> None:
-    nodes = (world.node(name, cpu=8000, memory=8192) for name in "ab")
-    terms = {"move__cost": "0", "move__min_gain": "0", "move__cooldown_ms": "0"}
-    apart = world.service("t", anti_affinity=("s",))
-    control = Control(*nodes, world.service("s"), apart, moving(**terms))
-    control.ask(s=1)
-    control.ask(t=1)
-    assert control.where("s") != control.where("t")
-
-    assert len(control.look(world.service("t"))) == 1
-    assert control.where("s") == control.where("t")
-    for _ in range(3):
-        assert control.look() == {}
-
-
 
 
 def versions(control: Control) -> str:
