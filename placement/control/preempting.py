@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -116,11 +117,10 @@ def _sets(held: Sequence[Holding]) -> Iterator[tuple[Holding, ...]]:
     """Yield sets in order of size and priority, while there are not too many of a size."""
     tried = 0
     for size in range(1, min(EXACT, len(held)) + 1):
-        ways = sorted(combinations(held, size), key=lambda c: sum(h.priority for h in c))
-        tried += len(ways)
+        tried += comb(len(held), size)
         if tried > SETS:
             return
-        yield from ways
+        yield from sorted(combinations(held, size), key=lambda c: sum(h.priority for h in c))
 
 
 def _reprieved(columns: Columns, need: Need, row: int, held: Sequence[Holding]) -> list[Holding]:

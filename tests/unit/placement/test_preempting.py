@@ -95,6 +95,26 @@ def test_nodes_that_are_ruled_out_are_left_alone() -> None:
     assert give_way(columns, need(5_000), 9, held, PLENTY) is None
 
 
+class Rank(int):
+    """A priority that counts how often it is added up."""
+
+    added = 0
+
+    def __radd__(self, other: int) -> int:
+        Rank.added += 1
+        return other + int(self)
+
+
+def test_sets_that_are_too_many_are_not_even_made() -> None:
+    columns = Columns([machine("x", 64_000)])
+    held = [hold(columns, f"s{number}", 0, need(100), Rank(0)) for number in range(70)]
+
+    way = give_way(columns, need(63_000), 9, held, dict.fromkeys((h.service for h in held), 1))
+
+    assert len(names(way)) == 60
+    assert Rank.added < 1_000
+
+
 copies = st.lists(
     st.tuples(st.sampled_from("abcd"), st.integers(0, 2), st.integers(1, 4), st.integers(0, 3)),
     max_size=9,
