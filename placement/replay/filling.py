@@ -47,7 +47,8 @@ def arrivals(
 ) -> list[Pod]:
     """Return the copies of a filling, in order.
 
-    Raises TraceRefused when nothing is asked for, or more than a million copies would come.
+    Raises TraceRefused when nothing is asked for, and when no copy or more than a million would
+    come.
     """
     gpu = any(pod.need.gpus for pod in pods)
     sizes = [pod.need.gpu_total if gpu else pod.need.cpu_milli for pod in pods]
@@ -66,6 +67,11 @@ def arrivals(
         for place in block.tolist():
             if total + sizes[place] > limit:
                 chosen = [*order, *drawn]
+                if not chosen:
+                    raise TraceRefused(
+                        f"{times:g} times the nodes is less than one copy asks for; ask for more, "
+                        "or add nodes"
+                    )
                 again = shuffled(seed + 2, len(chosen)).tolist()
                 return [pods[chosen[each]] for each in again]
             total += sizes[place]

@@ -51,6 +51,10 @@ def test_a_filling_that_cannot_end_is_refused() -> None:
         arrivals([], MACHINES, 1.3, 0)
     with pytest.raises(TraceRefused, match="more than 1000000 copies"):
         arrivals([Pod("tiny", need(1))], [machine("a", 10**9)], 1.3, 0)
+    with pytest.raises(TraceRefused, match="less than one copy asks for"):
+        arrivals(PODS[:2], [machine("a", 8000, 16_000, 0)], 1.3, 0)
+    with pytest.raises(TraceRefused, match="less than one copy asks for"):
+        arrivals(PODS[:2], MACHINES, 0.05, 0)
 
 
 def test_a_filling_tells_what_was_placed_and_what_was_not() -> None:
