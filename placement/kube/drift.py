@@ -30,7 +30,7 @@ def _differences(wanted: Any, found: Any, path: str) -> Iterator[str]:
 
 
 def _entries(wanted: Sequence[Any], found: Sequence[Any], path: str) -> Iterator[str]:
-    key = next((k for k in _KEYS if all(isinstance(w, Mapping) and k in w for w in wanted)), None)
+    key = next((k for k in _KEYS if all(_named(w, k) for w in wanted)), None)
     if key is None:
         if len(wanted) != len(found):
             yield path
@@ -38,6 +38,10 @@ def _entries(wanted: Sequence[Any], found: Sequence[Any], path: str) -> Iterator
         for index, (want, have) in enumerate(zip(wanted, found, strict=True)):
             yield from _differences(want, have, f"{path}[{index}]")
         return
-    held = {have[key]: have for have in found if isinstance(have, Mapping) and key in have}
+    held = {have[key]: have for have in found if _named(have, key)}
     for want in wanted:
         yield from _differences(want, held.get(want[key]), f"{path}[{want[key]}]")
+
+
+def _named(entry: Any, key: str) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get(key), str)

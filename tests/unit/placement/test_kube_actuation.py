@@ -377,9 +377,17 @@ def test_what_is_not_allowed_is_refused_by_the_rule(
     assert deployment(cluster, "a")
 
 
-def test_an_image_that_a_patch_brings_in_is_on_the_list_or_refused(cluster: FakeCluster) -> None:
-    container = '{"name": "worker", "image": "evil.example/x"}'
-    patch = f'{{"spec": {{"template": {{"spec": {{"containers": [{container}]}}}}}}}}'
+@pytest.mark.parametrize(
+    "brought",
+    [
+        '{"containers": [{"name": "worker", "image": "evil.example/x"}]}',
+        '{"volumes": [{"name": "x", "image": {"reference": "evil.example/x"}}]}',
+    ],
+)
+def test_an_image_that_a_patch_brings_in_is_on_the_list_or_refused(
+    cluster: FakeCluster, brought: str
+) -> None:
+    patch = f'{{"spec": {{"template": {{"spec": {brought}}}}}}}'
     catalogue = world(replace(DIGITS, patch=patch), placed(1, "a"))
     for registries, allowed in (((), False), (("evil.example",), True)):
         actor = Actor(cluster, registries=registries)

@@ -95,6 +95,17 @@ def pod(**spec: Any) -> dict[str, Any]:
         pod(containers=[{"name": "w", "securityContext": {"privileged": True}}]),
         pod(initContainers=[{"name": "i", "securityContext": {"runAsNonRoot": False}}]),
         pod(containers=[{"name": "w", "securityContext": {"capabilities": {"add": ["ALL"]}}}]),
+        pod(containers=[{"name": "w", "securityContext": {"capabilities": "ALL"}}]),
+        pod(containers=[{"name": "w", "ports": [{"containerPort": 80, "hostPort": 80}]}]),
+        pod(containers=[{"name": ["w"]}]),
+        pod(containers=["w"]),
+        pod(containers={"w": {}}),
+        pod(securityContext={"seccompProfile": {"type": "Unconfined"}}),
+        pod(securityContext="none"),
+        pod(volumes=["x"]),
+        pod(volumes=[{"name": "x", "hostPath": {"path": 7}}]),
+        pod(volumes=[{"name": "x", "projected": {"sources": [{"serviceAccountToken": {}}]}}]),
+        {"spec": {"replicas": 50}},
     ],
     ids=str,
 )
@@ -102,6 +113,13 @@ def test_what_no_patch_may_do(patch: Any) -> None:
     text = patch if isinstance(patch, str) else json.dumps(patch)
     with pytest.raises(NotDeployable):
         manifests(placed(1, "a"), replace(DIGITS, patch=text), {}, PARAMS)
+
+
+@pytest.mark.parametrize("levels", [40, 900, 100_000])
+def test_a_patch_that_goes_too_deep_is_refused(levels: int) -> None:
+    patch = '{"a": ' + "[" * levels + "]" * levels + "}"
+    with pytest.raises(NotDeployable):
+        manifests(placed(1, "a"), replace(DIGITS, patch=patch), {}, PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +202,7 @@ def test_delays_grow_to_a_limit_and_heed_the_server(
         ({"l": [{"name": "x", "v": 1}]}, {"l": [{"name": "x", "v": 2}]}, ("l[x].v",)),
         ({"l": [1, 2]}, {"l": [1, 3]}, ("l[1]",)),
         ({"l": [1, 2]}, {"l": [1]}, ("l",)),
+        ({"l": [{"name": ["x"]}]}, {"l": [{"name": "x"}]}, ("l[0].name",)),
     ],
 )
 def test_differences(wanted: Any, found: Any, paths: tuple[str, ...]) -> None:
