@@ -36,6 +36,8 @@ SELECTOR = "app.kubernetes.io/managed-by=weir"
 """Selects everything that Weir has made."""
 SERVICE, INSTANCE, APP = f"{DOMAIN}/service", f"{DOMAIN}/instance", f"{DOMAIN}/app"
 GENERATION, DECISION = f"{DOMAIN}/generation", f"{DOMAIN}/decision"
+_DIGITS = 18
+"""Most digits of a generation: what has more is nobody's, and would take long to read."""
 BUSY_SHARE = 0.8
 """Share of the requested CPU that scaling aims at where the service names none."""
 
@@ -99,7 +101,7 @@ def belonging(manifest: Manifest, root: Manifest) -> Manifest:
 def generation_of(manifest: Manifest) -> int:
     """Return the generation of the decision that an object carries; -1 when it has none."""
     told = str((manifest["metadata"].get("annotations") or {}).get(GENERATION, ""))
-    return int(told) if told.isdecimal() else -1
+    return int(told) if told.isdecimal() and len(told) <= _DIGITS else -1
 
 
 def service_of(manifest: Manifest) -> str:

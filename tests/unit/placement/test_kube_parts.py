@@ -13,7 +13,7 @@ from placement.kube.answers import Verdict, answer, away
 from placement.kube.backoff import Backoff
 from placement.kube.drift import differences
 from placement.kube.kinds import KINDS, rights
-from placement.kube.manifests import manifests
+from placement.kube.manifests import GENERATION, generation_of, manifests
 from placement.kube.manifests_names import dns_name, is_label, port_name
 from placement.kube.manifests_patch import merged
 from placement.kube.view import View
@@ -231,6 +231,11 @@ def test_a_view_takes_no_older_version_and_keeps_what_it_gave() -> None:
     assert set(view.groups()) == {"s"}
     assert view.drop(("ConfigMap", "n", "b"))
     assert not view.drop(("ConfigMap", "n", "b"))
+
+
+def test_no_generation_is_read_that_nobody_decided() -> None:
+    told = [{"metadata": {"annotations": {GENERATION: text}}} for text in ("7", "9" * 5000, "-1")]
+    assert [generation_of(body) for body in told] == [7, -1, -1]
 
 
 def test_paths_and_rights() -> None:
