@@ -2,16 +2,20 @@
 
 import re
 from decimal import Decimal
+from math import ceil
 
 _FORM = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
-_BINARY = {unit: Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
-_DECIMAL = {
+_UNITS = {
+    "": Decimal(1),
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
     "m": Decimal("1e-3"),
     "k": Decimal(1000),
     **{unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
 }
+_MOST = Decimal(2**63 - 1)
+"""The largest quantity that there is; the API, too, takes a larger one for it."""
 
 
 def quantity(text: str) -> Decimal:
@@ -21,17 +25,15 @@ def quantity(text: str) -> Decimal:
         return Decimal(0)
     number, unit = form.groups()
     try:
-        value = Decimal(number)
+        value = Decimal(number) * _UNITS[unit or ""]
     except ArithmeticError:
         return Decimal(0)
-    if unit and unit.endswith("i"):
-        return value * _BINARY[unit[0]]
-    return value * _DECIMAL.get(unit or "", Decimal(1))
+    return max(-_MOST, min(_MOST, value))
 
 
 def milli(text: str) -> int:
     """Return a quantity in thousandths, rounded up."""
-    return _ceiling(quantity(text) * 1000)
+    return ceil(quantity(text) * 1000)
 
 
 def mebi(text: str) -> int:
@@ -42,7 +44,3 @@ def mebi(text: str) -> int:
 def whole(text: str) -> int:
     """Return a quantity of pieces, cut off."""
     return int(quantity(text))
-
-
-def _ceiling(value: Decimal) -> int:
-    return -int(-value // 1)

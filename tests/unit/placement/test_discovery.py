@@ -113,7 +113,21 @@ def test_taints_that_forbid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1", 1000), ("250m", 250), ("1.5", 1500), ("1e1", 10_000), ("x", 0)]
+    ("text", "value"),
+    [
+        ("1", 1000),
+        ("250m", 250),
+        ("1.5", 1500),
+        ("1e1", 10_000),
+        ("100u", 1),
+        ("0.0011", 2),
+        ("-1100u", -1),
+        ("x", 0),
+        ("1.2.3", 0),
+        ("1e30", 1000 * (2**63 - 1)),
+        ("1e99999", 1000 * (2**63 - 1)),
+        ("1e999999999", 0),
+    ],
 )
 def test_quantities(text: str, value: int) -> None:
     assert milli(text) == value
