@@ -1,7 +1,7 @@
 """From placements and what a cluster has to what is to be done there, and what is to be told.
 
 A pure state machine, like `placement.local.actuation` for this machine: `step` takes the clock, the
-catalogue and the cluster as it was seen; `placement.kube_doing` carries the instructions out;
+catalogue and the cluster as it was seen; `streams.kube_doing` carries the instructions out;
 `settle` turns what came of them into events.
 
 A service is looked at when its decision, its registration, a policy or one of its objects has
@@ -183,8 +183,8 @@ class KubeActuation:
         ruled = ruling(told, catalogue, self._params.limits)
         if ruled.reason:
             events += self._telling.refused(now_ms, told, ruled.policy, ruled.reason)
-        if ruled.decided is None:
-            return []
+        if ruled.decided is None or ruled.decided.generation < _carried(group):
+            return []  # what was let happen once is no way back from what came after it
         kept.shown = ruled.decided
         try:
             wanted = self._wanted(now_ms, kept, ruled.decided, catalogue, group)
@@ -265,4 +265,9 @@ class KubeActuation:
 def _newest(told: PlacementDecided, kept: _Kept, group: Group) -> int:
     """Return the newest generation that is known of a service."""
     last = kept.newest.generation if kept.newest is not None else told.generation
-    return max(last, *(generation_of(body) for body in group.values())) if group else last
+    return max(last, _carried(group))
+
+
+def _carried(group: Group) -> int:
+    """Return the newest generation that a cluster has of a service; -1 when it has none."""
+    return max(map(generation_of, group.values()), default=-1)

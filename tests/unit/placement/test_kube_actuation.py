@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.kube.answers import Answer, Verdict, answer, away
-from placement.kube.manifests import GENERATION, INSTANCE, generation_of
-from schemas.decisions import ActionTaken, PlacementDecided
+from placement.authority import written
+from placement.kube.answers import Answer, answer, away
+from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, generation_of
+from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
 from tests.unit.placement.kube_world import (
@@ -268,6 +269,19 @@ def test_recommended_is_not_applied(cluster: FakeCluster, actor: Actor) -> None:
 def test_an_object_of_others_is_left_alone(cluster: FakeCluster, actor: Actor) -> None:
     theirs = {"kind": "ConfigMap", "metadata": {"name": "digits", "namespace": NS}}
     cluster.put(theirs)
+def test_what_was_let_happen_once_is_no_way_back(cluster: FakeCluster, actor: Actor) -> None:
+    recommend = replace(ACT, mode="recommend", event_id="recommend")
+    decision = KeyValue(key="decision", value=written(placed(2, "a")))
+    let = replace(recommend, scope="apply/digits", event_id="let", parameters=(decision,))
+    actor.turn(catalogue_of([let, placed(2, "a")], world()))
+    actor.turn(catalogue_of([let, placed(5, "b")], world()))
+    before = dict(cluster.objects)
+    wise = replace(placed(6, "c"), mode="recommend")
+    actor.turn(catalogue_of([recommend, DIGITS, let, wise]))
+    assert cluster.objects == before
+    assert deployment(cluster, "b")
+
+
     catalogue = world(placed(1, "a"))
     (deed,) = [e for e in actor.turn(catalogue) if isinstance(e, ActionTaken)]
     assert (deed.status, "not Weir's" in deed.reason) == ("refused", True)
