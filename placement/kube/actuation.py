@@ -193,9 +193,11 @@ class KubeActuation:
             kept.due = now_ms + self._params.patience_ms
             events += self._telling.refused(now_ms, told, error.policy, error.reason)
             return []
+        carry = self._comparing.carry(ruled.decided, wanted, group)
+        if carry is None:
+            kept.failures = 0  # a try whose answer was lost was carried out
         if not kept.failures:
             kept.trouble = None
-        carry = self._comparing.carry(ruled.decided, wanted, group)
         return [] if carry is None else [carry]
 
     def _wanted(

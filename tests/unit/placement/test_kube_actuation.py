@@ -353,6 +353,20 @@ def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluste
     assert deeds(actor.turn(catalogue)) == [("service.apply", "done")]
     assert len(cluster.names("Deployment")) == 2
     actor.close()
+def test_a_try_whose_answer_was_lost_is_no_trouble_once_it_is_seen_to_be_done(
+    cluster: FakeCluster, actor: Actor
+) -> None:
+    catalogue, another = world(placed(1, "a")), Actor(cluster)
+    cluster.answers = lambda _verb, _key: REFUSALS["NoAnswer"]
+    actor.turn(catalogue)
+    assert phases(actor.turn(catalogue)) == [("failed", "NoAnswer")]
+    cluster.answers = lambda _verb, _key: None
+    another.turn(catalogue)
+    ready(cluster, "a")
+    assert ("available", "") in phases(actor.turn(catalogue, T0 + 1000))
+    another.close()
+
+
 
 
 def test_nothing_is_concluded_before_all_has_been_listed(actor: Actor) -> None:
