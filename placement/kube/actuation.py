@@ -249,7 +249,11 @@ class KubeActuation:
             self._orphans.clear()
             return []
         known = {dns_name(name) for name in catalogue.of(PlacementDecided)}
-        strange = {label: group for label, group in observed.groups.items() if label not in known}
+        strange = {
+            label: group
+            for label, group in observed.groups.items()
+            if label and label not in known  # what names no service, Weir has not made
+        }
         self._orphans = {label: self._orphans.get(label, now_ms) for label in strange}
         found = []
         for label, group in strange.items():
@@ -257,9 +261,8 @@ class KubeActuation:
                 continue
             self._orphans[label] = now_ms  # tried again after as long, when it could not be done
             service = next(filter(None, map(service_of, group.values())), label)
-            newest = max(map(generation_of, group.values()))
             why = "the catalogue knows no such service"
-            carry = removal(service, group, newest, why)
+            carry = removal(service, group, _carried(group), why)
             found += [carry] if carry.deletes else []
         return found
 

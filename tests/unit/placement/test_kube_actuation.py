@@ -232,12 +232,14 @@ def test_what_no_service_of_the_catalogue_wants_goes_after_a_while(
 ) -> None:
     catalogue = world(placed(1, "a"))
     actor.turn(catalogue)
-    cluster.put({"kind": "ConfigMap", "metadata": {"name": "other", "namespace": NS}})
+    for name, labels in (("other", {}), ("by-hand", dict(MANAGED))):
+        meta = {"name": name, "namespace": NS, "labels": labels}
+        cluster.put({"kind": "ConfigMap", "metadata": meta})
     gone = without(catalogue, placed(1, "a"))
     assert deeds(actor.turn(gone)) == []
     assert deeds(actor.turn(gone, T0 + ORPHAN_MS - 1)) == []
     assert deeds(actor.turn(gone, T0 + ORPHAN_MS)) == [("service.remove", "done")]
-    assert cluster.names("ConfigMap") == ["other"]
+    assert cluster.names("ConfigMap") == ["by-hand", "other"]
     assert cluster.names("Deployment") == []
 
 
