@@ -10,18 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from placement.kube.answers import Answer, Verdict
+from placement.kube.door import ABSENT, Kube
 from placement.kube.kinds import Key, Manifest, key_of
 from placement.kube.manifests import MANAGED, belonging, generation_of
 from placement.kube.words import Apply, Carried, Carry, Deed, Delete
 
-if TYPE_CHECKING:
-    from placement.kube.door import Kube
-
-ABSENT = "1"
-"""As `kube.ABSENT`: applied with it, only what is not there is written."""
 _TRIES = 4
 
 Hear = Callable[[Manifest], None]
@@ -31,7 +26,7 @@ Lose = Callable[[Key], None]
 class Doing:
     """Does what is asked with several threads; to be used by one thread, and closed."""
 
-    def __init__(self, door: "Kube", hear: Hear, lose: Lose, threads: int, budget_s: float) -> None:
+    def __init__(self, door: Kube, hear: Hear, lose: Lose, threads: int, budget_s: float) -> None:
         """Prepare; `hear` and `lose` are told at once what was written and deleted.
 
         What has not begun `budget_s` seconds after it was asked for is given back undone, and so
@@ -100,20 +95,20 @@ class Doing:
                 version, uid = now.version, str(now.body["metadata"].get("uid", ""))
             if not now.done:
                 return Deed(todo.key, now)
-            if stopped := self._stops(todo, said, now):
+            if stopped := self._stops(todo.key, generation_of(todo.manifest), said, now):
                 return stopped
         if said.done:
             self._hear(said.body)
         return Deed(todo.key, said, contested=contested)
 
-    def _stops(self, todo: Apply, said: Answer, now: Answer) -> Deed | None:
+    def _stops(self, key: Key, generation: int, said: Answer, now: Answer) -> Deed | None:
         """Return why what has changed meanwhile is to be left alone, if it is."""
         if not ours(now.body):
-            return Deed(todo.key, said, foreign=True)
-        if generation_of(now.body) <= generation_of(todo.manifest):
+            return Deed(key, said, foreign=True)
+        if generation_of(now.body) <= generation:
             return None
         self._hear(now.body)
-        return Deed(todo.key, said, newer=generation_of(now.body))
+        return Deed(key, said, newer=generation_of(now.body))
 
     def _delete(self, todo: Delete, generation: int) -> Deed:
         said = self._door.delete(todo.key, uid=todo.uid, version=todo.version)
@@ -129,9 +124,8 @@ class Doing:
             if now.body["metadata"].get("uid") != todo.uid:
                 said = Answer(Verdict.DONE)  # that one is gone; this is another
                 break
-            if generation_of(now.body) > generation:
-                self._hear(now.body)
-                return Deed(todo.key, said, deleted=True, newer=generation_of(now.body))
+            if stopped := self._stops(todo.key, generation, said, now):
+                return replace(stopped, deleted=True)
             said = self._door.delete(todo.key, uid=todo.uid, version=now.version)
         if said.done:
             self._lose(todo.key)

@@ -1,5 +1,6 @@
 """Decisions and a cluster that others change, too: what is applied, left alone, deleted, told."""
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -288,6 +289,19 @@ def test_what_was_let_happen_once_is_no_way_back(cluster: FakeCluster, actor: Ac
     (deed,) = [e for e in actor.turn(catalogue) if isinstance(e, ActionTaken)]
     assert (deed.status, "not Weir's" in deed.reason) == ("refused", True)
     assert cluster.objects == {("ConfigMap", NS, "digits"): theirs}
+
+
+def test_what_is_deleted_is_still_ours(cluster: FakeCluster, actor: Actor) -> None:
+    catalogue = world(placed(1, "a", "b"))
+    actor.turn(catalogue)
+    actor.look()
+    key = deployment(cluster, "a")
+    adopted = copy.deepcopy(cluster.objects[key])
+    adopted["metadata"]["labels"] = {}
+    cluster.put(adopted)
+    told = actor.turn(world(placed(2, "b"), base=catalogue), look=False)
+    assert deeds(told) == [("service.apply", "refused")]
+    assert key in cluster.objects
 
 
 def test_fields_that_others_own_are_taken_back_and_told(cluster: FakeCluster, actor: Actor) -> None:
