@@ -310,11 +310,12 @@ def _client(kubeconfig: str, context: str) -> "ApiClient":
     try:
         if not kubeconfig and os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library leaves it out
+    from yaml import YAMLError  # noqa: PLC0415  # comes with kubernetes, which reads by it
         else:
             config.load_kube_config(  # type: ignore[no-untyped-call]  # the library leaves it out
                 kubeconfig or None, context or None, configuration, persist_config=False
             )
-    except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+    except (config.ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError) as error:
         where = kubeconfig or "KUBECONFIG, or ~/.kube/config"
         raise ClusterUnknown(
             f"{where}: {error}; name a kubeconfig by WEIR_KUBE__KUBECONFIG, and its context by "

@@ -149,6 +149,14 @@ def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:
     door.close()
 
 
+@pytest.mark.parametrize("text", ["a: b: c", "- a", "7", "", "users: 1", "\x00", "clusters: [1]"])
+def test_a_kubeconfig_that_is_none_is_an_error_with_a_remedy(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ClusterUnknown, match="WEIR_KUBE__KUBECONFIG"):
+        connect(str(path))
+
+
 def test_no_usable_kubeconfig_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ClusterUnknown, match="WEIR_KUBE__KUBECONFIG"):
         connect(str(tmp_path / "none"))
