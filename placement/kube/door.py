@@ -151,7 +151,11 @@ class Kube:
             return
         with self._lock:
             self._watches.add(response)
+            closed = self._closed.is_set()
         try:
+            if closed:
+                yield Change("ENDED", {}, away("the door is closed"))
+                return
             yield from self._changes(response)
         finally:
             with self._lock:

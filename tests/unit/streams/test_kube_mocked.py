@@ -241,6 +241,24 @@ def test_a_watch_that_is_closed_ends(api: Api, door: Kube) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_a_watch_that_begins_after_closing_ends_at_once(door: Kube) -> None:
+    door.close()
+    (change,) = door.watch("Pod", "n", version="0")
+    assert change.answer is not None
+    assert "closed" in change.answer.message
+
+
+def test_who_was_refused_with_old_credentials_asks_again_with_the_new_ones(api: Api) -> None:
+    door = connect(str(api.kubeconfig), "", Patience(renew_s=0.05))
+    refused, until = door._client, time.monotonic() + 5
+    while not door._renew(refused):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert door._renew(refused)
+    assert not door._renew(door._client)
+    door.close()
+
+
 def copies(api: Api) -> set[str]:
     return {
         body["metadata"]["annotations"][INSTANCE]
