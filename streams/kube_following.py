@@ -146,7 +146,8 @@ class Following:
                 self._troubles.pop(followed, None)
             if new:
                 self._changed()
-        return ("" if said.verdict is Verdict.EXPIRED else version), said
+        anew = said.verdict in (Verdict.EXPIRED, Verdict.UNKNOWN)  # a list renews credentials
+        return ("" if anew else version), said
 
     def _note(self, followed: Followed, said: Answer) -> None:
         with self._lock:

@@ -217,8 +217,9 @@ class Kube:
         self._client.rest_client.pool_manager.clear()
 
     def _once(self, method: str, path: str, body: Any, form: str) -> Answer:
+        client = self._client
         said = self._try(method, path, body, form)
-        if said.verdict is Verdict.UNKNOWN and self._renew():
+        if said.verdict is Verdict.UNKNOWN and self._renew(client):
             said = self._try(method, path, body, form)
         return said
 
@@ -272,9 +273,11 @@ class Kube:
             return
         yield Change("ENDED", {}, Answer(Verdict.DONE, 200))
 
-    def _renew(self) -> bool:
-        """Read the credentials again, unless that was done just now; return whether it was."""
+    def _renew(self, refused: "ApiClient") -> bool:
+        """Read the credentials again, unless that was done just now; return whether others hold."""
         with self._lock:
+            if self._client is not refused:
+                return True
             if time.monotonic() - self._loaded_at < self._patience.renew_s or self._closed.is_set():
                 return False
             self._loaded_at = time.monotonic()
@@ -307,6 +310,7 @@ def connect(
 
 def _client(kubeconfig: str, context: str) -> "ApiClient":
     from kubernetes import client, config  # noqa: PLC0415  # half a second, for this alone
+    from yaml import YAMLError  # noqa: PLC0415  # comes with kubernetes, which reads by it
 
     configuration = client.Configuration()
     configuration.retries = False
@@ -314,7 +318,6 @@ def _client(kubeconfig: str, context: str) -> "ApiClient":
     try:
         if not kubeconfig and os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library leaves it out
-    from yaml import YAMLError  # noqa: PLC0415  # comes with kubernetes, which reads by it
         else:
             config.load_kube_config(  # type: ignore[no-untyped-call]  # the library leaves it out
                 kubeconfig or None, context or None, configuration, persist_config=False

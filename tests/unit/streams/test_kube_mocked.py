@@ -336,6 +336,26 @@ def test_a_server_that_does_not_know_us_is_told_once(api: Api, driven: Driven) -
     driven.until(world(), lambda: ("cluster.watch", "done") in deeds(driven.told))
 
 
+def test_watches_read_renewed_credentials_by_themselves(api: Api, door: Kube) -> None:
+    def until(done: Callable[[], object]) -> None:
+        limit = time.monotonic() + 5
+        while not done():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+
+    following = Following(door, [Followed("ConfigMap")], lambda: None, backoff=Backoff(0.01))
+    following.start()
+    until(lambda: following.observed().complete)
+    api.fault = lambda request: (
+        None if request.headers["Authorization"] == "Bearer new" else refusal(401, "Unauthorized")
+    )
+    until(lambda: following.observed().troubles)
+    api.write(str(api.seen[0].url.origin()), "new")
+    until(lambda: not following.observed().troubles)
+    door.close()
+    following.close()
+
+
 def test_nodes_that_may_not_be_read_are_told_and_services_go_on(api: Api, driven: Driven) -> None:
     def refuse(request: kmock.Request) -> kmock.Response | None:
         return refusal(403, "Forbidden", "nodes") if "/nodes" in request.url.path else None
