@@ -41,16 +41,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers"),
         Kind("Pod", "v1", "pods"),
         Kind("Node", "v1", "nodes", namespaced=False),
-        Kind("ServiceAccount", "v1", "serviceaccounts"),
-        Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
-        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
-        Kind("ClusterRole", "rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
-        Kind(
-            "ClusterRoleBinding",
-            "rbac.authorization.k8s.io/v1",
-            "clusterrolebindings",
-            namespaced=False,
-        ),
     )
 }
 OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler")

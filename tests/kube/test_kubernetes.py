@@ -29,7 +29,7 @@ from tests.kube.services import placed, reported, service
 from tests.kube.smoke import smoke
 from workers.settings import KubeSettings
 
-pytestmark = pytest.mark.timeout(1600)  # the first test may have to build the servers
+pytestmark = pytest.mark.timeout(300)
 NODES = {"a": reported("a", 4), "b": reported("b", 2), "c": reported("c")}
 _names = count()
 

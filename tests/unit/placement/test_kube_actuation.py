@@ -269,9 +269,6 @@ def test_recommended_is_not_applied(cluster: FakeCluster, actor: Actor) -> None:
     assert deployment(cluster, "a")
 
 
-def test_an_object_of_others_is_left_alone(cluster: FakeCluster, actor: Actor) -> None:
-    theirs = {"kind": "ConfigMap", "metadata": {"name": "digits", "namespace": NS}}
-    cluster.put(theirs)
 def test_what_was_let_happen_once_is_no_way_back(cluster: FakeCluster, actor: Actor) -> None:
     recommend = replace(ACT, mode="recommend", event_id="recommend")
     decision = KeyValue(key="decision", value=written(placed(2, "a")))
@@ -285,6 +282,9 @@ def test_what_was_let_happen_once_is_no_way_back(cluster: FakeCluster, actor: Ac
     assert deployment(cluster, "b")
 
 
+def test_an_object_of_others_is_left_alone(cluster: FakeCluster, actor: Actor) -> None:
+    theirs = {"kind": "ConfigMap", "metadata": {"name": "digits", "namespace": NS}}
+    cluster.put(theirs)
     catalogue = world(placed(1, "a"))
     (deed,) = [e for e in actor.turn(catalogue) if isinstance(e, ActionTaken)]
     assert (deed.status, "not Weir's" in deed.reason) == ("refused", True)
@@ -353,6 +353,20 @@ def test_a_plan_that_fails_half_way_says_where_and_why_and_is_tried_again(
     assert phases(actor.turn(catalogue, T0 + wait_ms)) == [("available", "")]
 
 
+def test_a_try_whose_answer_was_lost_is_no_trouble_once_it_is_seen_to_be_done(
+    cluster: FakeCluster, actor: Actor
+) -> None:
+    catalogue, another = world(placed(1, "a")), Actor(cluster)
+    cluster.answers = lambda _verb, _key: REFUSALS["NoAnswer"]
+    actor.turn(catalogue)
+    assert phases(actor.turn(catalogue)) == [("failed", "NoAnswer")]
+    cluster.answers = lambda _verb, _key: None
+    another.turn(catalogue)
+    ready(cluster, "a")
+    assert ("available", "") in phases(actor.turn(catalogue, T0 + 1000))
+    another.close()
+
+
 def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluster) -> None:
     actor = Actor(cluster, budget_s=0.05)
     catalogue = world(placed(1, "a", "b"))
@@ -369,20 +383,6 @@ def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluste
     assert deeds(actor.turn(catalogue)) == [("service.apply", "done")]
     assert len(cluster.names("Deployment")) == 2
     actor.close()
-def test_a_try_whose_answer_was_lost_is_no_trouble_once_it_is_seen_to_be_done(
-    cluster: FakeCluster, actor: Actor
-) -> None:
-    catalogue, another = world(placed(1, "a")), Actor(cluster)
-    cluster.answers = lambda _verb, _key: REFUSALS["NoAnswer"]
-    actor.turn(catalogue)
-    assert phases(actor.turn(catalogue)) == [("failed", "NoAnswer")]
-    cluster.answers = lambda _verb, _key: None
-    another.turn(catalogue)
-    ready(cluster, "a")
-    assert ("available", "") in phases(actor.turn(catalogue, T0 + 1000))
-    another.close()
-
-
 
 
 def test_nothing_is_concluded_before_all_has_been_listed(actor: Actor) -> None:
@@ -445,14 +445,3 @@ def test_a_retired_service_that_never_ran_leaves_nothing(
 ) -> None:
     actor.turn(world(placed(1)))
     assert cluster.asked == []
-
-
-def test_verdicts_are_told_apart() -> None:
-    assert {each.verdict for each in REFUSALS.values()} == {
-        Verdict.INVALID,
-        Verdict.FORBIDDEN,
-        Verdict.UNKNOWN,
-        Verdict.AWAY,
-        Verdict.BUSY,
-    }
-    assert isinstance(placed(1), PlacementDecided)
