@@ -24,8 +24,8 @@ def unfreeze(*, of: Of = "", reason: Reason = "", as_json: AsJson = False) -> No
 
 
 def _switch(of: str, on: bool, reason: str, *, as_json: bool) -> None:
-    from placement.authority import FREEZE
-    from schemas.registrations import ApplicationRegistered
+    from placement.authority import FREEZE, standing
+    from schemas.registrations import ApplicationRegistered, PolicySelected
     from streams.commands.switching import switched
 
     with opened() as entries:
@@ -37,3 +37,6 @@ def _switch(of: str, on: bool, reason: str, *, as_json: bool) -> None:
         scope = f"{FREEZE}/{of}" if of else FREEZE
         kind = "deeds.freeze" if on else "deeds.unfreeze"
         switched(entries, scope, kind, of or "*", told, reason, on=on, as_json=as_json)
+        if of and not on and standing(entries.catalogue(PolicySelected), FREEZE) is not None:
+            why = "everything is frozen still; `weir unfreeze` ends that"
+            typer.echo(f"weir: warning: {why}", err=True)
