@@ -159,7 +159,7 @@ def _show(
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The application's name.")]) -> None:
-    """End an application and what belongs to it: services, contracts, ensemble, placements.
+    """End an application and what is its: services, contracts, ensemble, placements, policies.
 
     Its workers are retired first; its history stays in SQL.
     """
@@ -167,9 +167,11 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
     from schemas.registrations import (
         ApplicationRegistered,
         ContractRegistered,
+        PolicySelected,
         ServiceRegistered,
     )
     from streams import registration
+    from streams.commands.switching import refuse_frozen
     from workers.clock import wall_ms
 
     kinds = (
@@ -178,11 +180,13 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
         ContractRegistered,
         EnsembleSelected,
         PlacementDecided,
+        PolicySelected,
     )
     with opened() as entries, entries.follow(*kinds) as reader:
         known = reader.current()
         ending = registration.removal(name, known, wall_ms())
         check_owner(entries, "application", name, known.of(ApplicationRegistered)[name].owner)
+        refuse_frozen(entries, known, "application.remove", name, name)
         entries.send([ending.request])
         _await_retired(reader, ending.services)
         for kind, key in ending.tombstones:

@@ -87,7 +87,8 @@ def _choose(entries: "Entries", known: "Catalogue", chosen: str, of: str, *, as_
         for scope in scopes
         if scope not in policies or policies[scope].mode != chosen
     ]
-    told = f"the mode of {of or 'all applications'} is {chosen}"
+    whose = of or "all applications that have none of their own"
+    told = f"the mode of {whose} is {chosen}"
     deed = authorizing.deed("mode.selected", of or "*", "done", told, now_ms, told={"by": by})
     entries.send([*changed, deed] if changed else [])
     show_outcome({"app": of, "mode": chosen, "changed": bool(changed)}, told, as_json=as_json)
@@ -108,6 +109,7 @@ def apply(
     from schemas.registrations import PolicySelected
     from streams import authorizing
     from streams.commands.output import show_outcome
+    from streams.commands.switching import refuse_frozen
     from streams.errors import RegistrationError
     from streams.registration import unknown
     from workers.clock import wall_ms
@@ -123,7 +125,7 @@ def apply(
                 "`weir placement history` shows what it says"
             )
         check_service_owner(entries, service, told.app)
-        _refuse_frozen(entries, known, told)
+        refuse_frozen(entries, known, "placement.apply", service, told.app, (told.event_id,))
         applied = in_force(told, known) != told
         now_ms, by = wall_ms(), entries.settings.identity.user
         if applied:
@@ -139,25 +141,6 @@ def apply(
     words = f"generation {told.generation} of {service}"
     said = f"{words} is carried out" if applied else f"{words} is in force already"
     show_outcome(outcome, said, as_json=as_json)
-
-
-def _refuse_frozen(entries: "Entries", known: "Catalogue", told: "PlacementDecided") -> None:
-    """Refuse what a freeze forbids, by an event and RegistrationError."""
-    from placement.authority import REASON, frozen, parameter
-    from streams.authorizing import deed
-    from streams.errors import RegistrationError
-    from workers.clock import wall_ms
-
-    stop = frozen(known, told.app)
-    if stop is None:
-        return
-    why = f"deeds are frozen: {parameter(stop, REASON) or stop.scope}"
-    causes = (told.event_id, stop.event_id)
-    kind, policy = "placement.apply", stop.scope
-    entries.send(
-        [deed(kind, told.service, "refused", why, wall_ms(), policy=policy, causes=causes)]
-    )
-    raise RegistrationError(f"{why}; `weir unfreeze` ends it")
 
 
 @app.command()

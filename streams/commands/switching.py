@@ -1,8 +1,9 @@
-"""What commands share that put a freeze, a pause or a drain into force, and end it."""
+"""What commands share that put a freeze, a pause or a drain into force, heed and end it."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from schemas.catalogue import Catalogue
     from streams.entries import Entries
 
 
@@ -39,3 +40,27 @@ def switched(
         entries.send([policy, done])
     outcome = {"scope": scope, "on": on, "changed": changed}
     show_outcome(outcome, told if changed else f"{told} already", as_json=as_json)
+
+
+def refuse_frozen(
+    entries: "Entries",
+    known: "Catalogue",
+    kind: str,
+    target: str,
+    app: str,
+    causes: tuple[str, ...] = (),
+) -> None:
+    """Refuse what a freeze forbids, by an event and RegistrationError."""
+    from placement.authority import FREEZE, REASON, frozen, parameter
+    from streams.authorizing import deed
+    from streams.errors import RegistrationError
+    from workers.clock import wall_ms
+
+    stop = frozen(known, app)
+    if stop is None:
+        return
+    why = f"deeds are frozen: {parameter(stop, REASON) or stop.scope}"
+    causes = (*causes, stop.event_id)
+    entries.send([deed(kind, target, "refused", why, wall_ms(), policy=stop.scope, causes=causes)])
+    of = "" if stop.scope == FREEZE else f" --app {app}"
+    raise RegistrationError(f"{why}; `weir unfreeze{of}` ends it")

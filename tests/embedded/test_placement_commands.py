@@ -191,7 +191,11 @@ def test_freeze_pause_and_drain_hold_until_they_are_ended(
     assert told(weir("freeze", "--reason", "repairs", "--json"))["changed"]
     assert not told(weir("freeze", "--json"))["changed"]
     assert installation.ruled("small") is None
-    refused(alice("placement", "apply", "small"), "deeds are frozen: repairs")
+    refused(alice("placement", "apply", "small"), "deeds are frozen: repairs; `weir unfreeze` ends")
+    told(weir("apps", "register", "kept", "--json"))
+    refused(weir("apps", "remove", "kept"), "deeds are frozen: repairs")
+    assert weir("apps", "get", "kept").returncode == 0
+    assert "everything is frozen still" in weir("unfreeze", "--app", "kept").stderr
     assert told(weir("unfreeze", "--json"))["changed"]
     assert installation.ruled("small") is not None
     assert [one.status for one in installation.deeds("placement.apply")][-1] == "refused"
