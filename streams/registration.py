@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from placement.authority import APPLY, PLACE
+from placement.rollout.steps import CANARY
 from processors import vocabulary
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -28,6 +30,7 @@ from schemas.registrations import (
     ConsumerRegistered,
     ContractRegistered,
     MetricDefined,
+    PolicySelected,
     ServiceRegistered,
 )
 from streams import service_forms
@@ -245,6 +248,8 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
     promised = sorted(k for k, v in catalogue.of(ContractRegistered).items() if v.app == app)
     chosen = [app] if catalogue.get(EnsembleSelected, app) else []
     stopping = tuple(sorted({*services, *placed}))
+    scopes = {f"{PLACE}/{app}", *(f"{of}{name}" for name in stopping for of in (APPLY, CANARY))}
+    ruled = sorted(scopes & catalogue.of(PolicySelected).keys())
     request = PlacementRequested(
         event_id=stable_id("removal", registered.event_id, now_ms),
         kind="removal",
@@ -259,6 +264,7 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
         (EnsembleSelected, chosen),
         (ContractRegistered, promised),
         (PlacementDecided, placed),
+        (PolicySelected, ruled),
         (ServiceRegistered, services),
         (ApplicationRegistered, [app]),
     )

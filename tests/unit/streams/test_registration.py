@@ -15,6 +15,7 @@ from schemas.registrations import (
     ApplicationRegistered,
     ContractRegistered,
     MetricDefined,
+    PolicySelected,
     ServiceRegistered,
 )
 from schemas.topics import home_of, key_of
@@ -23,6 +24,7 @@ from streams.artifacts import located
 from streams.commands.services import built
 from streams.errors import RegistrationError
 from streams.settings import load
+from tests.unit.placement import world
 from workers.settings import KafkaSettings, Settings
 
 APP: dict[str, Any] = {
@@ -201,6 +203,9 @@ def placed(service: str, app: str) -> PlacementDecided:
     )
 
 
+SCOPES = ("apply/gone", "apply/theirs", "canary/mlp", "installation", "place", "place/digits")
+
+
 def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
     other = {"app": "other"}
     ensemble = EnsembleSelected(
@@ -229,6 +234,7 @@ def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
         placed("mlp", "digits"),
         placed("gone", "digits"),
         placed("theirs", "other"),
+        *(world.policy(scope, "act") for scope in SCOPES),
     )
     ending = registration.removal("digits", catalogue, 5)
     assert ending.services == ("gone", "mlp")
@@ -238,6 +244,9 @@ def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
         (ContractRegistered, "desk"),
         (PlacementDecided, "gone"),
         (PlacementDecided, "mlp"),
+        (PolicySelected, "apply/gone"),
+        (PolicySelected, "canary/mlp"),
+        (PolicySelected, "place/digits"),
         (ServiceRegistered, "mlp"),
         (ApplicationRegistered, "digits"),
     )
