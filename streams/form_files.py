@@ -71,7 +71,11 @@ def _entries(content: Any, form: Form, where: str) -> Iterator[Entry]:
             raise DocumentRefused(f"{where}: {others[0]} stands beside {form.plural}; leave it out")
         yield from _entries(content[form.plural], form, where)
     elif testbed_forms.is_whole(content):
-        for place, one, app in testbed_forms.tables(content, form.noun):
+        try:
+            found = list(testbed_forms.tables(content, form.noun))
+        except testbed_forms.Unreadable as error:
+            raise DocumentRefused(f"{where}: {error}") from error
+        for place, one, app in found:
             yield _one(one, form, f"{where}, {place}", app)
     else:
         yield _one(content, form, where)
