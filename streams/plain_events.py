@@ -75,9 +75,19 @@ def _primitive(hint: Any, plain: Any, path: str) -> Any:
         return _float(plain, path)
     if not isinstance(plain, hint) or (hint is not bool and isinstance(plain, bool)):
         raise _wrong(path, _NAMES[hint], plain)
+    if hint is str and not plain.isascii():
+        _check_text(plain, path)
     if hint is int and not -_LONG <= plain < _LONG:
         raise _wrong(path, "a whole number of 64 bits", plain)
     return plain
+
+
+def _check_text(plain: str, path: str) -> None:
+    """Raise InvalidEvent for half of a surrogate pair, which JSON can hold and UTF-8 cannot."""
+    try:
+        plain.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(path, "text in Unicode", plain) from error
 
 
 def _float(plain: int, path: str) -> float:
