@@ -4,9 +4,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 from schemas.registrations import ServiceRegistered
+from schemas.resources import Variant
 
 SENSITIVITIES = ("none", "cpu", "memory", "both")
 PREEMPTIONS = ("never", "lower")
@@ -79,6 +81,15 @@ def _relations(made: ServiceRegistered) -> Iterator[str]:
         if amount.amount < 1:
             yield f"amounts[{number}].amount is {amount.amount}; it must be at least 1"
     yield from twice("variants", "name", (one.name for one in made.variants))
+    for number, variant in enumerate(made.variants):
+        yield from _variant(variant, f"variants[{number}]")
+
+
+def _variant(variant: Variant, path: str) -> Iterator[str]:
+    for one in fields(variant):
+        value, least = getattr(variant, one.name), 1 if one.name == "batch" else 0
+        if isinstance(value, int | float) and not (math.isfinite(value) and value >= least):
+            yield f"{path}.{one.name} is {value}; it must be a finite number of at least {least}"
 
 
 def _reached(made: ServiceRegistered) -> Iterator[str]:

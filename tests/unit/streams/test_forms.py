@@ -24,6 +24,7 @@ PLAIN_SERVICE: dict[str, Any] = {
     "stage": "one",
     "image": "docker.io/team/s:1",
 }
+VARIANT = {"name": "v", "precision": "fp32", "device": "cpu"}
 JETSON = {
     "accelerator": {
         "GPU0": {"accelerator_type": "gpu", "capacity": 100, "core": 128, "used": 20},
@@ -150,6 +151,7 @@ def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None
         ),
         (PLAIN_NODE | {"cpu_mili": 4}, "no field cpu_mili; it has node, zone"),
         (PLAIN_NODE | {"heartbeat": 4}, "heartbeat is Weir's to fill in"),
+        (PLAIN_NODE | {"zone": "\ud800"}, "zone must be text in Unicode"),
         (PLAIN_NODE | {"memory_mib": 1 << 63}, "memory_mib must be a whole number of 64 bits"),
         (PLAIN_NODE | {"cpu_milli": 0}, "cpu_milli is 0; it must be at least 1"),
         (PLAIN_NODE | {"cpu_used_milli": 5000}, "cpu_used_milli is 5000, more than cpu_milli"),
@@ -169,6 +171,7 @@ def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None
         ({"nodes": [], "more": 1}, "more stands beside nodes"),
         ([], "it holds no node"),
         ([1], r"nodes\[0\]: it must be a table"),
+        ({"data": [1]}, "data must be a table"),
         ({"data": {"n": JETSON | {"status": "asleep"}}}, "status is 'asleep'; it must be running"),
         ({"data": {"n": JETSON | {"cpu": 4}}}, "cpu must be a table"),
         ({"data": {"n": JETSON | {"cores": {"capacity": ["x"]}}}}, r"cores.capacity\[0\] must be"),
@@ -207,6 +210,9 @@ def test_a_wrong_node_is_refused_with_file_field_and_remedy(
         ({"target_load": 1.5}, "target_load is 1.5"),
         ({"neighbours": [{"service": "t", "mbps": -1}]}, r"neighbours\[0\].mbps is -1"),
         ({"amounts": [{"name": "npu", "amount": 0}]}, r"amounts\[0\].amount is 0"),
+        ({"variants": [VARIANT | {"latency_ms": math.nan}]}, r"variants\[0\].latency_ms is nan"),
+        ({"variants": [VARIANT | {"memory_mib": -1}]}, r"memory_mib is -1; .* at least 0"),
+        ({"variants": [VARIANT | {"batch": 0}]}, r"variants\[0\].batch is 0; .* at least 1"),
         ({"image": ""}, "needs the field artifact"),
     ],
 )
