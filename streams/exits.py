@@ -18,6 +18,7 @@ from workers.errors import (
     WorkerError,
 )
 from workers.handover.errors import DocumentRefused
+from workers.runtimes.errors import BrokenModel
 from workers.simulation.errors import ScenarioRefused
 from workers.sources.errors import SourceLost, UnusableSource
 from workers.standalone.errors import RunRefused
@@ -39,6 +40,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (RunRefused, BAD_DATA),
     (UnusableSource, BAD_DATA),
     (SourceLost, UNAVAILABLE),
+    (BrokenModel, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),

@@ -14,6 +14,7 @@ from streams.errors import HostingError, RegistrationError, SettingsError, Stack
 from streams.exits import explain
 from tests.commanding import command
 from workers.errors import KafkaUnavailable, RegistryUnavailable, SchemaRefused
+from workers.runtimes.errors import BrokenModel
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ from workers.errors import KafkaUnavailable, RegistryUnavailable, SchemaRefused
         (TimeoutError("why"), 3),
         (RegistrationError("why"), 4),
         (SchemaRefused("why"), 4),
+        (BrokenModel("why"), 4),
         (UnknownContract("why"), 4),
         (DecodeError("malformed", "why"), 4),
     ],
