@@ -183,8 +183,12 @@ class LocalActuator:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            self._record(*place, process.pid)
         except (OSError, ValueError) as error:
+            return Outcome(instruction, error=str(error))
+        try:
+            self._record(*place, process.pid)
+        except OSError as error:  # nobody would find it again
+            end([process], 0.0)
             return Outcome(instruction, error=str(error))
         self._processes[place] = process
         return Outcome(instruction, process.pid)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from placement.local.fleet import (
@@ -109,6 +110,15 @@ def test_recorded_workers_outlive_the_actuator_and_are_taken_over(tmp_path: Path
     second.execute([ForgetWorker("a", "a-1")])
     assert second.processes() == ()
     assert LocalActuator(command(SLEEP), os.environ, tmp_path, records).processes() == ()
+
+
+def test_a_worker_that_cannot_be_recorded_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    actuator = LocalActuator(command(SLEEP), os.environ, tmp_path, tmp_path / "file" / "workers")
+    (outcome,) = actuator.execute([StartWorker("a", "unrecorded")])
+    assert "file" in outcome.error
+    running = [child.cmdline() for child in psutil.Process().children()]
+    assert not [words for words in running if "unrecorded" in words]
 
 
 def test_what_only_looks_like_a_recorded_worker_is_left_alone(tmp_path: Path) -> None:
