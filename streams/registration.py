@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from placement.authority import APPLY, PLACE
-from placement.rollout.steps import CANARY
+from placement.rollout.steps import CANARY, SHARE
 from processors import vocabulary
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -51,6 +51,8 @@ _CLAUSE = re.compile(
     r"\s*(?P<operator><=|>=|<|>)\s*(?P<threshold>[-+0-9.eE]+)\s+over\s+(?P<size>\d+)\s*"
     r"(?P<unit>ms|s|m|h)"
 )
+_POLICIES = (APPLY, CANARY, SHARE)
+"""How the scopes of policies begin that are of one service."""
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
@@ -248,7 +250,7 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
     promised = sorted(k for k, v in catalogue.of(ContractRegistered).items() if v.app == app)
     chosen = [app] if catalogue.get(EnsembleSelected, app) else []
     stopping = tuple(sorted({*services, *placed}))
-    scopes = {f"{PLACE}/{app}", *(f"{of}{name}" for name in stopping for of in (APPLY, CANARY))}
+    scopes = {f"{PLACE}/{app}", *(f"{of}{name}" for name in stopping for of in _POLICIES)}
     ruled = sorted(scopes & catalogue.of(PolicySelected).keys())
     request = PlacementRequested(
         event_id=stable_id("removal", registered.event_id, now_ms),
@@ -264,8 +266,8 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
         (EnsembleSelected, chosen),
         (ContractRegistered, promised),
         (PlacementDecided, placed),
-        (PolicySelected, ruled),
         (ServiceRegistered, services),
+        (PolicySelected, ruled),
         (ApplicationRegistered, [app]),
     )
     tombstones = tuple((kind, name) for kind, names in kinds for name in names)

@@ -203,7 +203,15 @@ def placed(service: str, app: str) -> PlacementDecided:
     )
 
 
-SCOPES = ("apply/gone", "apply/theirs", "canary/mlp", "installation", "place", "place/digits")
+SCOPES = (
+    "apply/gone",
+    "apply/theirs",
+    "canary/mlp",
+    "installation",
+    "place",
+    "place/digits",
+    "share/mlp",
+)
 
 
 def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
@@ -244,10 +252,11 @@ def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
         (ContractRegistered, "desk"),
         (PlacementDecided, "gone"),
         (PlacementDecided, "mlp"),
+        (ServiceRegistered, "mlp"),
         (PolicySelected, "apply/gone"),
         (PolicySelected, "canary/mlp"),
         (PolicySelected, "place/digits"),
-        (ServiceRegistered, "mlp"),
+        (PolicySelected, "share/mlp"),
         (ApplicationRegistered, "digits"),
     )
     with pytest.raises(RegistrationError, match="no application 'nobody'; registered: digits"):
