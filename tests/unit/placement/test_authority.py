@@ -92,6 +92,15 @@ def test_a_freeze_holds_whatever_the_mode_is(scope: str) -> None:
     assert ruling(told, thawed, FILES) == Ruling(told)
 
 
+def test_workers_serve_what_is_in_force_and_what_says_nothing_of_its_mode() -> None:
+    old = world.decided("s", ["a"])
+    told = replace(old, mode="recommend")
+    assert authority.served(old, known()) == old, "it is older than modes"
+    assert authority.served(told, known()) is None
+    assert authority.served(told, known(ACT)) == told
+    assert authority.served(replace(told, generation=2), known(let(told))) == told
+
+
 def test_a_pause_stops_decisions_and_no_deed() -> None:
     told = world.decided("s", ["a"])
     catalogue = known(ACT, switch("pause"))
@@ -148,7 +157,10 @@ def test_what_is_not_its_applications_own_is_refused() -> None:
     assert (ruled.decided, ruled.policy, ruled.held) == (None, "owners", False)
     assert "bob" in ruled.reason
     assert "alice" in ruled.reason
-    foreign = replace(world.decided("s", ["a"]), app="other")
+    nobodys = world.catalogue_of([world.service("s", owner="bob"), replace(app, owner=""), ACT])
+    told = world.decided("s", ["a"])
+    assert ruling(told, nobodys, FILES) == Ruling(told), "what has no owner is everybody's"
+    foreign = replace(told, app="other")
     assert "decision to other" in ruling(foreign, known(ACT), FILES).reason
     retired = world.decided("s", (), 2)
     assert ruling(retired, catalogue, FILES) == Ruling(retired), "what leaves asks nobody"
