@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from placement import authority
+from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
 from schemas.identity import stable_id
 from schemas.records import KeyValue
@@ -37,6 +38,21 @@ def approval(decided: PlacementDecided, by: str, now_ms: int) -> PolicySelected:
         "by": by,
     }
     return _told(f"{authority.APPLY}{decided.service}", told, now_ms)
+
+
+def staying(known: Catalogue, app: str, by: str, now_ms: int) -> list[PolicySelected]:
+    """Return approvals of what is in force where something older was let happen once.
+
+    Without them that would be in force again as soon as a more careful mode decides anew. Of one
+    application, or of all when `app` is empty.
+    """
+    found = []
+    for service, told in known.of(PlacementDecided).items():
+        let = authority.approved(known, service)
+        newer = let not in (None, told) and authority.in_force(told, known) == told
+        if newer and app in ("", told.app):
+            found.append(approval(told, by, now_ms))
+    return found
 
 
 def deed(

@@ -183,8 +183,8 @@ class KubeActuation:
         ruled = ruling(told, catalogue, self._params.limits)
         if ruled.reason:
             events += self._telling.refused(now_ms, told, ruled.policy, ruled.reason)
-        if ruled.decided is None or ruled.decided.generation < _carried(group):
-            return []  # what was let happen once is no way back from what came after it
+        if ruled.decided is None:
+            return []
         kept.shown = ruled.decided
         try:
             wanted = self._wanted(now_ms, kept, ruled.decided, catalogue, group)

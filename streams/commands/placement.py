@@ -47,12 +47,13 @@ def mode(
     What runs, and what was decided in mode act, stays when the mode becomes more careful.
     """
     from placement.authority import MODES
+    from schemas.decisions import PlacementDecided
     from schemas.registrations import ApplicationRegistered, PolicySelected
 
     if chosen and chosen not in MODES:
         raise typer.BadParameter(f"{chosen!r} is none of {', '.join(MODES)}")
     with opened() as entries:
-        known = entries.catalogue(PolicySelected, ApplicationRegistered)
+        known = entries.catalogue(PolicySelected, ApplicationRegistered, PlacementDecided)
         if not chosen:
             _show_modes(known, of, as_json=as_json)
             return
@@ -73,7 +74,7 @@ def _show_modes(known: "Catalogue", of: str, *, as_json: bool) -> None:
 
 
 def _choose(entries: "Entries", known: "Catalogue", chosen: str, of: str, *, as_json: bool) -> None:
-    from placement.authority import INSTALLATION, PLACE
+    from placement.authority import ACT, INSTALLATION, PLACE
     from schemas.registrations import PolicySelected
     from streams import authorizing
     from streams.commands.output import show_outcome
@@ -90,7 +91,8 @@ def _choose(entries: "Entries", known: "Catalogue", chosen: str, of: str, *, as_
     whose = of or "all applications that have none of their own"
     told = f"the mode of {whose} is {chosen}"
     deed = authorizing.deed("mode.selected", of or "*", "done", told, now_ms, told={"by": by})
-    entries.send([*changed, deed] if changed else [])
+    stay = [] if chosen == ACT else authorizing.staying(known, of, by, now_ms)
+    entries.send([*stay, *changed, deed] if changed else [])
     show_outcome({"app": of, "mode": chosen, "changed": bool(changed)}, told, as_json=as_json)
 
 

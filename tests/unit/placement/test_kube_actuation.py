@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.authority import written
 from placement.kube.answers import Answer, answer, away
 from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, generation_of
 from schemas.decisions import ActionTaken
@@ -267,19 +266,6 @@ def test_recommended_is_not_applied(cluster: FakeCluster, actor: Actor) -> None:
     assert cluster.objects == {}
     actor.turn(catalogue_of([ACT], catalogue))
     assert deployment(cluster, "a")
-
-
-def test_what_was_let_happen_once_is_no_way_back(cluster: FakeCluster, actor: Actor) -> None:
-    recommend = replace(ACT, mode="recommend", event_id="recommend")
-    decision = KeyValue(key="decision", value=written(placed(2, "a")))
-    let = replace(recommend, scope="apply/digits", event_id="let", parameters=(decision,))
-    actor.turn(catalogue_of([let, placed(2, "a")], world()))
-    actor.turn(catalogue_of([let, placed(5, "b")], world()))
-    before = dict(cluster.objects)
-    wise = replace(placed(6, "c"), mode="recommend")
-    actor.turn(catalogue_of([recommend, DIGITS, let, wise]))
-    assert cluster.objects == before
-    assert deployment(cluster, "b")
 
 
 def test_an_object_of_others_is_left_alone(cluster: FakeCluster, actor: Actor) -> None:
