@@ -3,13 +3,14 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from processors.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
 from processors.anomaly_detectors import Detector
-from processors.anomaly_kernels import Floats
+from processors.anomaly_kernels import SEEN, Floats
 from processors.anomaly_multivariate import VECTOR_DETECTORS
 from processors.anomaly_policies import _MOST_KEPT, LEAST_RATE, MOST_RATE, Choice, Policies
 from processors.anomaly_univariate import DETECTORS
@@ -119,7 +120,8 @@ def test_early_and_repeated_windows_are_not_judged() -> None:
     said(processor, seen)
     before = processor.snapshot()
     states = unpack_state(before, AnomalyState).series
-    said(processor, seen[-1:])
+    early = [replace(one, final=False) for one in windows([60.0], first=300)]
+    said(processor, [*seen[-1:], *early])
     (after,) = unpack_state(processor.snapshot(), AnomalyState).series
     assert after.memory == states[0].memory
     assert after.older == 1
@@ -135,10 +137,10 @@ def test_a_clock_that_was_set_back_is_believed_after_a_while() -> None:
 def test_after_a_gap_a_series_begins_anew() -> None:
     processor = made()
     values = [*noise(1_000), 60.0]
-    bad = said(processor, windows(values))
-    later = said(processor, windows([60.0] * 300, first=2_000))
-    assert verdicts(bad) == [("degraded", 1_000)]
-    assert verdicts(later) == [("healthy", 1_000)]
+    outputs = said(processor, [*windows(values), *windows([60.0] * 300, first=2_000)])
+    assert verdicts(outputs) == [("degraded", 1_000), ("healthy", 1_000)]
+    (one,) = unpack_state(processor.snapshot(), AnomalyState).series
+    assert np.frombuffer(one.memory)[SEEN] == 300
 
 
 def test_a_gap_within_bounds_is_no_anomaly() -> None:
@@ -248,6 +250,39 @@ def test_the_longest_unused_series_is_forgotten() -> None:
     ]
     kept = unpack_state(processor.snapshot(), AnomalyState).series
     assert [one.key[2] for one in kept] == ["b", "c"]
+
+
+def test_the_memories_of_series_that_are_forgotten_are_used_again() -> None:
+    processor = made(max_series=2)
+    for service in range(100):
+        said(processor, windows([1.0, 2.0], service=f"s{service}"))
+    assert len(processor._memories["weir"].states) == 16
+    kept = unpack_state(processor.snapshot(), AnomalyState).series
+    assert [np.frombuffer(one.memory)[SEEN] for one in kept] == [2, 2]
+
+
+def test_each_partition_gets_the_series_of_its_applications() -> None:
+    processor = made()
+    seen = windows([1.0])
+    said(processor, [*seen, replace(seen[0], app="others")])
+    state, share = unpack_state(processor.snapshot(), AnomalyState), spec().share
+    assert share is not None
+    parts = [share([state], number, lambda app: int(app == "others")) for number in (0, 1)]
+    assert [[one.key[0] for one in part.series] for part in parts] == [["digits"], ["others"]]
+
+
+@pytest.mark.parametrize("ends", ["off", "spot"])
+def test_what_ends_a_series_is_told_after_the_windows_before(ends: str) -> None:
+    processor = made()
+    seen = windows([*noise(1_000), 60.0, 10.0])
+    queue = [replace(one, metric="queue") for one in seen]
+    assert len(said(processor, [*seen[:1_000], *queue[:1_001]])) == 1
+    chosen = policy("detect/digits/queue", ends)
+    outputs = said(processor, [seen[1_000], queue[1_001]], chosen)
+    assert [(one.metric, one.verdict) for one in outputs if isinstance(one, QualityEvaluated)] == [
+        ("latency", "degraded"),
+        ("queue", "healthy"),
+    ]
 
 
 @pytest.mark.parametrize(
