@@ -13,7 +13,7 @@ Bounds: one entry per service that is registered and was ever asked for, or that
 ids of the last 256 requests.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from placement.algorithms.names import DEFAULT, OWN, Maker
@@ -33,6 +33,7 @@ from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import (
     ActionTaken,
+    Assignment,
     EnsembleSelected,
     PlacementDecided,
     PlacementRequested,
@@ -230,10 +231,14 @@ class Place:
         return self._say(batch, self._deciding.plan(chosen, batch)) if chosen else []
 
     def _say(self, batch: Batch, plans: Mapping[str, Plan]) -> list[Event]:
-        """Return decisions where plans change something; retirements come first."""
+        """Return decisions where plans change something; retirements come first.
+
+        Where copies left, those that found no room before are tried again at the next look.
+        """
         catalogue, now = batch.catalogue, batch.now_ms
         algorithm = self._deciding.algorithm(catalogue)
         decided: list[Event] = []
+        freed = False
         for service, planned in sorted(plans.items(), key=lambda p: (p[1].replicas > 0, p[0])):
             state = self._services[service]
             if not planned.missing:
@@ -243,6 +248,7 @@ class Place:
             if _changes(state, planned):
                 nodes = self._estate.roster.machines
                 reason = reason_of(state, planned, nodes, self._estate.demands)
+                freed |= not _instances(state.assignments) <= _instances(planned.assignments)
                 state.generation += 1
                 state.decided, state.decided_replicas = planned.status, planned.replicas
                 state.assignments, state.leaving = planned.assignments, planned.leaving
@@ -250,6 +256,9 @@ class Place:
                 decided.append(decision(state, planned, reason, algorithm, now, catalogue))
             state.answered = True
             self._settle(state, planned)
+        if freed:
+            waiting = {service for service, planned in plans.items() if planned.missing}
+            self._watch.postpone(waiting & self._estate.demands.keys())
         return decided
 
     def _refuse(self, batch: Batch) -> list[Event]:
@@ -273,6 +282,10 @@ class Place:
             self._watch.forget(state.service)
         elif state.service in self._estate.demands:
             self._watch.settle(state, self._estate.roster.machines, self._estate.chance)
+
+
+def _instances(assignments: Iterable[Assignment]) -> set[str]:
+    return {one.instance for one in assignments}
 
 
 def _changes(state: ServiceState, planned: Plan) -> bool:

@@ -160,6 +160,20 @@ def test_who_is_only_recommended_to_leave_makes_no_room_for_a_deed() -> None:
     assert control.ask(high=1)["high"].status == "placed"
 
 
+def test_room_that_who_gave_way_leaves_over_is_for_those_who_found_none_before() -> None:
+    control = Control(
+        world.node("a", cpu=1500),
+        world.service("low", cpu=1500),
+        important("high", 5),
+        world.service("small", cpu=500),
+    )
+    control.ask(low=1)
+    assert control.ask(high=1, small=1)["small"].status == "unplaceable"
+
+    assert control.look()["small"].status == "placed"
+    assert control.look() == {}
+
+
 def test_who_stays_until_others_serve_does_not_give_way() -> None:
     low = world.service("low", min_available=1)
     control = Control(world.node("a", cpu=1000), low, important("high", 5, zones=("x",)))
