@@ -16,7 +16,7 @@ from placement.cluster.copies import Cluster
 from placement.cluster.described import demand_of
 from placement.cluster.needs import Demand, Need
 from placement.cluster.roster import Roster
-from placement.control.planner import Planner, hold
+from placement.control.planner import Planner, altered, hold
 from placement.control.state import ServiceState
 from schemas.registrations import NodeReported, ServiceRegistered
 
@@ -141,16 +141,21 @@ class Estate:
         self.cluster.known = self.demands
         self._rows.clear()
         self.epoch += 1
-        for service in sorted(states):
+        for service in sorted(states, key=lambda s: (self._altered(states[s]), s)):
             self._put(service, states)
 
+    def _altered(self, state: ServiceState) -> bool:
+        demand = self.demands.get(state.service)
+        return demand is not None and altered(demand, state.assignments)
+
     def _put(self, service: str, states: Mapping[str, ServiceState]) -> None:
-        """Let the copies of a service run where it was decided, as far as there is room."""
+        """Let the copies of a service run where it was decided; it is upset where one cannot."""
         self.cluster.drop(service)
         state, demand = states.get(service), self.demands.get(service)
         if state is not None and demand is not None:
             for present in state.assignments:
-                hold(self.cluster, demand, present)
+                if hold(self.cluster, demand, present) is None:
+                    self.cluster.upset.add(service)
 
     def _mixed(self) -> Mix:
         """Return the most frequent kinds of needs among what is registered.

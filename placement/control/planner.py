@@ -60,7 +60,7 @@ class Planner:
         opened = [_Open(want) for want in wants]
         for item in opened:
             self.cluster.drop(item.want.demand.service)
-        for item in opened:
+        for item in sorted(opened, key=lambda one: altered(one.want.demand, one.want.present)):
             self._keep(item)
         for item in [one for one in opened if one.want.demand.service in self.cluster.upset]:
             self._keep(item)
@@ -280,6 +280,25 @@ def hold(cluster: Cluster, demand: Demand, present: Assignment) -> Copy | None:
         )
     except Overcommitted:
         return None
+
+
+def altered(demand: Demand, present: Iterable[Assignment]) -> bool:
+    """Return whether copies take other amounts now than was decided: they stay after all others.
+
+    So who asks for more drives nobody out, whoever is planned together with it.
+    """
+    return any(_takes(one) != _asks(way_of(demand, one.variant)) for one in present)
+
+
+def _takes(one: Assignment) -> tuple[int, ...]:
+    return one.cpu_milli, one.memory_mib, one.gpu_milli, one.gpu_memory_mib
+
+
+def _asks(option: Option | None) -> tuple[int, ...]:
+    if option is None:
+        return ()
+    need = option.need
+    return need.cpu_milli, need.memory_mib, need.gpu_milli, need.gpu_memory_mib
 
 
 def way_of(demand: Demand, variant: str) -> Option | None:

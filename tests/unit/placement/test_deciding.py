@@ -448,3 +448,29 @@ def test_who_sleeps_by_load_wakes_by_load() -> None:
     control.restarted()
 
     assert control.ask("load", s=1)["s"].replicas == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("others", [(), (world.node("z", cpu=10),)], ids=["alone", "rebuilt"])
+def test_who_asks_for_more_drives_nobody_out(restarted: bool, others: tuple[Event, ...]) -> None:
+    control = Control(
+        world.node("a", cpu=2000), world.service("s", cpu=500), world.service("t", cpu=1000)
+    )
+    control.ask(s=1, t=1)
+    if restarted:
+        control.restarted()
+
+    control.look(world.service("s", cpu=1500), *others)
+    assert (control.where("s"), control.where("t")) == ("", "a")
+
+
+def test_who_finds_no_room_when_all_is_built_anew_is_planned_again() -> None:
+    control = Control(
+        world.node("a", disk_mib=100),
+        world.service("s", disk_mib=10),
+        world.service("t", disk_mib=50),
+    )
+    control.ask(s=1, t=1)
+
+    control.look(world.service("s", disk_mib=60), world.node("z", cpu=10))
+    assert sorted((control.where("s"), control.where("t"))) == ["", "a"]
