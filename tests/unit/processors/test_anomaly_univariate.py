@@ -6,8 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from processors.anomaly_detectors import Detector, Judged, PlainJudge
+from processors.anomaly_detectors import Detector, Judged, Memories, PlainJudge
 from processors.anomaly_kernels import Floats
+from processors.anomaly_series import Watched
 from processors.anomaly_univariate import DETECTORS, RobustZ, fitted, surprise
 
 HOUR = 3_600_000
@@ -89,3 +90,25 @@ def test_only_the_seasonal_one_knows_the_hours() -> None:
     found = {name: judged(each, values).scores[night] for name, each in DETECTORS.items()}
     assert found["seasonal"] >= 3.0
     assert max(found["robust-z"], found["spot"]) < 3.0
+
+
+def test_a_memory_of_another_length_is_forgotten() -> None:
+    memories = Memories(PlainJudge(RobustZ()))
+    row = memories.take()
+    memories.unpack(row, np.ones(memories.judge.width).astype("<f8").tobytes())
+    assert memories.states[row].all()
+    other = memories.take()
+    memories.unpack(other, np.ones(3).tobytes())
+    assert not memories.states[other].any()
+
+
+def test_a_flag_that_is_not_stranger_than_before_raises_nothing_anew() -> None:
+    series = Watched(("a",), "robust-z", 0)
+    assert not series.turn(5.0, 1e-3, new=False, clear=2)
+    assert series.turn(5.0, 1e-3, new=True, clear=2)
+    assert [series.turn(score, 1e-3, new=False, clear=2) for score in (0.0, 5.0, 0.0, 0.0)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
