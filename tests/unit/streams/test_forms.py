@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,16 @@ def test_a_filled_in_form_is_registered_in_every_language(tmp_path: Path) -> Non
         assert nodes(written(tmp_path, content, name))[0].node == "a"
 
 
+def test_a_node_reports_itself_while_it_is_heard_of() -> None:
+    more = {"network_used_mbps": 5.0}
+    by_hand = node_forms.node(PLAIN_NODE | form_schema.NODE.lent | more, T0)
+    assert by_hand.network_mbps is None, "of what nobody knows, any amount may be used"
+    heard = replace(by_hand, source="agent", expires_at=T0 + 1)
+    told = [node_forms.reports_itself(one, T0 + 1) for one in (None, by_hand, heard)]
+    assert told == [False, False, False]
+    assert node_forms.reports_itself(heard, T0)
+
+
 def test_a_testbeds_node_is_read_and_what_is_not_understood_is_told(tmp_path: Path) -> None:
     file = written(tmp_path, {"data": {"node9": JETSON}})
     (node,) = nodes(file)
@@ -172,6 +182,8 @@ def test_fields_that_are_numbers_are_told_like_any_other(tmp_path: Path) -> None
         ([], "it holds no node"),
         ([1], r"nodes\[0\]: it must be a table"),
         ({"data": [1]}, "data must be a table"),
+        ({"data": {"n": JETSON | {"cores": {"capacity": [9], "used": [1, 2]}}}}, "has 2 entries"),
+        ({"data": {"n": JETSON | {"accelerator": {"gpu": {"capacity": 50}}}}}, "a GPU has 100"),
         ({"data": {"n": JETSON | {"status": "asleep"}}}, "status is 'asleep'; it must be running"),
         ({"data": {"n": JETSON | {"cpu": 4}}}, "cpu must be a table"),
         ({"data": {"n": JETSON | {"cores": {"capacity": ["x"]}}}}, r"cores.capacity\[0\] must be"),

@@ -67,6 +67,18 @@ def test_a_plan_asks_nobody_and_heeds_what_drains() -> None:
         planning.planned(known, {"seer": 1}, T0, algorithm="nonsense")
     drawn = svg({node.node: node for node in NODES}, {}, planning.planned(known, WANTED, T0))
     assert drawn.count("wide: 1500 m") == 2
+    drawn = svg({node.node: node for node in NODES}, {}, [world.decided("seer", ["small-2"])])
+    assert drawn.index(">small-2<") < drawn.index(">large<"), "those with copies come first"
+    assert "used by others" not in drawn, "nothing is"
+
+
+def test_what_stands_is_told_as_it_stands_and_what_was_retired_has_no_place() -> None:
+    fresh = planning.supposed(world.catalogue_of(()), Supposed(NODES, SERVICES))
+    (stands,) = planning.planned(fresh, {"wide": 2}, T0)
+    retired = world.decided("seer", (), replicas=0)
+    known = planning.supposed(world.catalogue_of([stands, retired]), Supposed(NODES, SERVICES))
+    assert planning.not_placed(known) == ["huge", "other", "seer"]
+    assert planning.planned(known, {"wide": 2}, T0 + 1) == [stands]
 
 
 def decision(service: str, places: int, wanted: int, since: int) -> PlacementDecided:
@@ -94,6 +106,7 @@ def test_what_waits_is_ordered_and_says_why() -> None:
     )
     first = waiting(known, [*older, *asked])
     assert [(one.service, one.copies) for one in first] == [("huge", 1), ("other", 1), ("seer", 2)]
+    assert [one.since - T0 for one in first] == [30, 10, 50], "not when it was decided anew"
     assert [one.why for one in first] == ["no room", "no room", "it is wanted; placement is paused"]
     assert [one.service for one in waiting(known, asked, "age")] == ["other", "huge", "seer"]
     assert next(iter(waiting(known, asked, "sensitivity"))).service == "other"
