@@ -47,6 +47,7 @@ def test_what_is_proposed_is_what_was_measured_and_a_tenth_more() -> None:
     }
     slow = Profile(CPU, ALONE, 2.0, 1.0).proposed(10.0)
     assert slow["cpu_per_core_milli"] == [110, 55], "a tenth of its time"
+    assert Profile(CPU, ALONE, 2.0, 1.0).proposed(1e6) == told, "no more than it can do"
     on_gpu = Profile("CUDAExecutionProvider", ALONE, 1.0, 1.0)
     assert on_gpu.bound == "gpu"
     assert on_gpu.proposed(None)["gpus"] == 1
