@@ -9,7 +9,7 @@ import pytest
 from processors.anomaly_detectors import Detector, Judged, Memories, PlainJudge
 from processors.anomaly_kernels import Floats
 from processors.anomaly_series import Watched
-from processors.anomaly_univariate import DETECTORS, RobustZ, fitted, surprise
+from processors.anomaly_univariate import DETECTORS, RobustZ, Seasonal, fitted, surprise
 
 HOUR = 3_600_000
 NAMES = tuple(DETECTORS)
@@ -112,3 +112,11 @@ def test_a_flag_that_is_not_stranger_than_before_raises_nothing_anew() -> None:
         False,
         True,
     ]
+
+
+def test_an_hour_of_the_first_week_is_that_of_the_day_before() -> None:
+    memory, detector = np.zeros(Seasonal.width), Seasonal()
+    for hour in range(24):
+        detector.learn(memory, hour * HOUR, 20.0 if hour == 3 else 10.0)
+    usual, other = (detector.strangeness(memory, (24 + hour) * HOUR, 13.0) for hour in (3, 4))
+    assert usual < other
