@@ -15,6 +15,7 @@ from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, generation_o
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
+from tests.golden.write_manifests import decided
 from tests.unit.placement.kube_world import (
     ACT,
     DIGITS,
@@ -26,7 +27,7 @@ from tests.unit.placement.kube_world import (
     placed,
     world,
 )
-from tests.unit.placement.world import T0, catalogue_of, without
+from tests.unit.placement.world import T0, catalogue_of, service, without
 
 NS = "weir-workloads"
 
@@ -254,7 +255,8 @@ def test_nothing_is_done_while_frozen(cluster: FakeCluster, actor: Actor) -> Non
     before = dict(cluster.objects)
     still = world(frozen(), placed(2, "b"), base=catalogue)
     assert deeds(actor.turn(still)) == [("service.refused", "refused")]
-    actor.turn(without(still, placed(2, "b")), T0 + 10 * ORPHAN_MS)
+    for now_ms in (T0, T0 + 10 * ORPHAN_MS):
+        actor.turn(without(still, placed(2, "b")), now_ms)
     assert cluster.objects == before
 
 
@@ -351,6 +353,44 @@ def test_a_try_whose_answer_was_lost_is_no_trouble_once_it_is_seen_to_be_done(
     ready(cluster, "a")
     assert ("available", "") in phases(actor.turn(catalogue, T0 + 1000))
     another.close()
+
+
+def test_who_does_not_answer_for_one_service_is_not_asked_for_the_next(
+    cluster: FakeCluster, actor: Actor
+) -> None:
+    other = service("other")
+    cluster.answers = lambda _verb, _key: REFUSALS["NoAnswer"]
+    actor.turn(world(placed(1, "a"), other, decided(other, "a")))
+    assert len(cluster.asked) == 1
+
+
+def test_what_is_leaving_is_waited_for(cluster: FakeCluster, actor: Actor) -> None:
+    catalogue = world(placed(1, "a", "b"))
+    actor.turn(catalogue)
+    for node in "ab":
+        body = copy.deepcopy(cluster.objects[deployment(cluster, node)])
+        body["metadata"]["deletionTimestamp"] = "now"
+        body["spec"]["replicas"] = 0
+        cluster.put(body)
+    asked = len(cluster.asked)
+    assert deeds(actor.turn(catalogue)) == []
+    actor.turn(world(placed(2, "b"), base=catalogue))
+    assert [key[0] for _, key in cluster.asked[asked:]] == ["ConfigMap"]
+
+
+def test_another_object_of_the_same_name_is_not_the_one_to_delete(
+    cluster: FakeCluster, actor: Actor
+) -> None:
+    catalogue = world(placed(1, "a", "b"))
+    actor.turn(catalogue)
+    actor.look()
+    key = deployment(cluster, "a")
+    another = copy.deepcopy(cluster.objects[key])
+    another["metadata"]["uid"] = "another"
+    cluster.put(another)
+    told = actor.turn(world(placed(2, "b"), base=catalogue), look=False)
+    assert deeds(told) == [("service.apply", "done")]
+    assert key in cluster.objects
 
 
 def test_what_there_is_no_time_for_comes_next_without_a_word(cluster: FakeCluster) -> None:

@@ -14,9 +14,9 @@ import pytest
 
 from placement.authority import Limits
 from placement.errors import ClusterUnknown
-from placement.kube.answers import Verdict
+from placement.kube.answers import Answer, Verdict, away
 from placement.kube.backoff import Backoff
-from placement.kube.door import ABSENT, Kube, Patience, connect
+from placement.kube.door import ABSENT, Change, Kube, Patience, connect
 from placement.kube.kinds import Right
 from placement.kube.manifests import INSTANCE
 from schemas.base import Event
@@ -378,6 +378,41 @@ def test_a_watch_whose_thread_has_ended_is_not_believed(api: Api) -> None:
     with pytest.raises(HostingError, match="watch-ConfigMap"):
         following.observed()
     door.close()
+    following.close()
+    assert not following.observed().complete, "who has closed it expects no thread"
+
+
+class Marking:
+    """A door whose first watch is cut off, and whose next has a bookmark and no news."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self._watches = 0
+
+    def listed(self, *_: str) -> Answer:
+        return Answer(Verdict.DONE, 200, {"metadata": {"resourceVersion": "1"}, "items": []})
+
+    def watch(self, *_: str) -> Iterator[Change]:
+        self._watches += 1
+        if self._watches == 1:
+            yield Change("ENDED", {}, away("cut off"))
+            return
+        self.over.wait(0.2)
+        yield Change("BOOKMARK", {"metadata": {"resourceVersion": "2"}})
+        self.over.wait(10)
+        yield Change("ENDED", {}, Answer(Verdict.DONE))
+
+
+def test_a_bookmark_says_that_the_cluster_is_heard_again() -> None:
+    door = Marking()
+    following = Following(door, [Followed("Pod")], lambda: None, backoff=Backoff(0.01))  # type: ignore[arg-type]
+    following.start()
+    for troubled in (True, False):
+        limit = time.monotonic() + 5
+        while bool(following.observed().troubles) is not troubled:
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+    door.over.set()
     following.close()
 
 
