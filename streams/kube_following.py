@@ -136,14 +136,14 @@ class Following:
                 said = change.answer or said
                 break
             version = str(change.body["metadata"].get("resourceVersion", version))
-            if change.kind == "BOOKMARK":
-                continue
             with self._lock:
+                self._troubles.pop(followed, None)
+                if change.kind == "BOOKMARK":
+                    continue
                 if change.kind == "DELETED":
                     new = self._view.drop(key_of(change.body))
                 else:
                     new = self._view.put(_kept(followed, change.body))
-                self._troubles.pop(followed, None)
             if new:
                 self._changed()
         anew = said.verdict in (Verdict.EXPIRED, Verdict.UNKNOWN)  # a list renews credentials
