@@ -5,8 +5,8 @@ from abc import abstractmethod
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, room_left
-from placement.choosing.mix import Mix, columns_of
-from placement.choosing.waste import Workload, gains, losses
+from placement.algorithms.mix import Mix, columns_of
+from placement.algorithms.waste import Workload, gains, losses
 from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints
 from placement.cluster.needs import Need
 
@@ -15,7 +15,7 @@ HUNDREDTH = 40.0
 
 
 class _Looking(Algorithm):
-    """Scores by what is lost before and after; `misses` as `placement.choosing.waste` has it."""
+    """Scores by what is lost before and after; `misses` as `placement.algorithms.waste` has it."""
 
     misses = 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.choosing.mix import Mix
+from placement.algorithms.mix import Mix
 from placement.cluster.columns import Columns, Floats, Ints
 from placement.cluster.needs import Need
 from placement.cluster.room import left

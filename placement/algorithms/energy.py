@@ -6,7 +6,7 @@ import numpy as np
 
 from placement.algorithms.ahead import FragmentationGradient
 from placement.algorithms.base import Scored, room_left
-from placement.choosing.mix import Mix
+from placement.algorithms.mix import Mix
 from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints, Mask
 from placement.cluster.needs import Machine, Need
 

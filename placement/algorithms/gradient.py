@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
-from placement.choosing.trial import trial_of
+from placement.algorithms.trial import trial_of
 from placement.cluster.columns import Columns, Floats, Ints, Mask
 from placement.cluster.needs import Need
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Algorithm, Scored, Wish
-from placement.choosing.mix import Mix
-from placement.choosing.trial import trial_of
+from placement.algorithms.mix import Mix
+from placement.algorithms.trial import trial_of
 from placement.cluster.columns import Columns, Ints
 from placement.cluster.needs import Need
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Algorithm, Scored, plain, room_left
+from placement.algorithms.mix import Mix
 from placement.algorithms.shipped import document
-from placement.choosing.mix import Mix
 from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints
 from placement.cluster.needs import Need
 

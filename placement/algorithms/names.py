@@ -7,6 +7,7 @@ from placement.algorithms.base import Algorithm
 from placement.algorithms.energy import EnergyAware
 from placement.algorithms.gradient import GradientAscent
 from placement.algorithms.learned import Learned
+from placement.algorithms.mix import Mix
 from placement.algorithms.network import NetworkAware
 from placement.algorithms.plain import (
     BestFit,
@@ -18,7 +19,6 @@ from placement.algorithms.plain import (
     WorstFit,
 )
 from placement.algorithms.proven import Exact
-from placement.choosing.mix import Mix
 from placement.cluster.columns import Columns
 
 GROUP = "weir.scores"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Peer, Scored, plain, room_left
-from placement.choosing.mix import Mix
+from placement.algorithms.mix import Mix
 from placement.cluster.columns import Columns, Floats, Ints
 from placement.cluster.needs import Link, Need
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, plain, room_left
-from placement.choosing.chance import mixed
-from placement.choosing.mix import Mix
+from placement.algorithms.chance import mixed
+from placement.algorithms.mix import Mix
 from placement.cluster.columns import GPU_MILLI, Columns, Ints
 from placement.cluster.needs import Need
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from placement.algorithms import exact
 from placement.algorithms.ahead import Foresight
 from placement.algorithms.base import Wish
-from placement.choosing import exact
 from placement.cluster.needs import Need
 
 

@@ -13,11 +13,11 @@ from itertools import combinations
 
 import numpy as np
 
+from placement.algorithms.chance import shuffled
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import DEFAULT, OWN, Maker
-from placement.choosing.chance import shuffled
+from placement.algorithms.worth import worth
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
-from placement.choosing.worth import worth
 from placement.cluster.columns import Columns, Taken
 from placement.cluster.needs import Machine, Need
 

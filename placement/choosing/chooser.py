@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placement.algorithms.base import Algorithm, Peer, Wish, room_left
-from placement.choosing.chance import mixed
+from placement.algorithms.chance import mixed
 from placement.cluster.columns import Columns, Floats, Ints, Mask, Taken
 from placement.cluster.needs import Need
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Wish
+from placement.algorithms.chance import mixed
 from placement.algorithms.guarded import Assigner
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import DEFAULT, OWN, Maker
-from placement.choosing.chance import mixed
 from placement.choosing.chooser import Chooser, Filter
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns, Ints
 from placement.cluster.needs import Gpu, Machine, Need
 

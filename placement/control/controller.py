@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from placement.algorithms.names import DEFAULT, OWN, Maker
 from placement.authority import PLACE, draining, may_decide
 from placement.choosing.chooser import Filter
-from placement.cluster.estate import Estate
 from placement.control.asked import asked_for, shares_changed
 from placement.control.deciding import Deciding
+from placement.control.estate import Estate
 from placement.control.moving import Budget
 from placement.control.plans import Plan
 from placement.control.state import PlaceState, ServiceState, state_of

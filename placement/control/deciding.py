@@ -10,8 +10,8 @@ from typing import Any
 
 from placement.algorithms.names import Maker
 from placement.authority import MODES, PLACE, may_decide, mode_of, parameter
-from placement.cluster.estate import Estate
 from placement.cluster.needs import READY
+from placement.control.estate import Estate
 from placement.control.moving import Budget, MovePolicy
 from placement.control.planner import Planner, assignment, in_order
 from placement.control.plans import Plan, Want

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import DEFAULT, OWN, Maker
 from placement.choosing.chooser import Filter
-from placement.choosing.mix import mix_of
 from placement.cluster.copies import Cluster
 from placement.cluster.needs import Machine
 from placement.control.planner import Planner, hold

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from placement.deeds import action, refused
 from placement.kube.kinds import Key
 from placement.kube.status import Standing, standing
 from placement.kube.view import Group
 from placement.kube.words import Carried, Deed
-from placement.local.slots import action, refused
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import DeploymentObserved, PlacementDecided

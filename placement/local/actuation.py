@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from placement.authority import Limits, frozen, ruling
+from placement.deeds import action, refused
 from placement.local.deployments import DeploymentWatch
 from placement.local.fleet import (
     ForgetWorker,
@@ -29,7 +30,7 @@ from placement.local.fleet import (
     StartWorker,
     StopWorker,
 )
-from placement.local.slots import Slot, action, refused
+from placement.local.slots import Slot
 from placement.local.succession import abandon, adopt, renew, see_off, silent_ms
 from schemas.base import Event
 from schemas.catalogue import Catalogue

@@ -1,12 +1,9 @@
-"""What the local actuator remembers of each node, and the words in which it tells its deeds."""
+"""What the local actuator remembers of each node."""
 
 from dataclasses import dataclass, field
 
 from placement.local.fleet import LocalNode
 from schemas.catalogue import Catalogue
-from schemas.decisions import ActionTaken, PlacementDecided
-from schemas.identity import stable_id
-from schemas.records import KeyValue
 from schemas.registrations import InstanceReported
 
 
@@ -52,36 +49,3 @@ def last_incarnation(node: str, catalogue: Catalogue) -> int:
     """Return the highest number of a node's worker that ever reported an instance."""
     reported = catalogue.of(InstanceReported).values()
     return max((number_of(instance.worker, node) for instance in reported), default=0)
-
-
-def refused(now_ms: int, decided: PlacementDecided, policy: str, reason: str) -> ActionTaken:
-    """Return the deed that a placement was not carried out, and why."""
-    details = {"generation": str(decided.generation)}
-    causes = (decided.event_id,)
-    return action(
-        now_ms, decided.service, "service.refused", "refused", reason, details, policy, causes
-    )
-
-
-def action(
-    now_ms: int,
-    target: str,
-    kind: str,
-    status: str,
-    reason: str,
-    details: dict[str, str],
-    policy: str = "",
-    causes: tuple[str, ...] = (),
-) -> ActionTaken:
-    """Return a deed; its id follows from what it is, to whom, and when."""
-    return ActionTaken(
-        event_id=stable_id("actuate", kind, status, target, now_ms, *details.values()),
-        target=target,
-        kind=kind,
-        status=status,
-        policy=policy,
-        reason=reason,
-        parameters=tuple(KeyValue(key=key, value=value) for key, value in details.items()),
-        taken_at=now_ms,
-        causes=causes,
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.choosing.chance import mixed, shuffled
+from placement.algorithms.chance import mixed, shuffled
 from placement.cluster.needs import Machine
 from placement.errors import TraceRefused
 

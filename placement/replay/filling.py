@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from placement.algorithms.chance import mixed, shuffled
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import Maker
-from placement.choosing.chance import mixed, shuffled
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns, Taken
 from placement.cluster.needs import Machine
 from placement.errors import TraceRefused

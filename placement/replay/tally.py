@@ -7,8 +7,8 @@ import numpy as np
 
 from placement.algorithms.ahead import workload
 from placement.algorithms.energy import Power
-from placement.choosing.mix import Mix
-from placement.choosing.waste import losses
+from placement.algorithms.mix import Mix
+from placement.algorithms.waste import losses
 from placement.cluster.columns import Columns, Mask
 from placement.cluster.needs import Need
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from placement.algorithms.chance import mixed
 from placement.algorithms.learned import FEATURES, SORTS, TOLD, Learned, Weights, told_of
 from placement.algorithms.names import Maker
-from placement.choosing.chance import mixed
 from placement.cluster.columns import Columns, Floats
 from placement.cluster.needs import Gpu, Machine, Need
 from placement.replay.filling import Replay, arrivals, listed

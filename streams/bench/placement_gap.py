@@ -4,8 +4,8 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
+from placement.algorithms.exact import optimum
 from placement.choosing.arranging import arrange
-from placement.choosing.exact import optimum
 from placement.cluster.needs import Gpu, Machine, Need
 
 COPIES, NODES = 12, 8

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Gpu, Machine, Need
 from streams.bench import placement_churn

@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 
 from placement.algorithms.base import Algorithm
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Gpu, Machine, Need
 

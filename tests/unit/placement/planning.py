@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
-from placement.choosing.mix import mix_of
 from placement.cluster.copies import Cluster
 from placement.cluster.needs import UPLINK, Demand, Gpu, Link, Machine, Need, Neighbour, Option
 from placement.control.planner import Planner, hold

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 
 from placement.algorithms.base import Algorithm, Peer, Wish
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN, maker
 from placement.algorithms.plain import FirstFit
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Gpu, Machine
 from tests.unit.placement.clusters import MACHINES, NEEDS, algorithm, chooser, machine, need

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from placement.algorithms import exact
 from placement.algorithms.base import Peer
 from placement.algorithms.energy import Power
 from placement.algorithms.gradient import GradientAscent, ascended
@@ -14,10 +15,9 @@ from placement.algorithms.learned import (
     features,
     weights_of,
 )
+from placement.algorithms.mix import mix_of
 from placement.algorithms.proven import Exact
 from placement.algorithms.shipped import document as shipped_document
-from placement.choosing import exact
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Link, Machine
 from placement.replay.training import Plan, generated, learned

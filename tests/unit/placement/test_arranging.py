@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 
+from placement.algorithms.exact import optimum
+from placement.algorithms.worth import worth
 from placement.choosing.arranging import arrange
-from placement.choosing.exact import optimum
-from placement.choosing.worth import worth
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Machine, Need
 from tests.unit.placement.clusters import MACHINES, NEEDS, machine, need

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.choosing.chance import mixed
+from placement.algorithms.chance import mixed
 from placement.errors import InvalidParameters
 from placement.rollout.canary import Canary, CanaryParams, spec
 from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, copies_of_new, judge, wilson

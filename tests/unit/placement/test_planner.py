@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
-from placement.choosing.mix import mix_of
 from placement.cluster.copies import Cluster
 from placement.cluster.needs import Gpu, Link, Machine, Neighbour, Option
 from placement.control.explain import explain

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
 from placement.choosing.chooser import Chooser
-from placement.choosing.mix import mix_of
 from placement.choosing.relations import barred
 from placement.choosing.screening import Screening, screen
 from placement.cluster.copies import Cluster

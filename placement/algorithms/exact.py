@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from placement.choosing.worth import worth
+from placement.algorithms.worth import worth
 from placement.cluster.columns import Columns
 from placement.cluster.needs import Machine, Need
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from heapq import nsmallest
 from math import log2
 
+from placement.algorithms.mix import Mix
 from placement.algorithms.names import Maker
 from placement.choosing.chooser import Filter
-from placement.choosing.mix import Mix
 from placement.cluster.copies import Cluster
 from placement.cluster.described import demand_of
 from placement.cluster.needs import Demand, Need

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from placement.choosing.chance import mixed
+from placement.algorithms.chance import mixed
 from placement.cluster.columns import Columns, Floats, Ints, Mask
 from placement.cluster.needs import Need
 
