@@ -17,9 +17,9 @@ import numpy as np
 
 from placement.algorithms.base import Algorithm
 from placement.algorithms.guarded import Assigned, Assigner, Guarded
+from placement.algorithms.mix import Mix
 from placement.algorithms.names import GROUP, OWN, Maker
 from placement.choosing.chooser import Filter
-from placement.choosing.mix import Mix
 from placement.cluster.columns import Columns, Mask
 from placement.cluster.needs import Machine, Need
 from workers import plugin_points

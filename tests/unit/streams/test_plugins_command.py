@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from placement.algorithms.guarded import Guarded
+from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
 from placement.choosing.laws import broken_by_assigner, broken_by_filter, broken_by_score
-from placement.choosing.mix import mix_of
 from placement.cluster.columns import Columns
 from streams import toml
 from streams.commands.plugins import app
