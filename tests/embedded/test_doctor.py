@@ -22,6 +22,7 @@ from streams.doctor.installation import Given, Site
 from streams.embedded.stack import Stack
 from streams.entries import Entries
 from streams.topology import PROCESSORS, spec_named
+from tests.clickhouse.sinking import counted, eventually, sinking
 from tests.commanding import command
 from tests.examples import example
 from workers import kafka, kafka_cluster
@@ -40,6 +41,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(Settings(data_dir=tmp_path_factory.mktemp("stack")), apps=()) as started:
         with closing(connect(started.settings.clickhouse)) as database:
             migrate(database)
+            with sinking(started.settings):  # of what the stack itself has said
+                assert eventually(lambda: counted(database, "SELECT count() FROM policies") == 1)
         yield started
 
 
