@@ -169,11 +169,6 @@ class Work:
             offsets |= self._instances[index].offsets()
         return offsets
 
-    def all_offsets(self) -> dict[Partition, int]:
-        """Return what to commit for all instances."""
-        self._touched = set(self._instances)
-        return self.offsets()
-
     def positions(self) -> dict[Partition, int]:
         """Return the next offset to apply of every partition."""
         found: dict[Partition, int] = {}
