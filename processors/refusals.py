@@ -2,8 +2,9 @@
 
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
+from schemas.quality import RuleDefined
 from schemas.records import KeyValue
-from schemas.registrations import MetricDefined, RuleDefined, WindowDefined
+from schemas.registrations import MetricDefined, WindowDefined
 
 _CALLED: dict[type, str] = {
     WindowDefined: "window definition",

@@ -11,12 +11,23 @@ from schemas.records import KeyValue, SourceRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassWeight:
+    """How much the vote of a member for one class counts."""
+
+    label: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleMember:
     """One service in an ensemble."""
 
     service: str
     weight: float
     role: str
+    stage: str = ""
+    order: int = 0
+    class_weights: tuple[ClassWeight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +39,25 @@ class Alternative:
     accuracy: float
     latency_ms: float
     cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorePart:
+    """One objective in the score of an ensemble."""
+
+    objective: str
+    value: float
+    scaled: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseUnmet:
+    """A clause that no known ensemble meets."""
+
+    clause: str
+    threshold: float
+    predicted: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +81,10 @@ class EnsembleSelected(Event):
     selected_at: Timestamp
     catalogue: tuple[SourceRange, ...] = ()
     causes: tuple[str, ...] = ()
+    scores: tuple[ScorePart, ...] = ()
+    unmet: tuple[ClauseUnmet, ...] = ()
+    pinned: bool = False
+    consumer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

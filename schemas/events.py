@@ -6,6 +6,7 @@ from schemas import closed as c
 from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
+from schemas import quality as q
 from schemas import registrations as r
 from schemas import signals as s
 from schemas import working as w
@@ -27,7 +28,9 @@ EVENTS: dict[str, type[Event]] = {
         r.ContractRegistered,
         r.WindowDefined,
         r.MetricDefined,
-        r.RuleDefined,
+        q.RuleDefined,
+        q.SilenceDefined,
+        q.RemedyDefined,
         r.PolicySelected,
         o.MetricReport,
         o.Observation,
@@ -36,6 +39,7 @@ EVENTS: dict[str, type[Event]] = {
         o.DriftDetected,
         o.QualityEvaluated,
         o.ContractViolated,
+        o.ContractStanding,
         s.LogReported,
         s.SpanReported,
         i.InferenceRequest,
@@ -48,6 +52,9 @@ EVENTS: dict[str, type[Event]] = {
         d.PlacementDecided,
         d.DeploymentObserved,
         d.ActionTaken,
+        q.RetrainingRequested,
+        q.DiagnosisNarrated,
+        r.ErasureRequested,
         d.DeadLetter,
         d.Snapshot,
     )

@@ -27,6 +27,9 @@ class InferenceRequest(Event):
     trace: str | None = None
     source_kind: str | None = None
     frame_digest: str | None = None
+    explain: bool = False
+    user: str = ""
+    idempotency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,20 @@ class InferenceTask(Event):
     generation: int
     inputs: tuple[Tensor, ...] = ()
     trace: str | None = None
+    purpose: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSummary:
+    """What one input tensor looked like, for drift of the data."""
+
+    name: str
+    mean: float
+    std: float
+    low: float
+    high: float
+    missing: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +101,8 @@ class InferenceResult(Event):
     deadline_missed: bool
     generation: int
     shadow: bool = False
+    input_summary: tuple[InputSummary, ...] = ()
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +116,32 @@ class MemberVote:
     confidence: float | None = None
     weight: float
     latency_ms: float | None = None
+    stage: str = ""
+    role: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTiming:
+    """What one stage of a request took."""
+
+    stage: str
+    status: str
+    started_ms: float
+    latency_ms: float
+    budget_ms: float
+    label: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseHeld:
+    """Whether an answer kept one clause of the contract."""
+
+    clause: str
+    held: bool
+    observed: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +165,13 @@ class InferenceResponse(Event):
     answered_at: Timestamp
     latency_ms: float
     explanation: str | None = None
+    stages: tuple[StageTiming, ...] = ()
+    classes: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    agreement: float | None = None
+    outputs: tuple[Tensor, ...] = ()
+    clauses: tuple[ClauseHeld, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,18 @@ class LateMetric(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureShift:
+    """How much one series or feature took part in a drift."""
+
+    feature: str
+    statistic: str
+    before: float
+    after: float
+    effect: float
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDetected(Event):
     """A series has changed its distribution."""
 
@@ -106,6 +118,16 @@ class DriftDetected(Event):
     since: Timestamp
     detected_at: Timestamp
     sources: tuple[SourceRange, ...] = ()
+    effect_size: float = 0.0
+    p_value: float | None = None
+    confidence: float = 0.0
+    cause: str = ""
+    features: tuple[FeatureShift, ...] = ()
+    concept: str = ""
+    recurs: str = ""
+    events: int = 0
+    until: Timestamp | None = None
+    retrain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +146,9 @@ class RootCause:
     kind: str
     name: str
     score: float
+    since: Timestamp | None = None
+    why: str = ""
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +171,11 @@ class QualityEvaluated(Event):
     window_end: Timestamp
     evaluated_at: Timestamp
     causes: tuple[str, ...] = ()
+    node: str = ""
+    since: Timestamp | None = None
+    spell: str = ""
+    silenced_by: str = ""
+    burn_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +186,9 @@ class Contribution:
     service: str
     observed: float
     share: float
+    instance: str = ""
+    amount: float = 0.0
+    baseline: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,5 +210,41 @@ class ContractViolated(Event):
     window_start: Timestamp
     window_end: Timestamp
     contributions: tuple[Contribution, ...] = ()
+    evaluated_at: Timestamp
+    causes: tuple[str, ...] = ()
+    excess: float = 0.0
+    budget_left: float | None = None
+    severity: str = ""
+    spell: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseStanding:
+    """How one clause stands."""
+
+    clause: str
+    metric: str
+    status: str
+    observed: float | None = None
+    threshold: float
+    operator: str
+    held: float
+    judged: int
+    budget_left: float | None = None
+    since: Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractStanding(Event):
+    """How a contract stands: each of its clauses."""
+
+    event_id: str
+    app: str
+    contract: str
+    contract_version: int
+    consumer: str
+    status: str
+    clauses: tuple[ClauseStanding, ...] = ()
+    window_end: Timestamp
     evaluated_at: Timestamp
     causes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ a test holds the two together.
 from dataclasses import dataclass
 
 from schemas.base import Event, Timestamp
+from schemas.graphs import Stage, TensorSpec
 from schemas.records import KeyValue
 from schemas.resources import (
     Amount,
@@ -23,17 +24,6 @@ from schemas.resources import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One stage of an application: alternative services for the same task."""
-
-    stage: str
-    stage_id: str
-    services: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
-    modality: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationRegistered(Event):
     """An application, its stages and the graph of services that serve it."""
 
@@ -47,6 +37,10 @@ class ApplicationRegistered(Event):
     tags: tuple[KeyValue, ...] = ()
     registered_at: Timestamp
     event_id: str
+    classes: tuple[str, ...] = ()
+    combine: str = ""
+    quorum: int = 0
+    algorithm: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,15 +179,10 @@ class ConsumerRegistered(Event):
     share: float = 1.0
     registered_at: Timestamp
     event_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorSpec:
-    """Name, type and shape that a model expects or returns."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...] = ()
+    burst: int = 0
+    explainable: bool = False
+    owner: str = ""
+    token_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +216,12 @@ class Clause:
     min_count: int = 1
     stage: str = ""
     service: str = ""
+    objective: float = 0.0
+    period_ms: int = 0
+    priority: int = 0
+    severity: str = ""
+    instance: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +249,10 @@ class ContractRegistered(Event):
     valid_until: Timestamp | None = None
     registered_at: Timestamp
     event_id: str
+    explainable: bool = False
+    algorithm: str = ""
+    source: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,24 +301,6 @@ class MetricDefined(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleDefined(Event):
-    """A quality rule of the first tier: a threshold with hysteresis."""
-
-    name: str
-    app: str = ""
-    metric: str
-    statistic: str
-    operator: str
-    threshold: float
-    clear_threshold: float | None = None
-    for_windows: int = 1
-    clear_windows: int = 1
-    severity: str = "warning"
-    registered_at: Timestamp
-    event_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySelected(Event):
     """Which algorithm with which parameters is in force for a component."""
 
@@ -330,3 +311,15 @@ class PolicySelected(Event):
     mode: str = "act"
     selected_at: Timestamp
     event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequested(Event):
+    """What is kept of a person must go."""
+
+    event_id: str
+    user: str
+    app: str = ""
+    before: Timestamp
+    reason: str
+    requested_at: Timestamp

@@ -12,6 +12,7 @@ from schemas import closed as c
 from schemas import decisions as d
 from schemas import inference as i
 from schemas import observing as o
+from schemas import quality as q
 from schemas import registrations as r
 from schemas import signals as s
 from schemas import working as w
@@ -73,7 +74,13 @@ _TABLE = (
     Topic("weir.contracts", (r.ContractRegistered,), ("contract",), compacted=True),
     Topic(
         "weir.definitions",
-        (r.WindowDefined, r.MetricDefined, r.RuleDefined),
+        (
+            r.WindowDefined,
+            r.MetricDefined,
+            q.RuleDefined,
+            q.SilenceDefined,
+            q.RemedyDefined,
+        ),
         ("name",),
         compacted=True,
     ),
@@ -120,11 +127,15 @@ _TABLE = (
     Topic("weir.drifts", (o.DriftDetected,), ("app",), PARTITIONS),
     Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),
     Topic("weir.violations", (o.ContractViolated,), ("app",), PARTITIONS),
+    Topic("weir.standings", (o.ContractStanding,), ("app",), PARTITIONS),
     Topic("weir.ensembles", (d.EnsembleSelected,), ("app",), PARTITIONS, compacted=True),
     Topic("weir.control", (d.PlacementRequested,), ("app",)),
     Topic("weir.placements", (d.PlacementDecided,), ("service",), compacted=True),
     Topic("weir.deployments", (d.DeploymentObserved,), ("service",), compacted=True),
     Topic("weir.actions", (d.ActionTaken,), ("target",)),
+    Topic("weir.retraining", (q.RetrainingRequested,), ("app",), retention_ms=30 * DAY_MS),
+    Topic("weir.narratives", (q.DiagnosisNarrated,), ("app",)),
+    Topic("weir.erasures", (r.ErasureRequested,), ("user",), retention_ms=365 * DAY_MS),
     Topic("weir.deadletters", (d.DeadLetter,), ("topic",)),
     Topic("weir.snapshots", (d.Snapshot,), ("key",), compacted=True, max_bytes=8 * 1_048_576),
 )

@@ -34,11 +34,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from processors import defined, windows
+from processors.defining import defined
+from processors.observing import windows
 from schemas.base import Event
 from schemas.errors import InvalidEvent
 from schemas.identity import stable_id
-from schemas.registrations import MetricDefined, RuleDefined, WindowDefined
+from schemas.quality import RuleDefined
+from schemas.registrations import MetricDefined, WindowDefined
 from schemas.topics import SERIES
 from streams.errors import RegistrationError
 from streams.plain_events import build

@@ -12,10 +12,10 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.errors import ContractError
 from schemas.records import SourceRange
-from workers import kafka
 from workers.catalogue import CatalogueReader, update_of
 from workers.errors import KafkaUnavailable
-from workers.kafka_reading import read_all, read_ranges
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all, read_ranges
 from workers.registry import Registry
 from workers.settings import Settings
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from schemas.codec import Codec
 from schemas.errors import ContractError
 from schemas.observing import Observation
-from workers import kafka, kafka_ends
 from workers.errors import KafkaUnavailable
+from workers.kafka import clients as kafka
+from workers.kafka import ends as kafka_ends
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 

@@ -14,8 +14,10 @@ from typing_extensions import Self
 
 from schemas.processing import Partition
 from streams.standstill import Standstill
-from workers import kafka, kafka_ends, telemetry
+from workers import telemetry
 from workers.errors import KafkaUnavailable
+from workers.kafka import clients as kafka
+from workers.kafka import ends as kafka_ends
 from workers.settings import KafkaSettings
 
 LOOK_S = 2.0

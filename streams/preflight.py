@@ -1,11 +1,12 @@
 """What a Faust app looks at before it starts: Faust tells errors late, and in many words."""
 
 from streams import topology
-from workers import kafka, snapshots
-from workers.host_sizes import sized
+from workers.hosting.sizes import sized
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import Settings
-from workers.snapshot_care import read_saved
+from workers.snapshots import keeping as snapshots
+from workers.snapshots.care import read_saved
 
 
 def check_saved(settings: Settings, module: str) -> None:

@@ -7,9 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from schemas.graphs import TensorSpec
 from schemas.identity import stable_id
 from schemas.records import KeyValue
-from schemas.registrations import ModelPublished, TensorSpec
+from schemas.registrations import ModelPublished
 from streams.artifacts import SHA256
 from streams.errors import RegistrationError
 from streams.registration import NAME

@@ -33,8 +33,8 @@ from schemas.registrations import (
     PolicySelected,
     ServiceRegistered,
 )
-from streams import service_forms
 from streams.errors import RegistrationError
+from streams.forms import services as service_forms
 from streams.plain_events import build
 from workers.runtimes.errors import BrokenModel
 from workers.runtimes.options import options_of

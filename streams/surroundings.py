@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import Codec
-from workers import kafka
 from workers.bad_entries import BadEntries
 from workers.catalogue import CatalogueReader
 from workers.clock import Clock
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import Settings
 

@@ -27,15 +27,17 @@ class Place:
 
 
 PROCESSORS: dict[str, Place] = {
-    "derive": Place("processors.derive", Host.BATCH),
-    "observe": Place("processors.observe", Host.BATCH),
-    "define": Place("processors.define", Host.BATCH, plugins="streams.plugins"),
-    "drift": Place("processors.drift", Host.BATCH),
-    "quality": Place("processors.rules", Host.BATCH),
-    "anomaly": Place("processors.anomaly", Host.BATCH, plugins="streams.detector_plugins"),
-    "contract": Place("processors.contracts", Host.BATCH),
-    "route": Place("processors.route", Host.BATCH),
-    "select": Place("processors.selection", Host.FAUST),
+    "derive": Place("processors.deriving.derive", Host.BATCH),
+    "observe": Place("processors.observing.observe", Host.BATCH),
+    "define": Place("processors.defining.define", Host.BATCH, plugins="streams.plugins.metrics"),
+    "drift": Place("processors.drifting.drift", Host.BATCH),
+    "quality": Place("processors.rules.quality", Host.BATCH),
+    "anomaly": Place(
+        "processors.anomalies.anomaly", Host.BATCH, plugins="streams.plugins.detectors"
+    ),
+    "contract": Place("processors.contracts.contract", Host.BATCH),
+    "route": Place("processors.routing.route", Host.BATCH),
+    "select": Place("processors.selecting.selection", Host.FAUST),
     "scale": Place("placement.scaling.scaler", Host.FAUST),
     "canary": Place("placement.rollout.canary", Host.FAUST),
     "place": Place("placement.control.controller", Host.FAUST, plugins="workers.placement_plugins"),

@@ -2,12 +2,12 @@
 
 from schemas.codec import Codec
 from schemas.errors import ContractError
-from workers import kafka
 from workers.catalogue import log_bad
 from workers.clock import Clock, wall_ms
 from workers.deadletters import Refused, dead_letter
-from workers.host_output import outgoing
-from workers.kafka_steady import SteadyProducer
+from workers.hosting.output import outgoing
+from workers.kafka import clients as kafka
+from workers.kafka.steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 

@@ -16,8 +16,8 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.codec import Codec
 from schemas.errors import ContractError, InvalidEvent
-from workers import kafka
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 

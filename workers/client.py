@@ -24,10 +24,10 @@ from schemas.errors import DecodeError
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.records import Tensor
 from schemas.topics import key_of, topic_of
-from workers import kafka
 from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
-from workers.kafka_steady import SteadyProducer
+from workers.kafka import clients as kafka
+from workers.kafka.steady import SteadyProducer
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.telemetry import logger

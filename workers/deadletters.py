@@ -8,7 +8,7 @@ from schemas.decisions import DeadLetter
 from schemas.errors import ContractError, DecodeError, InvalidEvent
 from schemas.identity import stable_id
 from workers.errors import TooManyBad
-from workers.kafka import RawMessage
+from workers.kafka.clients import RawMessage
 
 KEPT_BYTES = 65_536
 WINDOW = 1_000

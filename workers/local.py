@@ -13,11 +13,12 @@ from schemas.decisions import Snapshot
 from schemas.errors import ContractError
 from schemas.events import EVENTS
 from schemas.processing import Partition, Spec
-from workers import catalogue, snapshots
-from workers.host_output import encoded
-from workers.host_oversize import sendable
-from workers.host_work import Work
-from workers.kafka_sending import Outgoing
+from workers import catalogue
+from workers.hosting.output import encoded
+from workers.hosting.oversize import sendable
+from workers.hosting.work import Work
+from workers.kafka.sending import Outgoing
+from workers.snapshots import keeping as snapshots
 
 MAX_BAD_SHARE = 1.0
 

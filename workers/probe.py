@@ -31,14 +31,14 @@ from schemas.records import KeyValue
 from schemas.registrations import InstanceReported
 from workers.clock import wall_ms
 from workers.errors import WorkerError
-from workers.probe_buffer import Buffer
-from workers.probe_encoding import NO_NUMBER, clean
-from workers.probe_link import Link, to_kafka
-from workers.probe_periodic import Counter, Gauge, Periodic
-from workers.probe_results import Answer, Inference, known_request_id, result_of, truth_of
-from workers.probe_sampling import Sampler, Sampling
-from workers.probe_sender import RETRY_S, Counts, Later, Measured, Sender, Waiting
-from workers.probe_timing import Timer
+from workers.probing.buffer import Buffer
+from workers.probing.encoding import NO_NUMBER, clean
+from workers.probing.link import Link, to_kafka
+from workers.probing.periodic import Counter, Gauge, Periodic
+from workers.probing.results import Answer, Inference, known_request_id, result_of, truth_of
+from workers.probing.sampling import Sampler, Sampling
+from workers.probing.sender import RETRY_S, Counts, Later, Measured, Sender, Waiting
+from workers.probing.timing import Timer
 from workers.settings import Identity, Settings
 
 BUFFER = 10_000

@@ -14,12 +14,14 @@ from schemas.codec import Codec
 from schemas.decisions import ActionTaken, DeadLetter
 from schemas.errors import ContractError, DecodeError, InvalidEvent, UnknownContract
 from schemas.partitioning import partition_of_bytes
-from workers import kafka, kafka_reading, letters
+from workers import letters
 from workers.errors import RecoveryRefused
-from workers.host_output import encoded
-from workers.host_retries import HEADER
-from workers.kafka_resending import Copy, Place, Resender, read_at
-from workers.kafka_sending import Outgoing
+from workers.hosting.output import encoded
+from workers.hosting.retries import HEADER
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
+from workers.kafka.resending import Copy, Place, Resender, read_at
+from workers.kafka.sending import Outgoing
 from workers.letters import Case
 from workers.registry import FORGET_UNKNOWN_S
 from workers.settings import KafkaSettings

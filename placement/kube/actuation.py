@@ -1,8 +1,8 @@
 """From placements and what a cluster has to what is to be done there, and what is to be told.
 
-A pure state machine, like `placement.local.actuation` for this machine: `step` takes the clock, the
-catalogue and the cluster as it was seen; `streams.kube_doing` carries the instructions out;
-`settle` turns what came of them into events.
+A pure state machine, like `placement.local.actuation` for this machine: `step` takes the clock,
+the catalogue and the cluster as it was seen; `streams.actuating.kube_doing` carries the
+instructions out; `settle` turns what came of them into events.
 
 A service is looked at when its decision, its registration, a policy or one of its objects has
 changed, or when a try that failed is due again. What differs from what is wanted is applied,

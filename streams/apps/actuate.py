@@ -1,7 +1,7 @@
 """actuate: carries placements out, on nodes that this machine plays or in a cluster."""
 
-from streams.faust_app import App, on_demand, run
-from streams.faust_host import build_app
+from streams.faust.app import App, on_demand, run
+from streams.faust.host import build_app
 from workers.settings import Settings
 
 

@@ -1,8 +1,8 @@
 """place: on which nodes services run. A singleton; a second worker is its standby."""
 
 from streams import topology
-from streams.faust_app import App, on_demand, run
-from streams.faust_host import build_app
+from streams.faust.app import App, on_demand, run
+from streams.faust.host import build_app
 from workers.settings import Settings
 
 

@@ -1,8 +1,8 @@
 """scale: how many copies of services run. Scales with its partitions."""
 
 from streams import topology
-from streams.faust_app import App, on_demand, run
-from streams.faust_host import build_app
+from streams.faust.app import App, on_demand, run
+from streams.faust.host import build_app
 from workers.settings import Settings
 
 

@@ -24,7 +24,7 @@ from workers.agent.gpus import NoGpus
 from workers.agent.readings import MIB
 from workers.agent.service import Agent, Plan
 from workers.probe import BUFFER, Probe
-from workers.probe_link import Wire, to_kafka
+from workers.probing.link import Wire, to_kafka
 from workers.registry import Registry
 from workers.settings import Identity, Settings
 

@@ -14,7 +14,7 @@ from streams.bench import agent_enqueue, agent_sampling
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from streams.errors import StreamsError
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import RegistrySettings, Settings
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from workers.probe import Probe
-from workers.probe_sampling import Sampling
+from workers.probing.sampling import Sampling
 from workers.settings import Identity, RegistrySettings, Settings
 
 BURST, PACED, THREADS = 200_000, 20_000, 4

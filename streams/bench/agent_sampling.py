@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workers.probe_sampling import Sampler, Sampling
+from workers.probing.sampling import Sampler, Sampling
 
 METRIC = "latency"
 SIGMA = 0.5

@@ -25,7 +25,7 @@ from streams.entries import Entries
 from streams.errors import StreamsError
 from workers.clickhouse import connect
 from workers.clock import wall_ms
-from workers.kafka import cluster_id
+from workers.kafka.clients import cluster_id
 
 APP = "bench-ask"
 SHARES = {"at_10": 0.1, "at_50": 0.5, "at_90": 0.9}

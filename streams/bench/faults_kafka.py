@@ -7,7 +7,7 @@ from streams.bench.ledger_feed import Feed
 from streams.embedded.apache import Apache
 from streams.errors import StackError
 from workers.clock import wall_ms
-from workers.kafka_leaders import elect_preferred
+from workers.kafka.leaders import elect_preferred
 
 AWAY_S = 4.0
 

@@ -9,8 +9,9 @@ from streams import topology
 from streams.bench.faults_world import World
 from streams.bench.ledger_feed import SERIES, Feed
 from streams.topology import Host
-from workers import kafka, snapshots
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
+from workers.snapshots import keeping as snapshots
 
 SURGE = 10.0
 JOINS = 12

@@ -13,7 +13,7 @@ from subprocess import Popen
 import psutil
 
 from placement.local.processes import recorded
-from streams.actuating import WORKERS
+from streams.actuating.actuate import WORKERS
 from streams.bench.faults_paths import TOPICS, Paths
 from streams.bench.hearing import Ears
 from streams.bench.ledger_app import registrations
@@ -28,7 +28,7 @@ from streams.errors import StreamsError
 from workers.clickhouse import connect
 from workers.clock import wall_ms
 from workers.errors import ClickHouseUnavailable
-from workers.kafka import cluster_id
+from workers.kafka.clients import cluster_id
 from workers.registry import Registry
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, Settings
 

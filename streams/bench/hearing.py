@@ -16,8 +16,8 @@ from schemas.base import Event
 from schemas.codec import Codec
 from schemas.errors import ContractError, DecodeError
 from schemas.topics import topic_named
-from workers import kafka
 from workers.errors import KafkaUnavailable, WorkerError
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 END = -1

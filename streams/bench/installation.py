@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
+from schemas.graphs import Stage
 from schemas.registrations import (
     ApplicationRegistered,
     Clause,
     ContractRegistered,
     NodeReported,
     ServiceRegistered,
-    Stage,
     Weight,
 )
 from schemas.resources import Variant

@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 
 from schemas.base import Event
+from schemas.graphs import Stage
 from schemas.identity import stable_id
-from schemas.registrations import ApplicationRegistered, ServiceRegistered, Stage, WindowDefined
+from schemas.registrations import ApplicationRegistered, ServiceRegistered, WindowDefined
 from schemas.resources import Variant
 
 APP, STAGE, SERVICE = "ledger", "largest", "largest-of-three"

@@ -18,7 +18,7 @@ from streams.bench.ledger import Ledger, Metric
 from streams.bench.ledger_app import APP, SERVICE, STAGE, WINDOW_MS
 from workers.client import tensors
 from workers.clock import wall_ms
-from workers.kafka_steady import SteadyProducer
+from workers.kafka.steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 SERIES = tuple(f"m{number}" for number in range(8))

@@ -20,8 +20,8 @@ from schemas.codec import Codec
 from schemas.observing import MetricReport
 from schemas.topics import key_of
 from streams.settings import load
-from workers import kafka
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 
 TICK_S = 0.01

@@ -15,11 +15,14 @@ from streams.embedded.choice import chosen
 from streams.embedded.stack import Stack
 from streams.entries import Entries
 from streams.errors import StreamsError
-from workers import kafka, kafka_ends, kafka_reading, snapshots
 from workers.clock import wall_ms
-from workers.kafka_member import Member
+from workers.kafka import clients as kafka
+from workers.kafka import ends as kafka_ends
+from workers.kafka import reading as kafka_reading
+from workers.kafka.member import Member
 from workers.registry import Registry
 from workers.settings import KafkaSettings, Settings
+from workers.snapshots import keeping as snapshots
 
 TOPIC, OUTPUT = "weir.metrics", "weir.observations"
 PROCESSOR = "observe"

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from processors.observe import spec
-from workers import host_commit
-from workers.host import BatchHost
-from workers.host_columns import ColumnReader
-from workers.host_work import Work
-from workers.kafka_member import Member
-from workers.kafka_sending import Transactions
+from processors.observing.observe import spec
+from workers.hosting import commit as host_commit
+from workers.hosting.columns import ColumnReader
+from workers.hosting.host import BatchHost
+from workers.hosting.work import Work
+from workers.kafka.member import Member
+from workers.kafka.sending import Transactions
 
 POLL, DECODE, WINDOWS, ENCODE, COMMIT, HOST = (
     "poll",

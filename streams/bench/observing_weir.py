@@ -17,13 +17,14 @@ from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from processors.observe import spec
+from processors.observing.observe import spec
 from schemas.registrations import WindowDefined
 from streams.bench.observing_stages import Stages
 from streams.settings import load
-from workers import host_metrics, telemetry
+from workers import telemetry
 from workers.catalogue import CatalogueReader
-from workers.host import BatchHost
+from workers.hosting import metrics as host_metrics
+from workers.hosting.host import BatchHost
 from workers.registry import Registry
 
 POLL_S = 0.01

@@ -8,7 +8,7 @@ from typing import Any
 
 from placement.algorithms.names import OWN, Maker, maker
 from placement.replay.filling import Replay, arrivals, listed
-from streams import trace_files
+from streams.placing import traces as trace_files
 
 NODES = "openb_node_list_gpu_node.csv"
 PODS = "openb_pod_list_default.csv"

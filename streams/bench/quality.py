@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from processors.anomaly import AnomalyParams, spec
-from processors.anomaly_detectors import Judge, WeirJudge
-from processors.anomaly_policies import MOST_RATE
+from processors.anomalies.anomaly import AnomalyParams, spec
+from processors.anomalies.detectors import Judge, WeirJudge
+from processors.anomalies.policies import MOST_RATE
 from schemas.observing import Observation
 from schemas.processing import Batch, Record
 from streams.bench.quality_folder import Labelled, read, scores

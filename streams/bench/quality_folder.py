@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.anomaly_detectors import Judge
+from processors.anomalies.detectors import Judge
 from streams.bench.quality_nab import Floats, Places
 from streams.errors import SeriesError
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from schemas.base import Event
+from schemas.graphs import Stage
 from schemas.identity import stable_id
 from schemas.observing import MetricReport
+from schemas.quality import RuleDefined
 from schemas.registrations import (
     ApplicationRegistered,
     Clause,
     ContractRegistered,
     PolicySelected,
-    RuleDefined,
     ServiceRegistered,
-    Stage,
     WindowDefined,
 )
 from schemas.resources import Variant

@@ -11,8 +11,8 @@ from typing_extensions import Self
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.topics import key_of, topic_of
-from workers import kafka
 from workers.errors import KafkaUnavailable
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 FLUSH_S = 30.0

@@ -24,12 +24,12 @@ from streams.bench.hearing import Ears, Heard
 from streams.bench.metric_source import APP, TOLD_S
 from streams.bench.sources import Metrics
 from streams.errors import StreamsError
-from workers import snapshots
 from workers.clickhouse import Database, connect
-from workers.kafka import cluster_id
-from workers.kafka_ends import ends
+from workers.kafka.clients import cluster_id
+from workers.kafka.ends import ends
 from workers.registry import Registry
 from workers.settings import Settings
+from workers.snapshots import keeping as snapshots
 
 READERS = ("observe", "drift")
 SINK = "sink"

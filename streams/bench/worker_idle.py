@@ -29,9 +29,9 @@ from streams.bench.worker_overload import Say
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from streams.errors import StackError
-from workers import kafka
 from workers.catalogue import CatalogueReader
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
     from schemas.registrations import NodeReported
     from streams.entries import Entries
-    from streams.form_files import Entry
+    from streams.forms.files import Entry
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = (
@@ -43,7 +43,9 @@ def register(
     """
     import json
 
-    from streams import form_files, form_schema, node_forms
+    from streams.forms import files as form_files
+    from streams.forms import nodes as node_forms
+    from streams.forms import schema as form_schema
     from workers.clock import wall_ms
 
     form = form_schema.NODE
@@ -67,7 +69,7 @@ def _send(
     from dataclasses import replace
 
     from schemas.registrations import NodeReported
-    from streams.node_forms import reports_itself
+    from streams.forms.nodes import reports_itself
     from workers.handover.errors import DocumentRefused
 
     known = entries.of(NodeReported)
@@ -108,7 +110,7 @@ def _show_registered(
 @app.command()
 def template() -> None:
     """Print a form in TOML with every field of a node, to fill in."""
-    from streams import form_schema
+    from streams.forms import schema as form_schema
 
     typer.echo(form_schema.template(form_schema.NODE), nl=False)
 

@@ -196,7 +196,8 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _standing(entries: "Entries") -> "Standing":
-    from schemas.registrations import MetricDefined, RuleDefined, WindowDefined
+    from schemas.quality import RuleDefined
+    from schemas.registrations import MetricDefined, WindowDefined
     from streams.definitions import KINDS, Standing
 
     catalogue = entries.catalogue(*KINDS)
@@ -209,7 +210,7 @@ def _plugins() -> set[str]:
     """Return the names of the plug-ins that are installed here."""
     from importlib.metadata import entry_points
 
-    from processors.plugins import GROUP
+    from processors.defining.plugins import GROUP
 
     return {entry.name for entry in entry_points(group=GROUP)}
 

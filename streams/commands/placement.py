@@ -179,7 +179,7 @@ def queue(
     from schemas.decisions import PlacementDecided, PlacementRequested
     from schemas.registrations import PolicySelected, ServiceRegistered
     from streams.commands.output import show_rows, since
-    from streams.placement_queue import ORDERS, waiting
+    from streams.placing.queued import ORDERS, waiting
     from workers.clock import wall_ms
 
     if order not in ORDERS:
@@ -240,7 +240,7 @@ def _decided(
 ) -> tuple[Any, ...]:
     from datetime import datetime, timezone
 
-    from streams.placement_queue import deeds_of
+    from streams.placing.queued import deeds_of
 
     at = datetime.fromtimestamp(decided.decided_at / 1000, timezone.utc)
     return (

@@ -8,7 +8,7 @@ from streams.commands.nouns import AsJson, opened
 
 if TYPE_CHECKING:
     from schemas.decisions import PlacementDecided
-    from streams.explaining import Explained
+    from streams.placing.explaining import Explained
 
 COLUMNS = ("node", "verdict", "score", "ruled out by", "needed", "there was")
 
@@ -30,7 +30,7 @@ def explain(
     from schemas.decisions import PlacementDecided
     from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
     from streams.errors import RegistrationError
-    from streams.explaining import explained
+    from streams.placing.explaining import explained
     from workers import placement_plugins
 
     with opened() as entries:

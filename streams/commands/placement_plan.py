@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from schemas.catalogue import Catalogue
     from schemas.decisions import PlacementDecided
-    from streams.form_schema import Form
-    from streams.placement_planning import Supposed
+    from streams.forms.schema import Form
+    from streams.placing.planning import Supposed
 
 T = TypeVar("T")
 COLUMNS = ("service", "status", "copies", "nodes", "score", "why", "ruled out", "would do as well")
@@ -50,7 +50,7 @@ def plan(
     from schemas.catalogue import Catalogue
     from schemas.decisions import PlacementDecided
     from schemas.registrations import NodeReported, ServiceRegistered
-    from streams import placement_planning as planning
+    from streams.placing import planning
     from workers.clock import wall_ms
 
     if picture is not None and picture.suffix != ".svg":
@@ -68,7 +68,7 @@ def plan(
     except PlacementError as error:
         raise typer.BadParameter(str(error)) from None
     if picture is not None:
-        from streams.plan_picture import svg
+        from streams.placing.picture import svg
 
         drawn = svg(known.of(NodeReported), known.of(PlacementDecided), decided)
         picture.write_text(drawn, "utf-8")
@@ -95,8 +95,11 @@ def _registered(known: "Catalogue", name: str) -> Any:
 
 def _supposed(nodes: Path | None, services: Path | None, algorithm: str, now_ms: int) -> "Supposed":
     """Return what the files say. Raises DocumentRefused."""
-    from streams import form_files, form_schema, node_forms, registration
-    from streams.placement_planning import Supposed
+    from streams import registration
+    from streams.forms import files as form_files
+    from streams.forms import nodes as node_forms
+    from streams.forms import schema as form_schema
+    from streams.placing.planning import Supposed
 
     def made(
         file: Path | None, form: "Form", make: "Callable[[dict[str, Any]], T]"

@@ -29,7 +29,7 @@ def list_all(
     as_json: AsJson = False,
 ) -> None:
     """List the plug-ins that are installed, with why one cannot be used."""
-    from streams.plugin_groups import GROUPS, surveyed
+    from streams.plugins.groups import GROUPS, surveyed
 
     if groups:
         named = [(name, group.what) for name, group in GROUPS.items()]
@@ -61,7 +61,7 @@ def check(
 
     Exit code 4 when one breaks a law or cannot be used, or is not there.
     """
-    from streams.plugin_groups import GROUPS, Given, broken, surveyed
+    from streams.plugins.groups import GROUPS, Given, broken, surveyed
 
     if group and group not in GROUPS:
         raise typer.BadParameter(f"--group: {group!r} is none of {', '.join(GROUPS)}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streams.together import Loop
-    from workers.host import BatchHost
+    from workers.hosting.host import BatchHost
     from workers.settings import Settings
 
 
@@ -111,7 +111,7 @@ def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost
     from streams import topology
     from workers.bad_entries import BadEntries
     from workers.catalogue import CatalogueReader
-    from workers.host import BatchHost
+    from workers.hosting.host import BatchHost
     from workers.registry import Registry
 
     if not names:
@@ -128,6 +128,6 @@ def _hosts(names: "Sequence[str]", settings: "Settings") -> "dict[str, BatchHost
 
 
 def _sink(settings: "Settings", followed: threading.Event) -> "Loop":
-    from workers import sink
+    from workers.sinking import sink
 
     return lambda stop: sink.run(settings, stop, ready=followed)

@@ -20,7 +20,7 @@ app.command()(profile)
 @app.command()
 def template() -> None:
     """Print a form in TOML with every field of a service, to fill in."""
-    from streams import form_schema
+    from streams.forms import schema as form_schema
 
     typer.echo(form_schema.template(form_schema.SERVICE), nl=False)
 

@@ -18,7 +18,7 @@ from streams.commands.nouns import (
 if TYPE_CHECKING:
     from schemas.registrations import ServiceRegistered
     from streams.entries import Entries
-    from streams.form_files import Entry
+    from streams.forms.files import Entry
 
 File = Annotated[
     Path | None,
@@ -88,7 +88,7 @@ def register(
 def _print_schema() -> None:
     import json
 
-    from streams import form_schema
+    from streams.forms import schema as form_schema
 
     typer.echo(json.dumps(form_schema.schema(form_schema.SERVICE), indent=2))
 
@@ -97,8 +97,9 @@ def _read(
     file: Path | None, options: dict[str, Any], run: str
 ) -> "tuple[list[Entry], list[ServiceRegistered]]":
     """Return what a file and the options say. Raises DocumentRefused or RegistrationError."""
-    from streams import form_files, form_schema
     from streams.commands.services import built
+    from streams.forms import files as form_files
+    from streams.forms import schema as form_schema
 
     if file is None:
         return [], [built(options, run)]
@@ -128,7 +129,7 @@ def _checked(
 
 
 def _ask(entries: "Entries", events: "list[ServiceRegistered]") -> None:
-    from streams.asking_placement import requests
+    from streams.placing.asking import requests
     from workers.clock import wall_ms
 
     wanted = {event.service: (event.app, event.replicas) for event in events}

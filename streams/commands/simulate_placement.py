@@ -81,7 +81,8 @@ def placement(
     anew (moved), or lost. Equal files, algorithms and seeds give equal decisions. Exit code 4 for
     files that cannot be used.
     """
-    from streams import placement_files, trace_files
+    from streams.placing import files as placement_files
+    from streams.placing import traces as trace_files
 
     if schema:
         typer.echo(json.dumps(placement_files.Failures.model_json_schema(), indent=2))
@@ -112,7 +113,7 @@ def _maker(algorithm: str, weights: Path | None) -> "Maker":
     """Return what makes the algorithm that is asked for."""
     from placement.algorithms.learned import Learned
     from placement.algorithms.names import maker
-    from streams import placement_files
+    from streams.placing import files as placement_files
     from workers import placement_plugins
 
     if weights is not None and algorithm != Learned.name:
@@ -130,7 +131,7 @@ def _failures(
 ) -> "Sequence[Failure]":
     """Return the nodes that fail: so many by the seed, or those of a file."""
     from placement.replay import failures
-    from streams import placement_files
+    from streams.placing import files as placement_files
 
     if told and not told.isdecimal():
         return placement_files.failures(Path(told))

@@ -63,7 +63,7 @@ def _courses(
 ) -> "tuple[list[Course], dict[str, Any]]":
     """Return what to learn on, and what the provenance says of it."""
     from placement.replay.training import Course, generated
-    from streams import trace_files
+    from streams.placing import traces as trace_files
 
     if nodes is None or pods is None:
         told = (

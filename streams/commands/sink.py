@@ -10,7 +10,7 @@ import typer
 from streams.commands.nouns import AsJson, quiet_settings
 
 if TYPE_CHECKING:
-    from workers.sink_backfill import Bound, Outcome
+    from workers.sinking.backfill import Bound, Outcome
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("topic", "read", "inserted", "refused", "left to the sink")
@@ -42,7 +42,7 @@ def backfill(
     from streams.commands.output import show_rows
     from workers.clock import wall_ms
     from workers.errors import ClickHouseRefused
-    from workers.sink_backfill import backfill as fill
+    from workers.sinking.backfill import backfill as fill
 
     now_ms = wall_ms()
     bounds = _bound(first, now_ms), _bound(last, now_ms)
@@ -59,7 +59,7 @@ def backfill(
 
 def _bound(text: str, now_ms: int) -> "Bound":
     from streams.instants import instant_ms
-    from workers.sink_backfill import Bound
+    from workers.sinking.backfill import Bound
 
     if not text:
         return Bound()

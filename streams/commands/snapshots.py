@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from schemas.codec import Codec
     from schemas.processing import Spec
     from workers.settings import Settings
-    from workers.snapshot_care import Mended, Saved
+    from workers.snapshots.care import Mended, Saved
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("processor", "partition", "format", "parameters", "fits", "offsets", "age", "bytes")
@@ -29,8 +29,8 @@ def list_(
     """List saved states: whether these programs take them, where they stood, age and size."""
     from streams.commands.output import show_rows
     from workers.clock import wall_ms
-    from workers.kafka import partition_counts
-    from workers.snapshot_care import read_saved
+    from workers.kafka.clients import partition_counts
+    from workers.snapshots.care import read_saved
 
     with _opened() as (settings, codec):
         found = read_saved(settings, codec, processor)
@@ -47,7 +47,7 @@ def migrate(processor: Named, *, as_json: AsJson = False) -> None:
     one of its processes lives.
     """
     from streams import topology
-    from workers.snapshot_care import migrate as carry_over
+    from workers.snapshots.care import migrate as carry_over
 
     spec = topology.spec_named(processor)
     with _opened() as (settings, codec):
@@ -69,8 +69,8 @@ def rebuild(
     had always been these. Refused while one of its processes lives.
     """
     from streams import topology
-    from workers.snapshot_rebuilding import Terms
-    from workers.snapshot_rebuilding import rebuild as make_anew
+    from workers.snapshots.rebuilding import Terms
+    from workers.snapshots.rebuilding import rebuild as make_anew
 
     spec = topology.spec_named(processor)
     terms = Terms(topology.PROCESSORS[processor].host is topology.Host.BATCH, accept_loss)
@@ -112,8 +112,8 @@ def _row(saved: "Saved", counts: Mapping[str, int], now_ms: int, as_json: bool) 
 
 def _fits(saved: "Saved", counts: Mapping[str, int]) -> str:
     from streams import topology
-    from workers.host_sizes import sized
-    from workers.snapshots import refusal
+    from workers.hosting.sizes import sized
+    from workers.snapshots.keeping import refusal
 
     if saved.snapshot is None or saved.processor not in topology.PROCESSORS:
         return "no such processor"

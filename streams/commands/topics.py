@@ -7,7 +7,7 @@ import typer
 from streams.commands.nouns import AsJson, quiet_settings
 
 if TYPE_CHECKING:
-    from streams.topic_table import Difference
+    from streams.topics.table import Difference
     from workers.settings import KafkaSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -20,7 +20,7 @@ def list_(*, as_json: AsJson = False) -> None:
     """List the topics with their events and keys, and those of workers."""
     from schemas import topics
     from streams.commands.output import show_rows
-    from workers.kafka import partition_counts
+    from workers.kafka.clients import partition_counts
 
     counts = partition_counts(quiet_settings().kafka)
     tasks = [name for name in sorted(counts) if name.startswith(topics.TASKS_PREFIX)]
@@ -32,7 +32,7 @@ def list_(*, as_json: AsJson = False) -> None:
 def create() -> None:
     """Create the topics that do not exist; those that do are left as they are."""
     from schemas.topics import TOPICS
-    from workers.kafka import create_topics
+    from workers.kafka.clients import create_topics
 
     made = create_topics(quiet_settings().kafka, TOPICS.values())
     typer.echo(f"created {', '.join(sorted(made))}" if made else "every topic exists")
@@ -45,9 +45,9 @@ def diff(*, as_json: AsJson = False) -> None:
     Ends with code 1 when there is a difference. What the broker does not tell is named, not
     reported as different.
     """
-    from streams import topic_table
     from streams.commands.output import show_rows
-    from streams.topic_state import state
+    from streams.topics import table as topic_table
+    from streams.topics.state import state
 
     kafka = quiet_settings().kafka
     found = state(kafka)
@@ -76,9 +76,9 @@ def apply(
     Partitions are neither added nor taken away, and copies are not moved: what is left to do is
     told, and ends with code 1.
     """
-    from streams import topic_table
     from streams.commands.output import show_outcome
-    from streams.topic_state import state
+    from streams.topics import table as topic_table
+    from streams.topics.state import state
 
     kafka = quiet_settings().kafka
     found = topic_table.differences(state(kafka), kafka.replication)
@@ -116,9 +116,9 @@ def grow(
     First stop what sends to them and leave the processors running; when told so, stop these too;
     afterwards start everything again. It says what it waits for, and can be called again.
     """
-    from streams import growing
     from streams.commands.output import show_rows
-    from workers.kafka import partition_counts
+    from streams.topics import growing
+    from workers.kafka.clients import partition_counts
     from workers.registry import Registry
 
     settings = quiet_settings()
@@ -140,9 +140,9 @@ def _say(text: str) -> None:
 
 def _mend(kafka: "KafkaSettings", found: "list[Difference]") -> None:
     from schemas.topics import topic_named
-    from streams import topic_table
-    from workers.kafka import create_topics
-    from workers.kafka_cluster import alter_topics
+    from streams.topics import table as topic_table
+    from workers.kafka.clients import create_topics
+    from workers.kafka.cluster import alter_topics
 
     missing = [each.topic for each in found if each.mend is topic_table.Mend.CREATE]
     create_topics(kafka, [topic_named(name) for name in missing])
@@ -166,7 +166,7 @@ def _tell_untold(untold: dict[str, list[str]]) -> None:
 
 
 def _difference(each: "Difference") -> tuple[str, ...]:
-    from streams import topic_table
+    from streams.topics import table as topic_table
 
     return (each.topic, each.what, each.wanted, each.found, topic_table.advice(each))
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from schemas.base import Event
+from schemas.graphs import Stage
 from schemas.identity import stable_id
+from schemas.quality import RuleDefined
 from schemas.registrations import (
     ApplicationRegistered,
     Clause,
     ConsumerRegistered,
     ContractRegistered,
-    RuleDefined,
     ServiceRegistered,
-    Stage,
     Weight,
     WindowDefined,
 )

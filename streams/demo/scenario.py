@@ -19,7 +19,7 @@ from streams.entries import Entries
 from streams.errors import StreamsError
 from workers.clickhouse import connect
 from workers.client import Client
-from workers.kafka import cluster_id
+from workers.kafka.clients import cluster_id
 from workers.settings import Settings
 
 CORRUPT_SHARE = 0.36

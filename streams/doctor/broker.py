@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from streams.doctor.findings import Finding, fail, ok, warn
 from streams.doctor.installation import Site
-from workers import kafka_versions
-from workers.kafka_versions import Apis
+from workers.kafka import versions as kafka_versions
+from workers.kafka.versions import Apis
 
 FETCH, OLDEST_FETCH = 1, 15
 RELEASES = ((18, "4.1 or newer"), (17, "3.9 or 4.0"), (16, "3.7 or 3.8"), (15, "3.5 or 3.6"))

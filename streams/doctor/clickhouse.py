@@ -9,7 +9,7 @@ from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
 from workers.clickhouse import Database, connect
 from workers.errors import ClickHouseRefused
-from workers.sink_migrations import outdated
+from workers.sinking.migrations import outdated
 
 NEVER_MIGRATED = frozenset({60, 81})
 """Unknown table, unknown database."""

@@ -13,8 +13,8 @@ from streams.doctor.findings import Finding, fail, few, ok, skip, span, warn
 from streams.doctor.installation import Site
 from workers.clickhouse import connect
 from workers.errors import KafkaUnavailable, Unavailable
-from workers.kafka_ends import End
-from workers.kafka_groups import Place
+from workers.kafka.ends import End
+from workers.kafka.groups import Place
 
 OFF_MS = 2_000
 FAR_OFF_MS = 60_000

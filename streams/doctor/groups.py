@@ -12,8 +12,8 @@ from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
 from streams.doctor.progress import Backlog
 from streams.topology import Host
-from workers import snapshots
-from workers.kafka_groups import Group, Place, groups
+from workers.kafka.groups import Group, Place, groups
+from workers.snapshots import keeping as snapshots
 
 HELD_MS = 1_200_000
 """A processor that reads its own answers back remembers them for ten minutes after a deadline."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from schemas.topics import TASKS_PREFIX, TOPICS
 from streams.running import State
-from workers import kafka_cluster, kafka_ends, kafka_versions
 from workers.clock import wall_ms
 from workers.errors import HostStopped
-from workers.kafka_cluster import Cluster
-from workers.kafka_ends import End
-from workers.kafka_groups import Place
-from workers.kafka_versions import Apis
+from workers.kafka import cluster as kafka_cluster
+from workers.kafka import ends as kafka_ends
+from workers.kafka import versions as kafka_versions
+from workers.kafka.cluster import Cluster
+from workers.kafka.ends import End
+from workers.kafka.groups import Place
+from workers.kafka.versions import Apis
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class Site:
     def _specs(self) -> "Mapping[str, Spec]":
         """Return every processor's specification; this imports all of them, and polars."""
         from streams import topology  # noqa: PLC0415  # a machine of workers alone has no polars
-        from workers.host_sizes import sized  # noqa: PLC0415  # as above
+        from workers.hosting.sizes import sized  # noqa: PLC0415  # as above
 
         counts = {name: len(partitions) for name, partitions in self.cluster().topics.items()}
         found = {name: topology.spec_named(name) for name in topology.PROCESSORS}

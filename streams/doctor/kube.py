@@ -6,8 +6,8 @@ from placement.errors import ClusterUnknown
 from placement.kube.answers import Verdict
 from placement.kube.door import Patience, connect
 from placement.kube.kinds import Right
-from streams.actuating import limits_of
-from streams.actuating_kube import rights_of
+from streams.actuating.actuate import limits_of
+from streams.actuating.kube import rights_of
 from streams.doctor.findings import Finding, fail, few, ok, skip
 from streams.doctor.installation import Site
 

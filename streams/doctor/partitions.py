@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
-from workers.kafka_cluster import PartitionState
+from workers.kafka.cluster import PartitionState
 
 INTERNAL = ("__consumer_offsets", "__transaction_state")
 OURS = ("weir.", "_schemas")

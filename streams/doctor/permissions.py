@@ -8,9 +8,10 @@ from streams import topology
 from streams.doctor.findings import Finding, fail, few, ok, skip, warn
 from streams.doctor.installation import Site
 from streams.topology import Host
-from workers import kafka_cluster, kafka_grants
-from workers.kafka_grants import Grants
-from workers.kafka_groups import groups
+from workers.kafka import cluster as kafka_cluster
+from workers.kafka import grants as kafka_grants
+from workers.kafka.grants import Grants
+from workers.kafka.groups import groups
 
 ON_TOPICS = frozenset({"DESCRIBE", "READ", "WRITE"})
 ON_GROUPS = frozenset({"READ"})

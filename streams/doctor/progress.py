@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from streams.doctor.findings import span
 from streams.doctor.installation import Site
-from workers import kafka_ends
-from workers.kafka_ends import End, Waiting
-from workers.kafka_groups import Place
+from workers.kafka import ends as kafka_ends
+from workers.kafka.ends import End, Waiting
+from workers.kafka.groups import Place
 
 SLOW_MS = 30_000
 """A reader whose oldest unread message is older is behind."""

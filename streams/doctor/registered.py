@@ -20,7 +20,7 @@ from schemas.topics import home_of
 from streams.doctor.findings import Finding, fail, few, ok, span, warn
 from streams.doctor.installation import Site
 from workers.catalogue import CatalogueReader
-from workers.kafka import RawMessage
+from workers.kafka.clients import RawMessage
 from workers.registry import Registry
 
 READ_S = 15.0

@@ -12,9 +12,9 @@ from streams.doctor.installation import Site
 from streams.doctor.progress import Backlog
 from workers.clickhouse import connect
 from workers.errors import ClickHouseRefused
-from workers.kafka_groups import Place
-from workers.sink import NAME
-from workers.sink_positions import is_stored, positions
+from workers.kafka.groups import Place
+from workers.sinking.positions import is_stored, positions
+from workers.sinking.sink import NAME
 
 PATIENCE_MS = 10_000
 """The sink stores three times a second; ClickHouse may need a moment."""

@@ -8,8 +8,8 @@ from schemas.processing import Spec
 from streams.doctor import states
 from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
-from workers import snapshots
-from workers.kafka_groups import Place
+from workers.kafka.groups import Place
+from workers.snapshots import keeping as snapshots
 
 _REBUILD = "weir snapshots migrate, or weir snapshots rebuild"
 

@@ -5,8 +5,9 @@ from contextlib import closing
 from schemas.decisions import Snapshot
 from schemas.errors import ContractError
 from streams.doctor.installation import Site
-from workers import kafka_reading, snapshots
+from workers.kafka import reading as kafka_reading
 from workers.registry import Registry
+from workers.snapshots import keeping as snapshots
 
 READ_S = 20.0
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams import topic_table
 from streams.doctor.findings import Finding, fail, few, ok, warn
 from streams.doctor.installation import Site
-from streams.topic_state import state
-from streams.topic_table import Difference, Found
+from streams.topics import table as topic_table
+from streams.topics.state import state
+from streams.topics.table import Difference, Found
 
 HARM = {
     "topic": "whoever reads or writes it does not start",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from streams.doctor import broker
 from streams.doctor.findings import Finding, fail, few, ok, span
 from streams.doctor.installation import Site
-from workers import kafka_ends
-from workers.kafka import TRANSACTION_TIMEOUT_MS
-from workers.kafka_groups import Place
+from workers.kafka import ends as kafka_ends
+from workers.kafka.clients import TRANSACTION_TIMEOUT_MS
+from workers.kafka.groups import Place
 
 GRACE_MS = 5_000
 """Brokers look for transactions to end every few seconds."""

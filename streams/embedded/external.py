@@ -1,8 +1,8 @@
 """A Kafka cluster that runs already: used, never started or stopped."""
 
 from streams.errors import StackError
-from workers import kafka
 from workers.errors import KafkaUnavailable
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 START_S = 10.0

@@ -16,6 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import ContractError
 from schemas.events import event_named
 from schemas.introspect import to_plain
+from schemas.quality import RuleDefined
 from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
@@ -23,7 +24,6 @@ from schemas.registrations import (
     MetricDefined,
     ModelPublished,
     PolicySelected,
-    RuleDefined,
     ServiceRegistered,
     WindowDefined,
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from placement.local.processes import recorded
-from streams.actuating import WISHES, WORKERS
+from streams.actuating.actuate import WISHES, WORKERS
 from streams.embedded.supervised import Supervised
 from streams.errors import StackError
 from streams.running import Part, State

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.embedded.versions import RegistryRefused, Write, content_of
-from workers import kafka, kafka_reading
 from workers.errors import KafkaUnavailable
-from workers.kafka_steady import SteadyProducer
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
+from workers.kafka.steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 WRITE_S = 10.0

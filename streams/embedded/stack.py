@@ -20,7 +20,7 @@ from typing_extensions import Self
 from placement.local.processes import end, recorded
 from schemas.topics import TOPICS
 from streams import running
-from streams.actuating import WORKERS
+from streams.actuating.actuate import WORKERS
 from streams.embedded.broker import Broker
 from streams.embedded.cluster import Cluster
 from streams.embedded.incarnation import PORT
@@ -31,7 +31,7 @@ from streams.embedded.renewals import Renewals
 from streams.embedded.supervised import Supervised
 from streams.errors import StackError
 from streams.running import Part, State
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import Settings
 

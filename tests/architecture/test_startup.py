@@ -59,7 +59,12 @@ def test_no_worker_module_loads_faust_or_river() -> None:
 
 
 def test_the_path_of_a_request_loads_no_faust_and_compiles_nothing() -> None:
-    modules = ("processors.route", "workers.host", "workers.client", "workers.inference.loop")
+    modules = (
+        "processors.routing.route",
+        "workers.hosting.host",
+        "workers.client",
+        "workers.inference.loop",
+    )
     commands = ("streams.commands.run", "streams.commands.worker", "streams.guard")
     imports = "\n".join(f"import {name}" for name in (*modules, *commands))
     assert loaded(imports) & {"faust", "mode", "aiokafka", "numba"} == set()

@@ -7,7 +7,7 @@ from functools import partial
 import polars as pl
 from river.drift import ADWIN
 
-from processors.drift import DriftParams, spec
+from processors.drifting.drift import DriftParams, spec
 from schemas.columns import metrics
 from schemas.processing import Columns
 from tests.bench.measure import Row, rate

@@ -13,7 +13,7 @@ from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from tests.bench.measure import Row, child_rate
 from tests.bench.metrics import START_MS, reports
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings
 

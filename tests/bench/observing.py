@@ -10,9 +10,9 @@ import time
 
 from prometheus_client import REGISTRY
 
-from processors.observe import spec
+from processors.observing.observe import spec
 from tests.bench.measure import cpu_seconds
-from workers.host import BatchHost
+from workers.hosting.host import BatchHost
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 
 

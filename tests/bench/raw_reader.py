@@ -7,7 +7,7 @@ the last.
 import sys
 
 from tests.bench.measure import cpu_seconds
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 

@@ -11,7 +11,7 @@ from schemas.topics import TOPICS
 from streams.embedded import jars as jars_module
 from streams.errors import StackError
 from tests.broker.cluster import kafka_or_skip
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 

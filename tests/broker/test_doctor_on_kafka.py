@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import TOPICS
-from streams import topic_table
 from streams.doctor.checks import CHECKS
 from streams.doctor.examining import examine
 from streams.doctor.findings import Finding, Status
@@ -15,10 +14,12 @@ from streams.doctor.installation import Given, Site
 from streams.embedded.apache import Apache
 from streams.embedded.stack import Stack
 from streams.running import find
-from streams.topic_state import state
+from streams.topics import table as topic_table
+from streams.topics.state import state
 from tests.broker.cluster import kafka_or_skip
-from workers import kafka, kafka_cluster
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
+from workers.kafka import cluster as kafka_cluster
 from workers.settings import Settings
 
 PATIENCE_S = 40.0

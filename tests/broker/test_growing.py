@@ -16,15 +16,16 @@ from schemas.decisions import ActionTaken
 from schemas.observing import MetricReport, Observation
 from schemas.partitioning import partition_of
 from schemas.topics import TOPICS, key_of
-from streams.growing import Growth, Terms, grow, planned
+from streams.topics.growing import Growth, Terms, grow, planned
 from streams.topology import spec_named
 from tests.broker.cluster import kafka_or_skip
 from tests.hosts.samples import metrics
 from tests.hosts.worlds import CODEC, KafkaWorld, wait_until
-from workers import kafka, kafka_growing
 from workers.errors import RecoveryRefused, SnapshotRefused
+from workers.kafka import clients as kafka
+from workers.kafka import growing as kafka_growing
 from workers.settings import HostSettings, KafkaSettings, Settings
-from workers.snapshot_care import read_saved
+from workers.snapshots.care import read_saved
 
 pytestmark = pytest.mark.faults
 SERIES, EACH = 24, 50

@@ -11,7 +11,7 @@ from streams.embedded.processes import free_port, launch, listens, stop, wait_un
 from tests.clickhouse.parts import kafka_with_registry
 from workers.clickhouse import Database, connect
 from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
-from workers.sink_migrations import migrate
+from workers.sinking.migrations import migrate
 
 _NUMBERS = itertools.count(1)
 

@@ -8,7 +8,7 @@ from schemas.base import Event
 from schemas.topics import key_of, topic_named, topic_of
 from tests.examples import codec
 from workers.clickhouse import Database
-from workers.sink_rows import Rows, rows_of
+from workers.sinking.rows import Rows, rows_of
 
 CLUSTER = "cluster-1"
 

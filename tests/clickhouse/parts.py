@@ -8,7 +8,7 @@ from pathlib import Path
 from schemas.topics import TOPICS
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 

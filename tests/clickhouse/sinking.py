@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from schemas.base import Event
 from schemas.observing import MetricReport
 from schemas.topics import key_of, topic_of
-from workers import kafka
 from workers.clickhouse import Database, connect
 from workers.errors import ClickHouseRefused
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import Settings
-from workers.sink import SinkParams, run
+from workers.sinking.sink import SinkParams, run
 
 QUICK = SinkParams(age_ms=50, look_ms=200, pause_ms=20, longest_pause_ms=50)
 

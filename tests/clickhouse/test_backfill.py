@@ -16,10 +16,10 @@ from tests.examples import example
 from workers.clickhouse import Database
 from workers.errors import RecoveryRefused
 from workers.settings import Settings
-from workers.sink_backfill import Bound, _Reading, backfill
-from workers.sink_held import Held
-from workers.sink_migrations import migrate
-from workers.sink_tables import tables
+from workers.sinking.backfill import Bound, _Reading, backfill
+from workers.sinking.held import Held
+from workers.sinking.migrations import migrate
+from workers.sinking.tables import tables
 
 TABLES = ("metrics", "observations", "services", "windows", "metric_definitions")
 KEEP_ALL = "ALTER TABLE {} DELETE WHERE {} SETTINGS mutations_sync = 2"
@@ -129,7 +129,7 @@ def test_bounds_by_time(first: Bound, last: Bound, stored: int, taken: list[int]
 
 
 def test_what_a_table_holds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sink_held.WINDOW", 8)
+    monkeypatch.setattr("workers.sinking.held.WINDOW", 8)
     metric = MetricReport(event_time=1, app="a", metric="m", value=1.0)
     log = [stood(metric, offset) for offset in range(30)]
     there = {0, 1, 2, 7, 8, 20, 29}

@@ -1,7 +1,7 @@
 """Before topics grow, ClickHouse must have what stands on them; what can never be a row is none."""
 
 from schemas.topics import PARTITIONS
-from streams.growing_sink import unstored
+from streams.topics.growing_sink import unstored
 from tests.clickhouse.sinking import asking, counted, eventually, metrics, send, send_raw, sinking
 from workers.registry import Registry
 from workers.settings import Settings

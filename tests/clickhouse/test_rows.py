@@ -11,15 +11,16 @@ from schemas.base import Event, Timestamp
 from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
 from schemas.partitioning import partition_of
+from schemas.quality import RuleDefined
 from schemas.records import Tensor
-from schemas.registrations import MetricDefined, RuleDefined, ServiceRegistered, WindowDefined
+from schemas.registrations import MetricDefined, ServiceRegistered, WindowDefined
 from schemas.topics import home_of, key_of, topic_named, topic_of
 from tests.clickhouse.messages import CLUSTER, Stood, insert, rows, stood, store
 from tests.examples import codec, example
 from workers.clickhouse import Database
-from workers.sink_positions import is_stored, positions
-from workers.sink_rows import rows_of
-from workers.sink_tables import tables
+from workers.sinking.positions import is_stored, positions
+from workers.sinking.rows import rows_of
+from workers.sinking.tables import tables
 
 
 def instant(milliseconds: int) -> datetime:

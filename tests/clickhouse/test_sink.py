@@ -20,7 +20,7 @@ from tests.clickhouse.sinking import (
     sinking,
 )
 from tests.examples import example
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.settings import ClickHouseSettings, Settings
 
 

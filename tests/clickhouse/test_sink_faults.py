@@ -20,7 +20,7 @@ from tests.clickhouse.sinking import QUICK, asking, counted, eventually, metrics
 from workers.clickhouse import Database
 from workers.errors import TooManyBad
 from workers.settings import Settings
-from workers.sink import run
+from workers.sinking.sink import run
 
 IMPATIENT = replace(QUICK, silence_ms=150)
 COUNTS = "SELECT count() FROM metrics FINAL WHERE app = '{}'"

@@ -10,8 +10,8 @@ from schemas.events import EVENTS
 from workers.clickhouse import Database, connect
 from workers.errors import ClickHouseRefused, ClickHouseUnavailable
 from workers.settings import ClickHouseSettings
-from workers.sink_migrations import migrate, outdated, scripts
-from workers.sink_tables import literal, sql_type, tables
+from workers.sinking.migrations import migrate, outdated, scripts
+from workers.sinking.tables import literal, sql_type, tables
 
 
 def squeezed(kind: str) -> str:

@@ -14,7 +14,7 @@ from tests.examples import example
 from workers.clickhouse import Database, connect
 from workers.clock import wall_ms
 from workers.settings import ClickHouseSettings
-from workers.sink_migrations import migrate, scripts
+from workers.sinking.migrations import migrate, scripts
 
 
 @pytest.fixture(scope="module")

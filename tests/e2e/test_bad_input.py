@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from schemas.codec import frame
+from schemas.graphs import Stage
 from schemas.observing import MetricReport
 from schemas.registrations import (
     ApplicationRegistered,
@@ -23,14 +24,13 @@ from schemas.registrations import (
     ContractRegistered,
     InstanceReported,
     ServiceRegistered,
-    Stage,
 )
 from streams.embedded.stack import Stack
 from streams.entries import Entries
-from workers import kafka
 from workers.clickhouse import Database, connect
 from workers.client import Client, tensors
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import HostSettings, Settings
 

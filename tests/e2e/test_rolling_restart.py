@@ -17,7 +17,7 @@ import pytest
 
 from placement.local.processes import recorded
 from schemas.inference import InferenceRequest, InferenceResponse
-from streams.actuating import WORKERS
+from streams.actuating.actuate import WORKERS
 from streams.bench.ledger_app import APP, registrations
 from streams.embedded.external import External
 from streams.embedded.renewals import Renewals

@@ -20,24 +20,20 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from schemas import files, introspect
 from schemas.base import Event
 from schemas.decisions import EnsembleSelected
+from schemas.graphs import Stage
 from schemas.inference import InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
-from schemas.registrations import (
-    ApplicationRegistered,
-    InstanceReported,
-    ServiceRegistered,
-    Stage,
-)
+from schemas.registrations import ApplicationRegistered, InstanceReported, ServiceRegistered
 from schemas.topics import home_of, key_of, subject_of, topic_of
 from streams.embedded.cluster import Cluster
 from streams.embedded.stack import Stack
 from streams.entries import Entries
 from tests.broker.cluster import kafka_or_skip
 from tests.unit.workers.tiny_models import classifier
-from workers import kafka_reading
 from workers.clickhouse import Database, connect
 from workers.client import tensors
 from workers.clock import wall_ms
+from workers.kafka import reading as kafka_reading
 from workers.registry import Registry
 from workers.settings import LocalSettings, NodeSection, Settings
 

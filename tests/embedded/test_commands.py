@@ -15,7 +15,7 @@ from streams.embedded.stack import Stack
 from streams.entries import Entries
 from tests.commanding import command
 from tests.unit.workers.tiny_models import classifier
-from workers.kafka_reading import read_all
+from workers.kafka.reading import read_all
 from workers.registry import Registry
 from workers.settings import Settings
 

@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from typer.testing import CliRunner
 
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas import files
 from schemas.codec import Codec, frame, pack, schema_id_of
 from schemas.decisions import DeadLetter
@@ -27,13 +27,15 @@ from tests.embedded.conftest import Server
 from tests.examples import example
 from tests.hosts.samples import Tally, verdict
 from tests.hosts.worlds import Running, wait_until
-from workers import kafka, kafka_reading, registry, retrying
+from workers import registry, retrying
 from workers.clock import wall_ms
 from workers.deadletters import Refused, dead_letter
 from workers.errors import RecoveryRefused
-from workers.host import BatchHost
-from workers.host_output import encoded
-from workers.kafka_resending import Copy, Resender
+from workers.hosting.host import BatchHost
+from workers.hosting.output import encoded
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
+from workers.kafka.resending import Copy, Resender
 from workers.registry import Registry
 from workers.settings import HostSettings, KafkaSettings, RegistrySettings, Settings
 

@@ -25,12 +25,13 @@ from streams.topology import PROCESSORS, spec_named
 from tests.clickhouse.sinking import counted, eventually, sinking
 from tests.commanding import command
 from tests.examples import example
-from workers import kafka, kafka_cluster
 from workers.clickhouse import connect
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
+from workers.kafka import cluster as kafka_cluster
 from workers.registry import Registry
 from workers.settings import Settings
-from workers.sink_migrations import migrate
+from workers.sinking.migrations import migrate
 
 WATCH_S = 0.5
 Weir = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -12,14 +12,14 @@ from schemas.topics import TOPICS, key_of, topic_of
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
 from tests.unit.workers.probe_world import until
-from workers import kafka
 from workers.agent.facts import gather
 from workers.agent.gpus import NoGpus
 from workers.agent.known_nodes import KnownNodes
 from workers.agent.responder import Responder
 from workers.agent.service import Agent, Plan
 from workers.clock import wall_ms
-from workers.kafka_reading import read_all
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all
 from workers.registry import Registry
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings
 

@@ -22,7 +22,7 @@ from streams.entries import Entries
 from tests.examples import example
 from workers.clickhouse import connect
 from workers.settings import Settings
-from workers.sink_migrations import migrate
+from workers.sinking.migrations import migrate
 
 pytestmark = pytest.mark.faults
 Weir = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -27,7 +27,7 @@ from streams.embedded.broker import Broker
 from streams.entries import Entries
 from tests.commanding import command
 from tests.embedded.conftest import Server
-from workers import kafka
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 

@@ -8,21 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from processors import route
+from processors.routing import route
 from schemas.decisions import EnsembleMember, EnsembleSelected
 from schemas.errors import InvalidEvent
+from schemas.graphs import Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
-from schemas.registrations import ApplicationRegistered, Stage
+from schemas.registrations import ApplicationRegistered
 from schemas.topics import Topic
 from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, placement, service, until
 from tests.unit.workers.tiny_models import classifier
-from workers import kafka
 from workers.client import Client, NoAnswer, tensors
-from workers.host import BatchHost
-from workers.kafka_reading import read_all
+from workers.hosting.host import BatchHost
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all
 from workers.probe import NoIdentity, Probe
 from workers.settings import Identity, RegistrySettings
 

@@ -18,7 +18,7 @@ from streams.embedded.stack import Stack
 from tests.commanding import command
 from tests.unit.workers.rtsp_camera import Play, camera, video
 from workers.inference.tensors import digest_of
-from workers.kafka_reading import read_all
+from workers.kafka.reading import read_all
 from workers.registry import Registry
 from workers.settings import Settings
 

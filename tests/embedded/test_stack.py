@@ -26,7 +26,7 @@ from streams.entries import Entries
 from streams.errors import StackError
 from streams.registration import consumer
 from streams.running import settings_of_running
-from workers.kafka import partition_counts
+from workers.kafka.clients import partition_counts
 from workers.registry import Registry
 from workers.settings import KafkaSettings, Settings
 

@@ -20,9 +20,9 @@ from tests.commanding import command
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, placement, service, task, until
 from tests.unit.workers.tiny_models import classifier
-from workers import kafka
 from workers.handover.summary_lists import check
-from workers.kafka_reading import read_all
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all
 
 
 @pytest.fixture(scope="module")

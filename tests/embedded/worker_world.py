@@ -19,8 +19,8 @@ from schemas.registrations import InstanceReported, ServiceRegistered
 from schemas.resources import Variant
 from schemas.topics import TOPICS, key_of, topic_of
 from streams.embedded.processes import launch
-from workers import kafka
 from workers.catalogue import CatalogueReader
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 

@@ -22,8 +22,8 @@ from tests.broker.cluster import kafka_or_skip
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, placement, service, task, until
 from tests.unit.workers.tiny_models import classifier
-from workers import kafka
-from workers.kafka_reading import read_all
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all
 
 AWAY_S = 12.0
 

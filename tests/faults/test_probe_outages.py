@@ -15,8 +15,8 @@ from schemas.topics import TOPICS
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from tests.unit.workers.probe_world import until
-from workers import kafka
-from workers.kafka_reading import read_all
+from workers.kafka import clients as kafka
+from workers.kafka.reading import read_all
 from workers.probe import Probe
 from workers.registry import Registry
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings

@@ -16,8 +16,8 @@ from typing import Any
 
 from schemas.processing import Spec
 from tests.hosts.worlds import CODEC, PATIENCE_S, KafkaWorld, clock_from
-from workers.host import BatchHost
-from workers.kafka_sending import Transactions
+from workers.hosting.host import BatchHost
+from workers.kafka.sending import Transactions
 from workers.settings import Settings
 
 POINTS = (

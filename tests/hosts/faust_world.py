@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from schemas.processing import Spec
-from streams import faust_host
 from streams.embedded.apache import Apache
-from streams.faust_app import App
+from streams.faust import host as faust_host
+from streams.faust.app import App
 from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
 
 

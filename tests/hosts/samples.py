@@ -8,7 +8,7 @@ from schemas.codec import pack_state, unpack_state
 from schemas.identity import stable_id
 from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Batch, Output, Spec
-from schemas.registrations import RuleDefined
+from schemas.quality import RuleDefined
 from tests.examples import example
 
 EPOCH = 1_790_000_000_000

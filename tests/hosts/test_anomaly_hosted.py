@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.anomaly import spec
+from processors.anomalies.anomaly import spec
 from schemas.observing import QualityEvaluated
 from tests.hosts.worlds import LocalWorld, World, kafka_world
 from tests.unit.processors.test_anomaly import noise, policy, verdicts, windows

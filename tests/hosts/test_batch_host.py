@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from processors.observe import ObserveParams, spec
+from processors.observing.observe import ObserveParams, spec
 from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Batch, Output, Partition
 from tests.hosts.samples import EPOCH, Tally, metrics, observations, tally, verdict
 from tests.hosts.worlds import KafkaWorld, clock_from, kafka_world, wait_until
 from workers.errors import Fenced, KafkaUnavailable, TooManyBad
-from workers.host import BatchHost
+from workers.hosting.host import BatchHost
 from workers.settings import KafkaSettings, Settings
 
 

@@ -12,7 +12,7 @@ from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
 from workers.bad_entries import BadEntries
 from workers.catalogue import CatalogueReader
 from workers.errors import KafkaUnavailable
-from workers.kafka import RawMessage
+from workers.kafka.clients import RawMessage
 from workers.settings import KafkaSettings
 
 KINDS = (ServiceRegistered, NodeReported)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas.observing import MetricReport, Observation
 from schemas.partitioning import partition_of
 from schemas.processing import Spec
@@ -17,7 +17,8 @@ from schemas.topics import PARTITIONS, key_of
 from tests.hosts.doomed import process
 from tests.hosts.samples import EPOCH
 from tests.hosts.worlds import CODEC, KafkaWorld, cluster_of, kafka_world, wait_until
-from workers import kafka_reading, snapshots
+from workers.kafka import reading as kafka_reading
+from workers.snapshots import keeping as snapshots
 
 SERIES = 100_000
 PLACE = ("weir.metrics", 0)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas.base import Event
 from schemas.observing import LateMetric, Observation
 from schemas.processing import Spec

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from processors import derive
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.deriving import derive
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas.base import Event
 from schemas.decisions import DeadLetter
 from schemas.inference import GroundTruth, InferenceResult
 from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Spec
-from schemas.registrations import RuleDefined
+from schemas.quality import RuleDefined
 from tests.examples import example
 from tests.hosts.samples import (
     EPOCH,

@@ -19,8 +19,8 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas.base import Event
 from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Spec

@@ -23,13 +23,14 @@ from schemas.decisions import (
 from schemas.observing import Observation
 from schemas.registrations import NodeReported, ServiceRegistered
 from schemas.topics import home_of, key_of, topic_of
-from streams.actuating import environment
+from streams.actuating.actuate import environment
 from streams.embedded.processes import free_port, listens
 from tests.examples import example
 from tests.hosts.worlds import KafkaWorld, kafka_world, wait_until
 from tests.unit.placement import world as placing
-from workers import kafka, kafka_reading
 from workers.clock import wall_ms
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
 from workers.registry import Registry
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, RegistrySettings
 

@@ -17,8 +17,8 @@ from schemas.decisions import Snapshot
 from schemas.observing import DriftDetected, QualityEvaluated
 from schemas.partitioning import partition_of
 from schemas.processing import Batch, Output
-from streams import faust_host
 from streams.errors import HostingError
+from streams.faust import host as faust_host
 from tests.examples import example
 from tests.hosts.faust_world import FaustWorld, faust_world
 from tests.hosts.samples import Tally, observations, tally, verdict
@@ -72,7 +72,8 @@ class Slow(Tally):
 
 
 PROGRAM = """
-from streams import faust_app, faust_host
+from streams.faust import app as faust_app
+from streams.faust import host as faust_host
 from tests.hosts.samples import tally
 from tests.hosts.test_faust_host import Slow
 from tests.hosts.worlds import CODEC

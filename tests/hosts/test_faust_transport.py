@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from streams.faust_transport import CopartitionedAssignor, broker, credentials, spread
+from streams.faust.transport import CopartitionedAssignor, broker, credentials, spread
 from workers.settings import KafkaSettings
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 12), min_size=1)

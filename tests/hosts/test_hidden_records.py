@@ -19,9 +19,11 @@ from tests.hosts.faust_world import faust_world
 from tests.hosts.samples import metrics, observations, tally
 from tests.hosts.test_every_host import counted, expected, numbers, statistics, watching
 from tests.hosts.worlds import CODEC, KafkaWorld, kafka_world, wait_until
-from workers import kafka, kafka_reading, snapshots
 from workers.catalogue import CatalogueReader
-from workers.kafka_tasks import TaskLog
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
+from workers.kafka.tasks import TaskLog
+from workers.snapshots import keeping as snapshots
 
 HIDDEN_S = 3.0
 

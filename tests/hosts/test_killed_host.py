@@ -17,7 +17,8 @@ from schemas.topics import key_of
 from streams.embedded.processes import free_port, launch, listens, stop
 from streams.embedded.processes import wait_until as server_is_up
 from tests.hosts.worlds import KafkaWorld, kafka_world, wait_until
-from workers import kafka, kafka_reading
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
 from workers.registry import Registry
 from workers.settings import RegistrySettings, Settings
 

@@ -11,7 +11,7 @@ from streams.embedded.apache import Apache
 from tests.hosts.samples import observations, tally
 from tests.hosts.test_every_host import counted, numbers
 from tests.hosts.worlds import KafkaWorld, kafka_world
-from workers import kafka
+from workers.kafka import clients as kafka
 
 OBSERVATIONS = "weir.observations"
 

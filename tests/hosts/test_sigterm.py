@@ -18,8 +18,9 @@ from streams import topology
 from streams.embedded.processes import free_port, listens
 from streams.topology import Host
 from tests.hosts.worlds import LOGS, KafkaWorld, cluster_of, kafka_world, wait_until
-from workers import kafka, kafka_reading
-from workers.kafka_groups import groups
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
+from workers.kafka.groups import groups
 from workers.registry import Registry
 from workers.settings import (
     ClickHouseSettings,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.observe import ObserveParams
-from processors.observe import spec as observe
+from processors.observing.observe import ObserveParams
+from processors.observing.observe import spec as observe
 from schemas.base import Event
 from schemas.codec import pack_state
 from schemas.decisions import Snapshot
@@ -15,10 +15,10 @@ from schemas.observing import MetricReport, Observation, QualityEvaluated
 from schemas.processing import Spec
 from tests.hosts.samples import Unreadable, metrics, observations, tally
 from tests.hosts.worlds import CODEC, KafkaWorld, LocalWorld, World, kafka_world, wait_until
-from workers import snapshots
 from workers.errors import RecoveryRefused, SnapshotRefused
-from workers.snapshot_care import carried, migrate, read_saved
-from workers.snapshot_rebuilding import Terms, rebuild
+from workers.snapshots import keeping as snapshots
+from workers.snapshots.care import carried, migrate, read_saved
+from workers.snapshots.rebuilding import Terms, rebuild
 
 OBSERVE, TALLY = ("weir-observe",), ("weir-tally",)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from workers import kafka
 from workers.errors import Aborted, HostStopped, KafkaUnavailable
-from workers.kafka_sending import Transactions
+from workers.kafka import clients as kafka
+from workers.kafka.sending import Transactions
 from workers.settings import KafkaSettings
 
 SLOW = KafkaError(KafkaError._TIMED_OUT, retriable=True)

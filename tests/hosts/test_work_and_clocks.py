@@ -1,10 +1,10 @@
 """What a host holds is committed in time, also when its clock was ahead and is set right."""
 
-from processors.observe import ObserveParams, spec
+from processors.observing.observe import ObserveParams, spec
 from schemas.catalogue import Catalogue
 from tests.hosts.samples import EPOCH, metrics, observations, tally
-from workers.host_budget import LONGEST_WAIT_MS
-from workers.host_work import Work
+from workers.hosting.budget import LONGEST_WAIT_MS
+from workers.hosting.work import Work
 from workers.local import LocalMessage, local_codec
 
 HOUR_MS = 3_600_000

@@ -18,9 +18,10 @@ from schemas.topics import TOPICS, key_of, topic_named, topic_of
 from streams.embedded.apache import Apache
 from streams.embedded.broker import Broker
 from tests.hosts.samples import EPOCH
-from workers import kafka, kafka_reading
 from workers.clock import Clock
-from workers.host import BatchHost
+from workers.hosting.host import BatchHost
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
 from workers.local import LocalHost, LocalLog, local_codec
 from workers.settings import HostSettings, KafkaSettings, Settings
 

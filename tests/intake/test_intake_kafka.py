@@ -15,11 +15,13 @@ from schemas.observing import MetricReport
 from schemas.topics import TOPICS, Topic, key_of
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port
-from workers import kafka, kafka_reading, retrying
+from workers import retrying
 from workers.clock import wall_ms
 from workers.intake.delivering import Delivery, Full, Undelivered, Unfit
 from workers.intake.qoa4ml_topic import ReportTopic
 from workers.intake.receiving import Receiver
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
 from workers.local import local_codec
 from workers.settings import IntakeSettings, KafkaSettings
 

@@ -24,10 +24,11 @@ from streams.commands.intake import _targets
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from streams.errors import SettingsError
-from workers import kafka, kafka_reading
 from workers.errors import HostStopped
 from workers.intake.running import Intake
 from workers.intake.scraping import NoApplication
+from workers.kafka import clients as kafka
+from workers.kafka import reading as kafka_reading
 from workers.registry import Registry
 from workers.settings import (
     IntakeSettings,

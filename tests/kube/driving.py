@@ -10,7 +10,7 @@ from schemas.base import Event
 from schemas.decisions import DeploymentObserved, PlacementRequested, ServiceDemand
 from schemas.registrations import PolicySelected
 from streams import topology
-from streams.actuating_kube import KubeDeeds
+from streams.actuating.kube import KubeDeeds
 from tests.kube.services import T0
 from workers.clock import wall_ms
 from workers.local import LocalHost, LocalLog

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from processors.observe import Observe, ObserveParams, spec
+from processors.observing.observe import Observe, ObserveParams, spec
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics
 from schemas.decisions import ActionTaken

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.observe import spec
+from processors.observing.observe import spec
 from schemas.decisions import ActionTaken
 from schemas.observing import MetricReport, Observation
 from tests.observing.cases import CASES, Case

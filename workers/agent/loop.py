@@ -9,8 +9,8 @@ from typing import Protocol
 import psutil
 
 from workers.agent.readings import MIB, Rates, Reading
-from workers.probe_link import Wire
-from workers.probe_periodic import following
+from workers.probing.link import Wire
+from workers.probing.periodic import following
 from workers.telemetry import logger
 
 STUCK_S = 60.0

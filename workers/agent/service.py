@@ -20,7 +20,7 @@ from workers.agent.readings import MIB, Reading
 from workers.agent.tegra_process import Tegra, command
 from workers.clock import Clock, wall_ms
 from workers.probe import BUFFER, Probe
-from workers.probe_link import to_kafka
+from workers.probing.link import to_kafka
 from workers.settings import Settings
 
 ROLE = "agent"

@@ -30,8 +30,8 @@ from workers.errors import RegistryUnavailable, WorkerError
 from workers.inference.feed import Feed
 from workers.inference.hosting import KINDS, PEERS
 from workers.inference.link import Connection, Link
-from workers.kafka import RawMessage
-from workers.kafka_outbox import Outbox
+from workers.kafka.clients import RawMessage
+from workers.kafka.outbox import Outbox
 from workers.settings import Settings
 from workers.telemetry import hush, logger
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from workers.inference.link import Connection
 from workers.inference.progress import Progress
-from workers.kafka import RawMessage
+from workers.kafka.clients import RawMessage
 
 _BITS: Final = 48
 _OFFSET: Final = (1 << _BITS) - 1

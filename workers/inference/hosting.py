@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
-from schemas.registrations import (
-    InstanceReported,
-    NodeReported,
-    PolicySelected,
-    ServiceRegistered,
-)
+from schemas.registrations import InstanceReported, NodeReported, PolicySelected, ServiceRegistered
 from workers.inference import reporting
 from workers.inference.engine import Engine
 from workers.inference.loading import Loaded, Loader

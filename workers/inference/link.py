@@ -15,10 +15,10 @@ from schemas.base import Event
 from schemas.codec import Codec
 from schemas.errors import EncodeError
 from schemas.topics import topic_named
-from workers import kafka
 from workers.catalogue import CatalogueReader
 from workers.errors import RegistryUnavailable, WorkerError
-from workers.kafka_tasks import TaskLog
+from workers.kafka import clients as kafka
+from workers.kafka.tasks import TaskLog
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.telemetry import logger

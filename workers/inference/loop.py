@@ -35,7 +35,7 @@ from workers.inference.reporting import Reporter, report
 from workers.inference.results import Home
 from workers.inference.serving import Bounds
 from workers.inference.vitals import Vitals
-from workers.kafka import RawMessage
+from workers.kafka.clients import RawMessage
 from workers.runtimes.known import known_runtimes
 from workers.scheduling.orders.base import Order
 from workers.scheduling.scheduler import SchedulerParams

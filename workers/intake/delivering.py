@@ -16,9 +16,9 @@ from schemas.base import Event
 from schemas.codec import Codec
 from schemas.errors import ContractError
 from schemas.topics import key_of, topic_of
-from workers import kafka
 from workers.errors import WorkerError
 from workers.intake import intake_metrics as metrics
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 

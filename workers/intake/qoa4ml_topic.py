@@ -18,8 +18,8 @@ from workers.intake.deltas import Draft
 from workers.intake.qoa4ml import Malformed
 from workers.intake.receiving import Receiver
 from workers.intake.translated import Translated
-from workers.kafka import RawMessage
-from workers.kafka_member import Member
+from workers.kafka.clients import RawMessage
+from workers.kafka.member import Member
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 

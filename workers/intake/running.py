@@ -13,13 +13,13 @@ from schemas.errors import ContractError
 from schemas.observing import MetricReport
 from schemas.signals import LogReported, SpanReported
 from schemas.topics import home_of
-from workers import kafka
 from workers.errors import HostStopped, KafkaUnavailable, WorkerError
 from workers.intake.delivering import Delivery
 from workers.intake.http_server import server
 from workers.intake.qoa4ml_topic import ReportTopic
 from workers.intake.receiving import Receiver
 from workers.intake.scraping import Scraper
+from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import IntakeSettings, Settings
 from workers.telemetry import logger

@@ -2,7 +2,7 @@
 
 import random
 
-from processors.anomaly import AnomalyParams, spec
+from processors.anomalies.anomaly import AnomalyParams, spec
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch, Columns
 from schemas.records import KeyValue

@@ -2,7 +2,7 @@
 
 import random
 
-from processors.contracts import ContractParams, spec
+from processors.contracts.contract import ContractParams, spec
 from schemas.catalogue import Catalogue
 from schemas.observing import Observation
 from schemas.processing import Batch, Columns

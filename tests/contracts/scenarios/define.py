@@ -7,15 +7,15 @@ from typing import Any
 
 import polars as pl
 
-from processors.define import DefineParams, spec
-from processors.observe import Observe, ObserveParams
-from processors.plugins import Plugin
+from processors.defining.define import DefineParams, spec
+from processors.defining.plugins import Plugin
+from processors.observing.observe import Observe, ObserveParams
 from schemas.catalogue import Catalogue
 from schemas.closed import WindowsClosed
 from schemas.columns import metrics
 from schemas.processing import Batch, Columns, Record
 from schemas.registrations import MetricDefined, WindowDefined
-from streams.plugins import attempted
+from streams.plugins.metrics import attempted
 
 START = 1_700_000_000_000
 OBSERVED = ObserveParams(size_ms=1_000, allowed_lateness_ms=200, forget_ms=60_000)

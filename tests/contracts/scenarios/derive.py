@@ -6,7 +6,7 @@ And instances that come, fall silent and leave.
 import random
 from dataclasses import replace
 
-from processors.derive import DeriveParams, spec
+from processors.deriving.derive import DeriveParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult

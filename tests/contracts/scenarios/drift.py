@@ -4,7 +4,7 @@ import random
 
 import polars as pl
 
-from processors.drift import DriftParams, spec
+from processors.drifting.drift import DriftParams, spec
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics
 from schemas.processing import Batch, Columns

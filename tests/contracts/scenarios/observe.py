@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from processors.observe import ObserveParams, spec
+from processors.observing.observe import ObserveParams, spec
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics
 from schemas.processing import Batch, Columns

@@ -2,10 +2,10 @@
 
 import random
 
-from processors.rules import QualityParams, spec
+from processors.rules.quality import QualityParams, spec
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch, Columns
-from schemas.registrations import RuleDefined
+from schemas.quality import RuleDefined
 from tests.contracts.making import START, observation, records
 
 SPEC = spec(QualityParams(max_judged=6))

@@ -2,7 +2,7 @@
 
 import random
 
-from processors.route import REQUESTS, RESPONSES, RESULTS, RouteParams, spec
+from processors.routing.route import REQUESTS, RESPONSES, RESULTS, RouteParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.inference import InferenceRequest, InferenceResponse, InferenceTask

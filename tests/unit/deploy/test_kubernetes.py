@@ -10,8 +10,8 @@ import yaml
 
 from placement.kube.kinds import Right, rights
 from placement.kube.manifests_pods import PodParams
-from streams.actuating import limits_of
-from streams.actuating_kube import rights_of
+from streams.actuating.actuate import limits_of
+from streams.actuating.kube import rights_of
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
 from tests.unit.deploy.manifests import WORKLOADS as PLACED
 from workers.settings import IntakeSettings, Settings, WorkerSettings

@@ -15,7 +15,7 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided
 from schemas.registrations import PolicySelected
-from streams.kube_doing import Doing
+from streams.actuating.kube_doing import Doing
 from tests.golden.write_manifests import decided
 from tests.unit.placement.world import T0, catalogue_of, service
 

@@ -3,15 +3,15 @@
 from functools import partial
 from typing import Any
 
-from processors.define import Define, DefineParams
-from processors.observe import Observe, ObserveParams
-from processors.plugins import Plugin
+from processors.defining.define import Define, DefineParams
+from processors.defining.plugins import Plugin
+from processors.observing.observe import Observe, ObserveParams
 from schemas.catalogue import Catalogue
 from schemas.closed import WindowsClosed
 from schemas.observing import Observation
 from schemas.processing import Batch, Output, Record
 from schemas.registrations import MetricDefined, WindowDefined
-from streams.plugins import attempted
+from streams.plugins.metrics import attempted
 from tests.contracts.scenarios.define import closed
 
 START = 1_700_000_000_000

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from processors.expressions_tree import (
+from processors.expressions.tree import (
     Among,
     Binary,
     Call,
@@ -18,7 +18,7 @@ from processors.expressions_tree import (
     Unary,
     children,
 )
-from processors.expressions_types import AGGREGATES
+from processors.expressions.typed import AGGREGATES
 
 Row = Mapping[str, Any]
 METRICS = ("latency", "error", "load")

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from processors.route import REQUESTS, RESPONSES, RESULTS, RouteParams, Router
+from processors.routing.route import REQUESTS, RESPONSES, RESULTS, RouteParams, Router
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import EnsembleMember, EnsembleSelected
+from schemas.graphs import Stage
 from schemas.inference import (
     InferenceRequest,
     InferenceResponse,
@@ -20,7 +21,6 @@ from schemas.registrations import (
     InstanceReported,
     NodeReported,
     ServiceRegistered,
-    Stage,
 )
 from schemas.topics import key_of, task_topic, topic_of
 

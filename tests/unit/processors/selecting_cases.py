@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from processors.selecting_steps import SelectParams
-from processors.selection import spec
+from processors.selecting.selection import spec
+from processors.selecting.steps import SelectParams
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import EnsembleSelected, PlacementRequested
+from schemas.graphs import Stage
 from schemas.observing import ContractViolated, DriftDetected, Observation
 from schemas.partitioning import partition_of
 from schemas.processing import Batch, Record
@@ -19,7 +20,6 @@ from schemas.registrations import (
     InstanceReported,
     PolicySelected,
     ServiceRegistered,
-    Stage,
     Weight,
 )
 from schemas.topics import PARTITIONS, key_of, topic_of

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from processors.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
-from processors.anomaly_detectors import Detector
-from processors.anomaly_kernels import SEEN, Floats
-from processors.anomaly_multivariate import VECTOR_DETECTORS
-from processors.anomaly_policies import _MOST_KEPT, LEAST_RATE, MOST_RATE, Choice, Policies
-from processors.anomaly_univariate import DETECTORS
+from processors.anomalies.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
+from processors.anomalies.detectors import Detector
+from processors.anomalies.kernels import SEEN, Floats
+from processors.anomalies.multivariate import VECTOR_DETECTORS
+from processors.anomalies.policies import _MOST_KEPT, LEAST_RATE, MOST_RATE, Choice, Policies
+from processors.anomalies.univariate import DETECTORS
+from processors.defining.plugins import PluginError
 from processors.errors import InvalidParameters
-from processors.plugins import PluginError
 from schemas.catalogue import Catalogue
 from schemas.codec import unpack_state
 from schemas.decisions import ActionTaken

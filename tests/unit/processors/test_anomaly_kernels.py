@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from processors.anomaly_detectors import Judged, WeirJudge
-from processors.anomaly_kernels import SEEN, STATISTICS, TABLE, Floats
+from processors.anomalies.detectors import Judged, WeirJudge
+from processors.anomalies.kernels import SEEN, STATISTICS, TABLE, Floats
 
 STEP = 300_000
 RATE = 1e-3

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from processors.anomaly_cuts import displacement
-from processors.anomaly_detectors import Judged, PlainJudge
-from processors.anomaly_kernels import Floats
-from processors.anomaly_multivariate import DIMS, VECTOR_DETECTORS, Mahalanobis, VectorDetector
+from processors.anomalies.cuts import displacement
+from processors.anomalies.detectors import Judged, PlainJudge
+from processors.anomalies.kernels import Floats
+from processors.anomalies.multivariate import DIMS, VECTOR_DETECTORS, Mahalanobis, VectorDetector
 from schemas.observing import QualityEvaluated
 from tests.unit.processors.test_anomaly import made, noise, policy, said, verdicts, windows
 

@@ -6,10 +6,10 @@ import random
 import numpy as np
 import pytest
 
-from processors.anomaly_detectors import Detector, Judged, Memories, PlainJudge
-from processors.anomaly_kernels import Floats
-from processors.anomaly_series import Watched
-from processors.anomaly_univariate import DETECTORS, RobustZ, Seasonal, fitted, surprise
+from processors.anomalies.detectors import Detector, Judged, Memories, PlainJudge
+from processors.anomalies.kernels import Floats
+from processors.anomalies.series import Watched
+from processors.anomalies.univariate import DETECTORS, RobustZ, Seasonal, fitted, surprise
 
 HOUR = 3_600_000
 NAMES = tuple(DETECTORS)

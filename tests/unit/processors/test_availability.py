@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from processors.derive import DeriveParams, spec
+from processors.deriving.derive import DeriveParams, spec
 from schemas.catalogue import Catalogue
 from schemas.observing import MetricReport
 from schemas.processing import Batch

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from processors.clauses import contributions, judge, reasons_against
-from processors.contracts import Contracts, spec
+from processors.contracts.clauses import contributions, judge, reasons_against
+from processors.contracts.contract import Contracts, spec
 from processors.vocabulary import known
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken

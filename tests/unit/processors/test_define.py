@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from processors.defined import objection, resolve
+from processors.defining.defined import objection, resolve
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
 from schemas.observing import Observation

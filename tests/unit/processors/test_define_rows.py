@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from processors import exporting
-from processors.define_windows import Window, WindowState, chunk_of, forgettable
-from processors.expressions_types import SERIES_COLUMNS
+from processors.defining.windows import Window, WindowState, chunk_of, forgettable
+from processors.expressions.typed import SERIES_COLUMNS
+from processors.observing import exporting
 from schemas.catalogue import Catalogue
 from schemas.closed import ClosedSeries, ClosedWindow, WindowsClosed
 from schemas.codec import pack

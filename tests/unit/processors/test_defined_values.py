@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.defined_rows import Rows, looks_at, meeting
-from processors.defined_values import Asked, answers
-from processors.expressions import compiled
-from processors.expressions_types import SERIES_COLUMNS
+from processors.defining.rows import Rows, looks_at, meeting
+from processors.defining.values import Asked, answers
+from processors.expressions.expression import compiled
+from processors.expressions.typed import SERIES_COLUMNS
 from tests.unit.processors.expressions_plain import METRICS, Row, plain, texts
 
 START = 1_000

@@ -7,8 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from processors.derive import Derive, DeriveParams, spec
-from processors.derive_classes import OTHER as UNNAMED
+from processors.deriving.classes import OTHER as UNNAMED
+from processors.deriving.derive import Derive, DeriveParams, spec
 from processors.vocabulary import CLASS_ACCURACY, DERIVED
 from schemas.base import Event
 from schemas.decisions import ActionTaken

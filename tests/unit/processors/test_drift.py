@@ -7,8 +7,8 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from processors import drift
-from processors.drift import Detect, DriftParams, DriftState
+from processors.drifting import drift
+from processors.drifting.drift import Detect, DriftParams, DriftState
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.columns import metrics

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from river.drift import ADWIN
 
-from processors.drift import Detect, DriftParams, DriftState
+from processors.drifting.drift import Detect, DriftParams, DriftState
 from schemas.codec import unpack_state
 from schemas.columns import metrics
 from schemas.observing import DriftDetected

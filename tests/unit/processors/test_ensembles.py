@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors import ensembles as e
+from processors.selecting import ensembles as e
 
 ACCURACIES = st.lists(st.floats(0.02, 0.98), min_size=1, max_size=5)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.expressions import (
+from processors.expressions.expression import (
     MOST_LEVELS,
     MOST_PARTS,
     MOST_STEPS,
@@ -12,10 +12,10 @@ from processors.expressions import (
     check,
     compiled,
 )
-from processors.expressions_parse import DEEPEST, parse
-from processors.expressions_tokens import MOST_CHARACTERS
-from processors.expressions_tree import Mistake
-from processors.expressions_types import MOST_AGGREGATES
+from processors.expressions.parse import DEEPEST, parse
+from processors.expressions.tokens import MOST_CHARACTERS
+from processors.expressions.tree import Mistake
+from processors.expressions.typed import MOST_AGGREGATES
 from tests.unit.processors.expressions_plain import texts
 
 

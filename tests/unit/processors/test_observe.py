@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.errors import InvalidParameters
-from processors.observe import Observe, ObserveParams, spec
+from processors.observing.observe import Observe, ObserveParams, spec
 from schemas import codec
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from processors.observe_series import FIELDS, SeriesBook
+from processors.observing.series import FIELDS, SeriesBook
 from schemas.columns_block import varint
 
 MINUTE = 60_000

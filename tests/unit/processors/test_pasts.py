@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.concepts import BLOCK, Past
-from processors.pasts import Pasts
+from processors.drifting.concepts import BLOCK, Past
+from processors.drifting.pasts import Pasts
 
 KEEP = 16
 Event = tuple[int, int, int, float]

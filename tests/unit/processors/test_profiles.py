@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.profiles import NOTHING, Series, add, after, first_start, newest_end, summary
+from processors.selecting.profiles import (
+    NOTHING,
+    Series,
+    add,
+    after,
+    first_start,
+    newest_end,
+    summary,
+)
 from tests.unit.processors.selecting_cases import observation, revised
 
 STARTS = st.lists(st.integers(0, 50), max_size=60)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.routing_votes import Verdict, Vote, combine, weights_of
+from processors.routing.votes import Verdict, Vote, combine, weights_of
 
 
 def test_ties_go_to_the_highest_single_weight_and_then_by_name() -> None:

@@ -1,11 +1,11 @@
 """Rules of quality: hysteresis, severity, withdrawal."""
 
-from processors.rules import QualityParams, spec
+from processors.rules.quality import QualityParams, spec
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
 from schemas.observing import QualityEvaluated
 from schemas.processing import Batch, Output
-from schemas.registrations import RuleDefined
+from schemas.quality import RuleDefined
 from tests.contracts.making import START, observation, records
 
 LOW = RuleDefined(

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from processors.errors import InvalidParameters
-from processors.selecting_steps import SelectParams
-from processors.selection import spec
+from processors.selecting.selection import spec
+from processors.selecting.steps import SelectParams
 from schemas.codec import pack
 from schemas.decisions import EnsembleSelected, PlacementRequested
 from tests.unit.processors import selecting_cases as c

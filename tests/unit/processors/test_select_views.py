@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from processors.selecting_world import Views
+from processors.selecting.world import Views
 from schemas.catalogue import Catalogue
 from schemas.registrations import PolicySelected
 from streams.bench.installation import T0, application, applied, node

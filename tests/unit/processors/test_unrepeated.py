@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from processors.evidence import Evidence
-from processors.profiles import Series, add
+from processors.contracts.evidence import Evidence
+from processors.selecting.profiles import Series, add
 from processors.unrepeated import unrepeated
 from schemas.observing import Observation
 from tests.contracts.making import observation

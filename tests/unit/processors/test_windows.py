@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.observe import Observe, ObserveParams
-from processors.windows import objection
+from processors.observing.observe import Observe, ObserveParams
+from processors.observing.windows import objection
 from schemas.catalogue import Catalogue
 from schemas.columns import metrics
 from schemas.observing import LateMetric, Observation

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalogue import Catalogue, Update
+from schemas.quality import RuleDefined
 from schemas.records import SourceRange
 from schemas.registrations import (
     ApplicationRegistered,
     MetricDefined,
     NodeReported,
-    RuleDefined,
     ServiceRegistered,
 )
 from tests.examples import example

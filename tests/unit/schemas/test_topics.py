@@ -7,7 +7,7 @@ from schemas.errors import UnknownContract
 from schemas.events import EVENTS, event_named
 from schemas.inference import InferenceTask
 from schemas.observing import MetricReport
-from schemas.registrations import RuleDefined
+from schemas.quality import RuleDefined
 from tests.examples import example
 
 METRIC = MetricReport(event_time=1, app="a", stage="s", metric="m", value=1.0)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from schemas.base import Event
-from streams import actuating
+from streams.actuating import actuate as actuating
 from workers.settings import Settings
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processors.anomaly import Anomalies
-from processors.plugins import PluginError
+from processors.anomalies.anomaly import Anomalies
+from processors.defining.plugins import PluginError
 from schemas.observing import QualityEvaluated
 from streams import topology
-from streams.detector_plugins import installed
+from streams.plugins.detectors import installed
 from tests import distributions
 from tests.unit.processors.test_anomaly import noise, policy, said, verdicts, windows
 

@@ -6,8 +6,8 @@ import pytest
 
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleMember, EnsembleSelected
-from schemas.registrations import ApplicationRegistered, NodeReported, ServiceRegistered, Stage
-from streams import topic_table
+from schemas.graphs import Stage
+from schemas.registrations import ApplicationRegistered, NodeReported, ServiceRegistered
 from streams.doctor import (
     broker,
     clickhouse,
@@ -24,12 +24,13 @@ from streams.doctor import (
 from streams.doctor.findings import Finding, Status, few, span, worst
 from streams.doctor.progress import Backlog
 from streams.running import Part, State
-from streams.topic_table import Found
+from streams.topics import table as topic_table
+from streams.topics.table import Found
 from tests.examples import example
-from workers.kafka_cluster import PartitionState
-from workers.kafka_ends import End
-from workers.kafka_grants import Grant, Grants
-from workers.kafka_groups import Group, MemberState
+from workers.kafka.cluster import PartitionState
+from workers.kafka.ends import End
+from workers.kafka.grants import Grant, Grants
+from workers.kafka.groups import Group, MemberState
 
 KAFKA_4 = dict.fromkeys(broker.NEEDED, (0, 9)) | {1: (4, 17), 37: (0, 3), 61: (0, 0)}
 PLACE = ("weir.metrics", 0)

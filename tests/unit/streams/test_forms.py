@@ -12,8 +12,11 @@ import pytest
 
 from schemas.events import event_named
 from schemas.registrations import NodeReported, ServiceRegistered
-from streams import form_files, form_schema, node_forms, registration, toml
-from streams.form_schema import NODE, SERVICE, Form
+from streams import registration, toml
+from streams.forms import files as form_files
+from streams.forms import nodes as node_forms
+from streams.forms import schema as form_schema
+from streams.forms.schema import NODE, SERVICE, Form
 from workers.handover.errors import DocumentRefused
 
 T0 = 1_700_000_000_000

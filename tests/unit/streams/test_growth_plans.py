@@ -4,7 +4,7 @@ import pytest
 
 from schemas.errors import UnknownContract
 from schemas.topics import TOPICS
-from streams.growing import planned
+from streams.topics.growing import planned
 from workers.errors import RecoveryRefused
 
 COUNTS = {topic.name: topic.partitions for topic in TOPICS.values()}

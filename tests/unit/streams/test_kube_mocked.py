@@ -22,12 +22,12 @@ from placement.kube.manifests import INSTANCE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.registrations import NodeReported
-from streams.actuating import Actuating
-from streams.actuating_kube import KubeDeeds
+from streams.actuating.actuate import Actuating
+from streams.actuating.kube import KubeDeeds
+from streams.actuating.kube_following import Followed, Following
 from streams.doctor import kube as doctor
 from streams.doctor.installation import Given, Site
 from streams.errors import HostingError
-from streams.kube_following import Followed, Following
 from streams.surroundings import World
 from tests.unit.placement.kube_world import deeds, phases, placed, world
 from tests.unit.placement.test_discovery import api as node_of

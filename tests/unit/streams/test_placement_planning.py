@@ -10,13 +10,13 @@ from placement.errors import InvalidParameters
 from schemas.decisions import PlacementDecided, PlacementRequested
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
-from streams import placement_planning as planning
-from streams.asking_placement import requests
 from streams.authorizing import switch
-from streams.explaining import explained
-from streams.placement_planning import Supposed
-from streams.placement_queue import waiting
-from streams.plan_picture import svg
+from streams.placing import planning
+from streams.placing.asking import requests
+from streams.placing.explaining import explained
+from streams.placing.picture import svg
+from streams.placing.planning import Supposed
+from streams.placing.queued import waiting
 from tests.unit.placement import world
 from tests.unit.placement.world import T0
 

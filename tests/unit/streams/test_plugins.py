@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from processors.plugins import PluginFailed, broken_laws, called, name_objection
-from streams.plugins import installed
+from processors.defining.plugins import PluginFailed, broken_laws, called, name_objection
+from streams.plugins.metrics import installed
 from tests import distributions
 
 MODULE = """

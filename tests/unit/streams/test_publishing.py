@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.graphs import TensorSpec
 from schemas.records import KeyValue
-from schemas.registrations import TensorSpec
 from streams.errors import RegistrationError
 from streams.publishing import Publication, publish
 from tests.unit.workers.artifact_server import ObjectStore, serving

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from processors.anomaly_detectors import WeirJudge
+from processors.anomalies.detectors import WeirJudge
 from streams.bench import quality
 from streams.bench.quality_folder import read
 from streams.bench.quality_series import corpus

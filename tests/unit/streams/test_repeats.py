@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from schemas.inference import GroundTruth
 from schemas.observing import Observation
 from schemas.processing import Batch, Output, Record
-from streams.repeats import Once, Recent
+from streams.faust.repeats import Once, Recent
 
 IDS = st.lists(st.sampled_from([f"id{number}" for number in range(12)]), max_size=60)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from schemas.topics import TOPICS
-from streams.topic_table import (
+from streams.topics.table import (
     Found,
     Mend,
     advice,

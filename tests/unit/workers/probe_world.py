@@ -14,8 +14,8 @@ from schemas.events import EVENTS
 from schemas.observing import MetricReport
 from workers.local import local_codec
 from workers.probe import Probe
-from workers.probe_link import Link
-from workers.probe_sampling import Sampling
+from workers.probing.link import Link
+from workers.probing.sampling import Sampling
 from workers.settings import Identity, Settings
 
 E = TypeVar("E", bound=Event)

@@ -18,7 +18,7 @@ from workers.agent.loop import STUCK_S, Cost, Turn, ask, stuck, take_turns
 from workers.agent.machine import Machine
 from workers.agent.readings import Reading
 from workers.agent.service import Agent, Plan
-from workers.probe_periodic import following
+from workers.probing.periodic import following
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings
 
 

@@ -24,10 +24,11 @@ from schemas.working import WorkerReported
 from streams.embedded.processes import free_port
 from tests.embedded.worker_world import placement, service, task, until
 from tests.unit.workers.tiny_models import classifier
-from workers import kafka, kafka_outbox
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
 from workers.inference import contact, loop
 from workers.inference.link import Connection
+from workers.kafka import clients as kafka
+from workers.kafka import outbox as kafka_outbox
 from workers.local import LocalMessage, local_codec
 from workers.scheduling.orders.weir import Weir
 from workers.settings import LocalCallSettings, Settings, WorkerSettings

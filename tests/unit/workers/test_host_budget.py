@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.host_budget import BYTES_PER_MS, LONGEST_WAIT_MS, SAVED_BYTES, SnapshotBudget
+from workers.hosting.budget import BYTES_PER_MS, LONGEST_WAIT_MS, SAVED_BYTES, SnapshotBudget
 
 NOW = 1_000_000
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from workers.errors import KafkaUnavailable
-from workers.kafka_versions import api_versions, decoded, reachable
+from workers.kafka.versions import api_versions, decoded, reachable
 from workers.settings import KafkaSettings
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from schemas.inference import InferenceResult
 from tests.embedded.worker_world import until
-from workers import kafka
 from workers.errors import KafkaUnavailable, RegistryUnavailable
 from workers.inference import link
 from workers.inference.link import Connection, Link
+from workers.kafka import clients as kafka
 from workers.local import local_codec
 from workers.settings import Settings
 

@@ -10,10 +10,11 @@ from confluent_kafka import KafkaError, KafkaException
 from schemas.base import Event
 from schemas.codec import Codec
 from schemas.observing import MetricReport
-from workers import kafka, kafka_outbox
 from workers.edge.spool import Spool
 from workers.edge.store import Store
-from workers.kafka_outbox import REFUSED, WINDOW, Outbox
+from workers.kafka import clients as kafka
+from workers.kafka import outbox as kafka_outbox
+from workers.kafka.outbox import REFUSED, WINDOW, Outbox
 from workers.local import local_codec
 from workers.settings import KafkaSettings
 

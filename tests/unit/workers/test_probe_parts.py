@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from schemas.codec import pack
 from schemas.observing import MetricReport
 from schemas.topics import key_of
-from workers import probe_encoding
-from workers.probe_buffer import Buffer, Tally
-from workers.probe_encoding import MetricEncoder, clean
-from workers.probe_sampling import MOST_SAMPLED, Sampler, Sampling
+from workers.probing import encoding as probe_encoding
+from workers.probing.buffer import Buffer, Tally
+from workers.probing.encoding import MetricEncoder, clean
+from workers.probing.sampling import MOST_SAMPLED, Sampler, Sampling
 
 REPORTER = MetricReport(
     event_time=0, app="shop", stage="s", service="v", instance="i", node="n", metric="", value=0.0

@@ -6,12 +6,12 @@ from schemas.base import Event
 from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
 from tests.unit.workers.probe_world import IDS, FakeProducer
-from workers import kafka
 from workers.errors import RegistryUnavailable
-from workers.probe_buffer import Buffer
-from workers.probe_link import Link
-from workers.probe_sampling import Sampler, Sampling
-from workers.probe_sender import Counts, Measured, Sender, Waiting
+from workers.kafka import clients as kafka
+from workers.probing.buffer import Buffer
+from workers.probing.link import Link
+from workers.probing.sampling import Sampler, Sampling
+from workers.probing.sender import Counts, Measured, Sender, Waiting
 
 OWN = InstanceReported(
     instance="i", service="v", app="shop", stage="", node="n", worker="", task_topic="",

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from workers.probe_periodic import Counter, Gauge, Periodic
-from workers.probe_timing import Timer
+from workers.probing.periodic import Counter, Gauge, Periodic
+from workers.probing.timing import Timer
 
 
 class Reported(list[tuple[str, float, str]]):

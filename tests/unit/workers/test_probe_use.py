@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from processors import derive
+from processors.deriving import derive
 from schemas.inference import GroundTruth, InferenceResult
 from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
@@ -14,9 +14,9 @@ from schemas.topics import topic_of
 from tests.unit.workers.probe_world import FakeProducer, probe, until
 from workers.local import LocalHost, LocalLog
 from workers.probe import Probe
-from workers.probe_link import to_kafka
-from workers.probe_results import Answer
-from workers.probe_sampling import Sampling
+from workers.probing.link import to_kafka
+from workers.probing.results import Answer
+from workers.probing.sampling import Sampling
 from workers.settings import Identity, KafkaSettings, RegistrySettings, Settings
 
 

@@ -1,7 +1,7 @@
 """Where the sink reads on after trouble with a disk."""
 
 from tests.clickhouse.messages import Stood
-from workers.sink_rewinding import Rewinding
+from workers.sinking.rewinding import Rewinding
 
 PLACE, OTHER = ("weir.metrics", 0), ("weir.metrics", 1)
 

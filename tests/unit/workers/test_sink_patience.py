@@ -10,9 +10,9 @@ import pytest
 from schemas.observing import MetricReport
 from tests.clickhouse.messages import CLUSTER, Stood, codec, stood
 from workers.errors import ClickHouseUnavailable, HostStopped, RowsRefused
-from workers.sink_rows import Unusable
-from workers.sink_storing import REFUSED, Storing
-from workers.sink_waiting import Patience, Pauses
+from workers.sinking.rows import Unusable
+from workers.sinking.storing import REFUSED, Storing
+from workers.sinking.waiting import Patience, Pauses
 
 SHORT = Pauses(first_ms=1, longest_ms=4, silence_ms=30)
 

@@ -15,10 +15,10 @@ from schemas.topics import PARTITIONS
 from streams.topology import PROCESSORS, spec_named
 from tests.examples import example
 from tests.hosts.samples import tally
-from workers import snapshots
 from workers.errors import HostStopped, RecoveryRefused, SnapshotRefused
-from workers.host_sizes import sized
-from workers.snapshot_sharing import shared_out
+from workers.hosting.sizes import sized
+from workers.snapshots import keeping as snapshots
+from workers.snapshots.sharing import shared_out
 
 SHARING = [name for name in PROCESSORS if spec_named(name).share is not None]
 NAMES = [f"app {n}" for n in range(40)]

@@ -8,8 +8,8 @@ from schemas.decisions import Snapshot
 from schemas.processing import Spec
 from tests.examples import codec, example
 from tests.hosts.samples import tally
-from workers import snapshots
 from workers.errors import SnapshotRefused
+from workers.snapshots import keeping as snapshots
 
 KEPT = snapshots.make(tally(), 3, {("weir.observations", 3): 9}, b"state", 1_000)
 

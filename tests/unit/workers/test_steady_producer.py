@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from workers import kafka
-from workers.kafka_steady import SteadyProducer
+from workers.kafka import clients as kafka
+from workers.kafka.steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 FATAL = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "skipped sequence numbers", fatal=True)

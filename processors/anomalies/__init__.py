@@ -1,0 +1,1 @@
+"""anomaly: values that the past of their series hardly had."""

@@ -1,0 +1,1 @@
+"""contract: what consumers were promised, and whether it is kept."""

@@ -1,0 +1,1 @@
+"""define: metrics that are computed by expressions and plug-ins."""

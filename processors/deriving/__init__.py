@@ -1,0 +1,1 @@
+"""derive: metrics that follow from results, labels and heartbeats."""

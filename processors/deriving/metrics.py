@@ -1,0 +1,162 @@
+"""What a result, a response or a label adds to what is known of its request, as metrics.
+
+Per request the first label is the truth and the first response the answer; what contradicts the
+truth changes nothing. A metric that two records make together happens when the later was known.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+from processors.deriving.joins import Entry, Prediction, Truth
+from processors.vocabulary import CLASS_ACCURACY, DERIVED
+from schemas.base import Event
+from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
+from schemas.observing import MetricReport
+
+OK = "ok"
+ANSWERS = ("complete", "partial")
+Naming = Callable[[str, str], str]
+"""From an application and a true label to the class under which it counts."""
+
+
+def apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]:
+    """Add an event to what is known of its request; yield the metrics that this makes possible.
+
+    What is not finite, such as the confidence of a model that broke, is no measurement.
+    """
+    return (one for one in _apply(entry, event, naming) if math.isfinite(one.value))
+
+
+def _apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]:
+    if isinstance(event, InferenceResult):
+        yield from _result(entry, event, naming)
+    elif isinstance(event, InferenceResponse):
+        yield from _response(entry, event)
+    elif isinstance(event, GroundTruth):
+        yield from _label(entry, event, naming)
+
+
+def fill(entry: Entry, event: Event) -> None:
+    """Add an event, whose metrics have been told, to what is known of its request."""
+    for _ in apply(entry, event, _as_it_is):
+        pass
+
+
+def _as_it_is(_app: str, label: str) -> str:
+    return label
+
+
+def _result(entry: Entry, event: InferenceResult, naming: Naming) -> Iterator[MetricReport]:
+    if event.event_id in entry.results:
+        return
+    entry.results.add(event.event_id)
+    yield from _measured(event)
+    if event.status != OK or event.label is None:
+        return
+    made = Prediction(event.app, event.stage, event.service, event.label, event.finished_at)
+    entry.predictions.append(made)
+    if entry.truth is not None:
+        yield from _judged(made, entry.truth, event.request_id, naming)
+    if entry.answer is not None:
+        yield _agreement(made, entry.answer, event.request_id)
+
+
+def _measured(event: InferenceResult) -> Iterator[MetricReport]:
+    if event.status == OK:
+        yield _of_result(event, "latency", event.queue_ms + event.execution_ms)
+        yield _of_result(event, "queue", event.queue_ms)
+        yield _of_result(event, "execution", event.execution_ms)
+        if event.confidence is not None:
+            yield _of_result(event, "confidence", event.confidence)
+    yield _of_result(event, "failure", float(event.status != OK))
+    in_time = event.status == OK and not event.deadline_missed
+    yield _of_result(event, "deadline_met", float(in_time))
+
+
+def _response(entry: Entry, event: InferenceResponse) -> Iterator[MetricReport]:
+    if entry.answered:
+        return
+    entry.answered = True
+    yield _of_app(event, "response_latency", event.latency_ms)
+    yield _of_app(event, "answered", float(event.status in ANSWERS))
+    yield _of_app(event, "deadline_met", float(event.deadline_met))
+    if event.confidence is not None:
+        yield _of_app(event, "confidence", event.confidence)
+    if event.label is None:
+        return
+    entry.answer = Prediction(event.app, "", "", event.label, event.answered_at)
+    if entry.truth is not None:
+        yield from _correctness(entry.answer, entry.truth, event.request_id)
+    for made in entry.predictions:
+        yield _agreement(made, entry.answer, event.request_id)
+
+
+def _label(entry: Entry, event: GroundTruth, naming: Naming) -> Iterator[MetricReport]:
+    if entry.truth is not None:
+        entry.contradicted |= event.label != entry.truth.label
+        return
+    entry.truth = Truth(event.app, event.label, event.known_at)
+    for made in entry.predictions:
+        yield from _judged(made, entry.truth, event.request_id, naming)
+    if entry.answer is not None:
+        yield from _correctness(entry.answer, entry.truth, event.request_id)
+
+
+def _judged(
+    made: Prediction, truth: Truth, request_id: str, naming: Naming
+) -> Iterator[MetricReport]:
+    yield from _correctness(made, truth, request_id)
+    right = float(made.label == truth.label)
+    at = max(made.at, truth.at)
+    name = f"{CLASS_ACCURACY}{naming(made.app, truth.label)}"
+    yield _report(made, at, name, right, request_id)
+
+
+def _correctness(made: Prediction, truth: Truth, request_id: str) -> Iterator[MetricReport]:
+    right = made.label == truth.label
+    at = max(made.at, truth.at)
+    yield _report(made, at, "accuracy", float(right), request_id)
+    yield _report(made, at, "error", float(not right), request_id)
+
+
+def _agreement(made: Prediction, answer: Prediction, request_id: str) -> MetricReport:
+    agreed = float(made.label == answer.label)
+    return _report(made, max(made.at, answer.at), "agreement", agreed, request_id)
+
+
+def _report(made: Prediction, at: int, metric: str, value: float, request_id: str) -> MetricReport:
+    return MetricReport(
+        event_time=at,
+        app=made.app,
+        stage=made.stage,
+        service=made.service,
+        metric=metric,
+        value=value,
+        request_id=request_id,
+    )
+
+
+def _of_result(event: InferenceResult, metric: str, value: float) -> MetricReport:
+    return MetricReport(
+        event_time=event.finished_at,
+        app=event.app,
+        stage=event.stage,
+        service=event.service,
+        instance=event.instance,
+        node=event.node,
+        metric=metric,
+        value=value,
+        unit=DERIVED[metric].unit,
+        request_id=event.request_id,
+    )
+
+
+def _of_app(event: InferenceResponse, metric: str, value: float) -> MetricReport:
+    return MetricReport(
+        event_time=event.answered_at,
+        app=event.app,
+        metric=metric,
+        value=value,
+        unit=DERIVED[metric].unit,
+        request_id=event.request_id,
+    )

@@ -1,0 +1,1 @@
+"""drift: what no longer is as it was."""

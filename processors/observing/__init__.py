@@ -1,0 +1,1 @@
+"""observe: exact statistics per series and window."""

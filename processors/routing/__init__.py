@@ -1,0 +1,1 @@
+"""route: every request to its members, and their answers to the consumer."""

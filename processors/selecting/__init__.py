@@ -1,0 +1,1 @@
+"""select: which services answer an application."""

@@ -1,0 +1,87 @@
+"""What select remembers, as Avro-compatible dataclasses; a snapshot is a `SelectState`."""
+
+from dataclasses import dataclass, field
+
+from processors.selecting.profiles import Profile, Series
+from schemas.decisions import EnsembleMember
+
+CAUSES = 32
+CLASSES = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """Candidates run as shadows to be judged on live requests; since when, host's clock, ms."""
+
+    started: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Why a new selection is due, in words, with the ids of its causes.
+
+    `kind` is drift, violation, quality, improvement or catalogue, gravest first; `since` is the
+    event time (ms) from which the new concept holds.
+    """
+
+    kind: str
+    reason: str
+    since: int
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class AppState:
+    """One application.
+
+    `since` (event time, ms) begins the present concept, `judged` is the newest event time that
+    the last trial had seen. `quiet_until` (host clock, ms) ends the cool-down, `futile` counts the
+    trials in a row that changed nothing. Since `down_since` (host clock, ms; 0 for never) a member
+    has had no ready instance. `failed` holds services as name@registration.
+    """
+
+    app: str
+    generation: int = 0
+    members: tuple[EnsembleMember, ...] = ()
+    shadows: tuple[str, ...] = ()
+    demanded: tuple[str, ...] = ()
+    signature: str = ""
+    signed_at: int = 0
+    settled: str = ""
+    since: int = 0
+    judged: int = 0
+    selected_at: int = 0
+    trial: Trial | None = None
+    trigger: Trigger | None = None
+    quiet_until: int = 0
+    futile: int = 0
+    down_since: int = 0
+    violated: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    labelled: bool = False
+    correlation: float = 0.5
+    evidence: float = 0.0
+    classes: tuple[str, ...] = ()
+    answers: Series = field(default_factory=Series)
+    responses: Series = field(default_factory=Series)
+    profiles: tuple[Profile, ...] = ()
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Return the members' names."""
+        return tuple(member.service for member in self.members)
+
+    def profile(self, service: str) -> Profile:
+        """Return the profile of a service, an empty one when nothing was observed."""
+        for profile in self.profiles:
+            if profile.service == service:
+                return profile
+        return Profile(service=service)
+
+
+@dataclass(slots=True, kw_only=True)
+class SelectState:
+    """Everything: applications by name, and when (ms) the catalogue is looked at again."""
+
+    next_look: int = 0
+    apps: tuple[AppState, ...] = ()

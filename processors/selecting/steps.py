@@ -1,0 +1,305 @@
+"""How the selection of one application goes on: the rules, one after another."""
+
+from dataclasses import dataclass, field
+
+from processors.selecting.choice import (
+    Choice,
+    choose,
+    evidence_of,
+    fair_since,
+    learn_correlation,
+    usable,
+)
+from processors.selecting.ensembles import NOBODY, Found, Scored
+from processors.selecting.profiles import Series
+from processors.selecting.state import AppState, Trial, Trigger
+from processors.selecting.triggers import forget, newest, raise_trigger
+from processors.selecting.words import (
+    Selection,
+    announce,
+    demand,
+    first_words,
+    kept_words,
+    switched_words,
+    trial_words,
+)
+from processors.selecting.world import AppView, all_ready, down, failed_services
+from schemas.base import Event
+from schemas.catalogue import Catalogue
+from schemas.decisions import EnsembleMember, EnsembleSelected
+
+_MOST_BACK_OFF = 5
+_CAUSES_SEEN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SelectParams:
+    """Times in ms. See DESIGN: a trial ends when every candidate has `trial_min` judged results.
+
+    After `trial_ms` a third of that is enough (such candidates count as known), and after twice
+    that time it ends with what there is. A selection that
+    gains less than `min_gain` in score changes nothing. After a trial, the next one waits
+    `cooldown_ms`, twice as long after each that changed nothing. The catalogue is looked at every
+    `look_ms` and must have been quiet for `settle_ms`. While a member has no ready instance, which
+    placement mends, nothing is tried for `patience_ms`, nor for `recovery_ms` after it is back.
+    `windows` bounds what is kept per series.
+    """
+
+    trial_min: int = 60
+    trial_ms: int = 8000
+    min_gain: float = 0.02
+    cooldown_ms: int = 20_000
+    settle_ms: int = 1000
+    look_ms: int = 500
+    recovery_ms: int = 5000
+    patience_ms: int = 30_000
+    windows: int = 30
+
+    @property
+    def known(self) -> int:
+        """Return the judged results from which on a candidate counts as known."""
+        return max(1, self.trial_min // 3)
+
+
+@dataclass(slots=True)
+class Steps:
+    """One application at one moment; `out` collects what follows."""
+
+    state: AppState
+    view: AppView
+    params: SelectParams
+    now: int
+    catalogue: Catalogue
+    out: list[Event] = field(default_factory=list)
+
+    def run(self) -> list[Event]:
+        """Do what is due now; doing it again at once would change nothing."""
+        self._sign()
+        if self.view.mode == "observe":
+            return self.out
+        if not self.state.generation:
+            self._first()
+        elif self._lost():
+            self._replace()
+        elif self.state.trial is not None:
+            self._end_trial(self.state.trial)
+        else:
+            self._react()
+        return self.out
+
+    def idle(self) -> bool:
+        """Return whether a look would change nothing: nothing is pending, new, lost or failed."""
+        state = self.state
+        pending = state.trial or state.trigger or state.violated or state.down_since
+        if pending or not state.generation or self._newer() is not None:
+            return False
+        settled = state.signature == state.settled == self.view.signature
+        return settled and all_ready(state.app, self.catalogue, self.now)
+
+    def look_at_instances(self) -> None:
+        """Take note of services that cannot be run; a new registration gives them a new chance."""
+        failed = dict(failed_services(self.view, self.catalogue, self.now))
+        new = tuple(mark for mark in failed if mark not in self.state.failed)
+        if new:
+            self.state.failed = tuple(sorted((*self.state.failed, *new)))
+        state = self.state
+        if down(state.services, self.view, self.catalogue, self.now):
+            state.down_since = state.down_since or self.now
+        elif state.down_since:
+            state.down_since = 0
+            state.quiet_until = max(state.quiet_until, self.now + self.params.recovery_ms)
+
+    def adopt(self) -> None:
+        """Go on from the newest selection that the catalogue holds, when the state is older."""
+        newest_known = self._newer()
+        if newest_known is None:
+            return
+        state = self.state
+        state.generation = newest_known.generation
+        state.selected_at = newest_known.selected_at
+        state.members = tuple(m for m in newest_known.members if m.role != "shadow")
+        state.shadows = tuple(m.service for m in newest_known.members if m.role == "shadow")
+        state.demanded = tuple(service.service for service in self.view.services)
+        state.signature = state.settled = self.view.signature
+        if state.shadows:
+            state.since = newest_known.selected_at
+            state.trial = Trial(started=self.now)
+
+    def _newer(self) -> EnsembleSelected | None:
+        known = self.catalogue.get(EnsembleSelected, self.state.app)
+        return known if known is not None and known.generation > self.state.generation else None
+
+    def _sign(self) -> None:
+        if self.state.signature != self.view.signature:
+            self.state.signature, self.state.signed_at = self.view.signature, self.now
+            marks = {service.service for service in self.view.services}
+            self.state.profiles = tuple(p for p in self.state.profiles if p.service in marks)
+
+    def _settled(self) -> bool:
+        return self.now - self.state.signed_at >= self.params.settle_ms
+
+    def _first(self) -> None:
+        self.state.trigger = None
+        if not self._settled():
+            return
+        choice = choose(self.state, self.view, 0, self.params.known)
+        if choice is not None:
+            self.state.settled = self.state.signature
+            self._announce(choice.best, choice, first_words(choice), self.view.causes)
+
+    def _lost(self) -> tuple[str, ...]:
+        """Return members that failed, and those that were removed once the catalogue is quiet."""
+        there = {service.service for service in usable(self.state, self.view)}
+        registered = {service.service for service in self.view.services}
+        settled = self._settled()
+        return tuple(
+            service
+            for service in self.state.services
+            if service not in there and (settled or service in registered)
+        )
+
+    def _replace(self) -> None:
+        """Select without a trial when a member is gone or cannot run: there is no time for one."""
+        lost = ", ".join(self._lost())
+        reason = f"{lost} can no longer serve: removed, or failed on every node"
+        choice = choose(self.state, self.view, self.state.since, self.params.known)
+        if choice is None:
+            self._nothing_left(reason)
+            return
+        words = switched_words(reason, choice)
+        self._finish(choice)
+        self._announce(choice.best, choice, words, self._causes(self.view.causes[:1]))
+
+    def _nothing_left(self, reason: str) -> None:
+        """Say that no service is left; whatever is registered next begins a new concept."""
+        self.state.since, self.state.shadows, self.state.trial = 0, (), None
+        nothing = Choice(NOBODY, Found((), "exact", 0.0), (), (), 0)
+        words = f"{reason}; no service is left to choose from"
+        self._announce(NOBODY, nothing, words, self.view.causes[:1])
+
+    def _react(self) -> None:
+        state = self.state
+        outage = state.down_since and self.now - state.down_since < self.params.patience_ms
+        waiting = bool(outage) or self.now < state.quiet_until
+        if state.trigger is None and state.violated and not waiting:
+            clauses = ", ".join(state.violated)
+            again = Trigger(
+                kind="violation", reason=f"still violated: {clauses}", since=newest(state)
+            )
+            raise_trigger(state, again)
+        if state.signature != state.settled and self._settled():
+            state.settled = state.signature
+            raise_trigger(
+                state,
+                Trigger(
+                    kind="catalogue",
+                    reason="the application, its services or its contract changed",
+                    since=state.since,
+                    causes=self.view.causes[:2],
+                ),
+            )
+            waiting = waiting and state.trigger is not None and state.trigger.kind != "catalogue"
+        if state.trigger is not None and not waiting:
+            self._begin(state.trigger)
+
+    def _begin(self, trigger: Trigger) -> None:
+        """Try the candidates that too little is known of, or select at once."""
+        state = self.state
+        state.since = max(state.since, trigger.since)
+        services = [s.service for s in usable(state, self.view)]
+        others = tuple(s for s in services if s not in state.services)
+        least = self.params.trial_min
+        lacking = [s for s in services if evidence_of(state, s, state.since).count < least]
+        if not state.since or not others or not lacking:
+            self._decide(trigger, state.since)
+            return
+        choice = choose(state, self.view, state.since, self.params.known)
+        if choice is None:
+            return
+        state.shadows = others
+        state.trial = Trial(started=self.now)
+        words = trial_words(trigger.reason, others, least, self.params.trial_ms)
+        self._announce(choice.present, choice, words, trigger.causes)
+
+    def _end_trial(self, trial: Trial) -> None:
+        state = self.state
+        there = {service.service for service in usable(state, self.view)}
+        state.shadows = tuple(s for s in state.shadows if s in there)
+        since = fair_since(state)
+        counts = {s: evidence_of(state, s, since).count for s in there}
+        tried = (*state.services, *state.shadows)
+        least = min(counts[service] for service in tried)
+        waited = self.now - trial.started
+        enough = least >= self.params.trial_min or (
+            least >= self.params.known and waited >= self.params.trial_ms
+        )
+        if not enough and waited < 2 * self.params.trial_ms:
+            return
+        default = Trigger(kind="violation", reason="a trial was under way", since=since)
+        self._decide(state.trigger or default, since)
+
+    def _decide(self, trigger: Trigger, since: int) -> None:
+        """Select exactly on what is known; keep the ensemble unless there is enough to gain."""
+        state = self.state
+        learn_correlation(state, self.view, since)
+        choice = choose(state, self.view, since, self.params.known)
+        if choice is None:
+            return
+        best, present = choice.best, choice.present
+        switch = best.value - present.value >= self.params.min_gain
+        tried = bool(state.shadows)
+        causes = self._causes(trigger.causes)
+        if trigger.kind != "catalogue" or tried:
+            state.futile = 0 if switch else min(_MOST_BACK_OFF, state.futile + 1)
+            rest = self.params.cooldown_ms << max(0, state.futile - 1)
+            state.quiet_until = self.now + rest
+        elif not switch:
+            state.trigger = None
+            return
+        words = (
+            switched_words(trigger.reason, choice)
+            if switch
+            else kept_words(trigger.reason, choice, self.params.min_gain)
+        )
+        state.since = since
+        self._finish(choice)
+        self._announce(best if switch else present, choice, words, causes)
+
+    def _finish(self, choice: Choice) -> None:
+        state = self.state
+        state.trial = state.trigger = None
+        state.shadows = ()
+        state.judged = max(state.judged, newest(state))
+        if state.since:
+            forget(state, state.since)
+        if choice.present.services != choice.best.services:
+            state.responses = Series()
+
+    def _announce(
+        self, scored: Scored, choice: Choice, reason: str, causes: tuple[str, ...]
+    ) -> None:
+        state = self.state
+        state.generation += 1
+        state.selected_at = self.now
+        state.members = tuple(
+            EnsembleMember(service=member.service, weight=round(weight, 6), role="member")
+            for member, weight in zip(scored.members, scored.weights, strict=True)
+        )
+        selection = Selection(scored, choice, reason, causes)
+        self.out += announce(state, self.view, selection, self.now, self.catalogue)
+        state.demanded = tuple(service.service for service in self.view.services)
+
+    def _causes(self, first: tuple[str, ...]) -> tuple[str, ...]:
+        """Return causes: the triggers, then the newest observation of every profile."""
+        ids = [profile.accuracy.latest or profile.latency.latest for profile in self.state.profiles]
+        ids.append(self.state.answers.latest)
+        return (*first, *[i for i in ids if i][:_CAUSES_SEEN])
+
+
+def dissolve(state: AppState, now_ms: int) -> list[Event]:
+    """End what belongs to an application that is no longer registered."""
+    if not state.demanded:
+        return []
+    state.members, state.shadows, state.generation = (), (), state.generation + 1
+    reason = f"{state.app} is no longer registered"
+    return [demand(state, None, now_ms, reason, (), str(now_ms))]

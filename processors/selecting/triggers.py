@@ -1,0 +1,143 @@
+"""What select takes note of: observations become profiles, verdicts become triggers."""
+
+from dataclasses import replace
+
+from processors.selecting.profiles import Profile, add, after, newest_end
+from processors.selecting.state import CAUSES, CLASSES, AppState, Trigger
+from processors.vocabulary import CLASS_ACCURACY
+from schemas.base import Event
+from schemas.observing import ContractViolated, DriftDetected, Observation, QualityEvaluated
+
+_BAD_WHEN_UP = ("error", "failure")
+_BAD_WHEN_DOWN = ("accuracy", "confidence", "agreement")
+_RANK = ("drift", "violation", "quality", "improvement", "catalogue")
+
+
+def take(state: AppState, event: Event, keep: int) -> None:
+    """Apply one event to the state of its application; `keep` bounds the windows per series."""
+    match event:
+        case Observation():
+            _observe(state, event, keep)
+        case DriftDetected():
+            _drift(state, event)
+        case ContractViolated():
+            _violation(state, event)
+        case QualityEvaluated():
+            _quality(state, event)
+
+
+def newest(state: AppState) -> int:
+    """Return the newest event time (ms) that any profile of the application has seen."""
+    series = [state.answers, state.responses]
+    series += [s for profile in state.profiles for s in (profile.accuracy, profile.latency)]
+    return max(newest_end(one) for one in series)
+
+
+def forget(state: AppState, since: int) -> None:
+    """Drop accuracy that was observed before `since` (ms): it is of another concept."""
+    state.answers = after(state.answers, since)
+    state.profiles = tuple(
+        replace(profile, accuracy=after(profile.accuracy, since)) for profile in state.profiles
+    )
+
+
+def raise_trigger(state: AppState, trigger: Trigger) -> None:
+    """Add a reason for a selection to what is pending: the graver kind gives the words."""
+    present = state.trigger
+    if present is None:
+        state.trigger = trigger
+        return
+    graver = min(present, trigger, key=lambda t: _RANK.index(t.kind))
+    causes = present.causes + tuple(c for c in trigger.causes if c not in present.causes)
+    state.trigger = replace(
+        graver, since=max(present.since, trigger.since), causes=causes[-CAUSES // 2 :]
+    )
+
+
+def _observe(state: AppState, seen: Observation, keep: int) -> None:
+    if not seen.final or seen.count <= 0:
+        return
+    if not seen.service:
+        if seen.metric == "accuracy" and not seen.stage:
+            state.answers = add(state.answers, seen, keep)
+        elif seen.metric == "response_latency":
+            state.responses = add(state.responses, seen, keep)
+    elif seen.metric == "accuracy" and not seen.instance:
+        state.labelled = True
+        profile = state.profile(seen.service)
+        _store(state, replace(profile, accuracy=add(profile.accuracy, seen, keep)))
+    elif seen.metric == "latency" and seen.instance:
+        profile = state.profile(seen.service)
+        _store(state, replace(profile, latency=add(profile.latency, seen, keep)))
+    elif seen.metric.startswith(CLASS_ACCURACY):
+        known = {*state.classes, seen.metric.removeprefix(CLASS_ACCURACY)}
+        state.classes = tuple(sorted(known)[:CLASSES])
+
+
+def _store(state: AppState, profile: Profile) -> None:
+    rest = [p for p in state.profiles if p.service != profile.service]
+    state.profiles = tuple(sorted([*rest, profile], key=lambda p: p.service))
+
+
+def _drift(state: AppState, seen: DriftDetected) -> None:
+    if seen.status != "confirmed" or seen.since <= state.judged:
+        return
+    if seen.service and seen.service not in state.services:
+        return
+    where = seen.service or "the application"
+    words = f"{seen.metric} of {where} went from {seen.before:.3f} to {seen.after:.3f}"
+    if _worse(seen):
+        trigger = Trigger(
+            kind="drift", reason=f"drift: {words}", since=seen.since, causes=(seen.event_id,)
+        )
+        raise_trigger(state, trigger)
+    elif seen.service and seen.metric in ("error", "accuracy") and seen.after != seen.before:
+        better = f"improvement: {words}"
+        raise_trigger(
+            state,
+            Trigger(kind="improvement", reason=better, since=seen.since, causes=(seen.event_id,)),
+        )
+
+
+def _worse(seen: DriftDetected) -> bool:
+    if seen.metric in _BAD_WHEN_UP:
+        return seen.after > seen.before
+    return seen.metric in _BAD_WHEN_DOWN and seen.after < seen.before
+
+
+def _violation(state: AppState, seen: ContractViolated) -> None:
+    clause = f"{seen.contract}/{seen.clause}"
+    rest = tuple(name for name in state.violated if name != clause)
+    if seen.status != "violated":
+        state.violated = rest
+        if not rest:
+            state.futile = 0
+            if state.trigger is not None and state.trigger.kind == "violation" and not state.trial:
+                state.trigger = None
+        return
+    state.violated = tuple(sorted((*rest, clause)))
+    if seen.window_start > state.judged:
+        words = f"{clause} is violated: {seen.metric} {seen.observed:.3f}, not {seen.operator}"
+        raise_trigger(
+            state,
+            Trigger(
+                kind="violation",
+                reason=f"{words} {seen.threshold:g}",
+                since=seen.window_start,
+                causes=(seen.event_id,),
+            ),
+        )
+
+
+def _quality(state: AppState, seen: QualityEvaluated) -> None:
+    grave = seen.verdict == "degraded" and seen.severity == "critical"
+    if not grave or seen.window_end <= state.judged:
+        return
+    if seen.service and seen.service not in state.services:
+        return
+    where = seen.service or "the application"
+    reason = f"quality: rule {seen.rule} judged {seen.metric} of {where} degraded"
+    raise_trigger(
+        state,
+        Trigger(kind="quality", reason=reason, since=seen.window_end, causes=(seen.event_id,)),
+    )

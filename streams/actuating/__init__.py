@@ -1,0 +1,1 @@
+"""The actuator: decisions of placement become deeds."""

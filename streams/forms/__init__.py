@@ -1,0 +1,1 @@
+"""Registration forms: files people write, checked with their places."""

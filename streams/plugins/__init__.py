@@ -1,0 +1,1 @@
+"""What other distributions name under the entry points of Weir."""

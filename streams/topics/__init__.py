@@ -1,0 +1,1 @@
+"""Topics as they are and as they should be; growing them."""

@@ -1,0 +1,1 @@
+"""The batch host: processors on partitions, exactly once."""

@@ -1,0 +1,198 @@
+"""A member of a consumer group, behind the door to Kafka: who owns what, from where it is read.
+
+Its owner is told of assignments and revocations while it polls, and says from where to read.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from workers.errors import KafkaUnavailable, WorkerError
+from workers.kafka import clients as kafka
+from workers.settings import KafkaSettings
+from workers.telemetry import logger
+
+Partition = tuple[str, int]
+CALL_S = 15.0
+
+log = logger(__name__)
+
+
+class Owner(Protocol):
+    """What a member's owner does when partitions come and go, always within a poll."""
+
+    def assigned(self) -> None:
+        """Note that partitions came; `Member.read_from` must say where to read them."""
+        ...
+
+    def revoked(self) -> None:
+        """Finish what is under way and let all partitions go."""
+        ...
+
+    def lost(self) -> None:
+        """Forget all partitions: others own them already."""
+        ...
+
+
+class Member:
+    """A consumer of whole topics in a group; all partitions come and go together.
+
+    `fetch_wait_ms` is the longest wait of a fetch for more data; the settings' when that is more.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        owner: Owner,
+        fetch_wait_ms: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._owner = owner
+        self.generation: Any = None
+        """Proof of membership as of the last assignment; a commit with an old one is refused.
+
+        It is kept, not asked for when committing: what a client that was expelled meanwhile says
+        of itself may be nothing, and transactions without a generation are taken from anybody.
+        """
+        self._ends: dict[Partition, int] = {}
+        self._closing = False
+        self._failed: Exception | None = None
+        wait = max(settings.fetch_wait_ms, fetch_wait_ms)
+        self.consumer = kafka.consumer(
+            settings, group, enable_partition_eof=True, fetch_wait_max_ms=wait
+        )
+        self.consumer.subscribe(
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+        )
+
+    def poll(self, most: int, wait_s: float, gather_s: float = 0.0) -> list[Message]:
+        """Wait for a first message, then gather up to `most` for `gather_s`.
+
+        Rebalances are served in here. Raises KafkaUnavailable for errors that do not pass.
+        """
+        found = kafka.drain(self.consumer, most, wait_s, gather_s)
+        self._raise()
+        return self._good(found)
+
+    def _good(self, found: list[Message]) -> list[Message]:
+        if not any(map(Message.error, found)):
+            return found
+        for message in found:
+            if message.error() is None:
+                continue
+            kafka.check_alive(self._settings, message)
+            if kafka.is_eof(message):
+                self._ends[kafka.place_of(message)] = int(message.offset() or 0)
+        return [message for message in found if message.error() is None]
+
+    @property
+    def at_end(self) -> set[Partition]:
+        """Partitions that were read to their ends since `read_from`, and hide nothing.
+
+        An open transaction hides what follows in its partition, others' records too, until it is
+        committed, aborted or expired: silence there says nothing.
+        """
+        return {place for place, end in self._ends.items() if not self._hides(place, end)}
+
+    def _hides(self, place: Partition, end: int) -> bool:
+        if self._high(place) <= end:
+            return False
+        (reached,) = self.consumer.position([TopicPartition(*place)])
+        return int(reached.offset) <= end
+
+    def _high(self, place: Partition) -> int:
+        """Return the end of the log, transactions that are open included, as last fetched."""
+        return int(self.consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
+
+    def keep_alive(self, wait_s: float) -> None:
+        """Stay in the group while nothing can be taken: pause all partitions and poll.
+
+        The owner calls `read_from` before it polls again.
+        """
+        self.consumer.pause(self.consumer.assignment())
+        self.consumer.poll(wait_s)
+        self._raise()
+
+    def owned(self) -> set[Partition]:
+        """Return the partitions that are assigned now."""
+        return {(place.topic, place.partition) for place in self.consumer.assignment()}
+
+    def read_from(self, starts: Mapping[Partition, int]) -> None:
+        """Read the assigned partitions from these offsets; what was fetched is dropped."""
+        places = [TopicPartition(*place, at) for place, at in starts.items()]
+        self._ends.clear()
+        self.consumer.assign(places)
+        self.consumer.resume(places)
+
+    def committed(self, places: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the committed offset per partition, 0 where there is none.
+
+        Raises KafkaUnavailable.
+        """
+        asked = [TopicPartition(*place) for place in places]
+        try:
+            found = self.consumer.committed(asked, timeout=CALL_S) if asked else []
+        except KafkaException as error:
+            raise kafka.unavailable(self._settings, error) from error
+        for place in found:
+            if place.error is not None:
+                raise KafkaUnavailable(f"Kafka at {self._settings.bootstrap}: {place.error}")
+        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit offsets outside of a transaction; False when it failed and must be repeated."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        try:
+            self.consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets.not_committed", reason=str(error))
+            return False
+        return True
+
+    def lag(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return how many offsets each partition is ahead, by the watermarks last fetched.
+
+        Marks of transactions that were passed do not count; they follow every last record.
+        """
+        ahead = {}
+        for place, position in positions.items():
+            passed = max(position, self._ends.get(place, 0))
+            ahead[place] = max(0, self._high(place) - passed)
+        return ahead
+
+    def close(self) -> None:
+        """Leave the group; the owner's `revoked` is called before. Raises what it raises."""
+        self._closing = True
+        self.consumer.close()
+        self._raise()
+
+    def _raise(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _serve(self, call: Callable[[], None]) -> None:
+        """Keep what a callback raises until the client has returned, which may not carry it."""
+        try:
+            call()
+        except (WorkerError, KafkaException, RuntimeError) as error:
+            self._failed = error
+
+    def _assign(self, _: Consumer, places: list[TopicPartition]) -> None:
+        """Take what is assigned, but for an assignment that comes while leaving."""
+        if not self._closing:
+            self._serve(lambda: self._take(places))
+
+    def _take(self, places: list[TopicPartition]) -> None:
+        self.consumer.assign(places)
+        self.generation = self.consumer.consumer_group_metadata()
+        self._owner.assigned()
+
+    def _revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._serve(self._owner.revoked)
+
+    def _lose(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._serve(self._owner.lost)

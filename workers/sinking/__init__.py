@@ -1,0 +1,1 @@
+"""The sink: every topic in ClickHouse."""

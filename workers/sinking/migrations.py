@@ -1,0 +1,143 @@
+"""Brings a database to the shape that this version expects: tables first, then numbered files.
+
+Tables follow the Avro schemas: what a schema gained becomes a column, nothing is ever dropped.
+The files of `workers/sql`, in order of their numbers, make what is built on tables; each must be
+repeatable (CREATE OR REPLACE), because a file whose text has changed is applied again.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import polars as pl
+
+from workers.clickhouse import Database
+from workers.sinking.tables import Table, tables
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS migrations (
+  `name` String COMMENT 'file in workers/sql, or the table that was made or changed',
+  `sha256` String COMMENT 'digest of what was applied',
+  `applied_at` DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = MergeTree ORDER BY (name, applied_at)
+COMMENT 'What brought this database to its shape'
+"""
+
+
+_VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A numbered file, its statements, and the views that they make."""
+
+    name: str
+    sha256: str
+    statements: tuple[str, ...]
+    views: frozenset[str]
+
+
+def scripts() -> tuple[Script, ...]:
+    """Return the numbered files in order."""
+    found = [f for f in (files("workers") / "sql").iterdir() if f.name.endswith(".sql")]
+    return tuple(_script(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name))
+
+
+def _script(name: str, text: str) -> Script:
+    parts = (part.strip() for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE))
+    statements = tuple(part for part in parts if _code(part))
+    found = (_VIEW.match(_code(statement)) for statement in statements)
+    views = frozenset(view[1] for view in found if view)
+    return Script(name, hashlib.sha256(text.encode()).hexdigest(), statements, views)
+
+
+def _code(part: str) -> str:
+    return "".join(line for line in part.splitlines() if not line.startswith("--")).strip()
+
+
+def migrate(database: Database) -> list[str]:
+    """Create the database, its tables and its views, or bring them up to date.
+
+    Returns the names of what was changed, none when all was in order. Raises ClickHouseRefused,
+    ClickHouseUnavailable.
+    """
+    database.create()
+    database.execute(_LEDGER)
+    applied = _applied(database)
+    changed = []
+    for table in tables().values():
+        if not _is_current(database, table, applied):
+            _bring_up(database, table)
+            _record(database, table.name, _digest(table))
+            changed.append(table.name)
+    for script in scripts():
+        if applied.get(script.name) != script.sha256:
+            for statement in script.statements:
+                database.execute(statement)
+            _record(database, script.name, script.sha256)
+            changed.append(script.name)
+    return changed
+
+
+def outdated(database: Database) -> list[str]:
+    """Return the tables, views and files that differ from what `migrate` would make.
+
+    Nothing is changed. Raises ClickHouseRefused (code 81 or 60 when nothing was ever migrated),
+    ClickHouseUnavailable.
+    """
+    applied = _applied(database)
+    found = [t.name for t in tables().values() if not _is_current(database, t, applied)]
+    old = (script.name for script in scripts() if applied.get(script.name) != script.sha256)
+    return [*found, *old]
+
+
+def _is_current(database: Database, table: Table, applied: Mapping[str, str]) -> bool:
+    return applied.get(table.name) == _digest(table) and not _alterations(database, table)
+
+
+def _digest(table: Table) -> str:
+    return hashlib.sha256(table.ddl().encode()).hexdigest()
+
+
+def _applied(database: Database) -> dict[str, str]:
+    """Return the digest last applied by name, without tables and views that somebody dropped."""
+    found = database.query("SELECT name, argMax(sha256, applied_at) FROM migrations GROUP BY name")
+    names = database.query(
+        "SELECT name FROM system.tables WHERE database = {base:String}", {"base": database.name}
+    )
+    there = {name for (name,) in names.rows}
+    made = {script.name: script.views for script in scripts()}
+    return {name: sha for name, sha in found.rows if made.get(name, {name}) <= there}
+
+
+def _bring_up(database: Database, table: Table) -> None:
+    database.execute(table.ddl())
+    for statement in _alterations(database, table):
+        database.execute(statement)
+
+
+def _alterations(database: Database, table: Table) -> list[str]:
+    rows = database.query(
+        "SELECT name, type FROM system.columns "
+        "WHERE database = {base:String} AND table = {table:String}",
+        {"base": database.name, "table": table.name},
+    ).rows
+    there = {name: _squeezed(kind) for name, kind in rows}
+    head = f"ALTER TABLE `{table.name}`"
+    missing = [c for c in table.columns if c.name not in there]
+    wider = [c for c in table.columns if there.get(c.name, s := _squeezed(c.type)) != s]
+    return [
+        *(f"{head} ADD COLUMN IF NOT EXISTS {column.ddl()}" for column in missing),
+        *(f"{head} MODIFY COLUMN {column.ddl()}" for column in wider),
+    ]
+
+
+def _squeezed(kind: str) -> str:
+    return re.sub(r"[\s`]", "", kind)
+
+
+def _record(database: Database, name: str, digest: str) -> None:
+    database.insert("migrations", pl.DataFrame({"name": [name], "sha256": [digest]}))

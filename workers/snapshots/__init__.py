@@ -1,0 +1,1 @@
+"""Snapshots of processors: kept, shared, migrated, rebuilt."""
