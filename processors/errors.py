@@ -2,7 +2,7 @@
 
 ProcessorError
 ├── InvalidParameters    parameters that make no sense (raised while a processor is built)
-├── Mistake              an expression that is refused, and where (`expressions_tree`)
+├── Mistake              an expression that is refused, and where (`expressions.tree`)
 ├── PluginError          what a plug-in raised (`plugins`)
 ├── PluginFailed         a plug-in raised, or returned what is no number (`plugins`)
 └── UnknownStatistic     a statistic or operator that no observation answers

@@ -2,8 +2,8 @@
 
     count(where metric == "error" and value > 0) / count(where metric == "error")
 
-Nothing of Python is evaluated: the language is its own, in `expressions_parse`, and a compiled
-expression is a tree of nodes that `expressions_columns` computes column by column.
+Nothing of Python is evaluated: the language is its own, in `expressions.parse`, and a compiled
+expression is a tree of nodes that `expressions.columns` computes column by column.
 """
 
 from collections.abc import Collection, Mapping
