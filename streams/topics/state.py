@@ -1,4 +1,4 @@
-"""The topics of a cluster as `topic_table` compares them."""
+"""The topics of a cluster as `topics.table` compares them."""
 
 from streams.topics.table import Found
 from workers.kafka import cluster as kafka_cluster
