@@ -5,6 +5,7 @@ StreamsError
 ├── HostingError         a processor that this host cannot run; says which can
 ├── RegistrationError    a registration that cannot be accepted; says why
 ├── SeriesError          labelled series that cannot be read; names the file
+├── ProfilesError        profiles of models that cannot be read; names the file
 └── StackError           a part of the embedded stack did not start, ended, or outgrew its bound
 """
 
@@ -27,6 +28,10 @@ class RegistrationError(StreamsError):
 
 class SeriesError(StreamsError):
     """Labelled series that cannot be read; the message names the file and what is wrong."""
+
+
+class ProfilesError(StreamsError):
+    """Profiles of models that cannot be read; the message names the file and what is wrong."""
 
 
 class StackError(StreamsError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.commands.bench_agent import agent
+from streams.commands.bench_ensemble import ensemble
 from streams.commands.bench_observe import observe, saying
 from streams.commands.bench_placement import placement
 from streams.commands.bench_quality import quality
@@ -25,6 +26,7 @@ app.command()(agent)
 app.command()(worker)
 app.command()(placement)
 app.command()(quality)
+app.command()(ensemble)
 
 
 @app.callback()

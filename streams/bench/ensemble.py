@@ -1,0 +1,33 @@
+"""The parts of `weir bench ensemble`: each is a function in a module of its own."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command was told: a folder of profiles, the seed of all draws, where to report."""
+
+    profiles: Path | None
+    seed: int
+    say: Callable[[str], None]
+
+
+PARTS: Mapping[str, str] = {
+    "selection": "streams.bench.ensemble_selection:measure",
+}
+"""Parts by name: the module, and its function from Given to the keys of the result."""
+
+
+def measure(names: Collection[str], given: Given) -> dict[str, Any]:
+    """Return the figures of these parts, all when there are none; raises KeyError for others."""
+    found: dict[str, Any] = {}
+    for name in names or PARTS:
+        module, _, function = PARTS[name].partition(":")
+        told = getattr(import_module(module), function)(given)
+        given.say(f"{name}: {told}")
+        found |= told
+    return found
