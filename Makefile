@@ -32,6 +32,8 @@ $(VENV)/.locked: requirements/dev.lock
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q -j 0 $(PACKAGES) tests # once, not in each of the processes that start together
+	@grep -rl --include='*.py' '^from schemas.compiling import' $(PACKAGES) | sed 's/\.py$$//; s#/#.#g' | \
+	xargs -P 2 -I{} $(BIN)/python -c 'import {}' # kernels likewise
 	@touch $@
 
 check: lint types imports yaml contracts edge test ## all that CI runs
