@@ -18,15 +18,13 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
+from schemas.authority import ACT, OBSERVE, REASON, frozen, mode_of, parameter, paused
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.introspect import from_plain, to_plain
 from schemas.registrations import ApplicationRegistered, PolicySelected, ServiceRegistered
 
-OBSERVE, RECOMMEND, ACT = MODES = ("observe", "recommend", "act")
-INSTALLATION, PLACE, FREEZE, PAUSE = "installation", "place", "freeze", "pause"
-DRAIN, APPLY = "drain/", "apply/"
-STATE, ON, OFF, REASON, DECISION = "state", "on", "off", "reason", "decision"
+PLACE, APPLY, DECISION = "place", "apply/", "decision"
 ANY = "*"
 _HUB, _LIBRARY = "docker.io", "library"
 
@@ -56,55 +54,6 @@ class Ruling:
     policy: str = ""
     reason: str = ""
     held: bool = False
-
-
-def mode_of(catalogue: Catalogue, component: str, app: str) -> str:
-    """Return the mode of a component for an application; recommend where nothing is said.
-
-    `<component>/<app>` says it for one application. Else the mode is that of the installation, or
-    a more careful one of `<component>`, whose policy is there to select an algorithm.
-    """
-    own = _mode(catalogue, f"{component}/{app}")
-    if own is not None:
-        return own
-    least = _mode(catalogue, INSTALLATION) or RECOMMEND
-    return min(least, _mode(catalogue, component) or least, key=MODES.index)
-
-
-def _mode(catalogue: Catalogue, scope: str) -> str | None:
-    policy = catalogue.get(PolicySelected, scope)
-    return policy.mode if policy is not None and policy.mode in MODES else None
-
-
-def parameter(policy: PolicySelected, key: str) -> str:
-    """Return a parameter of a policy, empty when it has none of that name."""
-    return next((entry.value for entry in policy.parameters if entry.key == key), "")
-
-
-def standing(catalogue: Catalogue, scope: str) -> PolicySelected | None:
-    """Return the policy of a scope while it is on, else None."""
-    policy = catalogue.get(PolicySelected, scope)
-    return policy if policy is not None and parameter(policy, STATE) == ON else None
-
-
-def frozen(catalogue: Catalogue, app: str = "") -> PolicySelected | None:
-    """Return what forbids every deed, for one application or altogether; None when nothing does."""
-    found = standing(catalogue, FREEZE)
-    return standing(catalogue, f"{FREEZE}/{app}") if found is None and app else found
-
-
-def paused(catalogue: Catalogue) -> bool:
-    """Return whether place is to decide nothing and let requests wait."""
-    return standing(catalogue, PAUSE) is not None
-
-
-def draining(catalogue: Catalogue) -> frozenset[str]:
-    """Return the nodes that somebody has set to drain, whatever their heartbeats say."""
-    return frozenset(
-        scope.removeprefix(DRAIN)
-        for scope, policy in catalogue.of(PolicySelected).items()
-        if scope.startswith(DRAIN) and parameter(policy, STATE) == ON
-    )
 
 
 def may_decide(catalogue: Catalogue, app: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from placement import authority
+from schemas.authority import ACT, OFF, ON, REASON, STATE
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
 from schemas.identity import stable_id
@@ -26,8 +27,8 @@ def mode(scope: str, chosen: str, known: PolicySelected | None, now_ms: int) -> 
 
 def switch(scope: str, on: bool, reason: str, by: str, now_ms: int) -> PolicySelected:
     """Return the policy that begins or ends a freeze, a pause, or a drain."""
-    state = authority.ON if on else authority.OFF
-    return _told(scope, {authority.STATE: state, authority.REASON: reason, "by": by}, now_ms)
+    state = ON if on else OFF
+    return _told(scope, {STATE: state, REASON: reason, "by": by}, now_ms)
 
 
 def approval(decided: PlacementDecided, by: str, now_ms: int) -> PolicySelected:
@@ -86,7 +87,7 @@ def _told(scope: str, told: Mapping[str, str], now_ms: int) -> PolicySelected:
         component=scope.partition("/")[0],
         algorithm="",
         parameters=_pairs(told),
-        mode=authority.ACT,
+        mode=ACT,
         selected_at=now_ms,
         event_id=stable_id("policy", scope, *told.values(), now_ms),
     )

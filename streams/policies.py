@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from placement.authority import ACT, PLACE
+from placement.authority import PLACE
 from placement.control.deciding import QUEUE
 from placement.control.moving import MovePolicy
 from placement.control.watch import ORDERS
 from placement.policies import settings_of
-from placement.rollout.steps import CANARY
 from placement.rollout.verdict import CanaryPolicy
 from placement.scaling.sizing import ScalePolicy
+from schemas.authority import ACT, CANARY
 from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected

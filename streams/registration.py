@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from placement.authority import APPLY, PLACE
-from placement.rollout.steps import CANARY, SHARE
 from processors import vocabulary
+from schemas.authority import CANARY, SHARE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from placement.control.state import ServiceState
-from placement.rollout.steps import SHARE
+from schemas.authority import SHARE
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected, PlacementRequested, ServiceDemand
 from schemas.registrations import PolicySelected, ServiceRegistered

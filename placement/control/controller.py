@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from placement.algorithms.names import DEFAULT, OWN, Maker
-from placement.authority import PLACE, draining, may_decide
+from placement.authority import PLACE, may_decide
 from placement.choosing.chooser import Filter
 from placement.control.asked import asked_for, shares_changed
 from placement.control.deciding import Deciding
@@ -28,6 +28,7 @@ from placement.control.state import PlaceState, ServiceState, state_of
 from placement.control.watch import Watch
 from placement.control.words import decision, reason_of
 from placement.errors import InvalidParameters
+from schemas.authority import draining
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from placement.algorithms.names import Maker
-from placement.authority import MODES, PLACE, may_decide, mode_of, parameter
+from placement.authority import PLACE, may_decide
 from placement.cluster.needs import READY
 from placement.control.estate import Estate
 from placement.control.moving import Budget, MovePolicy
@@ -22,6 +22,7 @@ from placement.control.watch import in_turn
 from placement.control.yielding import Yielding
 from placement.errors import Overcommitted
 from placement.policies import Policies
+from schemas.authority import MODES, mode_of, parameter
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch
 from schemas.registrations import InstanceReported, PolicySelected

@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from placement.cluster.needs import Demand, Option
-from placement.rollout.steps import SHARE, share_of
+from placement.rollout.steps import share_of
 from placement.rollout.verdict import copies_of_new
+from schemas.authority import SHARE
 from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment
 from schemas.registrations import PolicySelected

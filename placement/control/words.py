@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from placement.authority import PLACE, mode_of
+from placement.authority import PLACE
 from placement.cluster.needs import READY, Demand, Machine
 from placement.control.plans import Plan
 from placement.control.state import ServiceState
+from schemas.authority import mode_of
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
 from schemas.identity import stable_id

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from operator import is_
 
-from placement.authority import Limits, frozen, outside, ruling
+from placement.authority import Limits, outside, ruling
 from placement.errors import NotDeployable
 from placement.kube.backoff import Backoff
 from placement.kube.comparing import ROOT, Comparing, removal
@@ -32,6 +32,7 @@ from placement.kube.manifests_patch import images
 from placement.kube.telling import Telling
 from placement.kube.view import NOTHING, Group, Observed
 from placement.kube.words import Carried, Carry
+from schemas.authority import frozen
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import DeploymentObserved, PlacementDecided

@@ -16,7 +16,7 @@ how one that an earlier actuator started is taken over.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from placement.authority import Limits, frozen, ruling
+from placement.authority import Limits, ruling
 from placement.deeds import action, refused
 from placement.local.deployments import DeploymentWatch
 from placement.local.fleet import (
@@ -32,6 +32,7 @@ from placement.local.fleet import (
 )
 from placement.local.slots import Slot
 from placement.local.succession import abandon, adopt, renew, see_off, silent_ms
+from schemas.authority import frozen
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, DeploymentObserved, PlacementDecided

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from placement.errors import InvalidParameters
 from placement.rollout.state import CanaryState, Rollout
-from placement.rollout.steps import CANARY, Begin, Step, take
+from placement.rollout.steps import Begin, Step, take
+from schemas.authority import CANARY
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state

@@ -14,6 +14,7 @@ from placement.rollout.state import (
     Rollout,
 )
 from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, judge
+from schemas.authority import CANARY, SHARE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
@@ -22,8 +23,6 @@ from schemas.observing import Observation
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected, ServiceRegistered
 
-CANARY, SHARE = "canary/", "share/"
-"""Scopes of policies: what is asked for, and what place follows."""
 LEAST = 2
 """Copies without which there is nothing to compare."""
 

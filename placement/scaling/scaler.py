@@ -17,12 +17,12 @@ each of at most 256 instances and one call for each number of copies; the ids of
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from placement.authority import mode_of
 from placement.errors import InvalidParameters
 from placement.policies import Policies
 from placement.scaling.sizing import ScalePolicy
 from placement.scaling.state import AppLoad, ScaleState
 from placement.scaling.steps import Standing, Step, batches_of, blamed_by, take
+from schemas.authority import mode_of
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state

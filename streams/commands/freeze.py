@@ -24,7 +24,7 @@ def unfreeze(*, of: Of = "", reason: Reason = "", as_json: AsJson = False) -> No
 
 
 def _switch(of: str, on: bool, reason: str, *, as_json: bool) -> None:
-    from placement.authority import FREEZE, standing
+    from schemas.authority import FREEZE, standing
     from schemas.registrations import ApplicationRegistered, PolicySelected
     from streams.commands.switching import switched
 

@@ -131,7 +131,7 @@ def undrain(name: Name, *, reason: Reason = "", as_json: AsJson = False) -> None
 
 
 def _switch(name: str, on: bool, reason: str, *, as_json: bool) -> None:
-    from placement.authority import DRAIN
+    from schemas.authority import DRAIN
     from schemas.registrations import NodeReported
     from streams.commands.switching import switched
     from streams.registration import unknown
@@ -146,7 +146,7 @@ def _switch(name: str, on: bool, reason: str, *, as_json: bool) -> None:
 
 
 def _row(node: Any, now_ms: int, catalogue: "Catalogue") -> tuple[Any, ...]:
-    from placement.authority import DRAIN, standing
+    from schemas.authority import DRAIN, standing
     from streams.commands.output import since
 
     drains = standing(catalogue, f"{DRAIN}{node.node}") is not None

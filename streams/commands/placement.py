@@ -46,7 +46,7 @@ def mode(
 
     What runs, and what was decided in mode act, stays when the mode becomes more careful.
     """
-    from placement.authority import MODES
+    from schemas.authority import MODES
     from schemas.decisions import PlacementDecided
     from schemas.registrations import ApplicationRegistered, PolicySelected
 
@@ -64,7 +64,8 @@ def mode(
 
 
 def _show_modes(known: "Catalogue", of: str, *, as_json: bool) -> None:
-    from placement.authority import PLACE, mode_of
+    from placement.authority import PLACE
+    from schemas.authority import mode_of
     from schemas.registrations import ApplicationRegistered
     from streams.commands.output import show_rows
 
@@ -74,7 +75,8 @@ def _show_modes(known: "Catalogue", of: str, *, as_json: bool) -> None:
 
 
 def _choose(entries: "Entries", known: "Catalogue", chosen: str, of: str, *, as_json: bool) -> None:
-    from placement.authority import ACT, INSTALLATION, PLACE
+    from placement.authority import PLACE
+    from schemas.authority import ACT, INSTALLATION
     from schemas.registrations import PolicySelected
     from streams import authorizing
     from streams.commands.output import show_outcome
@@ -158,7 +160,7 @@ def resume(*, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 def _pause(on: bool, reason: str, *, as_json: bool) -> None:
-    from placement.authority import PAUSE
+    from schemas.authority import PAUSE
     from streams.commands.switching import switched
 
     kind = "placement.pause" if on else "placement.resume"

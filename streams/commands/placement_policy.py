@@ -62,7 +62,7 @@ def canary(
     It gets more copies while latency and failures are as good as those of the others, and is rolled
     back when they are not. For example --variant int8 --set canary.first=0.25.
     """
-    from placement.rollout.steps import CANARY
+    from schemas.authority import CANARY
     from schemas.registrations import PolicySelected, ServiceRegistered
     from streams import policies
     from streams.commands.output import show_outcome

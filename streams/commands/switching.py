@@ -19,7 +19,7 @@ def switched(
     as_json: bool,
 ) -> None:
     """Send the policy and the deed, unless it stands so already, and say what came of it."""
-    from placement.authority import standing
+    from schemas.authority import standing
     from schemas.registrations import PolicySelected
     from streams.authorizing import deed, switch
     from streams.commands.output import show_outcome
@@ -51,7 +51,7 @@ def refuse_frozen(
     causes: tuple[str, ...] = (),
 ) -> None:
     """Refuse what a freeze forbids, by an event and RegistrationError."""
-    from placement.authority import FREEZE, REASON, frozen, parameter
+    from schemas.authority import FREEZE, REASON, frozen, parameter
     from streams.authorizing import deed
     from streams.errors import RegistrationError
     from workers.clock import wall_ms

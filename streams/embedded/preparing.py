@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from placement.authority import ACT, INSTALLATION
+from schemas.authority import ACT, INSTALLATION
 from schemas.registrations import PolicySelected
 from streams.authorizing import mode
 from streams.embedded.nodes import DEFAULT

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from placement.algorithms.names import Maker
-from placement.authority import PLACE, draining, parameter
+from placement.authority import PLACE
 from placement.choosing.chooser import Filter
 from placement.cluster.described import demand_of
 from placement.cluster.needs import Machine
@@ -21,6 +21,7 @@ from placement.control.deciding import QUEUE
 from placement.control.explain import Explanation, explain
 from placement.control.plans import Want
 from placement.control.watch import in_turn
+from schemas.authority import draining, parameter
 from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered

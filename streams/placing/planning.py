@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from placement.authority import DRAIN, PLACE, RECOMMEND
+from placement.authority import PLACE
 from placement.control.controller import PlaceParams, spec
+from schemas.authority import DRAIN, RECOMMEND
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from placement import authority
+from schemas.authority import REASON, frozen, parameter, paused
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided, PlacementRequested
 from schemas.registrations import ServiceRegistered
@@ -65,10 +66,10 @@ def _unanswered(catalogue: Catalogue, asked: Iterable[PlacementRequested]) -> It
 
 
 def _held(catalogue: Catalogue, app: str) -> str:
-    stop = authority.frozen(catalogue, app)
+    stop = frozen(catalogue, app)
     if stop is not None:
-        return f"deeds are frozen: {authority.parameter(stop, authority.REASON) or stop.scope}"
-    if authority.paused(catalogue):
+        return f"deeds are frozen: {parameter(stop, REASON) or stop.scope}"
+    if paused(catalogue):
         return "placement is paused"
     if not authority.may_decide(catalogue, app):
         return "the mode is observe"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from placement.authority import APPLY, INSTALLATION, PLACE
+from placement.authority import APPLY, PLACE
+from schemas.authority import INSTALLATION
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided

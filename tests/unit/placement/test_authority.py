@@ -8,6 +8,7 @@ from placement import authority
 from placement.authority import Limits, Ruling, ruling
 from placement.local.actuation import Actuation
 from placement.local.fleet import LocalNode, StartWorker
+from schemas.authority import draining, mode_of
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
@@ -60,7 +61,7 @@ def test_without_policies_everything_is_only_recommended() -> None:
 )
 def test_the_most_special_policy_tells_the_mode(policies: list[tuple[str, str]], mode: str) -> None:
     catalogue = known(*(world.policy(*policy) for policy in policies))
-    assert authority.mode_of(catalogue, "place", "digits") == mode
+    assert mode_of(catalogue, "place", "digits") == mode
     assert authority.may_decide(catalogue, "digits") is (mode != "observe")
 
 
@@ -109,7 +110,7 @@ def test_a_pause_stops_decisions_and_no_deed() -> None:
 
 
 def test_nodes_drain_while_somebody_says_so() -> None:
-    assert authority.draining(known(switch("drain/a"), switch("drain/b", "off"))) == {"a"}
+    assert draining(known(switch("drain/a"), switch("drain/b", "off"))) == {"a"}
 
 
 @pytest.mark.parametrize(
