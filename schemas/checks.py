@@ -102,10 +102,11 @@ def check_tensor(tensor: Tensor) -> None:
             where,
             f"{len(tensor.data)} bytes inline; above {INLINE_BYTES} use a reference",
         )
-    _check_shape(tensor, where, len(tensor.data))
+    check_shape(tensor, where, len(tensor.data))
 
 
-def _check_shape(tensor: Tensor, where: str, length: int) -> None:
+def check_shape(tensor: Tensor, where: str, length: int) -> None:
+    """Raise InvalidEvent when `length` bytes do not fit a tensor's type and shape."""
     item = ELEMENT_BYTES.get(tensor.dtype)
     if item is None:
         known = ", ".join(ELEMENT_BYTES)

@@ -3,14 +3,17 @@
 with Client(settings) as client:
     answer = client.ask("digits", tensors({"x": image}), deadline_ms=500)
     client.label("digits", answer.request_id, "7")
+
+From a coroutine it is `answer = await client.asking("digits", tensors({"x": image}))`.
 """
 
+import asyncio
 import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -23,11 +26,14 @@ from schemas.base import Event
 from schemas.errors import DecodeError
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.records import Tensor
-from schemas.topics import key_of, topic_of
+from schemas.topics import HOUR_MS, Topic, key_of, topic_of
+from workers.awaiting import Awaited, Undelivered
 from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
 from workers.kafka import clients as kafka
 from workers.kafka.steady import SteadyProducer
+from workers.payloads.claims import claimed
+from workers.payloads.store import store_of
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.telemetry import logger
@@ -35,25 +41,12 @@ from workers.telemetry import logger
 RESPONSES = "weir.responses"
 GRACE_MS = 5_000
 """An answer is awaited so long after the deadline: late requests are rejected late."""
+MOST = 10_000
 END = -1
 """Kafka's own word for the end of a partition, to begin reading at."""
 POLL_S = 0.05
 
 log = logger(__name__)
-
-
-class NoAnswer(WorkerError):
-    """A request was sent, and no answer came in time."""
-
-
-class Undelivered(WorkerError):
-    """A message could not be delivered: nobody has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Awaited:
-    future: "Future[InferenceResponse]"
-    until_ms: int
 
 
 def tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Tensor, ...]:
@@ -69,15 +62,30 @@ def tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Tensor, ...]:
 class Client:
     """A context manager; its methods may be called from any thread.
 
-    `acknowledged` counts the messages that all replicas have, `undelivered` those nobody has.
+    Inputs of more than 64 kB go to the payload store. `replies` names a topic of its own to which
+    answers are directed, made at the start and removed at the end; without one it reads all that
+    stands on weir.responses. At most `most` requests wait for an answer. Those that had none for
+    `resend_ms` are sent again until their deadline, with the same id, so that they are served
+    once; 0 for never. `acknowledged` counts the messages that all replicas have, `undelivered`
+    those nobody has.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        replies: str = "",
+        most: int = MOST,
+        resend_ms: int = 0,
+        grace_ms: int = GRACE_MS,
+    ) -> None:
         self._settings = settings
         self._registry = Registry(settings.registry)
         self._codec = self._registry.codec()
+        self._payloads = store_of(settings)
+        self._replies = replies
         self._lock = threading.Lock()
-        self._awaited: dict[str, _Awaited] = {}
+        self._awaited = Awaited(most, resend_ms, grace_ms)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._error: WorkerError | None = None
@@ -86,13 +94,16 @@ class Client:
 
     def __enter__(self) -> Self:
         """Begin to listen. Raises KafkaUnavailable, RegistryUnavailable."""
+        if self._replies:
+            own = Topic(self._replies, (InferenceResponse,), ("request_id",), retention_ms=HOUR_MS)
+            kafka.create_topics(self._settings.kafka, [own])
         self._producer = SteadyProducer(self._settings.kafka, linger_ms=1)
         self._thread = threading.Thread(target=self._listen, name="responses", daemon=True)
         self._thread.start()
         if not self._ready.wait(30) or self._error is not None:
             self._stop.set()
             raise self._error or KafkaUnavailable(
-                f"Kafka at {self._settings.kafka.bootstrap}: {RESPONSES} could not be read"
+                f"Kafka at {self._settings.kafka.bootstrap}: {self._home} could not be read"
             )
         return self
 
@@ -102,60 +113,63 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Deliver what is under way, and listen no more; open futures fail."""
         self._producer.flush(10)
         self._stop.set()
         self._thread.join(10)
-        self._expire(None)
+        self._awaited.give_up()
         self._registry.close()
+        if self._replies:
+            kafka.delete_topics(self._settings.kafka, [self._replies])
 
-    def ask(
-        self,
-        app: str,
-        inputs: Sequence[Tensor],
-        *,
-        deadline_ms: int = 1_000,
-        consumer: str = "",
-        contract: str = "",
-        priority: int = 0,
-    ) -> InferenceResponse:
-        """Return the answer of an application, due `deadline_ms` from now.
+    @property
+    def listening(self) -> bool:
+        """Whether answers are heard."""
+        return self._ready.is_set() and self._error is None and not self._stop.is_set()
 
-        Raises InvalidEvent for unusable inputs, NoAnswer when none comes, Undelivered.
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for an answer."""
+        return len(self._awaited)
+
+    def ask(self, app: str, inputs: Sequence[Tensor], **wishes: Any) -> InferenceResponse:
+        """Return the answer of an application; `wishes` are those of `request_of`.
+
+        Raises InvalidEvent for unusable inputs, NoAnswer when none comes, Undelivered, TooMany,
+        PayloadRefused.
         """
-        now = wall_ms()
-        request = InferenceRequest(
-            request_id=uuid.uuid4().hex,
-            app=app,
-            consumer=consumer,
-            contract=contract,
-            priority=priority,
-            created_at=now,
-            deadline=now + deadline_ms,
-            inputs=tuple(inputs),
-        )
-        return self.submit(request).result()
+        return self.submit(request_of(app, inputs, **wishes)).result()
+
+    async def asking(self, app: str, inputs: Sequence[Tensor], **wishes: Any) -> InferenceResponse:
+        """Return the answer of an application, as `ask` does, from a coroutine."""
+        return await self.answer(request_of(app, inputs, **wishes))
+
+    async def answer(self, request: InferenceRequest) -> InferenceResponse:
+        """Return the answer to a request, raising as `submit` and its future do."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(request)))
 
     def submit(self, request: InferenceRequest) -> "Future[InferenceResponse]":
         """Send a request and return its answer to come; repeated requests share one.
 
-        The future raises NoAnswer 5 s after the deadline, Undelivered when Kafka does not take
-        the request. Raises InvalidEvent for a request that makes no sense.
+        The future raises NoAnswer `grace_ms` after the deadline, Undelivered when Kafka does not
+        take the request. Raises InvalidEvent for a request that makes no sense, PayloadRefused,
+        and TooMany when as many as may wait for an answer.
         """
-        until_ms = request.deadline + GRACE_MS
-        with self._lock:
-            awaited = self._awaited.setdefault(request.request_id, _Awaited(Future(), until_ms))
+        ready = self._prepared(request)
+        future = self._awaited.add(ready, wall_ms())
         try:
-            self.send(request)
+            self._send(ready, ready.request_id)
         except BaseException:
-            self._take(request.request_id)
+            self._awaited.take(ready.request_id)
             raise
-        return awaited.future
+        return future
 
     def send(self, request: InferenceRequest) -> None:
-        """Send a request without waiting for its answer. Raises InvalidEvent."""
-        checks.check(request, wall_ms())
-        self._send(request, request.request_id)
+        """Send a request without waiting for its answer. Raises InvalidEvent, PayloadRefused."""
+        self._send(self._prepared(request), request.request_id)
 
     def label(
         self,
@@ -184,6 +198,17 @@ class Client:
         """Return how many messages Kafka has not confirmed yet, without waiting."""
         return int(self._producer.flush(0))
 
+    @property
+    def _home(self) -> str:
+        return self._replies or RESPONSES
+
+    def _prepared(self, request: InferenceRequest) -> InferenceRequest:
+        ready = claimed(request, self._payloads)
+        checks.check(ready, wall_ms())
+        if self._replies and ready.reply_to_topic is None:
+            return replace(ready, reply_to_topic=self._replies, reply_to_partition=0)
+        return ready
+
     def _send(self, event: Event, request_id: str) -> None:
         def delivered(error: object, _: object) -> None:
             self._note(request_id, error)
@@ -207,13 +232,7 @@ class Client:
                 return
             self.undelivered += 1
         log.warning("client.undelivered", request_id=request_id, error=str(error))
-        awaited = self._take(request_id)
-        if awaited is not None:
-            awaited.future.set_exception(Undelivered(str(error)))
-
-    def _take(self, request_id: str) -> _Awaited | None:
-        with self._lock:
-            return self._awaited.pop(request_id, None)
+        self._awaited.fail(request_id, Undelivered(str(error)))
 
     def _listen(self) -> None:
         reader = kafka.reader(self._settings.kafka)
@@ -230,7 +249,7 @@ class Client:
                 if not unknown:
                     self._ready.set()
                 self._producer.poll(0)
-                self._expire(wall_ms())
+                self._tend()
         except WorkerError as error:
             self._error = error
             log.warning("client.listens_no_more", error=str(error))
@@ -238,14 +257,21 @@ class Client:
             self._ready.set()
             reader.close()
 
+    def _tend(self) -> None:
+        """Fail what is over, and send again what had no answer for long."""
+        now = wall_ms()
+        self._awaited.expire(now)
+        for request in self._awaited.due(now):
+            self._send(request, "")
+
     def _places(self) -> set[tuple[str, int]]:
         counts = kafka.partition_counts(self._settings.kafka)
-        if RESPONSES not in counts:
+        if self._home not in counts:
             raise KafkaUnavailable(
-                f"Kafka at {self._settings.kafka.bootstrap} has no topic {RESPONSES}; "
+                f"Kafka at {self._settings.kafka.bootstrap} has no topic {self._home}; "
                 "create it with `weir topics create`"
             )
-        return {(RESPONSES, partition) for partition in range(counts[RESPONSES])}
+        return {(self._home, partition) for partition in range(counts[self._home])}
 
     def _hear(self, value: bytes) -> None:
         while not self._stop.is_set():
@@ -257,20 +283,18 @@ class Client:
             except RegistryUnavailable:
                 time.sleep(0.2)
                 continue
-            awaited = self._take(response.request_id)
-            if awaited is not None:
-                awaited.future.set_result(response)
+            self._awaited.answer(response)
             return
 
-    def _expire(self, now_ms: int | None) -> None:
-        """Fail the futures whose time is over; all of them when `now_ms` is None."""
-        with self._lock:
-            over = [
-                request_id
-                for request_id, awaited in self._awaited.items()
-                if now_ms is None or awaited.until_ms <= now_ms
-            ]
-        for request_id in over:
-            awaited = self._take(request_id)
-            if awaited is not None:
-                awaited.future.set_exception(NoAnswer(f"no answer to request {request_id}"))
+
+def request_of(
+    app: str, inputs: Sequence[Tensor], *, deadline_ms: int = 1_000, **wishes: Any
+) -> InferenceRequest:
+    """Return a request that is due `deadline_ms` from now.
+
+    `wishes` are fields of InferenceRequest: consumer, contract, priority, explain, user; a
+    `request_id` makes it one with all others of that id, otherwise it gets one of its own.
+    """
+    now = wall_ms()
+    known: dict[str, Any] = {"request_id": uuid.uuid4().hex, "created_at": now} | wishes
+    return InferenceRequest(app=app, inputs=tuple(inputs), deadline=now + deadline_ms, **known)

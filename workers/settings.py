@@ -380,6 +380,48 @@ class SourceSettings(Section):
     waiting: int = Field(default=64, ge=1, description="most frames that wait to be sent")
 
 
+class PayloadSettings(Section):
+    """Where inputs stand that are too large for an event, how much of them, for how long."""
+
+    folder: str = Field(
+        default="", description="folder that all processes share; empty: in data_dir"
+    )
+    max_mib: int = Field(default=1024, ge=1, description="most that is kept, the oldest goes, MiB")
+    ttl_s: float = Field(
+        default=3600.0, gt=0, allow_inf_nan=False, description="a payload is kept for so long, s"
+    )
+
+
+class GatewaySettings(Section):
+    """HTTP for those who want a call instead of an event."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8090, ge=0, le=65535, description="0 for any that is free")
+    admin_token: SecretStr = Field(
+        default=SecretStr(""), description="bearer token of who may change things; empty: nobody"
+    )
+    anonymous: bool = Field(
+        default=False,
+        description="whether who has no token may ask, for any consumer that has none either; "
+        "where it is not said, on the loopback alone",
+    )
+    certificate: str = Field(default="", description="path of the TLS certificate, PEM")
+    key: str = Field(default="", description="path of its key, PEM")
+    max_body: int = Field(default=16 * 1_048_576, ge=1024, description="bytes of a request")
+    max_requests: int = Field(default=256, ge=1, description="most requests under way")
+    max_per_consumer: int = Field(
+        default=64, ge=1, description="most requests of one consumer under way"
+    )
+    rate_per_s: float = Field(
+        default=0.0, ge=0, description="most requests a second of a consumer with no rate; 0: any"
+    )
+    deadline_ms: int = Field(
+        default=1000, ge=1, le=600_000, description="time for requests that name none, ms"
+    )
+    kept: int = Field(default=10_000, ge=1, description="most answers kept for who asks later")
+    kept_s: float = Field(default=600.0, gt=0, description="they are kept for so long, s")
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -400,6 +442,8 @@ class Settings(Section):
     authority: AuthoritySettings = AuthoritySettings()
     agent: AgentSettings = AgentSettings()
     source: SourceSettings = SourceSettings()
+    payloads: PayloadSettings = PayloadSettings()
+    gateway: GatewaySettings = GatewaySettings()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(
         default="INFO",

@@ -20,7 +20,8 @@ from streams.embedded.broker import Broker
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, placement, service, until
 from tests.unit.workers.tiny_models import classifier
-from workers.client import Client, NoAnswer, tensors
+from workers.awaiting import NoAnswer
+from workers.client import Client, tensors
 from workers.hosting.host import BatchHost
 from workers.kafka import clients as kafka
 from workers.kafka.reading import read_all

@@ -19,6 +19,8 @@ from workers.inference.pending import Pending, job_of, pending_of, pendings_of
 from workers.inference.replicas import Hosted
 from workers.inference.results import Home, given_up, told_by, unserved, waited
 from workers.inference.serving import UNKNOWN_BUDGET_MS, Bounds, Budget, serving_of, terms_of
+from workers.payloads.claims import Resolve
+from workers.payloads.errors import PayloadLost
 from workers.runtimes.base import Array
 from workers.runtimes.errors import ExecutionFailed
 from workers.scheduling.jobs import Batch, Ended
@@ -90,13 +92,18 @@ class _Served:
 class Engine:
     """Hosted models, the scheduler of their tasks, and the memory of what was done.
 
-    `observers` are told of jobs, decisions and ends.
+    `observers` are told of jobs, decisions and ends; `resolve` brings what inputs refer to.
     """
 
     def __init__(
-        self, params: EngineParams, order: Order | None = None, observers: Iterable[Observer] = ()
+        self,
+        params: EngineParams,
+        order: Order | None = None,
+        observers: Iterable[Observer] = (),
+        resolve: Resolve = tuple,
     ) -> None:
         self._params = params
+        self._resolve = resolve
         self._home = Home(params.node, params.worker)
         self._profiles = Profiles()
         self._scheduler = Scheduler(params.scheduler, order or Weir(), self._profiles)
@@ -178,8 +185,8 @@ class Engine:
             return [self._refuse(task, None, why, offset, now_ms)]
         hosted = served.hosted
         try:
-            prepared = tensors.prepare(task.inputs, hosted.session.signature)
-        except UnusableInput as error:
+            prepared = tensors.prepare(self._resolve(task.inputs), hosted.session.signature)
+        except (UnusableInput, PayloadLost) as error:
             return [self._refuse(task, hosted, str(error), offset, now_ms)]
         self._last[task.instance] = now_ms
         self._watch_budget(served, task.deadline - now_ms)

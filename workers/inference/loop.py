@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
 from schemas.errors import DecodeError
 from schemas.inference import InferenceTask
@@ -36,6 +37,8 @@ from workers.inference.results import Home
 from workers.inference.serving import Bounds
 from workers.inference.vitals import Vitals
 from workers.kafka.clients import RawMessage
+from workers.payloads.claims import resolved
+from workers.payloads.store import store_of
 from workers.runtimes.known import known_runtimes
 from workers.scheduling.orders.base import Order
 from workers.scheduling.scheduler import SchedulerParams
@@ -82,7 +85,9 @@ class Worker:
         self._speed = node_speed(settings)
         home = Home(own.node, own.worker)
         self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
-        self._engine = Engine(engine_params(own), order, (self._telemetry, *observers))
+        payloads = partial(resolved, store=store_of(settings))
+        told = (self._telemetry, *observers)
+        self._engine = Engine(engine_params(own), order, told, payloads)
         self._loader = Loader(known_runtimes(), artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed, own.serves)
         self._reporter = Reporter(

@@ -1,0 +1,1 @@
+"""Large inputs apart from the events that name them: stored once, bounded, for a while."""

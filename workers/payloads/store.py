@@ -1,0 +1,216 @@
+"""A folder of payloads by their SHA-256, bounded in bytes and in age, shared by processes.
+
+A payload stands as `<two digits>/<digest>`; storing it again makes it young again. What is older
+than its time goes, then the oldest until the rest fits. Whose inputs a payload was is told by
+empty files `.users/<SHA-256 of user>/<digest>`, so that all that is kept of somebody can be found
+without his name standing anywhere.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.payloads.errors import PayloadLost, PayloadRefused
+from workers.settings import Settings
+
+SCHEME = "payload:"
+"""A reference is this and the digest: where the store is, each process knows by its settings."""
+USERS = ".users"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_HINT = "see WEIR_PAYLOADS__FOLDER, which all processes must share"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One payload: its size in bytes and when it was stored last, s since the epoch."""
+
+    digest: str
+    size: int
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What went: payloads whose time was over, payloads for want of room, and bytes of both."""
+
+    expired: int
+    evicted: int
+    size: int
+
+
+class PayloadStore:
+    """Payloads below `root`, at most `limit` bytes together, each for `ttl_s` seconds."""
+
+    def __init__(self, root: Path, limit: int, ttl_s: float) -> None:
+        self.root, self.limit, self.ttl_s = root, limit, ttl_s
+        self._added = 0
+        self._next_look = 0.0
+
+    def put(self, data: bytes, user: str = "") -> str:
+        """Store bytes unless they are there, and return their SHA-256.
+
+        Raises PayloadRefused.
+        """
+        if len(data) > self.limit:
+            raise PayloadRefused(
+                f"a payload of {len(data)} bytes is larger than the store, {self.limit}; "
+                "raise WEIR_PAYLOADS__MAX_MIB"
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        try:
+            if user:
+                self._mark(user, digest)
+            if not _touched(path, len(data)):
+                self._make_room(len(data))
+                _write(path, data)
+                self._added += len(data)
+        except OSError as error:
+            raise PayloadRefused(f"{error.filename or path}: {error.strerror}; {_HINT}") from error
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes of a digest. Raises PayloadLost."""
+        if not _DIGEST.fullmatch(digest):
+            raise PayloadLost(f"{digest!r:.80} is no SHA-256 in small hexadecimal digits")
+        path = self._path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise PayloadLost(
+                f"payload {digest[:12]}… is not in {self.root}: its time was over, it had to make "
+                f"room, or it never was there; {_HINT}"
+            ) from error
+        except OSError as error:
+            raise PayloadLost(f"payload {digest[:12]}…: {error.strerror}; {_HINT}") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise PayloadLost(
+                f"payload {digest[:12]}… has SHA-256 {found[:12]}…: it was changed or damaged; "
+                "send the input again"
+            )
+        return data
+
+    def kept(self) -> list[Kept]:
+        """Return what is there, oldest first."""
+        found = []
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append(Kept(path.name, status.st_size, status.st_mtime))
+        return sorted(found, key=lambda one: (one.stored_at, one.digest))
+
+    def clean(self, now_s: float | None = None, room: int = 0) -> Cleaned:
+        """Remove what is over and, until `room` bytes are free, the oldest."""
+        now_s = time.time() if now_s is None else now_s
+        kept = self.kept()
+        expired = [one for one in kept if now_s - one.stored_at >= self.ttl_s]
+        left = kept[len(expired) :]
+        used = sum(one.size for one in left)
+        evicted = []
+        for one in left:
+            if used + room <= self.limit:
+                break
+            used -= one.size
+            evicted.append(one)
+        for one in (*expired, *evicted):
+            self._path(one.digest).unlink(missing_ok=True)
+        self._added = used
+        if expired or evicted:
+            self._forget_marks()
+        return Cleaned(len(expired), len(evicted), sum(o.size for o in (*expired, *evicted)))
+
+    def erase(self, user: str, before_s: float) -> int:
+        """Remove what was stored of a person before an instant, s since the epoch; return how much.
+
+        The same content stored for somebody else stays.
+        """
+        folder = self._folder(user)
+        gone = 0
+        for mark in _listed(folder):
+            path = self._path(mark.name)
+            with contextlib.suppress(FileNotFoundError):
+                if mark.stat().st_mtime >= before_s:
+                    continue
+                mark.unlink()
+                if not self._has_others(mark.name):
+                    path.unlink()
+                    gone += 1
+        with contextlib.suppress(OSError):  # marks of later are there, or no folder ever was
+            folder.rmdir()
+        return gone
+
+    def _make_room(self, size: int) -> None:
+        """Look through the folder when the bound may be reached, and now and then for the old."""
+        now = time.monotonic()
+        if self._added + size > self.limit or now >= self._next_look:
+            self.clean(room=size)
+            self._next_look = now + min(60.0, self.ttl_s)
+
+    def _path(self, digest: str) -> Path:
+        return self.root / digest[:2] / digest
+
+    def _folder(self, user: str) -> Path:
+        return self.root / USERS / hashlib.sha256(user.encode()).hexdigest()
+
+    def _mark(self, user: str, digest: str) -> None:
+        folder = self._folder(user)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / digest).touch()
+
+    def _has_others(self, digest: str) -> bool:
+        return any((folder / digest).exists() for folder in _listed(self.root / USERS))
+
+    def _forget_marks(self) -> None:
+        for folder in _listed(self.root / USERS):
+            for mark in _listed(folder):
+                if not self._path(mark.name).exists():
+                    mark.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        for folder in _listed(self.root):
+            if len(folder.name) == 2:
+                yield from (one for one in _listed(folder) if _DIGEST.fullmatch(one.name))
+
+
+def store_of(settings: Settings) -> PayloadStore:
+    """Return the store of a process's settings."""
+    own = settings.payloads
+    root = Path(own.folder) if own.folder else settings.data_dir / "payloads"
+    return PayloadStore(root, own.max_mib * 1_048_576, own.ttl_s)
+
+
+def _touched(path: Path, size: int) -> bool:
+    """Make a payload young again; False when it is not there, or not whole."""
+    try:
+        if path.stat().st_size != size:
+            return False
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:  # raised again: no half of a payload may stay
+        os.unlink(name)
+        raise
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
