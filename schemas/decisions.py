@@ -218,6 +218,7 @@ class ActionTaken(Event):
     helped: bool | None = None
     taken_at: Timestamp
     causes: tuple[str, ...] = ()
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
