@@ -22,7 +22,7 @@ class BurnWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleDefined(Event):
-    """A quality rule of the first tier: a threshold with hysteresis."""
+    """A quality rule of the first tier: what is judged, when it is bad, and how bad."""
 
     name: str
     app: str = ""
@@ -41,6 +41,7 @@ class RuleDefined(Event):
     service: str = ""
     instance: str = ""
     node: str = ""
+    window: str = ""
     span_ms: int = 0
     over_metric: str = ""
     over_statistic: str = ""
