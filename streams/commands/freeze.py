@@ -27,11 +27,14 @@ def _switch(of: str, on: bool, reason: str, *, as_json: bool) -> None:
     from schemas.authority import FREEZE, standing
     from schemas.registrations import ApplicationRegistered, PolicySelected
     from streams.commands.switching import switched
+    from streams.registration import unknown
 
     with opened() as entries:
-        known = entries.of(ApplicationRegistered).get(of) if of else None
-        if known is not None:
-            check_owner(entries, "application", of, known.owner)
+        apps = entries.of(ApplicationRegistered)
+        if of in apps:
+            check_owner(entries, "application", of, apps[of].owner)
+        elif of and on:
+            raise unknown("application", of, apps)
         whose = f"application {of}" if of else "everything"
         told = f"{whose} is frozen" if on else f"{whose} is frozen no more"
         scope = f"{FREEZE}/{of}" if of else FREEZE

@@ -59,7 +59,7 @@ def _unanswered(catalogue: Catalogue, asked: Iterable[PlacementRequested]) -> It
         decided = catalogue.get(PlacementDecided, service)
         known = decided.replicas if decided is not None else 0
         late = decided is not None and decided.decided_at > request.requested_at
-        if copies == known or late:
+        if copies <= known or late:
             continue
         why = f"{request.reason}; {_held(catalogue, request.app)}"
         yield _made(catalogue, service, request.app, copies - known, request.requested_at, why)

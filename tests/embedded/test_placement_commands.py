@@ -195,6 +195,7 @@ def test_freeze_pause_and_drain_hold_until_they_are_ended(
     told(weir("apps", "register", "kept", "--json"))
     refused(weir("apps", "remove", "kept"), "deeds are frozen: repairs")
     assert weir("apps", "get", "kept").returncode == 0
+    refused(weir("freeze", "--app", "kpet"), "no application 'kpet'; registered: ")
     assert "everything is frozen still" in weir("unfreeze", "--app", "kept").stderr
     assert told(weir("unfreeze", "--json"))["changed"]
     assert installation.ruled("small") is not None

@@ -88,7 +88,7 @@ def decision(service: str, places: int, wanted: int, since: int) -> PlacementDec
 
 
 def test_what_waits_is_ordered_and_says_why() -> None:
-    asked = requests({"seer": ("digits", 2), "wide": ("digits", 2)}, "it is wanted", T0 + 50)
+    asked = requests({"seer": ("digits", 2), "wide": ("digits", 1)}, "it is wanted", T0 + 50)
     older = requests({"other": ("yard", 1)}, "it was wanted", T0)
     services = (
         *SERVICES[:2],
