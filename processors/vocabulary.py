@@ -30,6 +30,9 @@ CLASS_ACCURACY = "accuracy.class."
 Classes beyond the bounds of derive's parameters count together as `accuracy.class.(other)`.
 """
 AVAILABILITY = "availability"
+INPUTS, OUTPUTS = "inputs", "outputs"
+DATA = (INPUTS, OUTPUTS)
+"""What drifts of data are of, in the place of a metric: the tensors that models get and give."""
 
 
 @dataclass(frozen=True, slots=True)

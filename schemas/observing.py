@@ -128,6 +128,7 @@ class DriftDetected(Event):
     events: int = 0
     until: Timestamp | None = None
     retrain: bool = False
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from processors.anomalies.detectors import (
     WeirJudge,
 )
 from processors.anomalies.multivariate import NUMBERS, VECTOR_DETECTORS, VectorDetector
-from processors.anomalies.policies import OFF, Choice, Policies, failed, refusal
+from processors.anomalies.policies import OFF, Choice, failed, policies_of, refusal
 from processors.anomalies.series import Due, SeriesState, Watched, judged, key_of, withdrawn
 from processors.anomalies.univariate import DETECTORS
 from processors.errors import InvalidParameters
@@ -77,7 +77,7 @@ class Anomalies:
             detector=params.detector, statistic=params.statistic, weekly=params.weekly
         )
         self._selected: Mapping[str, PolicySelected] | None = None
-        self._policies = Policies({}, (), self._default)
+        self._policies = policies_of({}, (), self._default)
         self._refused: tuple[str, ...] = ()
         self._failed: tuple[str, ...] = ()
         self._forget_all()
@@ -126,7 +126,7 @@ class Anomalies:
         if selected is self._selected:
             return []
         self._selected = selected
-        self._policies = Policies(selected, self._judges, self._default)
+        self._policies = policies_of(selected, self._judges, self._default)
         known, self._refused = self._refused, tuple(self._policies.refused)
         return [
             refusal(event_id, *said, batch.now_ms)
@@ -136,7 +136,7 @@ class Anomalies:
 
     def _take(self, seen: Observation, now_ms: int) -> list[Output]:
         """Let a window wait to be judged; what ends a series is told after all before it."""
-        choice = self._policies.of(seen.app, seen.metric)
+        choice = self._policies.of(seen.app, seen.metric) or self._default
         outputs: list[Output] = []
         if choice.detector == OFF:
             return self._end(seen, now_ms)

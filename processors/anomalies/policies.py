@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from processors.measures import STATISTICS
+from processors.scoped import Scoped
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.registrations import PolicySelected
@@ -17,8 +18,6 @@ from schemas.registrations import PolicySelected
 SCOPE, OFF = "detect", "off"
 WEEK_MS = 7 * 86_400_000
 LEAST_RATE, MOST_RATE = 1e-6, 1e-3
-_MOST_KEPT = 10_000
-"""Metrics whose choices are kept: their names may never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,37 +36,11 @@ class Choice:
         return min(MOST_RATE, max(LEAST_RATE, self.weekly * window_ms / WEEK_MS))
 
 
-class Policies:
-    """The choices by application and metric, out of one state of the catalogue."""
-
-    def __init__(
-        self, policies: Mapping[str, PolicySelected], known: Collection[str], default: Choice
-    ) -> None:
-        self._default = default
-        self._read = {
-            scope: chosen(policy, known, default)
-            for scope, policy in policies.items()
-            if scope.split("/")[0] == SCOPE
-        }
-        self._found: dict[tuple[str, str], Choice] = {}
-        self.refused = {
-            policies[scope].event_id: (scope, said)
-            for scope, said in sorted(self._read.items())
-            if isinstance(said, str)
-        }
-        """Why policies are not heeded, with their scopes, by their event ids."""
-
-    def of(self, app: str, metric: str) -> Choice:
-        """Return how a metric of an application is judged."""
-        found = self._found.get((app, metric))
-        if found is None:
-            scopes = (f"{SCOPE}/{app}/{metric}", f"{SCOPE}/{app}", SCOPE)
-            said = (self._read.get(scope) for scope in scopes)
-            found = next((one for one in said if isinstance(one, Choice)), self._default)
-            if len(self._found) >= _MOST_KEPT:
-                self._found.clear()
-            self._found[app, metric] = found
-        return found
+def policies_of(
+    policies: Mapping[str, PolicySelected], known: Collection[str], default: Choice
+) -> Scoped[Choice]:
+    """Return what policies choose; `known` are the names of detectors."""
+    return Scoped(policies, SCOPE, lambda policy: chosen(policy, known, default))
 
 
 def chosen(policy: PolicySelected, known: Collection[str], default: Choice) -> Choice | str:

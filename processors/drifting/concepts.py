@@ -136,6 +136,37 @@ class Past:
         since, first = places[block]
         return Cut(block, since, first, _sum([self.head, *blocks[:block]]), _sum(blocks[block:]))
 
+    def cut_before(self, events: int) -> Cut | None:
+        """Return the place before so many of the newest events, at the beginning of a block.
+
+        None while nothing is known from before them.
+        """
+        places, blocks = self._blocks()
+        block, held = len(blocks), 0
+        while block and held < events:
+            block -= 1
+            held += blocks[block].count
+        if held < events or not (block or self.head.count):
+            return None
+        since, first = places[block]
+        return Cut(block, since, first, _sum([self.head, *blocks[:block]]), _sum(blocks[block:]))
+
+    def first(self) -> int:
+        """Return the offset of the oldest event whose place is known; 0 of none."""
+        places, _ = self._blocks()
+        return places[0][1] if places else 0
+
+    def mixes(self, cut: Cut) -> bool:
+        """Return whether what follows a cut jumps between old and new, not climbs through.
+
+        Within blocks the values of a mixture spread by up to a sixth of the squared change more
+        than before, those of a climb do not. Where chance hides that, it is taken to be a mixture.
+        """
+        _, blocks = self._blocks()
+        old, new = _within(blocks[: cut.block]), _within(blocks[cut.block :])
+        change = (blocks[-1].mean - cut.before.mean) ** 2 / 12.0
+        return new - old > change or change < 0.3 * old
+
     def slope_gain(self) -> float:
         """Return by how much a mean that climbs fits the blocks better than one that jumps.
 
@@ -201,6 +232,12 @@ def sums_of(blocks: Floats) -> Floats:
             sums[:, 0] += column
             sums[:, 1] += column * column
     return sums
+
+
+def _within(blocks: Sequence[Moments]) -> float:
+    """Return the mean variance within blocks; 0 of none."""
+    count = sum(block.count for block in blocks)
+    return sum(block.count * block.std**2 for block in blocks) / count if count else 0.0
 
 
 def _residual(counts: Floats, means: Floats, shapes: Floats) -> float:

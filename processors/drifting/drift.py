@@ -1,12 +1,14 @@
-"""Metrics to drifts: ADWIN by River on every watched series, with a confirmation step.
+"""Metrics to drifts: a detector on every watched series, with a confirmation step.
 
-ADWIN: Bifet and Gavalda, "Learning from time-changing data with adaptive windowing", SDM 2007,
-as River 0.26 and later implements it (older versions skip buckets). A detector starts afresh
-after an alarm; what is before and after it is estimated by `processors.drifting.concepts`. Values
-are expected within 0 and 1; for other metrics MetricDefined gives the range.
+ADWIN unless a policy says otherwise: Bifet and Gavalda, "Learning from time-changing data with
+adaptive windowing", SDM 2007, as River 0.26 and later implements it (older versions skip buckets).
+A policy of `drift/APP/METRIC` is heeded before that of `drift/APP`, and that before `drift`; the
+first lets its metric be watched, too. A detector starts afresh after an alarm; what is before and
+after it is estimated by `processors.drifting.concepts`. Values are expected within 0 and 1; for
+other metrics MetricDefined gives the range, and ks, psi and kswin need none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -17,42 +19,47 @@ from river.drift.adwin import (  # type: ignore[attr-defined]  # River has no li
     AdaptiveWindowing,
 )
 
-from processors.drifting.events import discarded, drift_detected, full
+from processors.drifting.banking import banked
+from processors.drifting.banks import Bank, Window
+from processors.drifting.changes import Drift
+from processors.drifting.choosing import Choosing
+from processors.drifting.detectors import ADWIN, PARAMETERS, Choice, DriftDetector, default
+from processors.drifting.events import discarded, drift_detected, failed, full
 from processors.drifting.pasts import Ints
-from processors.drifting.series import Key, Rows, SeriesState, WatchedSeries, Window
-from processors.drifting.watch import Drift, WatchParams
+from processors.drifting.series import Key, Rows, SeriesState, WatchedSeries
+from processors.drifting.watch import WatchParams
 from processors.entries import UNKNOWN, Entries
+from processors.errors import InvalidParameters
 from processors.params import identity, require
+from processors.vocabulary import CLASS_ACCURACY
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import DriftDetected
 from schemas.processing import Columns, Home, Output, Spec
-from schemas.registrations import MetricDefined
+from schemas.registrations import MetricDefined, PolicySelected
 from schemas.topics import SERIES
 
 RIVER = version("river")
 UNWATCHED = -2
 Codes = npt.NDArray[np.uint32]
 _Ranges = dict[str, tuple[float, float]]
-_LEVELS = {
-    "app": pl.col("service") == "",
-    "service": (pl.col("service") != "") & (pl.col("instance") == ""),
-    "instance": pl.col("instance") != "",
-}
+_METRIC = SERIES.index("metric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftParams:
     """What is watched, and how.
 
-    `metrics` at `levels` (app, service, instance) are watched, at most `max_series` of them per
-    partition; a series is forgotten after `stale_ms` of event time without an event. `delta` is
-    ADWIN's significance, `clock` the events between its checks, `grace` those before its first.
+    `metrics` (those that end in a dot: all that begin so) at `levels` (app, service, instance) are
+    watched by `detector`, at most `max_series` of them per partition; a series is forgotten after
+    `stale_ms` of event time without an event. `delta` is ADWIN's significance unless a policy
+    gives it, `clock` the events between its checks, `grace` those before its first.
     """
 
-    metrics: tuple[str, ...] = ("error", "confidence")
+    metrics: tuple[str, ...] = ("error", "confidence", CLASS_ACCURACY)
     levels: tuple[str, ...] = ("app", "service", "instance")
+    detector: str = ADWIN
     delta: float = 0.002
     clock: int = 8
     grace: int = 30
@@ -63,29 +70,37 @@ class DriftParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftState:
-    """All series, and the River version whose bytes they hold."""
+    """All series, the River version whose bytes they hold, what was refused and what failed."""
 
     river: str
     newest: int
     full: bool
+    refused: tuple[str, ...]
+    failed: tuple[str, ...]
     series: tuple[SeriesState, ...]
 
 
 class Detect:
     """Watches the series of one partition of weir.metrics."""
 
-    def __init__(self, params: DriftParams) -> None:
+    def __init__(
+        self, params: DriftParams, plugins: Mapping[str, DriftDetector] | None = None
+    ) -> None:
         self._params = params
-        self._series = WatchedSeries(params.watch, self._window)
+        self._plugins = dict(plugins or {})
+        self._series = WatchedSeries(params.watch, self._bank)
         self._entries = Entries()
+        usual = default(params.detector)
+        if params.detector == ADWIN:
+            usual = Choice(detector=ADWIN, given=(params.delta,))
+        self._choosing = Choosing(params.metrics, params.levels, usual, self._plugins)
+        self._failed: tuple[str, ...] = ()
         self._newest = 0
         self._full = False
         self._discarded = ""
-        levels = pl.any_horizontal([_LEVELS[name] for name in params.levels])
-        self._watched = pl.col("metric").is_in(list(params.metrics)) & levels
 
     def process(self, batch: Columns) -> Sequence[Output]:
-        """Feed the watched series; return the drifts confirmed, in the order of their offsets.
+        """Feed the watched series; return what is told of them, in the order of their offsets.
 
         Raises TypeError when the batch does not say which series there are.
         """
@@ -93,7 +108,7 @@ class Detect:
             return []
         if batch.series is None:
             raise TypeError("drift takes columns of metrics, which come with their series")
-        outputs: list[Output] = []
+        outputs: list[Output] = [*self._select(batch)]
         if self._discarded:
             outputs.append(discarded(self._discarded, RIVER, batch.now_ms))
             self._discarded = ""
@@ -110,7 +125,8 @@ class Detect:
                 self._begin(ranges, self._series.key(number), self._newest)
             found += self._series.feed(part)
         found.sort(key=lambda one: one[1].last)
-        return [*outputs, *(self._told(batch, number, drift) for number, drift in found)]
+        told = (self._told(batch, number, drift) for number, drift in found)
+        return [*outputs, *told, *self._failures(batch.now_ms)]
 
     def wake_at(self) -> int | None:
         """Return None: only events tell of drift."""
@@ -123,22 +139,56 @@ class Detect:
                 river=self._discarded or RIVER,
                 newest=self._newest,
                 full=self._full,
+                refused=self._choosing.refused,
+                failed=self._failed,
                 series=self._series.state(),
             )
         )
 
     def restore(self, data: bytes) -> None:
-        """Take over a state; one that another River wrote is discarded, which is told."""
+        """Take over a state, but for the series whose detector is no longer there.
+
+        ADWIN's windows that another River wrote are discarded, which is told.
+        """
         state = unpack_state(data, DriftState)
-        self._newest, self._full = state.newest, state.full
-        self._series = WatchedSeries(self._params.watch, self._window)
+        self._newest, self._full, self._failed = state.newest, state.full, state.failed
+        self._choosing.forget(state.refused)
+        self._series = WatchedSeries(self._params.watch, self._bank)
         self._entries.forget()
         self._discarded = "" if state.river == RIVER else state.river
-        for one in () if self._discarded else state.series:
-            self._series.take_over(one, self._window(one.window))
+        for one in state.series:
+            known = one.choice.detector in PARAMETERS or one.choice.detector in self._plugins
+            if known and not (self._discarded and one.choice.detector == ADWIN):
+                self._series.take_over(one)
+
+    def _select(self, batch: Columns) -> list[ActionTaken]:
+        """Heed the policies where they have changed; their series begin anew."""
+        refused = self._choosing.select(batch.catalogue, batch.now_ms)
+        if refused is None:
+            return []
+        ranges = _ranges(batch.catalogue)
+        for key, number in self._series.keys().items():
+            if not self._choosing.still(key):
+                self._series.end(key)
+            elif self._choosing.choice(key) != self._series.choice(number):
+                self._begin(ranges, key, self._newest)
+        self._entries.forget()
+        return refused
+
+    def _failures(self, now_ms: int) -> list[ActionTaken]:
+        """Tell once of each detector of others that it fails."""
+        if not self._plugins:
+            return []
+        failing = self._series.failures()
+        new = [name for name in sorted(failing) if name not in self._failed]
+        self._failed += tuple(new)
+        return [failed(name, failing[name], now_ms) for name in new]
 
     def _rows(self, batch: Columns, series: pl.DataFrame) -> tuple[Rows, bool]:
-        """Return the events of the watched series, and whether others had to be refused."""
+        """Return the events of the watched series, and whether others had to be refused.
+
+        What is no finite number is passed over.
+        """
         frame = batch.frame
         times = frame["event_time"].to_numpy()
         newest = np.maximum(np.maximum.accumulate(times), self._newest)
@@ -146,7 +196,7 @@ class Detect:
         codes = frame["_series"].to_numpy()
         known, refused = self._numbers(batch, series, codes, newest)
         numbers = known[codes]
-        kept = np.flatnonzero(numbers >= 0)
+        kept = np.flatnonzero((numbers >= 0) & np.isfinite(frame["value"].to_numpy()))
         kept = kept[np.argsort(numbers[kept], kind="stable")]
         offsets, values = frame["_offset"].to_numpy(), frame["value"].to_numpy()
         rows = Rows(numbers[kept], times[kept], offsets[kept], values[kept], newest[kept])
@@ -178,7 +228,7 @@ class Detect:
 
         Watched series begin with their first event, at the place `first`.
         """
-        watched = series.select(self._watched).to_series().to_numpy()
+        watched = self._choosing.watched(series)
         numbers = np.where(watched, UNKNOWN, UNWATCHED)
         rows = np.flatnonzero(watched & (first >= 0))
         rows = rows[np.argsort(first[rows])]
@@ -192,18 +242,20 @@ class Detect:
         return numbers, refused
 
     def _begin(self, ranges: _Ranges, key: Key, seen: int) -> int:
-        low, high = ranges.get(key[SERIES.index("metric")], (0.0, 1.0))
-        return self._series.begin(key, low, high - low, seen)
+        low, high = ranges.get(key[_METRIC], (0.0, 1.0))
+        return self._series.begin(key, self._choosing.choice(key), (low, high - low), seen)
 
     def _told(self, batch: Columns, number: int, drift: Drift) -> DriftDetected:
-        return drift_detected(batch, self._series.key(number), self._series.scale(number), drift)
+        key, detector = self._series.key(number), self._series.choice(number).detector
+        return drift_detected(batch, key, detector, self._series.scale(number), drift)
 
-    def _window(self, state: bytes | None = None) -> Window:
+    def _bank(self, choice: Choice) -> Bank:
+        return banked(choice, self._window, self._plugins)
+
+    def _window(self, delta: float, state: bytes | None) -> Window:
         """Return River's sliding window itself: the ADWIN around it adds only calls."""
         params = self._params
-        window = AdaptiveWindowing(
-            delta=params.delta, clock=params.clock, grace_period=params.grace
-        )
+        window = AdaptiveWindowing(delta=delta, clock=params.clock, grace_period=params.grace)
         if state is not None:
             window.__setstate__(state)
         return window
@@ -227,27 +279,37 @@ def _ranges(catalogue: Catalogue) -> _Ranges:
 
 def _share(states: Sequence[DriftState], partition: int, home: Home) -> DriftState:
     every = (one for state in states for one in state.series)
-    series = tuple(one for one in every if home("/".join(one.key)) == partition)
-    newest = max(state.newest for state in states)
-    return DriftState(river=states[0].river, newest=newest, full=False, series=series)
+    return DriftState(
+        river=states[0].river,
+        newest=max(state.newest for state in states),
+        full=False,
+        refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
+        failed=tuple(dict.fromkeys(name for state in states for name in state.failed)),
+        series=tuple(one for one in every if home("/".join(one.key)) == partition),
+    )
 
 
-def spec(params: DriftParams | None = None) -> Spec:
-    """Return how hosts run drift.
+def spec(
+    params: DriftParams | None = None, *, plugins: Mapping[str, DriftDetector] | None = None
+) -> Spec:
+    """Return how hosts run drift, with Weir's detectors and those of others.
 
     Raises InvalidParameters.
     """
-    chosen = params or DriftParams()
+    chosen, others = params or DriftParams(), dict(plugins or {})
+    if chosen.detector not in (*PARAMETERS, *others):
+        raise InvalidParameters(f"DriftParams.detector is {chosen.detector!r}; nobody knows it")
     require(chosen, clock=1, grace=1, max_series=1, stale_ms=1)
-    require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=16)
+    require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=64)
     return Spec(
         name="drift",
         inputs=("weir.metrics",),
         outputs=(DriftDetected, ActionTaken),
-        build=lambda _partition: Detect(chosen),
+        build=lambda _partition: Detect(chosen, others),
         parameters=identity(chosen),
         columnar=True,
-        catalogue=(MetricDefined,),
+        catalogue=(MetricDefined, PolicySelected),
+        format=2,
         state=DriftState,
         share=_share,
     )

@@ -5,36 +5,24 @@ kept of it else goes in columns, of all series at once, for a batch brings few e
 only a series with an alarm, or under suspicion, is judged by itself.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import compress, count
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from processors.drifting.banks import Alarm, Bank
+from processors.drifting.changes import Drift, WatchState
 from processors.drifting.concepts import Floats
+from processors.drifting.detectors import Choice
 from processors.drifting.pasts import Ints, Pasts, widened
-from processors.drifting.watch import Drift, Watch, WatchParams, WatchState
+from processors.drifting.watch import Watch, WatchParams
 
 Flags = npt.NDArray[np.bool_]
 Key = tuple[str, ...]
 """The fields of a series, as schemas.topics.SERIES names them."""
 _FIRST = 16
 _NEVER_STALE = np.iinfo(np.int64).max
-
-
-class Window(Protocol):
-    """A change detector on one series."""
-
-    def update(self, value: float) -> bool:
-        """Take a value; return whether the mean has changed."""
-        ...
-
-    def __getstate__(self) -> bytes:
-        """Return its state."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +54,35 @@ class SeriesState:
     """One series as state; `seen` is the partition's newest event time at its last event."""
 
     key: tuple[str, ...]
+    choice: Choice
     low: float
     span: float
     seen: int
-    window: bytes
+    memory: bytes
     watch: WatchState
 
 
 class WatchedSeries:
     """Numbers series from 0 on and watches them; numbers of forgotten ones are given again.
 
-    `fresh` makes a detector for values within 0 and 1.
+    `banked` makes the bank of a choice of detector, for values within 0 and 1.
     """
 
-    def __init__(self, params: WatchParams, fresh: Callable[[], Window]) -> None:
+    def __init__(self, params: WatchParams, banked: Callable[[Choice], Bank]) -> None:
         self._params = params
-        self._fresh = fresh
-        self._take = type(fresh()).update
+        self._banked = banked
+        self._banks: list[Bank] = []
+        self._bank_numbers: dict[Choice, int] = {}
         self._numbers: dict[Key, int] = {}
         self._free: list[int] = []
         self._keys: list[Key] = []
-        self._windows: list[Window] = []
+        self._choices: list[Choice] = []
         self._watches: dict[int, Watch] = {}
         self._suspects: set[int] = set()
         self._pasts = Pasts(params.blocks)
         self._seen: Ints = np.zeros(0, np.int64)
+        self._bank: Ints = np.zeros(0, np.int64)
+        self._row: Ints = np.zeros(0, np.int64)
         self._low: Floats = np.zeros(0)
         self._span: Floats = np.zeros(0)
 
@@ -109,43 +101,85 @@ class WatchedSeries:
         """Return what 0 means to the detector of a series, and how far off 1 is."""
         return float(self._low[number]), float(self._span[number])
 
-    def begin(self, key: Key, low: float, span: float, seen: int) -> int:
+    def choice(self, number: int) -> Choice:
+        """Return the detector of a series."""
+        return self._choices[number]
+
+    def keys(self) -> dict[Key, int]:
+        """Return the keys of all series with their numbers."""
+        return dict(self._numbers)
+
+    def failures(self) -> dict[str, str]:
+        """Return what detectors of others raised, by their names."""
+        return {
+            choice.detector: self._banks[at].failure
+            for choice, at in self._bank_numbers.items()
+            if self._banks[at].failure
+        }
+
+    def begin(self, key: Key, choice: Choice, scale: tuple[float, float], seen: int) -> int:
         """Watch a series from now on, as if nothing were known of it; return its number.
 
-        Its range begins at `low` and is `span` wide; `seen` is the partition's newest event time,
-        in ms.
+        `scale` is where its range begins and how wide it is; `seen` is the partition's newest
+        event time, in ms.
         """
         number = self._numbers.get(key)
         if number is None and not self._free:
             number = len(self._keys)
             self._keys.append(key)
-            self._windows.append(self._fresh())
+            self._choices.append(choice)
             self._pasts.reserve(len(self._keys))
-            if number >= len(self._seen):
-                rows = max(_FIRST, 2 * number)
-                self._seen = widened(self._seen, rows)
-                self._low, self._span = widened(self._low, rows), widened(self._span, rows)
+            self._reserve(number)
+        elif number is None:
+            number = self._free.pop()
         else:
-            number = self._free.pop() if number is None else number
-            self._keys[number], self._windows[number] = key, self._fresh()
-            self._watches.pop(number, None)
-            self._suspects.discard(number)
-            self._pasts.clear(number)
+            self._leave(number)
+        self._keys[number], self._choices[number] = key, choice
+        self._watches.pop(number, None)
+        self._suspects.discard(number)
+        self._pasts.clear(number)
         self._numbers[key] = number
-        self._low[number], self._span[number], self._seen[number] = low, span, seen
+        self._bank[number] = bank = self._bank_number(choice)
+        self._row[number] = self._banks[bank].take()
+        self._low[number], self._span[number] = scale
+        self._seen[number] = seen
         return number
+
+    def _reserve(self, number: int) -> None:
+        if number >= len(self._seen):
+            rows = max(_FIRST, 2 * number)
+            self._seen, self._bank = widened(self._seen, rows), widened(self._bank, rows)
+            self._low, self._span = widened(self._low, rows), widened(self._span, rows)
+            self._row = widened(self._row, rows)
+
+    def _bank_number(self, choice: Choice) -> int:
+        number = self._bank_numbers.get(choice)
+        if number is None:
+            number = self._bank_numbers[choice] = len(self._banks)
+            self._banks.append(self._banked(choice))
+        return number
+
+    def _leave(self, number: int) -> None:
+        self._banks[self._bank[number]].give_back(int(self._row[number]))
+
+    def end(self, key: Key) -> None:
+        """Watch a series no more."""
+        self._forget([self._numbers[key]])
 
     def forget(self, before: int) -> bool:
         """Forget the series that were last seen before an instant; return whether any were."""
-        stale = self._seen[: len(self._windows)] < before
+        stale = self._seen[: len(self._keys)] < before
         if not stale.any():
             return False
-        gone = np.flatnonzero(stale).tolist()
+        self._forget(np.flatnonzero(stale).tolist())
+        return True
+
+    def _forget(self, gone: list[int]) -> None:
         for number in gone:
+            self._leave(number)
             del self._numbers[self._keys[number]]
         self._free += gone
         self._seen[self._free] = _NEVER_STALE
-        return True
 
     def lives(self, rows: Rows, most_ms: int) -> Iterator[tuple[list[int], Rows]]:
         """Yield events in which no series has a gap: those before its first, up to its second...
@@ -168,12 +202,13 @@ class WatchedSeries:
             yield rows.numbers[gaps & part].tolist(), rows.where(part)
 
     def feed(self, rows: Rows) -> list[tuple[int, Drift]]:
-        """Take events without a gap; return the drifts confirmed, with the number of the series."""
-        numbers = rows.numbers.tolist()
+        """Take events without a gap; return what is told, with the number of the series."""
         values = (rows.values - self._low[rows.numbers]) / self._span[rows.numbers]
-        alarms = self._update(numbers, values.tolist())
+        alarms = self._alarms(rows.numbers, values)
         self._seen[rows.numbers] = rows.newest
-        single = {numbers[place] for place in alarms} | self._suspects.intersection(numbers)
+        single = {int(rows.numbers[place]) for place in alarms}
+        if self._suspects:
+            single |= self._suspects.intersection(rows.numbers.tolist())
         if not single:
             self._pasts.extend(rows.numbers, rows.times, rows.offsets, values)
             return []
@@ -183,24 +218,27 @@ class WatchedSeries:
         found = []
         for number in sorted(single):
             start, end = np.searchsorted(rows.numbers, (number, number + 1)).tolist()
-            own = alarms[bisect_left(alarms, start) : bisect_left(alarms, end)]
+            own = {place - start: alarm for place, alarm in alarms.items() if start <= place < end}
             events = rows.times[start:end], rows.offsets[start:end], values[start:end]
-            drifts = self._judge(number, events, [place - start for place in own])
-            found += [(number, drift) for drift in drifts]
+            found += [(number, drift) for drift in self._judge(number, events, own)]
         return found
 
-    def _update(self, numbers: list[int], values: list[float]) -> list[int]:
-        """Hand each value to its detector, one fresh after every alarm; return where those were."""
-        alarms = []
-        windows = self._windows
-        told = map(self._take, map(windows.__getitem__, numbers), values)
-        for place in compress(count(), told):
-            windows[numbers[place]] = self._fresh()
-            alarms.append(place)
-        return alarms
+    def _alarms(self, numbers: Ints, values: Floats) -> dict[int, Alarm]:
+        """Hand the values to their banks; return the alarms by place, ascending."""
+        told: dict[int, Alarm] = {}
+        banks = self._bank[numbers]
+        used = np.unique(banks).tolist()
+        for bank in used:
+            if len(used) == 1:
+                alarms = self._banks[bank].feed(self._row[numbers], values)
+                return {alarm.place: alarm for alarm in alarms}
+            places = np.flatnonzero(banks == bank)
+            alarms = self._banks[bank].feed(self._row[numbers[places]], values[places])
+            told |= {int(places[alarm.place]): alarm for alarm in alarms}
+        return dict(sorted(told.items()))
 
     def _judge(
-        self, number: int, events: tuple[Ints, Ints, Floats], alarms: list[int]
+        self, number: int, events: tuple[Ints, Ints, Floats], alarms: dict[int, Alarm]
     ) -> list[Drift]:
         times, offsets, values = events
         watch = self._watches.get(number)
@@ -221,10 +259,11 @@ class WatchedSeries:
         return tuple(
             SeriesState(
                 key=key,
+                choice=self._choices[number],
                 low=float(self._low[number]),
                 span=float(self._span[number]),
                 seen=int(self._seen[number]),
-                window=self._windows[number].__getstate__(),
+                memory=self._banks[self._bank[number]].packed(int(self._row[number])),
                 watch=self._watches.get(number, quiet).state(
                     self._pasts.state(number), self._pasts.events(number)
                 ),
@@ -232,10 +271,10 @@ class WatchedSeries:
             for key, number in sorted(self._numbers.items())
         )
 
-    def take_over(self, state: SeriesState, window: Window) -> None:
-        """Watch a series on from a state and its detector."""
-        number = self.begin(state.key, state.low, state.span, state.seen)
-        self._windows[number] = window
+    def take_over(self, state: SeriesState) -> None:
+        """Watch a series on from a state."""
+        number = self.begin(state.key, state.choice, (state.low, state.span), state.seen)
+        self._banks[self._bank[number]].unpack(int(self._row[number]), state.memory)
         self._pasts.take_over(number, state.watch.past, state.watch.since_change)
         watch = self._watches[number] = Watch(self._params)
         watch.take_over(state.watch)

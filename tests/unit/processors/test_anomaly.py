@@ -12,7 +12,7 @@ from processors.anomalies.anomaly import Anomalies, AnomalyParams, AnomalyState,
 from processors.anomalies.detectors import Detector
 from processors.anomalies.kernels import SEEN, Floats
 from processors.anomalies.multivariate import VECTOR_DETECTORS
-from processors.anomalies.policies import _MOST_KEPT, LEAST_RATE, MOST_RATE, Choice, Policies
+from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policies_of
 from processors.anomalies.univariate import DETECTORS
 from processors.defining.plugins import PluginError
 from processors.errors import InvalidParameters
@@ -206,8 +206,8 @@ def test_the_rate_follows_from_the_length_of_a_window() -> None:
 
 def test_names_of_metrics_that_never_end_do_not_pile_up() -> None:
     default = Choice(detector="weir")
-    policies = Policies({}, (), default)
-    assert all(policies.of("digits", str(n)) == default for n in range(_MOST_KEPT + 1))
+    policies = policies_of({}, (), default)
+    assert all(policies.of("digits", str(n)) is None for n in range(_MOST_KEPT + 1))
     assert len(policies._found) <= _MOST_KEPT
 
 

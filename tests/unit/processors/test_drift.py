@@ -56,7 +56,8 @@ def columns(
 
 def drifts(outputs: object) -> list[DriftDetected]:
     assert isinstance(outputs, list)
-    return [event for event in outputs if isinstance(event, DriftDetected)]
+    seen = [event for event in outputs if isinstance(event, DriftDetected)]
+    return [event for event in seen if event.status == "confirmed"]
 
 
 def detect(values: npt.NDArray[np.float64]) -> list[DriftDetected]:
