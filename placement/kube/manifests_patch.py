@@ -92,6 +92,9 @@ def trespasses(deployment: Manifest, host_paths: tuple[str, ...]) -> Iterator[st
     """
     spec = _at(deployment, ("spec", "template", "spec")) or {}
     yield from (f"{name} shares the node's" for name in _HOST if spec.get(name))
+    rank = str(spec.get("priorityClassName") or "")
+    if rank.startswith("system-"):
+        yield f"priority class {rank} is for what the cluster itself needs"
     for volume in spec.get("volumes") or ():
         path = str((volume.get("hostPath") or {}).get("path", ""))
         if path and not _below(path, host_paths):

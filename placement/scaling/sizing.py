@@ -103,6 +103,8 @@ def called_for(bearing: Bearing, limits: Range, policy: ScalePolicy) -> Called:
     if not now:
         if bearing.wanted:
             return Called(limits.clamp(1), "it has no copies, and requests came")
+        if limits.least > 0:
+            return Called(limits.clamp(1), f"it has no copies; {limits.least} at least are wanted")
         return Called(0, "nobody asks for it")
     if bearing.idle_for >= limits.idle_ms:
         least = limits.least if limits.least <= 0 else limits.clamp(limits.least)

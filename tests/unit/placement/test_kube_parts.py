@@ -88,6 +88,7 @@ def pod(**spec: Any) -> dict[str, Any]:
         pod(nodeName="other"),
         pod(affinity=None),
         pod(hostPID=True),
+        pod(priorityClassName="system-node-critical"),
         pod(securityContext=None),
         pod(securityContext={"runAsUser": 0}),
         pod(volumes=[{"name": "x", "hostPath": {"path": "/etc"}}]),

@@ -50,6 +50,8 @@ def test_a_service_with_a_least_number_never_sleeps() -> None:
 
     assert called_for(Bearing(copies=3, load=0.0, idle_for=99), limits, POLICY).copies == 2
     assert called_for(Bearing(copies=0, load=0.0, wanted=True), limits, POLICY).copies == 2
+    raised = called_for(Bearing(copies=0, load=0.0), limits, POLICY)
+    assert (raised.copies, raised.why) == (2, "it has no copies; 2 at least are wanted")
 
 
 @given(
