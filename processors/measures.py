@@ -1,6 +1,7 @@
 """Statistics of windows: which there are, how they compare, and how windows add up.
 
-The mean, count, minimum and maximum of several windows follow exactly from theirs. A quantile
+The mean, count, sum, rate, minimum and maximum of several windows follow exactly from theirs; a
+rate is of events per second, from the first start of the windows to their last end. A quantile
 does not: it is read off the distribution that the windows make together when each is taken as
 straight lines through its own exact points (minimum, p50, p90, p95, p99, maximum), weighted by
 its count. One window gives its exact quantile. For several the value lies between the smallest
@@ -16,7 +17,9 @@ import numpy.typing as npt
 
 from processors.errors import UnknownStatistic
 
-STATISTICS = ("mean", "min", "max", "p50", "p90", "p95", "p99", "count")
+STATISTICS = ("mean", "min", "max", "p50", "p90", "p95", "p99", "count", "sum", "rate")
+ADDED = ("count", "sum", "rate")
+"""Statistics of which the whole has the sum of its parts."""
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -31,7 +34,11 @@ class Window(Protocol):
     """The statistics of one window, as an Observation has them."""
 
     @property
-    def count(self) -> int: ...  # noqa: D102 - the statistic of that name
+    def window_start(self) -> int: ...  # noqa: D102 - ms since the epoch
+    @property
+    def window_end(self) -> int: ...  # noqa: D102 - ms since the epoch
+    @property
+    def count(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
     def mean(self) -> float: ...  # noqa: D102 - the statistic of that name
     @property
@@ -74,8 +81,8 @@ def combined(windows: Sequence[Window], statistic: str) -> float:
     """
     if statistic not in STATISTICS:
         raise UnknownStatistic(objection(statistic, "<"))
-    if statistic == "count":
-        return float(sum(window.count for window in windows))
+    if statistic in ADDED:
+        return _added(windows, statistic)
     if len(windows) == 1:
         return float(getattr(windows[0], statistic))
     if statistic == "mean":
@@ -85,6 +92,16 @@ def combined(windows: Sequence[Window], statistic: str) -> float:
         choose = min if statistic == "min" else max
         return float(choose(getattr(window, statistic) for window in windows))
     return _quantile(windows, statistic)
+
+
+def _added(windows: Sequence[Window], statistic: str) -> float:
+    if statistic == "sum":
+        return float(sum(window.mean * window.count for window in windows))
+    count = float(sum(window.count for window in windows))
+    if statistic == "count":
+        return count
+    begin = min(window.window_start for window in windows)
+    return count * 1000 / max(1, max(window.window_end for window in windows) - begin)
 
 
 def _quantile(windows: Sequence[Window], statistic: str) -> float:

@@ -1,20 +1,26 @@
-"""One clause of a contract over the observations of its span: what holds, who had which part.
+"""One clause of a contract over the observations of its span: what it comes to, whether it holds.
 
 A clause is judged at the coarsest level that reports its metric: the application as a whole
 where that exists, else its stages, else its services, else their instances; never at two at
-once. How the statistics of several windows add up is told in `processors.measures`.
+once. How the statistics of several windows add up is told in `processors.measures`. A value that
+is no finite number is no judgement.
 """
 
-from collections import defaultdict
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from processors.measures import combined, holds, objection
-from processors.vocabulary import RELATED, known, listing
-from schemas.observing import Contribution, Observation
+from processors.measures import combined, holds
+from processors.vocabulary import RELATED
+from schemas.observing import Observation
 from schemas.registrations import Clause, ContractRegistered
 
-MAX_WINDOW_MS = 3_600_000
+LOWER = ("<", "<=")
+"""Operators of clauses that a value may not exceed."""
+PERIOD_MS = 28 * 86_400_000
+"""The period of an objective that names none."""
+WARNING = "warning"
+"""The severity of a clause that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,79 +38,58 @@ def judge(clause: Clause, windows: Iterable[Observation]) -> Judged | None:
     if sum(window.count for window in chosen) < max(1, clause.min_count):
         return None
     observed = combined(chosen, clause.statistic)
+    if not math.isfinite(observed):
+        return None
     return Judged(observed, holds(observed, clause.operator, tolerated(clause)), chosen)
 
 
 def tolerated(clause: Clause) -> float:
     """Return the threshold with the tolerance, which is a share of it, granted."""
     margin = abs(clause.threshold) * clause.tolerance
-    return clause.threshold + (margin if clause.operator in ("<", "<=") else -margin)
+    return clause.threshold + (margin if clause.operator in LOWER else -margin)
 
 
-def contributions(
-    clause: Clause, observed: float, windows: Sequence[Observation]
-) -> tuple[Contribution, ...]:
-    """Return the services' shares of a violation, largest first; they add up to 1.
-
-    A service's share is its own excess over the threshold, weighted by its events. When no
-    service reports the metric, or none exceeds the threshold by itself, the clause's own level
-    has all of it.
-    """
-    excess: dict[tuple[str, str], tuple[float, float]] = {}
-    for place, part in _by_service(clause, windows).items():
-        value = combined(part, clause.statistic)
-        beyond = value - clause.threshold
-        beyond = beyond if clause.operator in ("<", "<=") else -beyond
-        if beyond > 0:
-            excess[place] = (value, beyond * sum(window.count for window in part))
-    total = sum(weighted for _, weighted in excess.values())
-    if not total:
-        whole = Contribution(
-            stage=clause.stage, service=clause.service, observed=observed, share=1.0
-        )
-        return (whole,)
-    parts = [
-        Contribution(stage=stage, service=service, observed=value, share=weighted / total)
-        for (stage, service), (value, weighted) in excess.items()
-    ]
-    return tuple(sorted(parts, key=lambda part: (-part.share, part.stage, part.service)))
+def beyond(clause: Clause, value: float) -> float:
+    """Return how far a value is beyond the threshold, in its unit; negative on the good side."""
+    return value - clause.threshold if clause.operator in LOWER else clause.threshold - value
 
 
-def reasons_against(contract: ContractRegistered, defined: Sequence[str]) -> list[str]:
-    """Return why a contract cannot be judged; empty when it can. `defined`: further metrics."""
-    reasons = [_reason(clause, defined) for clause in contract.clauses]
-    names = [clause.name for clause in contract.clauses]
-    if len(set(names)) != len(names):
-        reasons.append("two clauses have the same name")
-    return [reason for reason in reasons if reason]
+def metric_of(clause: Clause) -> str:
+    """Return the metric that is judged: that of the class, where the clause names one."""
+    return f"{clause.metric}.class.{clause.label}" if clause.label else clause.metric
 
 
-def metrics_of(contract: ContractRegistered) -> set[str]:
+def metrics_of(clause: Clause) -> set[str]:
+    """Return the metrics whose observations a clause needs, those of who contributes included."""
+    metric = metric_of(clause)
+    return {metric, RELATED.get(metric, metric)}
+
+
+def needed(contract: ContractRegistered) -> set[str]:
     """Return the metrics whose observations a contract needs."""
-    named = {clause.metric for clause in contract.clauses}
-    return named | {RELATED[metric] for metric in named if metric in RELATED}
+    return {metric for clause in contract.clauses for metric in metrics_of(clause)}
 
 
-def _reason(clause: Clause, defined: Sequence[str]) -> str:
-    where = f"clause {clause.name}: "
-    if not known(clause.metric, defined):
-        return (
-            f"{where}nobody can report metric {clause.metric!r}; known: {listing(defined)}; "
-            "define it with MetricDefined to report it yourself"
-        )
-    if not 0 < clause.window_ms <= MAX_WINDOW_MS:
-        return f"{where}window_ms is {clause.window_ms}; it must be within 1 and {MAX_WINDOW_MS}"
-    if clause.tolerance < 0:
-        return f"{where}tolerance is {clause.tolerance}; it must be at least 0"
-    why = objection(clause.statistic, clause.operator)
-    return f"{where}{why}" if why else ""
+def period_of(clause: Clause) -> int:
+    """Return the period over which a clause is accounted for, ms."""
+    return clause.period_ms or PERIOD_MS
+
+
+def same_promise(one: Clause, other: Clause) -> bool:
+    """Return whether two clauses are judged and accounted for alike."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(clause: Clause) -> Clause:
+    return replace(clause, name="", priority=0, severity="")
 
 
 def _concerns(clause: Clause, window: Observation) -> bool:
     return (
-        window.metric == clause.metric
+        window.metric == metric_of(clause)
         and clause.stage in ("", window.stage)
         and clause.service in ("", window.service)
+        and clause.instance in ("", window.instance)
     )
 
 
@@ -116,16 +101,3 @@ def _coarsest(windows: Sequence[Observation]) -> Iterable[Observation]:
 
 def _depth(window: Observation) -> int:
     return sum(field != "" for field in (window.stage, window.service, window.instance))
-
-
-def _by_service(
-    clause: Clause, windows: Sequence[Observation]
-) -> dict[tuple[str, str], list[Observation]]:
-    metric = clause.metric
-    if not any(window.metric == metric and window.service for window in windows):
-        metric = RELATED.get(metric, metric)
-    found: dict[tuple[str, str], list[Observation]] = defaultdict(list)
-    for window in windows:
-        if window.metric == metric and window.service:
-            found[window.stage, window.service].append(window)
-    return {place: list(_coarsest(part)) for place, part in found.items()}

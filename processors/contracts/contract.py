@@ -2,70 +2,40 @@
 
 Every clause is judged over the span of its `window_ms` that ends where a window of its metric
 ends, `settle_ms` after the first observation of that window arrived, so that those of other
-partitions are in. It is violated after `spell` broken judgements in a row and cleared after as
-many that hold. Spans with fewer than the clause's `min_count` events are not judged.
+partitions are in; a span is judged at most `STEPS` times within its own length. A clause is
+violated after `spell` broken judgements in a row and cleared after as many that hold. Spans with
+fewer than the clause's `min_count` events are not judged, and windows that end more than an hour
+after the host's clock are not believed.
+
+A new version of a contract takes over how those of its clauses stand that promise the same;
+others begin anew, and their spells end. How contracts stand is told when it changes, at most every
+`check_ms`, and every `tell_ms`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from processors.contracts.clauses import (
-    MAX_WINDOW_MS,
-    contributions,
-    judge,
-    metrics_of,
-    reasons_against,
-)
-from processors.contracts.evidence import Evidence, EvidenceState, arrived, evidence_of
+from processors.contracts.checks import MAX_WINDOW_MS, limits_of
+from processors.contracts.clauses import judge, metric_of, metrics_of
+from processors.contracts.evidence import Evidence, evidence_of
+from processors.contracts.registered import Registered, in_force
+from processors.contracts.shares import contributions
 from processors.contracts.standings import Standing, standing_of, turned, verdict
+from processors.contracts.state import ContractParams, ContractState, Due, shared
+from processors.contracts.telling import Told, event_of, is_due, told_of
 from processors.params import identity, require
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
-from schemas.identity import stable_id
-from schemas.observing import ContractViolated, Observation
+from schemas.observing import ContractStanding, ContractViolated, Observation
 from schemas.partitioning import partition_of
-from schemas.processing import Batch, Home, Output, Partition, Spec
+from schemas.processing import Batch, Output, Partition, Spec
 from schemas.registrations import Clause, ContractRegistered, MetricDefined
 from schemas.topics import PARTITIONS
 
 INPUT = "weir.observations"
-_Contracts = dict[str, list[ContractRegistered]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractParams:
-    """When clauses are judged, in ms of the host's clock, and after how many judgements they turn.
-
-    The catalogue is looked through every `check_ms`; an app that reports nothing for `idle_ms`
-    is forgotten until it does again.
-    """
-
-    settle_ms: int = 500
-    spell: int = 2
-    check_ms: int = 1_000
-    idle_ms: int = 600_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """A judgement to come: of the clauses on a metric, over spans that end at `end`."""
-
-    at_ms: int
-    end: int
-    app: str
-    metric: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractState:
-    """All but the observations, which the log holds."""
-
-    next_check: int
-    partition: int
-    refused: tuple[str, ...]
-    evidence: tuple[EvidenceState, ...]
-    due: tuple[Due, ...]
-    standings: tuple[Standing, ...]
+STEPS = 60
+_Key = tuple[str, str]
+"""Contract and clause."""
 
 
 class Contracts:
@@ -79,22 +49,20 @@ class Contracts:
         self._partition = partition
         self._input = partition
         self._next_check = 0
-        self._refused: tuple[str, ...] = ()
+        self._registered = Registered()
         self._evidence: dict[str, Evidence] = {}
         self._due: list[Due] = []
-        self._standings: dict[tuple[str, str], Standing] = {}
+        self._standings: dict[_Key, Standing] = {}
+        self._told: dict[str, Told] = {}
         self._seen: tuple[object, object] = (None, None)
-        self._contracts: _Contracts = {}
-        self._objections: dict[str, list[str]] = {}
 
     def process(self, batch: Batch) -> Sequence[Output]:
         """Judge what is due, look through the catalogue, then take in observations."""
         if not batch.records and batch.now_ms < self.wake_at():
             return []
-        self._look(batch)
-        outputs: list[Output] = [*self._judge_due(batch.now_ms)]
-        if batch.now_ms >= self._next_check:
-            outputs.extend(self._check(batch))
+        outputs: list[Output] = [*self._look(batch), *self._judge_due(batch.now_ms)]
+        if batch.now_ms >= self._next_check or self._clock_went_back(batch.now_ms):
+            outputs.extend(self._check(batch.now_ms))
         for record in batch.records:
             if isinstance(record.event, Observation):
                 self._input = record.partition
@@ -112,10 +80,12 @@ class Contracts:
             ContractState(
                 next_check=self._next_check,
                 partition=self._input,
-                refused=self._refused,
+                refused=self._registered.told,
                 evidence=tuple(one.state(app) for app, one in evidence),
                 due=tuple(self._due),
                 standings=tuple(self._standings.values()),
+                contracts=tuple(self._registered.held.values()),
+                told=tuple(self._told.values()),
             )
         )
 
@@ -123,10 +93,12 @@ class Contracts:
         """Take over a state; its observations come with `rebuild`."""
         state = unpack_state(data, ContractState)
         self._next_check, self._input = state.next_check, state.partition
-        self._refused = state.refused
+        held = {one.contract: one for one in state.contracts}
+        self._registered = Registered(held, state.refused)
         self._evidence = {one.app: evidence_of(one) for one in state.evidence}
         self._due = list(state.due)
-        self._standings = {(one.contract_id, one.clause.name): one for one in state.standings}
+        self._standings = {(one.contract, one.clause.name): one for one in state.standings}
+        self._told = {one.contract: one for one in state.told}
         self._seen = (None, None)
 
     def oldest_needed(self) -> Mapping[Partition, int]:
@@ -142,29 +114,59 @@ class Contracts:
             if isinstance(event, Observation) and event.app in self._evidence:
                 self._evidence[event.app].add_again(event, record.offset)
 
-    def _look(self, batch: Batch) -> None:
-        """Sort the contracts of the catalogue by app when they have changed."""
+    def _clock_went_back(self, now_ms: int) -> bool:
+        return self._next_check - now_ms > self._params.check_ms
+
+    def _look(self, batch: Batch) -> Iterator[Output]:
+        """Take the contracts of the catalogue when they have changed; end what went with others."""
         contracts = batch.catalogue.of(ContractRegistered)
         metrics = batch.catalogue.of(MetricDefined)
         if contracts is self._seen[0] and metrics is self._seen[1]:
             return
         self._seen = (contracts, metrics)
-        defined = sorted({one.metric for one in metrics.values()})
-        self._contracts, self._objections = {}, {}
-        for name, contract in sorted(contracts.items()):
-            reasons = reasons_against(contract, defined)
-            if reasons:
-                self._objections[name] = reasons
-            else:
-                self._contracts.setdefault(contract.app, []).append(contract)
+        mine = {
+            name: one
+            for name, one in contracts.items()
+            if partition_of(one.app, self._partitions) == self._partition
+        }
+        self._registered.take(mine, limits_of(metrics))
         for app, evidence in self._evidence.items():
-            evidence.want(self._wanted(app))
+            evidence.want(self._registered.wanted(app))
+        yield from self._renew(batch.now_ms)
 
-    def _wanted(self, app: str) -> set[str]:
-        return {metric for one in self._contracts.get(app, ()) for metric in metrics_of(one)}
+    def _renew(self, now_ms: int) -> Iterator[Output]:
+        """Let standings be of the clauses as they are now; end those of clauses that are not."""
+        clauses = {
+            (contract.contract, clause.name): (contract, clause)
+            for contract in self._registered.held.values()
+            for clause in contract.clauses
+        }
+        for key, standing in list(self._standings.items()):
+            contract, clause = clauses.get(key, (None, None))
+            if contract is not None and clause is not None and standing.may_be(contract, clause):
+                self._standings[key] = standing.of(contract, clause)
+            else:
+                yield from self._end(key, now_ms)
+
+    def _begin_and_end(self, now_ms: int) -> Iterator[Output]:
+        """Keep standings of the contracts that are in force, and of no others."""
+        for contract in self._registered.held.values():
+            valid = in_force(contract, now_ms)
+            for clause in contract.clauses:
+                key = (contract.contract, clause.name)
+                if valid and key not in self._standings:
+                    self._standings[key] = standing_of(contract, clause)
+                elif not valid and key in self._standings:
+                    yield from self._end(key, now_ms)
+
+    def _end(self, key: _Key, now_ms: int) -> Iterator[Output]:
+        standing = self._standings.pop(key)
+        if standing.violated:
+            yield verdict(replace(standing, violated=False), standing.last_end, (), (), now_ms)
 
     def _take(self, seen: Observation, offset: int, now_ms: int) -> None:
-        if seen.metric not in self._wanted(seen.app):
+        wanted = self._registered.wanted(seen.app)
+        if seen.metric not in wanted or seen.window_end > now_ms + MAX_WINDOW_MS:
             return
         evidence = self._evidence.setdefault(seen.app, Evidence())
         evidence.seen_ms = now_ms
@@ -179,33 +181,38 @@ class Contracts:
             self._due.append(Due(at_ms=at, end=seen.window_end, app=seen.app, metric=seen.metric))
 
     def _judge_due(self, now_ms: int) -> Iterator[Output]:
-        ready = [due for due in self._due if due.at_ms <= now_ms]
+        latest = now_ms + self._params.settle_ms
+        ready = [due for due in self._due if due.at_ms <= now_ms or due.at_ms > latest]
         if not ready:
             return
-        self._due = [due for due in self._due if due.at_ms > now_ms]
+        self._due = [due for due in self._due if now_ms < due.at_ms <= latest]
         for due in sorted(ready, key=lambda d: (d.at_ms, d.end, d.app, d.metric)):
-            for contract in self._contracts.get(due.app, ()):
-                if not _in_force(contract, due.end):
+            for contract in self._registered.of(due.app):
+                if not in_force(contract, due.end):
                     continue
                 for clause in contract.clauses:
-                    if clause.metric == due.metric:
+                    if metric_of(clause) == due.metric:
                         yield from self._judge(contract, clause, due.end, now_ms)
         self._forget()
 
     def _judge(
         self, contract: ContractRegistered, clause: Clause, end: int, now_ms: int
     ) -> Iterator[Output]:
-        span = self._evidence[contract.app].within(end, clause.window_ms)
-        judged = judge(clause, span)
-        key = (contract.event_id, clause.name)
+        key = (contract.contract, clause.name)
         standing = self._standings.get(key) or standing_of(contract, clause)
-        if judged is None or end <= standing.last_end:
+        if end <= standing.last_end or end - standing.last_end < clause.window_ms // STEPS:
             return
-        after = turned(standing, judged, end, self._params.spell)
+        evidence = self._evidence[contract.app]
+        span = evidence.within(end, clause.window_ms, metrics_of(clause))
+        judged = judge(clause, span)
+        if judged is None:
+            return
+        newest = tuple(window for window in span if window.window_end > standing.last_end)
+        after = turned(standing, judged, end, self._params.spell, now_ms, newest)
         self._standings[key] = after
         if after.violated == standing.violated:
             return
-        parts = contributions(clause, judged.observed, span) if after.violated else ()
+        parts = contributions(clause, judged, span, standing.past) if after.violated else ()
         causes = tuple(window.event_id for window in judged.windows)
         yield verdict(after, end, parts, causes, now_ms)
 
@@ -213,73 +220,40 @@ class Contracts:
         """Drop the observations that no span to come can reach."""
         for app, evidence in self._evidence.items():
             ends = [due.end for due in self._due if due.app == app]
-            spans = [c.window_ms for one in self._contracts.get(app, ()) for c in one.clauses]
+            spans = [c.window_ms for one in self._registered.of(app) for c in one.clauses]
             evidence.forget(min([*ends, evidence.newest]) - max(spans, default=0))
 
-    def _check(self, batch: Batch) -> Iterator[Output]:
-        """Tell of contracts that cannot be judged, and end what belongs to those that are gone."""
-        now_ms = batch.now_ms
+    def _check(self, now_ms: int) -> Iterator[Output]:
+        """Tell of contracts that cannot be judged, end what is over, tell how others stand."""
         self._next_check = now_ms + self._params.check_ms
-        contracts = batch.catalogue.of(ContractRegistered)
-        known, told = self._refused, []
-        for name, reasons in self._objections.items():
-            contract = contracts[name]
-            if partition_of(contract.app, self._partitions) != self._partition:
-                continue
-            told.append(contract.event_id)
-            if contract.event_id not in known:
-                yield _refusal(contract, reasons, now_ms)
-        self._refused = tuple(told)
-        alive = {
-            one.event_id
-            for group in self._contracts.values()
-            for one in group
-            if _in_force(one, now_ms)
-        }
-        for key, standing in list(self._standings.items()):
-            if standing.contract_id not in alive:
-                del self._standings[key]
-                if standing.violated:
-                    ended = replace(standing, violated=False)
-                    yield verdict(ended, standing.last_end, (), (), now_ms)
+        yield from self._registered.refusals(now_ms)
+        yield from self._begin_and_end(now_ms)
+        yield from self._tell(now_ms)
         idle = now_ms - self._params.idle_ms
         for app in [app for app, one in self._evidence.items() if one.seen_ms <= idle]:
             del self._evidence[app]
 
+    def _tell(self, now_ms: int) -> Iterator[Output]:
+        held = self._registered.held
+        self._told = {name: told for name, told in self._told.items() if name in held}
+        for name, contract in held.items():
+            standings = [self._shown(name, clause, now_ms) for clause in contract.clauses]
+            found = [one for one in standings if one is not None]
+            told = told_of(contract, found, now_ms)
+            if is_due(self._told.get(name), told, self._params.tell_ms):
+                self._told[name] = told
+                yield event_of(contract, found, told)
 
-def _in_force(contract: ContractRegistered, at_ms: int) -> bool:
-    begun = contract.valid_from is None or contract.valid_from <= at_ms
-    return begun and (contract.valid_until is None or at_ms < contract.valid_until)
-
-
-def _refusal(contract: ContractRegistered, reasons: Sequence[str], now_ms: int) -> ActionTaken:
-    return ActionTaken(
-        event_id=stable_id("contract", "refused", contract.event_id, contract.version),
-        target=contract.contract,
-        kind="contract.refused",
-        status="refused",
-        policy="",
-        reason=f"contract {contract.contract} of {contract.app}: " + "; ".join(reasons),
-        taken_at=now_ms,
-    )
-
-
-def _share(states: Sequence[ContractState], partition: int, home: Home) -> ContractState:
-    """Of an app that moves, the offsets of its evidence begin anew."""
-
-    def mine(one: EvidenceState | Due | Standing) -> bool:
-        return home(one.app) == partition
-
-    kept = {one.app for s in states if s.partition == partition for one in s.evidence}
-    evidence = (one for s in states for one in s.evidence if mine(one))
-    return ContractState(
-        next_check=max(s.next_check for s in states),
-        partition=partition,
-        refused=tuple(dict.fromkeys(name for s in states for name in s.refused)),
-        evidence=tuple(one if one.app in kept else arrived(one) for one in evidence),
-        due=tuple(one for s in states for one in s.due if mine(one)),
-        standings=tuple(one for s in states for one in s.standings if mine(one)),
-    )
+    def _shown(self, contract: str, clause: Clause, now_ms: int) -> Standing | None:
+        """Return how a clause of a contract in force stands, its status being that of now."""
+        standing = self._standings.get((contract, clause.name))
+        if standing is None:
+            return None
+        status = standing.status(now_ms, self._params.silent_ms)
+        if status != standing.shown:
+            standing = replace(standing, shown=status, shown_at=now_ms)
+            self._standings[contract, clause.name] = standing
+        return standing
 
 
 def spec(params: ContractParams | None = None, partitions: int = PARTITIONS) -> Spec:
@@ -288,16 +262,17 @@ def spec(params: ContractParams | None = None, partitions: int = PARTITIONS) -> 
     Raises InvalidParameters.
     """
     chosen = params or ContractParams()
-    require(chosen, settle_ms=1, spell=1, check_ms=1, idle_ms=1)
+    require(chosen, settle_ms=1, spell=1, check_ms=1, idle_ms=1, tell_ms=1, silent_ms=1)
     return Spec(
         name="contract",
         inputs=(INPUT,),
-        outputs=(ContractViolated, ActionTaken),
+        outputs=(ContractViolated, ContractStanding, ActionTaken),
         build=lambda partition: Contracts(chosen, partition, partitions),
         parameters=identity(chosen),
+        format=2,
         catalogue=(ContractRegistered, MetricDefined),
         state=ContractState,
         sized=lambda count: spec(params, count),
-        share=_share,
+        share=shared,
         portable=True,
     )

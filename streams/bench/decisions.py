@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from processors.contracts.contract import ContractParams
+from processors.contracts.state import ContractParams
 from schemas.base import Event
 from schemas.decisions import EnsembleSelected
 from schemas.observing import ContractViolated, DriftDetected, Observation, QualityEvaluated

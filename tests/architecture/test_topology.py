@@ -24,6 +24,7 @@ READ_BY_SINK_ALONE = {
     "weir.actions",
     "weir.deadletters",
     "weir.snapshots",
+    "weir.standings",
 }
 """For SQL, for people, and for hosts when they restore."""
 

@@ -1,16 +1,18 @@
-"""Contract: clauses at three levels, a contract that goes, one that no one can keep."""
+"""Contract: clauses at three levels, versions, contracts that come, go, end, cannot be kept."""
 
 import random
+from dataclasses import replace
 
-from processors.contracts.contract import ContractParams, spec
+from processors.contracts.contract import spec
+from processors.contracts.state import ContractParams
 from schemas.catalogue import Catalogue
 from schemas.observing import Observation
 from schemas.processing import Batch, Columns
 from schemas.registrations import Clause, ContractRegistered
 from tests.contracts.making import START, observation, records
 
-SPEC = spec(ContractParams(settle_ms=300, check_ms=700))
-APPS = ("digits", "gate")
+SPEC = spec(ContractParams(settle_ms=300, check_ms=700, tell_ms=5_000, silent_ms=4_000))
+APPS = ("shop", "gate")
 SERVICES = ("small", "large")
 
 
@@ -44,7 +46,7 @@ def _windows(dice: random.Random, number: int) -> list[Observation]:
                         value, end, app=app, stage="classify", service=service, metric=metric
                     )
                 )
-    events.append(observation(1.0, end, app="digits", metric="agreement"))
+    events.append(observation(1.0, end, app="shop", metric="agreement"))
     return [*events, *dice.sample(events, 2)]
 
 
@@ -52,13 +54,18 @@ def _catalogue(number: int) -> Catalogue:
     accuracy = _clause("right", "accuracy", ">=", 0.8, window_ms=3_000)
     slow = _clause("quick", "latency", "<", 50.0, window_ms=2_000, statistic="p95")
     small = _clause("small", "accuracy", ">=", 0.7, window_ms=1_000, service="small")
+    never = _clause("never", "accuracy", ">", 1.5, window_ms=1_000)
+    budgeted = replace(slow, objective=0.9, period_ms=10_000)
+    version = 1 if number < 11 else 3 if number < 16 else 2
     contracts = [
-        _contract("digits-1", "digits", accuracy, slow),
+        _contract("shop-1", "shop", accuracy, slow if number < 11 else budgeted, version=version),
         _contract("dream", "gate", _clause("joy", "happiness", ">", 1.0, window_ms=1_000)),
+        _contract("beyond", "gate", never),
+        _contract("short", "gate", accuracy, until=START + 13_000),
     ]
     if number >= 10:
-        agreed = _clause("agreed", "agreement", ">", 1.5, window_ms=9_000)
-        contracts.append(_contract("digits-2", "digits", agreed))
+        agreed = _clause("agreed", "agreement", ">=", 0.5, window_ms=9_000)
+        contracts.append(_contract("shop-2", "shop", agreed))
     if number < 12:
         contracts.append(_contract("gate-1", "gate", accuracy, small))
     return Catalogue({ContractRegistered: {one.contract: one for one in contracts}})
@@ -87,13 +94,17 @@ def _clause(
     )
 
 
-def _contract(name: str, app: str, *clauses: Clause) -> ContractRegistered:
+def _contract(
+    name: str, app: str, *clauses: Clause, version: int = 1, until: int | None = None
+) -> ContractRegistered:
     return ContractRegistered(
         contract=name,
         consumer="someone",
         app=app,
         owner="tests",
         clauses=clauses,
+        version=version,
+        valid_until=until,
         registered_at=START,
-        event_id=name,
+        event_id=f"{name}.{version}",
     )
