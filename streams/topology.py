@@ -30,7 +30,9 @@ PROCESSORS: dict[str, Place] = {
     "derive": Place("processors.deriving.derive", Host.BATCH),
     "observe": Place("processors.observing.observe", Host.BATCH),
     "define": Place("processors.defining.define", Host.BATCH, plugins="streams.plugins.metrics"),
-    "drift": Place("processors.drifting.drift", Host.BATCH),
+    "drift": Place(
+        "processors.drifting.drift", Host.BATCH, plugins="streams.plugins.drift_detectors"
+    ),
     "quality": Place("processors.rules.quality", Host.BATCH),
     "anomaly": Place(
         "processors.anomalies.anomaly", Host.BATCH, plugins="streams.plugins.detectors"

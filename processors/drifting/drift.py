@@ -42,6 +42,8 @@ from schemas.topics import SERIES
 
 RIVER = version("river")
 UNWATCHED = -2
+MOST = 1e100
+"""The largest value that is watched: the squares of larger ones could not be added up."""
 Codes = npt.NDArray[np.uint32]
 _Ranges = dict[str, tuple[float, float]]
 _METRIC = SERIES.index("metric")
@@ -187,7 +189,7 @@ class Detect:
     def _rows(self, batch: Columns, series: pl.DataFrame) -> tuple[Rows, bool]:
         """Return the events of the watched series, and whether others had to be refused.
 
-        What is no finite number is passed over.
+        What is no number, or beyond MOST, is passed over.
         """
         frame = batch.frame
         times = frame["event_time"].to_numpy()
@@ -196,7 +198,7 @@ class Detect:
         codes = frame["_series"].to_numpy()
         known, refused = self._numbers(batch, series, codes, newest)
         numbers = known[codes]
-        kept = np.flatnonzero((numbers >= 0) & np.isfinite(frame["value"].to_numpy()))
+        kept = np.flatnonzero((numbers >= 0) & (np.abs(frame["value"].to_numpy()) <= MOST))
         kept = kept[np.argsort(numbers[kept], kind="stable")]
         offsets, values = frame["_offset"].to_numpy(), frame["value"].to_numpy()
         rows = Rows(numbers[kept], times[kept], offsets[kept], values[kept], newest[kept])

@@ -17,7 +17,9 @@ from placement.choosing import laws
 from processors.anomalies.detectors import GROUP as DETECTORS
 from processors.defining.plugins import GROUP as METRICS
 from processors.defining.plugins import name_objection
+from processors.drifting.detectors import GROUP as DRIFT_DETECTORS
 from streams.plugins import detectors as detector_plugins
+from streams.plugins import drift_detectors as drift_plugins
 from streams.plugins import laws as plugin_laws
 from streams.plugins import metrics as metric_plugins
 from workers import order_plugins, placement_plugins, plugin_points
@@ -61,6 +63,12 @@ GROUPS: Mapping[str, Group] = {
         detector_plugins.objection,
         detector_plugins.made,
         lambda detector, _: plugin_laws.broken_by_detector(detector),
+    ),
+    DRIFT_DETECTORS: Group(
+        "detectors of drift",
+        drift_plugins.objection,
+        drift_plugins.made,
+        lambda detector, _: plugin_laws.broken_by_drift_detector(detector),
     ),
     ORDERS: Group(
         "orders of workers",

@@ -10,6 +10,7 @@ import polars as pl
 
 from processors.anomalies.detectors import Detector
 from processors.defining import plugins
+from processors.drifting.detectors import DriftDetector
 from streams import scenario_files
 from workers.runtimes.base import Array, Load, Port, Runtime, Session
 from workers.scheduling.orders.base import Order
@@ -55,6 +56,32 @@ def broken_by_detector(detector: Detector) -> list[str]:
         detector.learn(others, at, value)
     if not np.array_equal(ones, others, equal_nan=True):
         told["equal memories learned one value differently: it remembers more"] = None
+    return list(told)
+
+
+def broken_by_drift_detector(detector: DriftDetector) -> list[str]:
+    """Return the laws that a detector of drift breaks. What it raises comes through.
+
+    It is fed values of noise, then far higher ones: the same as many series at once.
+    """
+    told: dict[str, None] = {}
+    ones, others = np.zeros(detector.width), np.zeros(detector.width)
+    alarms = 0
+    for number in range(1_200):
+        value = ((number * 7) % 11) / 20.0 + 0.5 * (number >= 600)
+        found = detector.update(ones, value)
+        detector.update(np.zeros(detector.width), 1.0 - value)
+        if found != detector.update(others, value):
+            told["equal memories took one value differently: it remembers more"] = None
+        if number < 600 and found:
+            told[f"value {number} of noise alone gave an alarm"] = None
+        alarms += found
+        if found:
+            ones[:], others[:] = 0.0, 0.0
+    if not np.array_equal(ones, others, equal_nan=True):
+        told["equal memories became different ones: it remembers more"] = None
+    if not alarms:
+        told["a mean of noise that rose from 0.25 to 0.75 gave no alarm"] = None
     return list(told)
 
 

@@ -77,3 +77,16 @@ class Steps:
     def learn(self, memory: Floats, _: int, value: float) -> None:
         """Remember a value, and that there was one."""
         memory[0], memory[1] = value, 1.0
+
+
+class Cusum:
+    """A detector of drift: the sum of what lies above the mean by more than a little."""
+
+    width = 3
+
+    def update(self, memory: Floats, value: float) -> bool:
+        """Remember how many values there were, their mean, and the sum; tell when it is large."""
+        memory[0] += 1.0
+        memory[1] += (value - memory[1]) / memory[0]
+        memory[2] = max(0.0, memory[2] + value - memory[1] - 0.05)
+        return bool(memory[0] > 30 and memory[2] > 10.0)

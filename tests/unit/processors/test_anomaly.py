@@ -16,6 +16,7 @@ from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policie
 from processors.anomalies.univariate import DETECTORS
 from processors.defining.plugins import PluginError
 from processors.errors import InvalidParameters
+from processors.scoped import _MOST_KEPT
 from schemas.catalogue import Catalogue
 from schemas.codec import unpack_state
 from schemas.decisions import ActionTaken

@@ -77,6 +77,13 @@ class Forgetful:
     def learn(self, memory, time_ms, value):
         memory[0] = self.asked
         self.asked += 1
+
+class Nervous:
+    width = 0
+    asked = 0
+    def update(self, memory, value):
+        self.asked += 1
+        return self.asked % 100 == 0
 """
 SCORES = ("Drifts", "Takes", "Short", "NotFinite", "Raises")
 
@@ -107,6 +114,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "weir.assigners": {n: f"broken_plugins:{n}" for n in ("everything", "nowhere", "few")},
     }
     groups["weir.detectors"] = {"forgetful": "broken_plugins:Forgetful"}
+    groups["weir.drift_detectors"] = {"nervous": "broken_plugins:Nervous"}
     groups["weir.scores"]["weir"] = "broken_plugins:Drifts"
     distribution(tmp_path, monkeypatch, "broken_plugins", BROKEN, entries(groups))
 
@@ -118,6 +126,7 @@ def test_the_worked_example_keeps_the_laws() -> None:
     assert found == {
         ("weir.metrics", "outliers"): "usable",
         ("weir.detectors", "steps"): "usable",
+        ("weir.drift_detectors", "cusum"): "usable",
         ("weir.orders", "newest-first"): "usable",
         ("weir.scores", "cool-aisle"): "usable",
         ("weir.assigners", "largest-first"): "usable",
@@ -125,7 +134,7 @@ def test_the_worked_example_keeps_the_laws() -> None:
     }
     done = RUN.invoke(app, ["check"])
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("it keeps the laws") == 6
+    assert done.stdout.count("it keeps the laws") == 7
 
 
 @pytest.mark.usefixtures("example")
@@ -176,6 +185,8 @@ def test_an_algorithm_of_others_is_replayed(tmp_path: Path) -> None:
         ("forgetful", "is nan strange"),
         ("forgetful", "judged one value differently: it remembers more; "),
         ("forgetful", "learned one value differently"),
+        ("nervous", "of noise alone gave an alarm"),
+        ("nervous", "took one value differently: it remembers more"),
     ],
 )
 def test_what_a_plug_in_breaks_is_said_in_words(name: str, told: str) -> None:
