@@ -1,6 +1,12 @@
 """Who may ask for what: the reasons for which a request is rejected."""
 
-from processors.routing.state import Bucket
+from dataclasses import dataclass, replace
+
+from processors.routing.inputs import objection
+from processors.routing.params import RouteParams
+from processors.routing.pending import Waiting
+from processors.routing.rates import Rates
+from processors.routing.state import Pending
 from schemas.catalogue import Catalogue
 from schemas.inference import InferenceRequest
 from schemas.registrations import ApplicationRegistered, ConsumerRegistered
@@ -16,7 +22,7 @@ def refusal(request: InferenceRequest, app: ApplicationRegistered, catalogue: Ca
         return f"reply_to_topic {reply} is one of Weir's own; name a topic of your own"
     consumer = catalogue.get(ConsumerRegistered, request.consumer)
     if consumer is None:
-        return ""
+        return objection(request, app)
     if consumer.apps and request.app not in consumer.apps:
         allowed = ", ".join(consumer.apps)
         return f"consumer {consumer.consumer} may not use {request.app}; allowed: {allowed}"
@@ -24,7 +30,45 @@ def refusal(request: InferenceRequest, app: ApplicationRegistered, catalogue: Ca
     refused = sorted(wanted - set(consumer.modalities)) if consumer.modalities else []
     if refused:
         return f"consumer {consumer.consumer} may not send {', '.join(refused)}"
-    return ""
+    return objection(request, app)
+
+
+def account_of(request: InferenceRequest, catalogue: Catalogue) -> str:
+    """Return who shares room with others: a registered consumer; strangers are one together."""
+    known = catalogue.get(ConsumerRegistered, request.consumer)
+    return request.consumer if known is not None else ""
+
+
+def crowded(account: str, waiting: Waiting, catalogue: Catalogue) -> str:
+    """Return why an account may have no further request pending, or ''.
+
+    Once half of the room is taken nobody gets more of it than its share among those who wait.
+    """
+    if len(waiting) < waiting.most / 2:
+        return ""
+    known = catalogue.of(ConsumerRegistered)
+    shares = {
+        name: max(0.0, known[name].share) if name in known else 1.0
+        for name in {*waiting.accounts(), account}
+    }
+    own, whole = shares[account], sum(shares.values())
+    room = waiting.most * own / whole if whole > 0 else 0.0
+    held = waiting.held(account)
+    if held < max(1.0, room):
+        return ""
+    who = f"consumer {account}" if account else "who is not registered"
+    return (
+        f"overloaded: {who} has {held} requests pending, its share of {waiting.most} is {room:.0f}"
+    )
+
+
+def same_question(one: InferenceRequest, other: InferenceRequest) -> bool:
+    """Tell whether two requests of one id are one: the same asker asks the same of the same."""
+    return (one.app, one.consumer, one.inputs) == (
+        other.app,
+        other.consumer,
+        other.inputs or one.inputs,
+    )
 
 
 def is_own(topic: str) -> bool:
@@ -38,42 +82,62 @@ def priority_of(request: InferenceRequest, catalogue: Catalogue) -> int:
     return request.priority if consumer is None else min(request.priority, consumer.priority)
 
 
-class Rates:
-    """Token buckets of the consumers whose registration limits their rate.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What becomes of a request: it waits, or it is refused; and who gives way to it."""
 
-    Each of the `partitions` routers grants its share of the rate, and a burst of one second of
-    it, at least one request: request ids spread a consumer's requests evenly.
-    """
+    pending: Pending | None = None
+    refused: str = ""
+    weaker: Pending | None = None
 
-    def __init__(self, partitions: int) -> None:
-        self._partitions = partitions
-        self._buckets: dict[str, Bucket] = {}
 
-    def exceeded(self, name: str, catalogue: Catalogue, now_ms: int) -> str:
-        """Take one token; return why that is refused, or ''."""
-        consumer = catalogue.get(ConsumerRegistered, name)
-        if consumer is None or consumer.rate_per_s is None:
-            return ""
-        rate = consumer.rate_per_s / self._partitions
-        burst = max(1.0, rate)
-        bucket = self._buckets.setdefault(name, Bucket(consumer=name, tokens=burst, at=now_ms))
-        earned = max(0, now_ms - bucket.at) / 1000 * rate
-        bucket.tokens = min(burst, bucket.tokens + earned)
-        bucket.at = max(bucket.at, now_ms)
-        if bucket.tokens < 1.0:
-            return f"consumer {name} exceeds its rate of {consumer.rate_per_s:g} requests a second"
-        bucket.tokens -= 1.0
-        return ""
+class Admission:
+    """Lets requests in while there is room, each consumer at its rate and with its share."""
 
-    def forget_removed(self, catalogue: Catalogue) -> None:
-        """Drop the buckets of consumers that are no longer registered."""
-        known = catalogue.of(ConsumerRegistered)
-        self._buckets = {name: b for name, b in self._buckets.items() if name in known}
+    def __init__(self, params: RouteParams, waiting: Waiting) -> None:
+        self._params = params
+        self._waiting = waiting
+        self.rates = Rates(params.partitions)
 
-    def buckets(self) -> tuple[Bucket, ...]:
-        """Return the buckets for a snapshot, by name."""
-        return tuple(self._buckets[name] for name in sorted(self._buckets))
+    def enter(
+        self,
+        asked: Pending,
+        app: ApplicationRegistered,
+        catalogue: Catalogue,
+        now_ms: int,
+    ) -> Entry:
+        """Return what becomes of a request; one that is too late waits to be rejected."""
+        request = asked.request
+        asked.priority = priority_of(request, catalogue)
+        asked.account = account_of(request, catalogue)
+        refused = refusal(request, app, catalogue)
+        if refused:
+            return Entry(refused=refused)
+        refused, weaker = self._room(asked, catalogue)
+        if refused:
+            return Entry(refused=refused)
+        left = request.deadline - now_ms
+        if left <= self._params.margin_ms:
+            return Entry(self._late(asked, left, now_ms), weaker=weaker)
+        refused = self.rates.exceeded(request.consumer, catalogue, now_ms)
+        if refused:
+            return Entry(refused=refused)
+        asked.app = app
+        return Entry(asked, weaker=weaker)
 
-    def restore(self, buckets: tuple[Bucket, ...]) -> None:
-        """Take over buckets."""
-        self._buckets = {bucket.consumer: bucket for bucket in buckets}
+    def _room(self, asked: Pending, catalogue: Catalogue) -> tuple[str, Pending | None]:
+        """Return why there is no room, or ''; and the least important one, if it gives way."""
+        full = self._waiting.overload()
+        if not full:
+            return crowded(asked.account, self._waiting, catalogue), None
+        weaker = self._waiting.least(asked.priority)
+        return ("", weaker) if weaker is not None else (full, None)
+
+    def _late(self, asked: Pending, left: int, now_ms: int) -> Pending:
+        needed = self._params.margin_ms
+        asked.refused = (
+            f"{left} ms to the deadline were left when it was read; more than {needed} are needed"
+        )
+        asked.request = replace(asked.request, inputs=())
+        asked.answer_at = now_ms + self._params.grace_ms
+        return asked

@@ -20,9 +20,9 @@ class Answers:
         self._most = most
         self._given: OrderedDict[str, Answer] = OrderedDict()
 
-    def give(self, response: InferenceResponse, expires_at: int, now_ms: int) -> None:
-        """Remember an answer, and forget those whose time is over or that are too many."""
-        self._store(response, expires_at, -1, now_ms)
+    def give(self, request_id: str, body: bytes, expires_at: int, now_ms: int) -> None:
+        """Remember an answer, as Avro, and forget those whose time is over or that are too many."""
+        self._store(request_id, body, expires_at, -1, now_ms)
 
     def read_back(
         self, response: InferenceResponse, offset: int, expires_at: int, now_ms: int
@@ -31,7 +31,7 @@ class Answers:
         known = self._given.get(response.request_id)
         if known is None:
             if expires_at > now_ms:
-                self._store(response, expires_at, offset, now_ms)
+                self._store(response.request_id, pack(response), expires_at, offset, now_ms)
         elif known.offset < 0:
             known.offset = offset
 
@@ -60,12 +60,11 @@ class Answers:
         self._given = OrderedDict((answer.request_id, answer) for answer in answers)
 
     def _store(
-        self, response: InferenceResponse, expires_at: int, offset: int, now_ms: int
+        self, request_id: str, body: bytes, expires_at: int, offset: int, now_ms: int
     ) -> None:
-        request_id = response.request_id
         self._given.pop(request_id, None)
         self._given[request_id] = Answer(
-            request_id=request_id, expires_at=expires_at, offset=offset, body=pack(response)
+            request_id=request_id, expires_at=expires_at, offset=offset, body=body
         )
         while len(self._given) > self._most or self._head().expires_at <= now_ms:
             self._given.popitem(last=False)

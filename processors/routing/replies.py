@@ -1,40 +1,69 @@
 """From a pending request to its answer, and from refusals to theirs."""
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from processors.routing.state import MISSING, OK, UNPLACED, Member, Pending
-from processors.routing.votes import Verdict, Vote, combine, weights_of
+from processors.routing.plans import Plan
+from processors.routing.stages import NOT_NEEDED, has_answered, voters_of
+from processors.routing.state import (
+    ANSWERED,
+    MISSING,
+    OK,
+    SKIPPED,
+    UNPLACED,
+    WAITING,
+    Member,
+    Pending,
+    Run,
+)
+from processors.routing.votes import Verdict, Vote, agreement, combine, weights_of
 from schemas.base import Event
 from schemas.codec import pack
 from schemas.decisions import DeadLetter
 from schemas.identity import stable_id
-from schemas.inference import InferenceRequest, InferenceResponse, MemberVote
+from schemas.inference import InferenceRequest, InferenceResponse, MemberVote, StageTiming
 from schemas.processing import Record
 
 PROCESSOR = "route"
 MAX_PAYLOAD = 65_536
 
 
-def answer(pending: Pending, now_ms: int) -> InferenceResponse:
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """What the last stages that answered say together."""
+
+    label: str | None = None
+    confidence: float | None = None
+    agreement: float | None = None
+    verdict: Verdict | None = None
+    run: Run | None = None
+
+
+def answer(pending: Pending, plan: Plan, now_ms: int) -> InferenceResponse:
     """Return the answer to a request from what has arrived."""
-    voters = sorted((m for m in pending.members if not m.shadow), key=lambda m: m.arrival)
-    weights = dict(
-        zip((m.service for m in voters), weights_of([m.weight for m in voters]), strict=True)
-    )
-    votes = [_vote(m, weights[m.service]) for m in voters if m.status == OK and m.label is not None]
-    verdict = combine(pending.combine, votes, sum(weights.values()))
-    arrived = sum(member.status == OK for member in voters)
+    runs = pending.runs
+    final = _final(plan, runs)
+    told = _summed(plan, final)
+    whole = _is_whole(plan, runs)
+    status = "failed" if not final else "complete" if whole else "partial"
+    verdict, run = told.verdict, told.run
     return replace(
         _bare(pending.request, now_ms),
-        status=_status(arrived, len(voters)),
-        reason=_reason(pending, voters) or None,
-        label=verdict.label if verdict else None,
-        confidence=verdict.confidence if verdict else None,
-        members=tuple(_member_vote(m, weights[m.service]) for m in _in_order(pending)),
-        ensemble=pending.ensemble or None,
-        generation=pending.generation,
-        explanation=_explain(verdict, votes, len(voters)),
+        status=status,
+        reason="; ".join(_reasons(pending)) or None,
+        label=told.label,
+        confidence=told.confidence,
+        agreement=told.agreement,
+        classes=verdict.classes if verdict is not None else run.classes if run else (),
+        scores=verdict.scores if verdict is not None else run.scores if run else (),
+        outputs=run.outputs if run is not None else (),
+        members=tuple(vote for run in runs for vote in _member_votes(run)),
+        stages=tuple(_timing(run, pending) for run in _begun(runs)),
+        ensemble=(pending.selected.event_id or None) if pending.selected is not None else None,
+        generation=pending.selected.generation if pending.selected is not None else 0,
+        partial=bool(final) and (not whole or any(run.missing for run in runs)),
+        explanation=_sentence(told, final),
     )
 
 
@@ -43,7 +72,7 @@ def rejection(request: InferenceRequest, reason: str, now_ms: int) -> InferenceR
     return replace(_bare(request, now_ms), status="rejected", reason=reason)
 
 
-def dead_letter(record: Record, field: str, message: str, now_ms: int) -> DeadLetter:
+def dead_letter(record: Record, error: str, field: str, message: str, now_ms: int) -> DeadLetter:
     """Return the dead letter of a request that can never be served.
 
     The payload is the event as Avro, without the registry's prefix.
@@ -59,7 +88,7 @@ def dead_letter(record: Record, field: str, message: str, now_ms: int) -> DeadLe
         payload=payload[:MAX_PAYLOAD],
         length=len(payload),
         sha256=hashlib.sha256(payload).hexdigest(),
-        error="unknown-app",
+        error=error,
         field=field,
         message=message,
         processor=PROCESSOR,
@@ -87,24 +116,86 @@ def _key(event: Event) -> bytes | None:
     return event.request_id.encode() if isinstance(event, InferenceRequest) else None
 
 
-def _in_order(pending: Pending) -> list[Member]:
-    return [member for member in pending.members if not member.shadow]
+def _final(plan: Plan, runs: Sequence[Run]) -> list[Run]:
+    """Return the stages whose answers are the answer: the last ones, or what came before them."""
+    found: dict[int, Run] = {}
+    left = list(plan.lasts) if runs else []
+    while left:
+        number = left.pop(0)
+        if has_answered(runs[number]):
+            found[number] = runs[number]
+        else:
+            left += plan.steps[number].after
+    ahead = {number for done in found for number in _before(plan, done)}
+    return [run for number, run in sorted(found.items()) if number not in ahead]
 
 
-def _vote(member: Member, weight: float) -> Vote:
-    return Vote(weight, member.label or "", member.confidence, member.scores, member.classes)
+def _before(plan: Plan, number: int) -> set[int]:
+    """Return every stage that one waits for, near or far."""
+    found: set[int] = set()
+    left = list(plan.steps[number].after)
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left += plan.steps[one].after
+    return found
 
 
-def _status(arrived: int, asked: int) -> str:
-    if asked and arrived == asked:
-        return "complete"
-    return "partial" if arrived else "failed"
+def _summed(plan: Plan, final: Sequence[Run]) -> _Sum:
+    """Return the answer of one stage, or the combined one of several; each weighs as much."""
+    if len(final) == 1:
+        run = final[0]
+        return _Sum(run.label, run.confidence, run.agreement, None, run)
+    votes = [
+        Vote(1.0, run.label, run.confidence, run.scores, run.classes)
+        for run in final
+        if run.label is not None
+    ]
+    verdict = combine(plan.combine, votes, float(len(votes)))
+    if verdict is None:
+        return _Sum(run=next((run for run in final if run.outputs), None))
+    agreeing = agreement(votes, verdict.label, len(votes))
+    return _Sum(verdict.label, verdict.confidence, agreeing, verdict)
 
 
-def _reason(pending: Pending, voters: list[Member]) -> str:
-    if not voters:
-        return f"no ensemble is selected for {pending.request.app}"
-    return "; ".join(_why(member) for member in voters if member.status != OK)
+def _is_whole(plan: Plan, runs: Sequence[Run]) -> bool:
+    """Tell whether every stage that the answer needs has fully answered or was skipped."""
+    return bool(runs) and all(
+        run.status in (ANSWERED, SKIPPED) or step.stage.optional
+        for step, run in zip(plan.steps, runs, strict=True)
+    )
+
+
+def _begun(runs: Sequence[Run]) -> list[Run]:
+    return sorted((run for run in runs if run.began_at), key=lambda run: run.began_at)
+
+
+def _timing(run: Run, pending: Pending) -> StageTiming:
+    return StageTiming(
+        stage=run.stage,
+        status=run.status,
+        started_ms=float(max(0, run.began_at - pending.request.created_at)),
+        latency_ms=float(max(0, run.ended_at - run.began_at)),
+        budget_ms=float(max(0, run.due - run.began_at)),
+        label=run.label or "",
+        confidence=run.confidence,
+    )
+
+
+def _reasons(pending: Pending) -> Iterator[str]:
+    """Yield why the answer is not whole."""
+    app = pending.request.app
+    if not pending.runs:
+        yield f"no ensemble is selected for {app}"
+    for run in pending.runs:
+        if run.status == WAITING:
+            yield f"stage {run.stage}: no time was left for it"
+        elif run.reason and run.status != SKIPPED:
+            yield f"stage {run.stage}: {run.reason}"
+        for member in voters_of(run):
+            if member.status != OK and member.reason != NOT_NEEDED:
+                yield _why(member)
 
 
 def _why(member: Member) -> str:
@@ -115,23 +206,31 @@ def _why(member: Member) -> str:
     return f"{member.service}: {member.status}, {member.reason or 'no reason given'}"
 
 
-def _member_vote(member: Member, weight: float) -> MemberVote:
-    return MemberVote(
-        service=member.service,
-        instance=member.instance,
-        status=member.status,
-        label=member.label,
-        confidence=member.confidence,
-        weight=weight,
-        latency_ms=member.latency_ms,
-    )
+def _member_votes(run: Run) -> Iterator[MemberVote]:
+    voters = voters_of(run)
+    weights = weights_of([member.weight for member in voters])
+    for member, weight in zip(voters, weights, strict=True):
+        yield MemberVote(
+            service=member.service,
+            instance=member.instance,
+            status=member.status,
+            label=member.label,
+            confidence=member.confidence,
+            weight=weight,
+            latency_ms=member.latency_ms,
+            stage=run.stage,
+            role=member.role,
+            reason="" if member.status == OK else member.reason or _why(member),
+        )
 
 
-def _explain(verdict: Verdict | None, votes: list[Vote], asked: int) -> str | None:
-    if verdict is None:
+def _sentence(told: _Sum, final: Sequence[Run]) -> str | None:
+    if told.label is None:
         return None
-    agreeing = sum(vote.label == verdict.label for vote in votes)
+    voters = [member for run in final for member in voters_of(run)]
+    votes = [member for member in voters if member.status == OK and member.label is not None]
+    agreeing = sum(member.label == told.label for member in votes)
     return (
-        f"{agreeing} of {asked} members say {verdict.label}; {len(votes)} voted; "
-        f"confidence {verdict.confidence:.2f}"
+        f"{agreeing} of {len(voters)} members say {told.label}; {len(votes)} voted; "
+        f"confidence {told.confidence or 0.0:.2f}"
     )

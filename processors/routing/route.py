@@ -1,32 +1,31 @@
-"""Route: fan a request out to the ensemble's members, and answer it in time.
+"""Route: walk each request through its application's stages, and answer it in time.
 
 One instance per partition of weir.requests, weir.results and weir.responses, which are keyed by
-request id alike. It admits, chooses an instance per member, asks another one when a heartbeat is
-missed or a result is bad, combines what comes back by a weighted vote, and answers at the
-deadline with what arrived. It reads its own answers back, so that whoever takes over its
-partition gives a repeated request the same answer.
+request id alone. It admits, chooses an instance per member, asks another one when a heartbeat is
+missed, a result is bad or late, ends each stage within its part of the deadline, combines what
+comes back, and answers at the deadline with what arrived. It reads its own answers back, so that
+whoever takes over its partition gives a repeated request the same answer.
 
 Nothing waits for a shadow; a slow, failed or malformed member costs no other member's result.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import MappingProxyType
 
 from processors.routing import replies
-from processors.routing.admission import RESPONSES, Rates, is_own, priority_of, refusal
+from processors.routing.admission import RESPONSES, Admission, is_own, same_question
 from processors.routing.answers import Answers
-from processors.routing.dispatch import (
-    accept,
-    adopt_ensemble,
-    dispatch,
-    is_settled,
-    needs_dispatch,
-)
+from processors.routing.explaining import explained, held
 from processors.routing.instances import Instances
+from processors.routing.params import DEFAULTS, RouteParams
 from processors.routing.pending import Waiting
-from processors.routing.state import OK, OPEN, Member, Pending, RouteState
+from processors.routing.plans import placed, selected_for
+from processors.routing.state import OK, Pending, RouteState
+from processors.routing.votes import Combiner
+from processors.routing.working import Working
 from schemas.catalogue import Catalogue
-from schemas.codec import pack_state, unpack_state
+from schemas.codec import pack, pack_state, unpack_state
 from schemas.decisions import DeadLetter, EnsembleSelected
 from schemas.identity import stable_id
 from schemas.inference import (
@@ -35,59 +34,41 @@ from schemas.inference import (
     InferenceResult,
     InferenceTask,
 )
+from schemas.packed import Packed, Told
 from schemas.processing import Batch, Directed, Output, Partition, Record, Spec
 from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
+    ContractRegistered,
     InstanceReported,
     NodeReported,
     ServiceRegistered,
 )
-from schemas.topics import PARTITIONS
 
 REQUESTS = "weir.requests"
 RESULTS = "weir.results"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteParams:
-    """How route works; times in ms.
-
-    `margin_ms` before a request's deadline it is answered with what arrived. A request whose
-    deadline is over when it is read is rejected `grace_ms` later, unless an answer given before a
-    restart turns up. Every `check_ms` lost instances and unplaced members are looked after. An
-    answer is remembered for `window_ms` after the deadline.
-    """
-
-    margin_ms: int = 20
-    window_ms: int = 600_000
-    grace_ms: int = 1_000
-    check_ms: int = 50
-    attempts: int = 3
-    max_pending: int = 10_000
-    max_pending_bytes: int = 64 * 1_048_576
-    max_answers: int = 100_000
-    default_ms: float = 5.0
-    smoothing: float = 0.2
-    partitions: int = PARTITIONS
-
-
-def spec(params: RouteParams = RouteParams()) -> Spec:
-    """Return how hosts know route."""
+def spec(
+    params: RouteParams = DEFAULTS, plugins: Mapping[str, Combiner] = MappingProxyType({})
+) -> Spec:
+    """Return how hosts know route; `plugins` are combiners of others by name."""
     return Spec(
         name=replies.PROCESSOR,
         inputs=(REQUESTS, RESULTS, RESPONSES),
         outputs=(InferenceTask, InferenceResponse, DeadLetter),
-        build=lambda partition: Router(params, partition),
-        parameters=stable_id("route", repr(params)),
+        build=lambda partition: Router(params, partition, plugins),
+        parameters=stable_id("route", repr(params), *sorted(plugins)),
+        format=2,
         transactional=False,
-        sized=lambda count: spec(replace(params, partitions=count)),
+        sized=lambda count: spec(replace(params, partitions=count), plugins),
         catalogue=(
             ApplicationRegistered,
             ServiceRegistered,
             InstanceReported,
             NodeReported,
             ConsumerRegistered,
+            ContractRegistered,
             EnsembleSelected,
         ),
     )
@@ -96,33 +77,44 @@ def spec(params: RouteParams = RouteParams()) -> Spec:
 class Router:
     """Route of one partition."""
 
-    def __init__(self, params: RouteParams, partition: int) -> None:
+    def __init__(
+        self,
+        params: RouteParams,
+        partition: int,
+        plugins: Mapping[str, Combiner] = MappingProxyType({}),
+    ) -> None:
         self._params = params
         self._partition = partition
+        self._plugins = plugins
         self._answers = Answers(params.max_answers)
         self._instances = Instances(params.default_ms, params.smoothing)
-        self._rates = Rates(params.partitions)
-        self._waiting = Waiting(params.max_pending, params.max_pending_bytes)
+        self._clear()
         self._results_next = 0
         self._arrivals = 0
         self._next_check: int | None = None
         self._now = 0
         self._catalogue = Catalogue()
-        self._out: list[Output] = []
+        self._out: list[Output | Packed] = []
+
+    def _clear(self) -> None:
+        params = self._params
+        self._waiting = Waiting(params.max_pending, params.max_pending_bytes)
+        self._admission = Admission(params, self._waiting)
+        self._working = Working(params.bounds, self._instances, self._waiting, self._plugins)
 
     def process(self, batch: Batch) -> Sequence[Output]:
         """Answer what is due, then take the records; see schemas.processing."""
         self._out = []
         self._now, self._catalogue = batch.now_ms, batch.catalogue
         self._instances.refresh(batch.catalogue)
-        self._answer_due()
+        self._do_due()
         self._check()
         for record in batch.records:
             self._take(record)
-        return self._out
+        return Told(self._out)
 
     def wake_at(self) -> int | None:
-        """Return the nearest answer that is due, or the next look after instances."""
+        """Return when something is due next, or the next look after instances."""
         times = (self._waiting.next_due(), self._next_check)
         return min((time for time in times if time is not None), default=None)
 
@@ -145,9 +137,11 @@ class Router:
                 pending=tuple(self._waiting),
                 answers=self._answers.all(),
                 estimates=self._instances.estimates(),
-                buckets=self._rates.buckets(),
+                spreads=self._instances.spreads(),
+                buckets=self._admission.rates.buckets(),
                 results_next=self._results_next,
                 arrivals=self._arrivals,
+                hedges=self._working.allowance.left,
                 next_check=self._next_check,
             )
         )
@@ -156,18 +150,15 @@ class Router:
         """Take over a state; raises schemas.errors.DecodeError."""
         state = unpack_state(data, RouteState)
         self._answers.restore(state.answers)
-        self._instances.restore(state.estimates)
-        self._rates.restore(state.buckets)
-        self._waiting = Waiting(self._params.max_pending, self._params.max_pending_bytes)
+        self._instances.restore(state.estimates, state.spreads)
+        self._clear()
+        self._admission.rates.restore(state.buckets)
         for pending in state.pending:
             self._waiting.add(pending)
+        self._working.allowance.left = state.hedges
         self._results_next, self._arrivals = state.results_next, state.arrivals
         self._next_check = state.next_check
-        under_way = [m for p in state.pending for m in p.members if m.status in OPEN and m.sent]
-        for member in sorted(under_way, key=lambda m: m.sent[-1]):
-            self._instances.send(
-                member.task_id, member.instance, member.worker, member.service, member.sent[-1]
-            )
+        self._working.resume()
 
     def _take(self, record: Record) -> None:
         event = record.event
@@ -180,87 +171,79 @@ class Router:
             self._take_response(event, record.offset)
 
     def _take_request(self, request: InferenceRequest, record: Record) -> None:
-        if request.request_id in self._waiting:
+        pending = self._waiting.get(request.request_id)
+        if pending is not None:
+            if not same_question(request, pending.request):
+                self._refuse_id(request, record)
             return
         given = self._answers.get(request.request_id, self._now)
-        if given is not None:
-            self._reply(given, request)
-            return
-        self._admit(request, record)
+        if given is None:
+            self._admit(request, record)
+        elif (given.app, given.consumer) == (request.app, request.consumer):
+            self._reply(given, pack(given), request)
+        else:
+            self._refuse_id(request, record)
+
+    def _refuse_id(self, request: InferenceRequest, record: Record) -> None:
+        """Refuse another request under an id that is taken, without touching the first one's."""
+        why = f"request id {request.request_id!r} is another request's; choose a new one"
+        self._out.append(replies.dead_letter(record, "id-taken", "request_id", why, self._now))
+        self._direct(replies.rejection(request, why, self._now), request)
 
     def _admit(self, request: InferenceRequest, record: Record) -> None:
         app = self._catalogue.get(ApplicationRegistered, request.app)
         if app is None:
             why = f"no application {request.app!r} is registered; see `weir apps list`"
-            self._out.append(replies.dead_letter(record, "app", why, self._now))
+            letter = replies.dead_letter(record, "unknown-app", "app", why, self._now)
+            self._out.append(letter)
             self._reject(request, why)
             return
-        refused = refusal(request, app, self._catalogue) or self._waiting.overload()
-        left = request.deadline - self._now
-        if not refused and left <= self._params.margin_ms:
-            self._hold_late(request, record, left)
-            return
-        refused = refused or self._rates.exceeded(request.consumer, self._catalogue, self._now)
-        if refused:
-            self._reject(request, refused)
-        else:
-            answer_at = request.deadline - self._params.margin_ms
-            self._start(self._hold(request, record, answer_at))
-
-    def _hold_late(self, request: InferenceRequest, record: Record, left: int) -> None:
-        needed = self._params.margin_ms
-        why = f"{left} ms to the deadline were left when it was read; more than {needed} are needed"
-        bare = replace(request, inputs=())
-        self._hold(bare, record, self._now + self._params.grace_ms, why)
-
-    def _hold(
-        self, request: InferenceRequest, record: Record, answer_at: int, refused: str = ""
-    ) -> Pending:
-        pending = Pending(
+        asked = Pending(
             request=request,
             offset=record.offset,
             results_from=self._results_next,
-            priority=priority_of(request, self._catalogue),
-            answer_at=answer_at,
-            refused=refused,
+            answer_at=request.deadline - self._params.margin_ms,
         )
+        entry = self._admission.enter(asked, app, self._catalogue, self._now)
+        if entry.weaker is not None:
+            self._forget(entry.weaker)
+            why = "overloaded: it gave way to a more important request"
+            self._reject(entry.weaker.request, why)
+        if entry.pending is None:
+            self._reject(request, entry.refused)
+            return
+        self._hold(entry.pending)
+        if not entry.pending.refused:
+            self._begin(entry.pending)
+
+    def _hold(self, pending: Pending) -> None:
         self._waiting.add(pending)
         if self._next_check is None:
             self._next_check = self._now + self._params.check_ms
-        return pending
 
-    def _start(self, pending: Pending) -> None:
-        if not pending.members:
-            adopt_ensemble(pending, self._catalogue)
-        for member in pending.members:
-            self._ask(pending, member)
-
-    def _ask(self, pending: Pending, member: Member) -> bool:
-        attempts = 1 if member.shadow else self._params.attempts
-        task = dispatch(pending, member, self._instances, attempts, self._now)
-        if task is not None:
-            self._out.append(task)
-        return task is not None
+    def _begin(self, pending: Pending) -> None:
+        """Begin with whoever is selected now."""
+        selected = selected_for(pending.request, self._catalogue)
+        if selected is not None:
+            pending.selected = placed(selected, self._catalogue)
+            self._working.adopted(pending)
+        self._working.begin(pending, self._now, self._out)
+        self._answer_if_over(pending)
 
     def _take_result(self, result: InferenceResult) -> None:
         if result.status == OK:
-            self._instances.learn(result.instance, result.execution_ms)
+            self._instances.learn(
+                result.service, result.instance, result.execution_ms, result.queue_ms
+            )
         pending = self._waiting.get(result.request_id)
-        if pending is None:
+        if pending is None or pending.refused:
             return
-        for member in pending.members:
-            if member.service == result.service:
-                self._settle(pending, member, result)
-                break
+        if self._working.take(pending, result, self._arrivals, self._now, self._out):
+            self._arrivals += 1
+            self._answer_if_over(pending)
 
-    def _settle(self, pending: Pending, member: Member, result: InferenceResult) -> None:
-        if not accept(member, result, self._arrivals, self._now):
-            return
-        self._arrivals += 1
-        self._instances.settle(member.task_id, member.worker)
-        if result.status in ("failed", "dropped") and self._ask(pending, member):
-            return
-        if is_settled(pending):
+    def _answer_if_over(self, pending: Pending) -> None:
+        if self._working.is_over(pending):
             self._answer(pending)
 
     def _take_response(self, response: InferenceResponse, offset: int) -> None:
@@ -273,49 +256,64 @@ class Router:
         expires_at = max(deadline, response.answered_at) + self._params.window_ms
         self._answers.read_back(response, offset, expires_at, self._now)
 
-    def _answer_due(self) -> None:
+    def _do_due(self) -> None:
         for pending in self._waiting.take_due(self._now):
-            self._answer(pending)
+            if not pending.refused:
+                self._working.tend(pending, self._now, self._out)
+            if pending.answer_at <= self._now:
+                self._answer(pending)
+            else:
+                self._answer_if_over(pending)
 
     def _check(self) -> None:
         if self._next_check is None or self._now < self._next_check:
             return
         self._next_check = self._now + self._params.check_ms
         self._instances.forget_removed()
-        self._rates.forget_removed(self._catalogue)
-        for pending in self._waiting:
+        self._admission.rates.forget_removed(self._catalogue)
+        for pending in tuple(self._waiting):
             if pending.refused:
                 continue
-            if not pending.members:
-                self._start(pending)
-            for member in pending.members:
-                if needs_dispatch(member, self._instances, self._now):
-                    self._ask(pending, member)
+            if pending.runs:
+                self._working.look_after(pending, self._now, self._out)
+                self._answer_if_over(pending)
+            else:
+                self._begin(pending)
 
     def _answer(self, pending: Pending) -> None:
+        request, plan = pending.request, self._working.plan(pending)
         self._forget(pending)
         if pending.refused:
-            self._reject(pending.request, pending.refused)
-        else:
-            self._give(replies.answer(pending, self._now), pending.request)
+            self._reject(request, pending.refused)
+            return
+        response = replies.answer(pending, plan, self._now)
+        contract = self._catalogue.get(ContractRegistered, request.contract)
+        if contract is not None:
+            response = replace(response, clauses=held(response, contract))
+        if request.explain:
+            response = explained(response, pending.selected)
+        self._give(response, request)
 
     def _reject(self, request: InferenceRequest, reason: str) -> None:
         self._give(replies.rejection(request, reason, self._now), request)
 
     def _give(self, response: InferenceResponse, request: InferenceRequest) -> None:
         expires_at = max(request.deadline, self._now) + self._params.window_ms
-        self._answers.give(response, expires_at, self._now)
-        self._reply(response, request)
+        body = pack(response)
+        self._answers.give(response.request_id, body, expires_at, self._now)
+        self._reply(response, body, request)
 
-    def _reply(self, response: InferenceResponse, request: InferenceRequest) -> None:
-        self._out.append(response)
+    def _reply(self, response: InferenceResponse, body: bytes, request: InferenceRequest) -> None:
+        self._out.append(Packed(InferenceResponse, response.request_id, body))
+        self._direct(response, request)
+
+    def _direct(self, response: InferenceResponse, request: InferenceRequest) -> None:
         reply_to = request.reply_to_topic
         if reply_to and not is_own(reply_to):
             self._out.append(Directed(response, reply_to, request.reply_to_partition))
 
     def _forget(self, pending: Pending) -> None:
         self._waiting.remove(pending)
-        for member in pending.members:
-            self._instances.settle(member.task_id, member.worker)
+        self._working.forget(pending)
         if not self._waiting:
             self._next_check = None

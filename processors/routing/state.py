@@ -5,7 +5,10 @@ The records are Avro-compatible dataclasses, so that a snapshot is nothing but `
 
 from dataclasses import dataclass
 
+from schemas.decisions import ClassWeight, EnsembleSelected
 from schemas.inference import InferenceRequest
+from schemas.records import Tensor
+from schemas.registrations import ApplicationRegistered
 
 UNPLACED = "unplaced"
 MISSING = "missing"
@@ -13,31 +16,80 @@ OK = "ok"
 OPEN = (UNPLACED, MISSING)
 """Statuses of a member that may still answer: never dispatched, or dispatched and awaited."""
 
+WAITING = ""
+ASKED = "asked"
+ANSWERED = "answered"
+PARTIAL = "partial"
+SKIPPED = "skipped"
+LATE = "late"
+FAILED = "failed"
+"""States of a stage: not begun, its members asked, and how it ended."""
+
+SHADOW = "shadow"
+CANARY = "canary"
+EXPLAIN = "explain"
+ESCALATION = "escalation"
+"""Roles of a member; an empty one is that of a plain voter."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One dispatch of a member's share; `expected_us` is what it was thought to take there."""
+
+    task_id: str
+    instance: str
+    worker: str
+    sent_at: int
+    expected_us: int
+    is_open: bool = True
+    hedge: bool = False
+
 
 @dataclass(slots=True, kw_only=True)
 class Member:
-    """One service's share of a pending request.
+    """One service's share of a stage; at `hedge_at` (ms, 0: never) a second instance is asked.
 
-    `sent` holds when each attempt was dispatched (ms), `tried` where to, as 'worker/instance'.
+    One that is `passed` over had no instance when its turn came in a stage that asks one by one.
     """
 
     service: str
-    stage: str
     weight: float
-    shadow: bool
+    role: str = ""
+    class_weights: tuple[ClassWeight, ...] = ()
     status: str = UNPLACED
     reason: str = ""
     instance: str = ""
-    worker: str = ""
-    task_id: str = ""
-    sent: tuple[int, ...] = ()
-    tried: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    hedge_at: int = 0
+    passed: bool = False
     arrival: int = 0
     label: str | None = None
     confidence: float | None = None
     scores: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
     latency_ms: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A stage of a pending request; times in ms since the epoch, `due` is when it must end."""
+
+    stage: str
+    status: str = WAITING
+    began_at: int = 0
+    ended_at: int = 0
+    due: int = 0
+    reason: str = ""
+    missing: bool = False
+    label: str | None = None
+    confidence: float | None = None
+    agreement: float | None = None
+    classes: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    inputs: tuple[Tensor, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,19 +98,20 @@ class Pending:
 
     `offset` is where it stands, `results_from` the first offset of weir.results that may hold
     something for it, `refused` why it will be rejected at `answer_at` unless an answer that was
-    given before turns up.
+    given before turns up. `app` and `selected` are in force for it from its beginning to its end,
+    `account` is who shares the room with others: a registered consumer, or '' for all strangers.
     """
 
     request: InferenceRequest
     offset: int
     results_from: int
-    priority: int
     answer_at: int
+    priority: int = 0
+    account: str = ""
     refused: str = ""
-    ensemble: str = ""
-    generation: int = 0
-    combine: str = ""
-    members: tuple[Member, ...] = ()
+    app: ApplicationRegistered | None = None
+    selected: EnsembleSelected | None = None
+    runs: tuple[Run, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +133,15 @@ class Estimate:
 
 
 @dataclass(slots=True, kw_only=True)
+class Spread:
+    """Smoothed time in queue and runtime of one service, and its mean deviation, ms."""
+
+    service: str
+    mean_ms: float
+    deviation_ms: float
+
+
+@dataclass(slots=True, kw_only=True)
 class Bucket:
     """Requests that a consumer may still make at once, as of `at` (ms)."""
 
@@ -90,12 +152,14 @@ class Bucket:
 
 @dataclass(slots=True, kw_only=True)
 class RouteState:
-    """Everything that one route instance knows."""
+    """Everything that one route instance knows; `hedges` is how many more it may make, in %."""
 
     pending: tuple[Pending, ...] = ()
     answers: tuple[Answer, ...] = ()
     estimates: tuple[Estimate, ...] = ()
+    spreads: tuple[Spread, ...] = ()
     buckets: tuple[Bucket, ...] = ()
     results_next: int = 0
     arrivals: int = 0
+    hedges: int = 0
     next_check: int | None = None

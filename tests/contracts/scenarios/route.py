@@ -2,9 +2,11 @@
 
 import random
 
-from processors.routing.route import REQUESTS, RESPONSES, RESULTS, RouteParams, spec
+from processors.routing.params import RouteParams
+from processors.routing.route import REQUESTS, RESPONSES, RESULTS, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+from schemas.graphs import Condition, Split, Stage
 from schemas.inference import InferenceRequest, InferenceResponse, InferenceTask
 from schemas.processing import Batch, Columns, Directed, Output, Processor, Record
 from schemas.topics import topic_of
@@ -13,6 +15,7 @@ from tests.unit.processors import routing_world as w
 PARAMS = RouteParams(partitions=2, check_ms=70, max_pending=12, max_answers=30, window_ms=2_000)
 SPEC = spec(PARAMS)
 BOUND = 65_536
+GRAPH = "graph"
 STATUSES = ("ok", "ok", "ok", "failed", "dropped", "expired")
 
 
@@ -36,13 +39,52 @@ def _fire(router: Processor[Batch], flow: "_Flow", batch: Batch) -> None:
         flow.take(router.process(Batch((), wake, batch.catalogue)))
 
 
+def graph() -> Event:
+    """Return an application with a stage of each kind, on the services that there are."""
+    stages = (
+        Stage(stage="clean", stage_id="1", services=("b",), kind="preprocess"),
+        Stage(
+            stage="quick",
+            stage_id="2",
+            services=("a", "c"),
+            inputs=("clean",),
+            kind="cascade",
+            escalate_below=0.8,
+        ),
+        Stage(
+            stage="trial",
+            stage_id="3",
+            services=("a", "b", "c"),
+            kind="split",
+            splits=(
+                Split(service="a", weight=0.7),
+                Split(service="b", weight=0.3, role="canary"),
+                Split(service="c", weight=0.5, role="shadow"),
+            ),
+            optional=True,
+        ),
+        Stage(
+            stage="sure",
+            stage_id="4",
+            services=("a", "b", "c"),
+            inputs=("quick",),
+            conditions=(Condition(stage="quick", on="confidence", operator="<", threshold=0.95),),
+            deadline_share=0.4,
+        ),
+    )
+    return w.application(GRAPH, stages=stages, quorum=2)
+
+
 class _Flow:
     """What comes in next: new requests, repeated ones, results of tasks, answers read back."""
 
     def __init__(self, dice: random.Random) -> None:
         self.now = w.T0
         self.known: Catalogue = w.usual(
-            w.consumer(rate_per_s=8.0, priority=1), w.instance("a", "n9"), w.service("d")
+            w.consumer(rate_per_s=8.0, priority=1),
+            w.instance("a", "n9"),
+            w.service("d"),
+            graph(),
         )
         self._dice = dice
         self._requests: list[InferenceRequest] = []
@@ -74,7 +116,7 @@ class _Flow:
     def _request(self, number: int) -> InferenceRequest:
         made = w.request(
             number,
-            app=self._dice.choice((w.APP, w.APP, w.APP, w.APP, "nobody")),
+            app=self._dice.choice((w.APP, w.APP, w.APP, GRAPH, GRAPH, "nobody")),
             consumer=self._dice.choice(("", "kim")),
             priority=self._dice.randint(0, 3),
             created_at=self.now,
@@ -95,6 +137,7 @@ class _Flow:
                     self._dice.choice("123"),
                     status=status,
                     reason=None if good else "as drawn",
+                    confidence=self._dice.choice((0.7, 0.9, 0.99, float("nan"))),
                     execution_ms=self._dice.random() * 30,
                 )
             )

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from processors.routing.route import REQUESTS, RESPONSES, RESULTS, RouteParams, Router
+from processors.routing.params import RouteParams
+from processors.routing.route import REQUESTS, RESPONSES, RESULTS, Router
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import EnsembleMember, EnsembleSelected
@@ -29,18 +30,21 @@ APP = "digits"
 PIXELS = Tensor(name="x", dtype="float32", shape=(2,), data=b"\0" * 8)
 
 
-def application(name: str = APP, services: tuple[str, ...] = ("a", "b", "c")) -> Event:
+def application(
+    name: str = APP, services: tuple[str, ...] = ("a", "b", "c"), **fields: object
+) -> Event:
     stage = Stage(stage="classify", stage_id="s1", services=services, modality="image")
-    return ApplicationRegistered(
-        app=name,
-        app_id="app-1",
-        run="run",
-        user="user",
-        owner="owner",
-        stages=(stage,),
-        registered_at=T0,
-        event_id=f"app-{name}",
-    )
+    known = {
+        "app": name,
+        "app_id": "app-1",
+        "run": "run",
+        "user": "user",
+        "owner": "owner",
+        "stages": (stage,),
+        "registered_at": T0,
+        "event_id": f"app-{name}",
+    }
+    return ApplicationRegistered(**known | fields)  # type: ignore[arg-type]
 
 
 def service(name: str, latency_ms: float | None = None) -> Event:

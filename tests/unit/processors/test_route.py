@@ -312,4 +312,6 @@ def test_the_first_answer_is_enough_when_the_ensemble_says_so() -> None:
     world = World(w.usual(w.ensemble({"a": 1.0, "b": 5.0}, combine="first")))
     asked = tasks(world.step(0, w.request()))
     (answer,) = responses(world.step(1, result(asked[0], "2", confidence=0.6)))
-    assert (answer.label, answer.confidence, answer.status) == ("2", 0.6, "partial")
+    assert (answer.label, answer.confidence, answer.status) == ("2", 0.6, "complete")
+    assert answer.partial
+    assert answer.members[1].reason.startswith("not needed")

@@ -21,7 +21,11 @@ def test_mean_looks_at_every_class() -> None:
         Vote(1.0, "dog", scores=(0.0, 1.0), classes=classes),
     ]
     assert combine("weighted_vote", votes, 3.0) == Verdict("cat", pytest.approx(2 / 3))
-    assert combine("mean", votes, 3.0) == Verdict("dog", pytest.approx(0.66))
+    verdict = combine("mean", votes, 3.0)
+    assert verdict is not None
+    assert (verdict.label, verdict.classes) == ("dog", classes)
+    assert verdict.confidence == pytest.approx(0.66)
+    assert verdict.scores == pytest.approx((0.34, 0.66))
 
 
 def test_useless_weights_count_alike() -> None:

@@ -1,0 +1,84 @@
+"""Tensors of a request: whether they are what its application takes, and who is given which."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from processors.graphs.tensors import unlike
+from processors.routing.plans import Plan, Step
+from processors.routing.state import ANSWERED, PARTIAL, Run
+from schemas.inference import InferenceRequest
+from schemas.records import Tensor
+from schemas.registrations import ApplicationRegistered
+
+NAN_ALLOWED = ("nan", "allowed")
+"""Tag of an application whose models know what to make of values that are no numbers."""
+_FLOATS = ("float16", "float32", "float64")
+
+
+def objection(request: InferenceRequest, app: ApplicationRegistered) -> str:
+    """Return what is wrong with the tensors of a request, or ''.
+
+    They must be those that the first stages take, and hold finite numbers.
+    """
+    if not any(tag.key == NAN_ALLOWED[0] and tag.value == NAN_ALLOWED[1] for tag in app.tags):
+        for tensor in request.inputs:
+            if tensor.dtype in _FLOATS and tensor.data is not None and (bad := _bad(tensor)):
+                return (
+                    f"input {tensor.name}: {bad} of its {math.prod(tensor.shape)} values are no "
+                    f"finite numbers; mend them, or tag {app.app} with {'='.join(NAN_ALLOWED)}"
+                )
+    given = {tensor.name: tensor for tensor in request.inputs}
+    for stage in app.stages:
+        for one in stage.takes if not stage.inputs else ():
+            if one.name not in given:
+                names = ", ".join(given)
+                return f"input {one.name} is missing: stage {stage.stage} takes it; given: {names}"
+            tensor = given[one.name]
+            if difference := unlike(one, tensor.dtype, tensor.shape):
+                return f"input {one.name} is {difference} by stage {stage.stage}"
+    return ""
+
+
+def _bad(tensor: Tensor) -> int:
+    values = np.frombuffer(tensor.data or b"", np.dtype(tensor.dtype).newbyteorder("<"))
+    return int(values.size - np.isfinite(values).sum())
+
+
+def inputs_of(
+    step: Step, plan: Plan, runs: Sequence[Run], request: InferenceRequest
+) -> tuple[tuple[Tensor, ...], str]:
+    """Return the tensors that the members of a stage get, or none and why not.
+
+    A stage that says what it takes gets that, from the stages before it or else the request.
+    Others get all that the stages before them give, and the request's where these give none.
+    Tensors by reference are passed on as such.
+    """
+    before = [
+        tensor for number in step.inputs for tensor in _given(plan.steps[number], runs[number])
+    ]
+    if not step.stage.takes:
+        return (tuple(before) or request.inputs), ""
+    known = {tensor.name: tensor for tensor in (*request.inputs, *before)}
+    missing = [one.name for one in step.stage.takes if one.name not in known]
+    if missing:
+        return (), f"nobody gave {', '.join(missing)}"
+    found = tuple(known[one.name] for one in step.stage.takes)
+    for one, tensor in zip(step.stage.takes, found, strict=True):
+        if difference := unlike(one, tensor.dtype, tensor.shape):
+            return (), f"input {one.name} is {difference}"
+    return found, ""
+
+
+def _given(step: Step, run: Run) -> Iterable[Tensor]:
+    """Return what a stage gives: its tensors, else the scores of its classes as one."""
+    if run.status not in (ANSWERED, PARTIAL):
+        return ()
+    if run.outputs:
+        return run.outputs
+    if not run.scores or not step.stage.gives:
+        return ()
+    data = np.asarray(run.scores, "<f4").tobytes()
+    name = step.stage.gives[0].name
+    return (Tensor(name=name, dtype="float32", shape=(len(run.scores),), data=data),)
