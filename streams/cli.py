@@ -33,6 +33,7 @@ COMMANDS = {
     "worker": Entry("worker:app", "Run an inference worker; check a device for one.", RUN),
     "agent": Entry("agent:app", "Report what a machine is doing, and its neighbours.", RUN),
     "intake": Entry("intake:app", "Take OpenTelemetry, Prometheus and QoA4ML as events.", RUN),
+    "gateway": Entry("gateway:gateway", "Serve inference and control over HTTP.", RUN),
     "apps": Entry("apps:app", "Applications, their stages and graph of services.", REGISTER),
     "services": Entry("services:app", "Models and microservices that can be placed.", REGISTER),
     "models": Entry("models:app", "Model files: publish, see, clear away.", REGISTER),

@@ -11,6 +11,7 @@ from schemas import topics
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.errors import ContractError
+from schemas.identity import stable_id
 from schemas.records import SourceRange
 from workers.catalogue import CatalogueReader, update_of
 from workers.errors import KafkaUnavailable
@@ -32,11 +33,13 @@ class Entries:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        kafka.cluster_id(settings.kafka, CONNECT_S)
+        self._cluster = kafka.cluster_id(settings.kafka, CONNECT_S)
         self._registry = Registry(settings.registry)
         self._codec = self._registry.codec()
         self._producer = kafka.producer(settings.kafka)
         self._lost: list[str] = []
+        self.tombstones: list[str] = []
+        """What rows in ClickHouse call the removals that the broker has, in order."""
 
     @property
     def settings(self) -> Settings:
@@ -133,9 +136,12 @@ class Entries:
                 self._producer.poll(0)
                 return
 
-    def _delivered(self, error: Any, _: Any) -> None:
+    def _delivered(self, error: Any, message: Any) -> None:
         if error is not None:
             self._lost.append(str(error))
+        elif message.value() is None:
+            place = (message.topic(), message.partition(), message.offset())
+            self.tombstones.append(stable_id("tombstone", self._cluster, *place))
 
     def _check(self) -> None:
         if self._lost:

@@ -1,6 +1,6 @@
 """The answers that a client waits for: bounded, given up in time, asked for again when due.
 
-WorkerError
+Unavailable
 ├── NoAnswer        a request was sent, and no answer came in time
 ├── Undelivered     a message could not be delivered: nobody has it
 └── TooMany         as many requests as may wait for an answer
@@ -12,18 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from schemas.inference import InferenceRequest, InferenceResponse
-from workers.errors import WorkerError
+from workers.errors import Unavailable, WorkerError
 
 
-class NoAnswer(WorkerError):
+class NoAnswer(Unavailable):
     """A request was sent, and no answer came in time."""
 
 
-class Undelivered(WorkerError):
+class Undelivered(Unavailable):
     """A message could not be delivered: nobody has it."""
 
 
-class TooMany(WorkerError):
+class TooMany(Unavailable):
     """As many requests wait for an answer as may; try again when some are answered."""
 
 

@@ -130,6 +130,11 @@ class Client:
         """Whether answers are heard."""
         return self._ready.is_set() and self._error is None and not self._stop.is_set()
 
+    def check(self) -> None:
+        """Raise what ended the listening: KafkaUnavailable, RegistryUnavailable."""
+        if self._error is not None:
+            raise self._error
+
     @property
     def waiting(self) -> int:
         """How many requests wait for an answer."""

@@ -400,10 +400,9 @@ class GatewaySettings(Section):
     admin_token: SecretStr = Field(
         default=SecretStr(""), description="bearer token of who may change things; empty: nobody"
     )
-    anonymous: bool = Field(
-        default=False,
-        description="whether who has no token may ask, for any consumer that has none either; "
-        "where it is not said, on the loopback alone",
+    anonymous: Literal["loopback", "yes", "no"] = Field(
+        default="loopback",
+        description="where who has no token may ask, for consumers that have none either",
     )
     certificate: str = Field(default="", description="path of the TLS certificate, PEM")
     key: str = Field(default="", description="path of its key, PEM")

@@ -163,6 +163,17 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
 
     Its workers are retired first; its history stays in SQL.
     """
+    with opened() as entries:
+        gone = ended(entries, name)
+    typer.echo(f"removed application {name} and {gone - 1} entries of it")
+
+
+def ended(entries: "Entries", name: str) -> int:
+    """End an application and all that is its; return how many entries were removed.
+
+    Raises RegistrationError for an unknown application, somebody else's, and while deeds are
+    frozen.
+    """
     from schemas.decisions import EnsembleSelected, PlacementDecided
     from schemas.registrations import (
         ApplicationRegistered,
@@ -182,7 +193,7 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
         PlacementDecided,
         PolicySelected,
     )
-    with opened() as entries, entries.follow(*kinds) as reader:
+    with entries.follow(*kinds) as reader:
         known = reader.current()
         ending = registration.removal(name, known, wall_ms())
         check_owner(entries, "application", name, known.of(ApplicationRegistered)[name].owner)
@@ -192,7 +203,7 @@ def remove(name: Annotated[str, typer.Argument(help="The application's name.")])
         for kind, key in ending.tombstones:
             entries.remove(kind, key)
         entries.flush()
-    typer.echo(f"removed application {name} and {len(ending.tombstones) - 1} entries of it")
+    return len(ending.tombstones)
 
 
 def _await_retired(reader: Any, services: tuple[str, ...]) -> None:

@@ -19,27 +19,35 @@ def switched(
     as_json: bool,
 ) -> None:
     """Send the policy and the deed, unless it stands so already, and say what came of it."""
+    from streams.commands.output import show_outcome
+
+    changed = switch_over(entries, scope, kind, target, told, reason, on=on)
+    outcome = {"scope": scope, "on": on, "changed": bool(changed)}
+    show_outcome(outcome, told if changed else f"{told} already", as_json=as_json)
+
+
+def switch_over(
+    entries: "Entries", scope: str, kind: str, target: str, told: str, reason: str, *, on: bool
+) -> str:
+    """Send the policy and the deed; return the policy's event id, '' when it stands so already."""
     from schemas.authority import standing
     from schemas.registrations import PolicySelected
     from streams.authorizing import deed, switch
-    from streams.commands.output import show_outcome
     from workers.clock import wall_ms
 
     known = entries.catalogue(PolicySelected)
-    changed = (standing(known, scope) is not None) != on
-    if changed:
-        now_ms, by = wall_ms(), entries.settings.identity.user
-        policy = switch(scope, on, reason, by, now_ms)
-        who = {"by": by} if by else {}
-        done = deed(
-            *(kind, target, "done", reason or told, now_ms),
-            policy=scope,
-            told=who,
-            causes=(policy.event_id,),
-        )
-        entries.send([policy, done])
-    outcome = {"scope": scope, "on": on, "changed": changed}
-    show_outcome(outcome, told if changed else f"{told} already", as_json=as_json)
+    if (standing(known, scope) is not None) == on:
+        return ""
+    now_ms, by = wall_ms(), entries.settings.identity.user
+    policy = switch(scope, on, reason, by, now_ms)
+    done = deed(
+        *(kind, target, "done", reason or told, now_ms),
+        policy=scope,
+        told={"by": by} if by else {},
+        causes=(policy.event_id,),
+    )
+    entries.send([policy, done])
+    return policy.event_id
 
 
 def refuse_frozen(

@@ -1,25 +1,24 @@
 """From a request to its answer: client, route on the batch host, worker processes, probe."""
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from processors.routing import route
-from schemas.decisions import EnsembleMember, EnsembleSelected
 from schemas.errors import InvalidEvent
-from schemas.graphs import Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
-from schemas.registrations import ApplicationRegistered
 from schemas.topics import Topic
 from streams.embedded.broker import Broker
+from tests.embedded.answering import gateway, serve_shapes
 from tests.embedded.conftest import Server
-from tests.embedded.worker_world import Surroundings, now, placement, service, until
-from tests.unit.workers.tiny_models import classifier
+from tests.embedded.worker_world import Surroundings, now, until
 from workers.awaiting import NoAnswer
 from workers.client import Client, tensors
 from workers.hosting.host import BatchHost
@@ -28,7 +27,6 @@ from workers.kafka.reading import read_all
 from workers.probe import NoIdentity, Probe
 from workers.settings import Identity, RegistrySettings
 
-SERVICES = ("sharp", "soft")
 IMAGE = tensors({"x": np.array([0, 5, 0], np.float32)})
 
 
@@ -41,54 +39,9 @@ def world(
         f"http://127.0.0.1:{registry.port}",
         tmp_path_factory.mktemp("answers"),
     )
-    folder = tmp_path_factory.mktemp("models")
-    made.send(*(service(name, classifier(folder / f"{name}.onnx")) for name in SERVICES))
-    made.send(*(placement(name, "one", "two", generation=9) for name in SERVICES))
-    made.send(_application(), _ensemble())
-    for node in ("one", "two"):
-        made.worker(node, f"{node}-1")
-    for node in ("one", "two"):
-        for name in SERVICES:
-            until(_ready(made, f"{name}.{node}", f"{node}-1"))
+    serve_shapes(made, tmp_path_factory.mktemp("models"))
     yield made
     made.close()
-
-
-def _ready(world: Surroundings, instance: str, worker: str) -> Callable[[], bool]:
-    return lambda: world.health(instance, worker) == "ready"
-
-
-def _application() -> ApplicationRegistered:
-    stage = Stage(stage="classify", stage_id="s", services=SERVICES)
-    return ApplicationRegistered(
-        app="shapes",
-        app_id="shapes",
-        run="r",
-        user="u",
-        owner="o",
-        stages=(stage,),
-        registered_at=now(),
-        event_id="shapes",
-    )
-
-
-def _ensemble() -> EnsembleSelected:
-    return EnsembleSelected(
-        event_id="e1",
-        app="shapes",
-        contract="",
-        generation=1,
-        algorithm="test",
-        combine="weighted_vote",
-        members=tuple(EnsembleMember(service=n, weight=1.0, role="member") for n in SERVICES),
-        predicted_latency_ms=1.0,
-        predicted_accuracy=1.0,
-        predicted_cost=0.0,
-        score=1.0,
-        gap=0.0,
-        reason="test",
-        selected_at=now(),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +176,54 @@ def test_a_reply_topic_that_does_not_exist_costs_nobody(world: Surroundings) -> 
         enough = time.monotonic() + 2
         while time.monotonic() < enough:
             assert client.ask("shapes", IMAGE, deadline_ms=5_000).status == "complete"
+
+
+@pytest.mark.usefixtures("router")
+def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> None:
+    asked = {"inputs": {"x": [0, 5.0, 0]}}
+    with gateway(world.settings, admin_token=SecretStr("boss")) as call:
+        assert call("GET", "/v2/health/ready").plain == {"ready": True}
+        told = call(
+            "POST", "/v1/apps/shapes/infer", asked, Weir_Explain="1", Weir_Deadline_Ms="5000"
+        )
+        assert (told.status, told.plain["label"], told.plain["status"]) == (200, "1", "complete")
+        assert [member["status"] for member in told.plain["members"]] == ["ok", "ok"]
+
+        binary = np.array([0, 0, 5], "<f4").tobytes()
+        head = {
+            "inputs": [
+                {
+                    "name": "x",
+                    "shape": [3],
+                    "datatype": "FP32",
+                    "parameters": {"binary_data_size": 12},
+                }
+            ],
+            "parameters": {"deadline_ms": 5000},
+        }
+        text = json.dumps(head).encode()
+        told = call(
+            "POST",
+            "/v2/models/shapes/infer",
+            text + binary,
+            kind="application/octet-stream",
+            Inference_Header_Content_Length=str(len(text)),
+        )
+        outputs = {one["name"]: one["data"] for one in told.plain["outputs"]}
+        assert (told.status, outputs["label"]) == (200, ["2"])
+
+        later = call(
+            "POST", "/v1/apps/shapes/infer", asked, Prefer="respond-async", Idempotency_Key="k"
+        )
+        assert later.status == 202
+        again = call("GET", f"{later.headers['Location']}?wait_s=10")
+        assert (again.status, again.plain["label"]) == (200, "1")
+        repeated = call("POST", "/v1/apps/shapes/infer", asked, Idempotency_Key="k")
+        assert repeated.plain["request_id"] == later.plain["request_id"]
+        other = {"inputs": {"x": [1, 5.0, 0]}}
+        assert call("POST", "/v1/apps/shapes/infer", other, Idempotency_Key="k").status == 422
+
+        wrong = call("POST", "/v1/apps/nobody/infer", asked)
+        assert (wrong.status, sorted(wrong.plain)) == (404, ["error", "remedy", "what", "where"])
+        short = call("POST", "/v1/apps/shapes/infer", {"inputs": {"x": [1.0]}})
+        assert (short.status, "shape" in short.plain["what"]) == (503, True)

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from schemas.inference import InferenceResult
@@ -20,7 +19,7 @@ from schemas.records import Tensor
 from workers.edge.errors import LocalRefusal
 from workers.inference.replicas import Hosted
 from workers.runtimes.base import Array, Port
-from workers.runtimes.http_tensors import DATATYPES
+from workers.runtimes.http_tensors import DATATYPES, elements
 from workers.settings import Section
 
 MOST_PRIORITY: Final = 1000
@@ -191,18 +190,10 @@ def _tensor(given: _Given) -> Tensor:
         why = f"{given.datatype!r} is not taken; send one of {', '.join(DATATYPES)}"
         raise LocalRefusal(400, f"{place}: {why}")
     try:
-        found = np.asarray(given.data)
-        with np.errstate(all="ignore"):  # what does not fit is found below
-            cast = found.reshape(given.shape).astype(dtype)
-    except (TypeError, ValueError, OverflowError) as error:
+        data = elements(given.data, dtype, given.shape, given.datatype)
+    except ValueError as error:
         raise LocalRefusal(400, f"{place}: {error}") from error
-    kinds = {"b": "b", "f": "iuf"}.get(cast.dtype.kind, "iu")
-    floats = cast.dtype.kind == "f"
-    exact = np.isfinite(cast).all() if floats else np.array_equal(found.ravel(), cast.ravel())
-    if found.size and (found.dtype.kind not in kinds or not exact):
-        raise LocalRefusal(400, f"{place}: its data are no {given.datatype}")
-    little = np.ascontiguousarray(cast, cast.dtype.newbyteorder("<"))
-    return Tensor(name=given.name, dtype=dtype, shape=given.shape, data=little.tobytes())
+    return Tensor(name=given.name, dtype=dtype, shape=given.shape, data=data)
 
 
 def _datatype(dtype: Any) -> str:

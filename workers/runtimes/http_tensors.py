@@ -1,6 +1,6 @@
 """Between arrays and what HTTP services say of them in JSON. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,26 @@ def array_of(port: Port, data: Any, shape: Any = None) -> Array:
     if not fits:
         raise ExecutionFailed(f"output {port.name} has shape {cast.shape}, told is {port.shape}")
     return cast
+
+
+def elements(data: Any, dtype: str, shape: Sequence[int], called: str = "") -> bytes:
+    """Return nested or flat lists as row-major, little-endian elements.
+
+    Raises ValueError for what the type, perhaps `called` otherwise, cannot hold as it is, and for
+    what the shape does not fit.
+    """
+    try:
+        found = np.asarray(data)
+        with np.errstate(all="ignore"):  # what does not fit is found below
+            cast = found.reshape(shape).astype(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+    kinds = {"b": "b", "f": "iuf"}.get(cast.dtype.kind, "iu")
+    floats = cast.dtype.kind == "f"
+    exact = np.isfinite(cast).all() if floats else np.array_equal(found.ravel(), cast.ravel())
+    if found.size and (found.dtype.kind not in kinds or not exact):
+        raise ValueError(f"its data are no {called or dtype}")
+    return np.ascontiguousarray(cast, cast.dtype.newbyteorder("<")).tobytes()
 
 
 def _port(name: str, dtype: str, sizes: list[int | None]) -> Port:

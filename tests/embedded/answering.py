@@ -1,0 +1,125 @@
+"""An application of two services on two nodes, and a gateway in front of it."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from schemas.decisions import EnsembleMember, EnsembleSelected
+from schemas.graphs import Stage
+from schemas.registrations import ApplicationRegistered
+from streams.controlling.control import CatalogueControl
+from tests.embedded.worker_world import Surroundings, now, placement, service, until
+from tests.unit.workers.tiny_models import classifier
+from workers.gateway.running import Gateway
+from workers.settings import Settings
+
+SERVICES = ("sharp", "soft")
+
+
+def serve_shapes(world: Surroundings, folder: Path) -> None:
+    """Register the application `shapes`, and return when its four instances are ready."""
+    world.send(*(service(name, classifier(folder / f"{name}.onnx")) for name in SERVICES))
+    world.send(*(placement(name, "one", "two", generation=9) for name in SERVICES))
+    world.send(_application(), _ensemble())
+    for node in ("one", "two"):
+        world.worker(node, f"{node}-1")
+    for node in ("one", "two"):
+        for name in SERVICES:
+            until(_ready(world, f"{name}.{node}", f"{node}-1"))
+
+
+def _ready(world: Surroundings, instance: str, worker: str) -> Callable[[], bool]:
+    return lambda: world.health(instance, worker) == "ready"
+
+
+def _application() -> ApplicationRegistered:
+    stage = Stage(stage="classify", stage_id="s", services=SERVICES)
+    return ApplicationRegistered(
+        app="shapes",
+        app_id="shapes",
+        run="r",
+        user="u",
+        owner="o",
+        stages=(stage,),
+        registered_at=now(),
+        event_id="shapes",
+    )
+
+
+def _ensemble() -> EnsembleSelected:
+    return EnsembleSelected(
+        event_id="e1",
+        app="shapes",
+        contract="",
+        generation=1,
+        algorithm="test",
+        combine="weighted_vote",
+        members=tuple(EnsembleMember(service=n, weight=1.0, role="member") for n in SERVICES),
+        predicted_latency_ms=1.0,
+        predicted_accuracy=1.0,
+        predicted_cost=0.0,
+        score=1.0,
+        gap=0.0,
+        reason="test",
+        selected_at=now(),
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def plain(self) -> Any:
+        return json.loads(self.body)
+
+
+class Caller:
+    """Calls a gateway over one connection."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = HTTPConnection(urlsplit(address).netloc, timeout=20)
+
+    def __call__(
+        self, method: str, path: str, content: Any = None, /, *, kind: str = "", **headers: str
+    ) -> Told:
+        """Call; names of headers are given with '_' for '-'."""
+        body = content if isinstance(content, bytes | None) else json.dumps(content).encode()
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            told["Content-Type"] = kind or "application/json"
+        self._connection.request(method, path, body, told)
+        answer = self._connection.getresponse()
+        return Told(answer.status, dict(answer.getheaders()), answer.read())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def gateway(settings: Settings, **changes: Any) -> Iterator[Caller]:
+    """Run a gateway on a free port, and yield what calls it."""
+    own = settings.gateway.model_copy(update={"port": 0, **changes})
+    settings = settings.model_copy(update={"gateway": own})
+    made = Gateway(settings, "test", CatalogueControl(settings))
+    stop = threading.Event()
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: made.ready)
+        with closing(Caller(made.address)) as caller:
+            yield caller
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()

@@ -1,0 +1,249 @@
+"""The gateway's routes: what is asked over HTTP, and how it is answered."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas.catalogue import Catalogue
+from schemas.inference import InferenceResponse
+from schemas.registrations import ApplicationRegistered
+from workers.gateway import gateway_metrics as metrics
+from workers.gateway import open_inference, outcomes, plain
+from workers.gateway.access import LOOPBACK, Access, Caller, application, check_origin
+from workers.gateway.asked import Asked, wishes_of
+from workers.gateway.asking import Asking, Begun
+from workers.gateway.control import Control, Order
+from workers.gateway.openapi import PAGE, document
+from workers.gateway.refusals import Refusal
+from workers.settings import GatewaySettings
+from workers.telemetry import logger
+
+READ_S = 10.0
+"""Longest wait for the body of a request."""
+LONGEST_WAIT_S = 60.0
+LARGE = 65_536
+"""Bodies from this size on are read in a thread, so that nobody else waits."""
+JSON, BYTES = "application/json", "application/octet-stream"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the routes are served with."""
+
+    asking: Asking
+    access: Access
+    settings: GatewaySettings
+    catalogue: Callable[[], Catalogue]
+    ready: Callable[[], bool]
+    control: Control
+    version: str
+
+
+class Routes:
+    """The handlers of one gateway."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._loopback = means.settings.host in LOOPBACK
+        self._document = json.dumps(document(means.control.verbs(), means.version)).encode()
+
+    def application(self) -> web.Application:
+        """Return them as an application of aiohttp."""
+        most = self._means.settings.max_body
+        app = web.Application(client_max_size=most, middlewares=[_counted])
+        routes = app.router
+        routes.add_post("/v1/apps/{app}/infer", self._infer)
+        routes.add_get("/v1/requests/{request}", self._request)
+        routes.add_get("/v2", self._server)
+        routes.add_get("/v2/health/live", self._live)
+        routes.add_get("/v2/health/ready", self._ready)
+        routes.add_get("/v2/models/{app}", self._model)
+        routes.add_get("/v2/models/{app}/ready", self._model_ready)
+        routes.add_post("/v2/models/{app}/infer", self._infer_v2)
+        routes.add_get("/openapi.json", self._openapi)
+        routes.add_get("/docs", self._docs)
+        routes.add_get("/metrics", self._metrics)
+        for noun, verb in self._means.control.verbs():
+            handler = partial(self._change, noun=noun, verb=verb.name)
+            routes.add_route(verb.method, f"/v1{verb.path}", handler)
+        return app
+
+    def _caller(self, request: web.Request) -> Caller:
+        """Return who calls. Raises Refusal."""
+        given = request.headers.get("Authorization", "")
+        if not given:
+            origin = request.headers.get("Origin", "")
+            check_origin(request.host, origin, loopback=self._loopback)
+        named = request.headers.get("Weir-Consumer", "")
+        return self._means.access.caller(given, named, self._means.catalogue())
+
+    def _app(self, request: web.Request, caller: Caller) -> ApplicationRegistered:
+        if not self._means.ready():
+            raise Refusal(503, "not ready", "gateway", "Kafka is not reached yet", after_s=1)
+        return application(request.match_info["app"], caller, self._means.catalogue())
+
+    def _begin(
+        self,
+        request: web.Request,
+        app: ApplicationRegistered,
+        asked: Asked,
+        caller: Caller,
+        *,
+        later: bool = False,
+    ) -> Begun:
+        wishes = wishes_of(request.headers, asked.parameters)
+        return self._means.asking.begin(app, asked, wishes, caller, later=later)
+
+    async def _infer(self, request: web.Request) -> web.Response:
+        caller = self._caller(request)
+        app = self._app(request, caller)
+        body = await _body(request, JSON)
+        asked = await _read(plain.read, body, app)
+        later = "respond-async" in request.headers.get("Prefer", "")
+        begun = self._begin(request, app, asked, caller, later=later)
+        if later:
+            return _accepted(begun.request_id)
+        return _told(plain.answer(outcomes.check(await asyncio.shield(begun.answer))))
+
+    async def _request(self, request: web.Request) -> web.Response:
+        begun = self._means.asking.find(request.match_info["request"], self._caller(request))
+        wait_s = _seconds(request.query.get("wait_s", "0"))
+        if not begun.answer.done():
+            await asyncio.wait([begun.answer], timeout=wait_s)
+        if not begun.answer.done():
+            return _accepted(begun.request_id)
+        return _told(plain.answer(outcomes.check(begun.answer.result())))
+
+    async def _infer_v2(self, request: web.Request) -> web.Response:
+        caller = self._caller(request)
+        app = self._app(request, caller)
+        body = await _body(request, JSON, BYTES)
+        header = request.headers.get(open_inference.HEADER, "")
+        asked = await _read(open_inference.read, body, header)
+        response = await asyncio.shield(self._begin(request, app, asked, caller).answer)
+        return self._written(app.app, outcomes.check(response), asked.form)
+
+    def _written(
+        self, app: str, response: InferenceResponse, form: open_inference.Form
+    ) -> web.Response:
+        made = open_inference.written(app, response, form)
+        if made.header is None:
+            return web.Response(body=made.body, content_type=JSON)
+        headers = {open_inference.HEADER: str(made.header)}
+        return web.Response(body=made.body, content_type=BYTES, headers=headers)
+
+    async def _server(self, _: web.Request) -> web.Response:
+        extensions = ["binary_tensor_data"]
+        return _told({"name": "weir", "version": self._means.version, "extensions": extensions})
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return _told({"live": True})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        ready = self._means.ready()
+        return _told({"ready": ready}, 200 if ready else 503)
+
+    async def _model(self, request: web.Request) -> web.Response:
+        return _told(open_inference.metadata(self._app(request, self._caller(request))))
+
+    async def _model_ready(self, request: web.Request) -> web.Response:
+        app = self._app(request, self._caller(request))
+        return _told({"name": app.app, "ready": True})
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._document, content_type=JSON)
+
+    async def _docs(self, _: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _change(self, request: web.Request, *, noun: str, verb: str) -> web.Response:
+        self._means.access.admin(request.headers.get("Authorization", ""))
+        body = plain.parsed(await _body(request, JSON)) if request.can_read_body else {}
+        order = Order(
+            noun,
+            verb,
+            request.match_info.get("name", ""),
+            body,
+            request.headers.get("Weir-User", ""),
+        )
+        status, told = await asyncio.to_thread(self._means.control.do, order)
+        return _told(told, status)
+
+
+@web.middleware
+async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer refusals, and count answers by path and status; paths that nobody serves are one."""
+    try:
+        response = await handler(request)
+    except Refusal as refusal:
+        response = _told(refusal.body(), refusal.status, refusal.headers())
+    except web.HTTPException as error:
+        refused = Refusal(error.status, error.reason, request.path, "see /docs")
+        response = _told(refused.body(), error.status)
+    known = request.match_info.route.resource
+    path = known.canonical if known else "other"
+    metrics.CALLS.labels(path, str(response.status)).inc()
+    return response
+
+
+async def _body(request: web.Request, *kinds: str) -> bytes:
+    """Return the body of a request of one of these types. Raises Refusal."""
+    if request.content_type not in kinds:
+        told = f"it is {request.content_type!r:.80}"
+        raise Refusal(415, told, "Content-Type", f"send {' or '.join(kinds)}")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Refusal(415, "it is packed", "Content-Encoding", "send the body as it is")
+    try:
+        return await asyncio.wait_for(request.read(), READ_S)
+    except asyncio.TimeoutError as error:
+        raise Refusal(408, f"it has not come within {READ_S:g} s", "body", "ask again") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        most = request.client_max_size
+        remedy = "send less, or raise WEIR_GATEWAY__MAX_BODY"
+        raise Refusal(413, f"it is larger than {most} bytes", "body", remedy) from error
+    except web.RequestPayloadError as error:
+        raise Refusal(400, f"it cannot be read: {error}", "body", "ask again") from error
+
+
+async def _read(read: Callable[..., Asked], body: bytes, *more: Any) -> Asked:
+    if len(body) < LARGE:
+        return read(body, *more)
+    return await asyncio.to_thread(read, body, *more)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return min(LONGEST_WAIT_S, max(0.0, float(text)))
+    except ValueError as error:
+        raise Refusal(400, f"{text!r:.40} is no number", "wait_s", "send seconds") from error
+
+
+def _accepted(request_id: str) -> web.Response:
+    where = f"/v1/requests/{request_id}"
+    told = {"request_id": request_id, "status": "pending", "answer": where}
+    return _told(told, 202, {"Location": where, "Retry-After": "1"})
+
+
+def _told(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    body = json.dumps(content, default=_text, ensure_ascii=False).encode()
+    return web.Response(status=status, body=body, content_type=JSON, headers=headers)
+
+
+def _text(value: Any) -> str:
+    """Return bytes, as of a tensor's content in an event, as their digest."""
+    return f"sha256:{hashlib.sha256(value).hexdigest()}"
