@@ -8,6 +8,7 @@ Everything that forbids or allows is a PolicySelected, so that it holds in every
     freeze, freeze/<app>        no deed at all while its parameter `state` is on
     pause                       place decides nothing while its `state` is on
     drain/<node>                a node takes nothing new and is left while its `state` is on
+    avoid/<service>/<node>      copies of a service leave a node while its `state` is on
     apply/<service>             the recommendation that somebody has let happen, as it was
 
 `may_decide` is what place asks, `ruling` what actuators ask. Without any policy the mode is

@@ -2,7 +2,7 @@
 
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
-from schemas.quality import RuleDefined
+from schemas.quality import RemedyDefined, RuleDefined
 from schemas.records import KeyValue
 from schemas.registrations import MetricDefined, WindowDefined
 
@@ -10,12 +10,13 @@ _CALLED: dict[type, str] = {
     WindowDefined: "window definition",
     MetricDefined: "metric definition",
     RuleDefined: "rule",
+    RemedyDefined: "remedy",
 }
 
 
 def refusal(
     processor: str,
-    definition: WindowDefined | MetricDefined | RuleDefined,
+    definition: WindowDefined | MetricDefined | RuleDefined | RemedyDefined,
     reason: str,
     now_ms: int,
     *parameters: KeyValue,

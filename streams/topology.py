@@ -40,6 +40,7 @@ PROCESSORS: dict[str, Place] = {
     "contract": Place("processors.contracts.contract", Host.BATCH),
     "route": Place("processors.routing.route", Host.BATCH),
     "select": Place("processors.selecting.selection", Host.FAUST),
+    "remedy": Place("processors.remedying.remedy", Host.FAUST, plugins="streams.plugins.remedies"),
     "scale": Place("placement.scaling.scaler", Host.FAUST),
     "canary": Place("placement.rollout.canary", Host.FAUST),
     "place": Place("placement.control.controller", Host.FAUST, plugins="workers.placement_plugins"),
@@ -51,6 +52,7 @@ SINK = "sink"
 
 APPS: dict[str, str] = {
     "select": "streams.apps.selection",
+    "remedy": "streams.apps.remedy",
     "scale": "streams.apps.scale",
     "canary": "streams.apps.canary",
     "place": "streams.apps.place",

@@ -43,6 +43,8 @@ def barred(cluster: Cluster, demand: Demand, need: Need) -> Mask:
 
 def relations(cluster: Cluster, demand: Demand, need: Need) -> Iterator[Verdict]:
     """Yield the constraints that one more copy of a service has to meet."""
+    if left := [r for node in demand.avoid if (r := cluster.columns.row.get(node)) is not None]:
+        yield Verdict("avoided", _all_but(cluster, left))
     rows = cluster.rows_of(demand.service)
     if rows and demand.max_per_node:
         most = demand.max_per_node

@@ -142,9 +142,9 @@ class Neighbour:
 class Demand:
     """What a service asks for, apart from the number of its copies.
 
-    `options` are the ways to run it, best first. 0 in `max_per_node`, `max_per_zone`,
-    `max_replicas`, `target_load` and `idle_ms` leaves it open. `defects` is what its registration
-    asks for that cannot be.
+    `options` are the ways to run it, best first; `avoid` are nodes that it is to leave, as policies
+    say. 0 in `max_per_node`, `max_per_zone`, `max_replicas`, `target_load` and `idle_ms` leaves it
+    open. `defects` is what its registration asks for that cannot be.
     """
 
     service: str
@@ -164,3 +164,4 @@ class Demand:
     target_load: float = 0.0
     idle_ms: int = 0
     defects: tuple[str, ...] = ()
+    avoid: frozenset[str] = frozenset()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from placement.control.state import ServiceState
-from schemas.authority import SHARE
+from schemas.authority import AVOID, SHARE, standing
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected, PlacementRequested, ServiceDemand
 from schemas.registrations import PolicySelected, ServiceRegistered
@@ -43,9 +43,20 @@ def _in_use(state: ServiceState, catalogue: Catalogue) -> bool:
     return any(m.service == state.service and m.role != "shadow" for m in selected.members)
 
 
-def shares_changed(
+def terms_changed(
     before: Mapping[str, PolicySelected], after: Mapping[str, PolicySelected]
 ) -> set[str]:
-    """Return the services of whose new version the share has changed."""
-    scopes = {scope for scope in before.keys() | after.keys() if scope.startswith(SHARE)}
-    return {s.removeprefix(SHARE) for s in scopes if before.get(s) is not after.get(s)}
+    """Return the services of whose new version the share has changed, or which nodes they avoid."""
+    scopes = {scope for scope in before.keys() | after.keys() if scope.startswith((SHARE, AVOID))}
+    changed = (scope for scope in scopes if before.get(scope) is not after.get(scope))
+    return {scope.split("/")[1] for scope in changed}
+
+
+def avoided(catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
+    """Return the nodes that services are to avoid, as policies `avoid/<service>/<node>` say."""
+    found: dict[str, frozenset[str]] = {}
+    for scope in catalogue.of(PolicySelected):
+        if scope.startswith(AVOID) and standing(catalogue, scope) is not None:
+            _, service, node = scope.split("/", 2)
+            found[service] = found.get(service, frozenset()) | {node}
+    return found

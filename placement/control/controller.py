@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from placement.algorithms.names import DEFAULT, OWN, Maker
 from placement.authority import PLACE, may_decide
 from placement.choosing.chooser import Filter
-from placement.control.asked import asked_for, shares_changed
+from placement.control.asked import asked_for, terms_changed
 from placement.control.deciding import Deciding
 from placement.control.estate import Estate
 from placement.control.moving import Budget
@@ -173,7 +173,7 @@ class Place:
         selected, known = catalogue.of(PolicySelected), self._selected
         if selected is not known:
             self._selected = selected
-            self._watch.touch(shares_changed(known, selected) & self._services.keys())
+            self._watch.touch(terms_changed(known, selected) & self._services.keys())
 
     def _adopt(self, service: str, decided: PlacementDecided) -> None:
         """Go on from a decision that is newer than what is known of a service."""

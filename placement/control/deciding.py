@@ -11,6 +11,7 @@ from typing import Any
 from placement.algorithms.names import Maker
 from placement.authority import PLACE, may_decide
 from placement.cluster.needs import READY
+from placement.control.asked import avoided
 from placement.control.estate import Estate
 from placement.control.moving import Budget, MovePolicy
 from placement.control.planner import Planner, assignment, in_order
@@ -46,6 +47,8 @@ class Deciding:
         self.policies = Policies(MovePolicy)
         self._selected: Mapping[str, PolicySelected] = {}
         self._moving = False
+        self._read: Mapping[str, PolicySelected] = {}
+        self._avoid: Mapping[str, frozenset[str]] = {}
 
     def algorithm(self, catalogue: Catalogue) -> str:
         """Return the algorithm of the policy, that of the parameters where nobody has it."""
@@ -124,6 +127,8 @@ class Deciding:
 
     def _want(self, service: str, batch: Batch) -> Want:
         state, demand = self._states[service], self._estate.demands[service]
+        if avoid := self._avoided(batch.catalogue).get(service):
+            demand = replace(demand, avoid=avoid)
         serving = self._serving(state, batch) if demand.min_available else frozenset()
         gone = {one.instance for one in state.leaving}
         present = tuple(one for one in state.assignments if one.instance not in gone)
@@ -139,6 +144,13 @@ class Deciding:
             return want
         present, waits = share.split(present, demand, serving)
         return replace(want, present=present, fresh=share.fresh(demand), waits=waits)
+
+    def _avoided(self, catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
+        """Return the nodes that services are to leave."""
+        selected = catalogue.of(PolicySelected)
+        if selected is not self._read:
+            self._read, self._avoid = selected, avoided(catalogue)
+        return self._avoid
 
     def _wanting(self, service: str, batch: Batch) -> Want | None:
         """Return what is wanted of a service that may have to give way."""

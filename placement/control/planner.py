@@ -140,7 +140,7 @@ class Planner:
             return False
         if self._filters and not self._chooser.accepts(need, row):
             return False
-        bound = demand.affinity or demand.anti_affinity or demand.neighbours
+        bound = demand.affinity or demand.anti_affinity or demand.neighbours or demand.avoid
         if not bound and not self.cluster.repelling(demand.service):
             return True
         gone = self.cluster.remove(copy)

@@ -122,13 +122,17 @@ class Yielding:
         }
 
     def _beyond(self, service: str, least: int) -> int:
-        """Return how many copies there are beyond the least number; none while some must stay.
+        """Return how many copies may leave so that the least number goes on serving.
 
-        Those that stay until others serve are there because there are not enough yet.
+        None while some must stay: those are there because there are not enough yet.
         """
-        want = self._wanting(service) if least else None
-        waiting = want is not None and bool(want.leaving)
-        return 0 if waiting else len(self._cluster.copies[service]) - least
+        copies = self._cluster.copies[service]
+        if not least:
+            return len(copies)
+        want = self._wanting(service)
+        if want is None or want.leaving:
+            return 0
+        return len(want.serving & copies.keys()) - least
 
     def _victim(self, copy: Copy) -> Victim:
         return Victim(

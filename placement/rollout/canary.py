@@ -4,7 +4,8 @@ A policy `canary/<service>` names the new version, a variant of the service, in 
 `variant`; the others set the terms (`verdict.CanaryPolicy`). Step by step a greater share of the
 copies runs it; latency and failures of the copies of both versions are observed, and when there
 are enough the new one is promoted to the next step, at last to the whole, or rolled back: when it
-is worse, when nobody can tell for too long, or when the policy is removed on the way. A step is two
+is worse, when nobody can tell for too long, when the policy is removed on the way, or at any time
+when another one says so in its parameter `rollback`. A step is two
 events: the policy `share/<service>`, which place follows, and an ActionTaken that says why.
 
 Bounds: one rollout for each service with such a policy.

@@ -14,7 +14,7 @@ from placement.rollout.state import (
     Rollout,
 )
 from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, judge
-from schemas.authority import CANARY, SHARE
+from schemas.authority import CANARY, SHARE, parameter
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
@@ -23,6 +23,8 @@ from schemas.observing import Observation
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected, ServiceRegistered
 
+ROLLBACK = "rollback"
+"""Parameter of a policy `canary/<service>`: why the version is to be taken back at once."""
 LEAST = 2
 """Copies without which there is nothing to compare."""
 
@@ -100,6 +102,9 @@ class Begin:
         )
         if self._resumed(rollout):
             return rollout, []
+        asked = parameter(self.policy, ROLLBACK)
+        if asked:
+            return rollout, self._back(rollout, asked)
         terms, wrong = settings_of(CanaryPolicy, self.policy.parameters)
         complaint = "; ".join(wrong) or self._objection(variant)
         step = Step(rollout, self.catalogue, self.now)
@@ -110,6 +115,15 @@ class Begin:
             rollout.status = WAITING
             return rollout, [step.deed("waiting", f"to compare takes {LEAST} copies")]
         return rollout, step.go_to(terms.first, terms, "it begins")
+
+    def _back(self, rollout: Rollout, why: str) -> list[Event]:
+        """Take back what is there of the version, on its way or whole."""
+        step = Step(rollout, self.catalogue, self.now)
+        said = self.catalogue.get(PolicySelected, f"{SHARE}{rollout.service}")
+        if said is None or not share_of(said) or parameter(said, "variant") != rollout.variant:
+            rollout.status = REFUSED
+            return [step.deed("refused", "no copy is to run it: there is nothing to take back")]
+        return step.back(why)
 
     def _resumed(self, rollout: Rollout) -> bool:
         """Go on from what was said last for the same policy, when the state is lost."""
@@ -162,11 +176,11 @@ class Step:
         z = NormalDist().inv_cdf((1.0 + terms.confidence) / 2.0)
         verdict, why = judge(rollout.old, rollout.new, terms, z)
         if verdict is Verdict.WORSE:
-            return self._back(f"it does worse: {why}")
+            return self.back(f"it does worse: {why}")
         if verdict is Verdict.AS_GOOD:
             return self.go_to(terms.following(rollout.share), terms, f"it is as good: {why}")
         if late:
-            return self._back(f"after {terms.patience_ms / 1000:g} s nobody can tell: {why}")
+            return self.back(f"after {terms.patience_ms / 1000:g} s nobody can tell: {why}")
         rollout.judge_at = 2 * max(rollout.judge_at, rollout.new.results)
         return []
 
@@ -174,7 +188,7 @@ class Step:
         """Take back what is on its way when its policy is removed; what is done stays."""
         if self.rollout.status != RUNNING:
             return []
-        return self._back("its policy was removed")
+        return self.back("its policy was removed")
 
     def go_to(self, share: float, terms: CanaryPolicy, why: str) -> list[Event]:
         """Give the new version a share; the whole is the end."""
@@ -186,7 +200,8 @@ class Step:
         said = "promoted" if share >= 1.0 else "step"
         return [self._policy(), self.deed(said, why, *before)]
 
-    def _back(self, why: str) -> list[Event]:
+    def back(self, why: str) -> list[Event]:
+        """Give the new version no share any more."""
         rollout = self.rollout
         rollout.step, rollout.share, rollout.status = rollout.step + 1, 0.0, ROLLED_BACK
         return [self._policy(), self.deed("rolled-back", why, rollout.old, rollout.new)]

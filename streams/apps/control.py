@@ -1,4 +1,4 @@
-"""control: select, scale, canary, place and actuate in one worker, for one machine."""
+"""control: select, remedy, scale, canary, place and actuate in one worker, for one machine."""
 
 from streams import topology
 from streams.faust.app import App, on_demand, run
@@ -11,7 +11,7 @@ def build(settings: Settings) -> App:
     return build_app(
         "control",
         settings,
-        [topology.spec_named(name) for name in ("select", "scale", "canary", "place")],
+        [topology.spec_named(name) for name in ("select", "remedy", "scale", "canary", "place")],
         actuates=True,
     )
 

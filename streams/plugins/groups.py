@@ -18,10 +18,12 @@ from processors.anomalies.detectors import GROUP as DETECTORS
 from processors.defining.plugins import GROUP as METRICS
 from processors.defining.plugins import name_objection
 from processors.drifting.detectors import GROUP as DRIFT_DETECTORS
+from processors.remedying.base import GROUP as REMEDIES
 from streams.plugins import detectors as detector_plugins
 from streams.plugins import drift_detectors as drift_plugins
 from streams.plugins import laws as plugin_laws
 from streams.plugins import metrics as metric_plugins
+from streams.plugins import remedies as remedy_plugins
 from workers import order_plugins, placement_plugins, plugin_points
 from workers.plugin_points import Found
 from workers.runtimes import plugins as runtime_plugins
@@ -69,6 +71,12 @@ GROUPS: Mapping[str, Group] = {
         drift_plugins.objection,
         drift_plugins.made,
         lambda detector, _: plugin_laws.broken_by_drift_detector(detector),
+    ),
+    REMEDIES: Group(
+        "actions of remedies",
+        remedy_plugins.objection,
+        remedy_plugins.made,
+        lambda action, _: remedy_plugins.laws_broken(action),
     ),
     ORDERS: Group(
         "orders of workers",

@@ -22,6 +22,7 @@ READ_BY_SINK_ALONE = {
     "weir.logs",
     "weir.spans",
     "weir.actions",
+    "weir.retraining",
     "weir.deadletters",
     "weir.snapshots",
     "weir.standings",

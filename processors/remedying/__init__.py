@@ -1,0 +1,1 @@
+"""remedy: what is done about findings, whether it helped, and what is undone."""
