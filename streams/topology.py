@@ -39,7 +39,10 @@ PROCESSORS: dict[str, Place] = {
     ),
     "contract": Place("processors.contracts.contract", Host.BATCH),
     "route": Place("processors.routing.route", Host.BATCH),
-    "select": Place("processors.selecting.selection", Host.FAUST),
+    "diagnose": Place("processors.diagnosing.diagnose", Host.FAUST),
+    "select": Place(
+        "processors.selecting.selection", Host.FAUST, plugins="streams.plugins.selecting"
+    ),
     "remedy": Place("processors.remedying.remedy", Host.FAUST, plugins="streams.plugins.remedies"),
     "scale": Place("placement.scaling.scaler", Host.FAUST),
     "canary": Place("placement.rollout.canary", Host.FAUST),
@@ -51,6 +54,7 @@ SINK = "sink"
 """The process that stores every topic in ClickHouse; it has a loop of its own."""
 
 APPS: dict[str, str] = {
+    "diagnose": "streams.apps.diagnose",
     "select": "streams.apps.selection",
     "remedy": "streams.apps.remedy",
     "scale": "streams.apps.scale",
@@ -59,7 +63,7 @@ APPS: dict[str, str] = {
     "actuate": "streams.apps.actuate",
     "control": "streams.apps.control",
 }
-"""Faust apps by name; control is the other five in one process."""
+"""Faust apps by name; control is all others in one process."""
 
 
 def names() -> tuple[str, ...]:

@@ -1,9 +1,11 @@
-"""control: select, remedy, scale, canary, place and actuate in one worker, for one machine."""
+"""control: all processors on Faust and the actuator in one worker, for one machine."""
 
 from streams import topology
 from streams.faust.app import App, on_demand, run
 from streams.faust.host import build_app
 from workers.settings import Settings
+
+PROCESSORS = ("diagnose", "select", "remedy", "scale", "canary", "place")
 
 
 def build(settings: Settings) -> App:
@@ -11,7 +13,7 @@ def build(settings: Settings) -> App:
     return build_app(
         "control",
         settings,
-        [topology.spec_named(name) for name in ("select", "remedy", "scale", "canary", "place")],
+        [topology.spec_named(name) for name in PROCESSORS],
         actuates=True,
     )
 

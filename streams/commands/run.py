@@ -26,8 +26,8 @@ def run(
 
     Each has a thread and a consumer of its own; when one fails, all end, and whoever started
     them starts them again. Known: derive, observe, drift, quality, anomaly, contract, route,
-    sink on the batch host; select, scale, canary, place, actuate, or control for these five, on
-    Faust.
+    sink on the batch host; diagnose, select, remedy, scale, canary, place, actuate, or control for
+    all of these, on Faust.
     """
     from streams import topology
     from streams.running import settings_of_running
