@@ -41,6 +41,7 @@ COMMANDS = {
     "freeze": Entry("freeze:freeze", "Stop all deeds at once; what runs goes on.", REGISTER),
     "unfreeze": Entry("freeze:unfreeze", "End a freeze.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
+    "remedies": Entry("remedies:app", "What is done about findings, and what came of it.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
     "observe": Entry(
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER

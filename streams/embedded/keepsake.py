@@ -16,7 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import ContractError
 from schemas.events import event_named
 from schemas.introspect import to_plain
-from schemas.quality import RuleDefined
+from schemas.quality import RemedyDefined, RuleDefined
 from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
@@ -38,6 +38,7 @@ KINDS: tuple[type[Event], ...] = (
     WindowDefined,
     MetricDefined,
     RuleDefined,
+    RemedyDefined,
     PolicySelected,
     ConsumerRegistered,
     ModelPublished,
