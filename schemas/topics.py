@@ -29,11 +29,11 @@ TASKS_PREFIX = "weir.tasks."
 class Topic:
     """One row of the table.
 
-    `key` names the fields that make the message key, joined by '/'; `time` the field that says
-    when the event happened; `retention_ms` is ignored for compacted topics. `mover` is the
-    processor that sends messages home which stand in another partition than their key says; all
-    others pass over such messages, which come to them again. Topics without a mover are written
-    by Weir alone, and what stands there is at home.
+    `key` names the fields that make the message key, joined by '/', and `and_if` one that follows
+    where it is not empty; `time` the field that says when the event happened; `retention_ms` is
+    ignored for compacted topics. `mover` is the processor that sends messages home which stand in
+    another partition than their key says; all others pass over such messages, which come to them
+    again. Topics without a mover are written by Weir alone, and what stands there is at home.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Topic:
     max_bytes: int = 1_048_576
     time: str | None = None
     mover: str = ""
+    and_if: str = ""
 
     def config(self, replication: int = 1) -> dict[str, str]:
         """Return the broker's topic configuration.
@@ -128,7 +129,14 @@ _TABLE = (
     Topic("weir.quality", (o.QualityEvaluated,), ("app",), PARTITIONS),
     Topic("weir.violations", (o.ContractViolated,), ("app",), PARTITIONS),
     Topic("weir.standings", (o.ContractStanding,), ("app",), PARTITIONS),
-    Topic("weir.ensembles", (d.EnsembleSelected,), ("app",), PARTITIONS, compacted=True),
+    Topic(
+        "weir.ensembles",
+        (d.EnsembleSelected,),
+        ("app",),
+        PARTITIONS,
+        compacted=True,
+        and_if="consumer",
+    ),
     Topic("weir.control", (d.PlacementRequested,), ("app",)),
     Topic("weir.placements", (d.PlacementDecided,), ("service",), compacted=True),
     Topic("weir.deployments", (d.DeploymentObserved,), ("service",), compacted=True),
@@ -182,7 +190,9 @@ def topic_of(event: Event) -> str:
 def key_of(event: Event) -> str:
     """Return the message key of this event."""
     found = _KEYS[type(event)](event)
-    return "/".join(map(str, found)) if type(found) is tuple else str(found)
+    key = "/".join(map(str, found)) if type(found) is tuple else str(found)
+    more = _HOME[type(event)].and_if
+    return f"{key}/{getattr(event, more)}" if more and getattr(event, more) else key
 
 
 def subject_of(event: type[Event], topic: str | None = None) -> str:

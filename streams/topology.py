@@ -33,12 +33,13 @@ PROCESSORS: dict[str, Place] = {
     "drift": Place(
         "processors.drifting.drift", Host.BATCH, plugins="streams.plugins.drift_detectors"
     ),
+    "shift": Place("processors.shifting.shift", Host.BATCH),
     "quality": Place("processors.rules.quality", Host.BATCH),
     "anomaly": Place(
         "processors.anomalies.anomaly", Host.BATCH, plugins="streams.plugins.detectors"
     ),
     "contract": Place("processors.contracts.contract", Host.BATCH),
-    "route": Place("processors.routing.route", Host.BATCH),
+    "route": Place("processors.routing.route", Host.BATCH, plugins="streams.plugins.combiners"),
     "diagnose": Place("processors.diagnosing.diagnose", Host.FAUST),
     "select": Place(
         "processors.selecting.selection", Host.FAUST, plugins="streams.plugins.selecting"

@@ -1,41 +1,30 @@
-"""From profiles to candidates, from a contract to an objective: what the search is given."""
+"""One selection: the algorithm in force, asked about what is known now."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from processors.selecting.ensembles import (
-    Candidate,
-    Found,
-    Objective,
-    Scored,
-    correlation,
-    evaluate,
-    search,
-    vote_weights,
+from processors.errors import ProcessorError
+from processors.selecting.ensembles import Candidate, Found, Problem, Scored
+from processors.selecting.estimating import (
+    Evidence,
+    budget_of,
+    candidates_of,
+    caution_of,
+    evidence_of,
+    objective_of,
 )
-from processors.selecting.profiles import Summary, first_start, summary
+from processors.selecting.own import EXPLORERS, PLANNERS
+from processors.selecting.profiles import first_start, summary
+from processors.selecting.proposals import WEIR, Algorithm
+from processors.selecting.searching import evaluated
 from processors.selecting.state import AppState
+from processors.selecting.voting import correlation
 from processors.selecting.world import AppView, fingerprint
 from schemas.registrations import ServiceRegistered
 
-_DECLARED_COUNTS = 30
-_POOLED_COUNTS = 5
-_LEAST_RESULTS = 5
+PINNED = "pinned"
 _CORRELATION_COUNTS = 50.0
 _RUNNERS_UP = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was observed of one service in the present concept.
-
-    `labels` sums up its accuracy, `results` its latency; `count` is the number that decides
-    whether it is known: labelled results, or results where the application has no labels.
-    """
-
-    service: str
-    labels: Summary
-    results: Summary
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +32,7 @@ class Choice:
     """The outcome of a search: the present ensemble under today's profiles, and the best ones.
 
     `unknown` are services left out for want of evidence; `compared` all that were considered.
+    `failure` says what the algorithm raised; then Weir's own selected.
     """
 
     present: Scored
@@ -50,6 +40,7 @@ class Choice:
     evidence: tuple[Evidence, ...]
     unknown: tuple[str, ...]
     compared: int
+    failure: str = ""
 
     @property
     def best(self) -> Scored:
@@ -62,12 +53,10 @@ def usable(state: AppState, view: AppView) -> tuple[ServiceRegistered, ...]:
     return tuple(s for s in view.services if fingerprint(s) not in state.failed)
 
 
-def evidence_of(state: AppState, service: str, since: int) -> Evidence:
-    """Return what was observed of a service in windows that began at `since` (ms) or later."""
-    profile = state.profile(service)
-    labels, results = summary(profile.accuracy, since), summary(profile.latency, since)
-    count = labels.count if state.labelled else results.count
-    return Evidence(service, labels, results, count)
+def pinned(state: AppState, view: AppView) -> tuple[str, ...]:
+    """Return the members that a person chose, those that can serve; empty when nobody did."""
+    there = {service.service for service in usable(state, view)}
+    return tuple(name for name in view.chosen.pinned if name in there)
 
 
 def fair_since(state: AppState) -> int:
@@ -86,30 +75,89 @@ def fair_since(state: AppState) -> int:
     return min(starts, default=state.since)
 
 
-def choose(state: AppState, view: AppView, since: int, least: int) -> Choice | None:
+def choose(
+    state: AppState, view: AppView, since: int, least: int, algorithms: Mapping[str, Algorithm]
+) -> Choice | None:
     """Search among what is known; None when there is no service to choose from.
 
     In the first concept (state.since 0) declared profiles count. After a change only services
     with `least` observations since then, and the present members, are considered; all when there
-    are neither.
+    are neither, and by algorithms that explore.
     """
     services = usable(state, view)
     evidence = tuple(evidence_of(state, s.service, since) for s in services)
-    enough = {e.service for e in evidence if not state.since or e.count >= least}
+    name = view.chosen.name or WEIR
+    unsure = not state.since or name in EXPLORERS
+    enough = {e.service for e in evidence if unsure or e.count >= least}
     known = [s for s in services if s.service in enough or s.service in state.services]
     considered = known or list(services)
     if not considered:
         return None
-    candidates = _candidates(state, considered, evidence)
-    objective = _objective(state, view, candidates)
-    present = [c for c in candidates if c.service in state.services]
+    candidates = candidates_of(state, view, considered, evidence, places=name in PLANNERS)
+    chosen = pinned(state, view)
+    failure = ""
+    try:
+        problem = _problem(state, view, candidates)
+        found = _found(problem, chosen, name, algorithms)
+    except ProcessorError as error:
+        failure, plain = f"{name}: {error}", replace(view, chosen=replace(view.chosen, told={}))
+        problem = _problem(state, plain, candidates)
+        found = _found(problem, chosen, WEIR, algorithms)
+    if view.explainable:
+        found = _explained(found, problem)
+    present = [c for c in problem.candidates if c.service in state.services]
     return Choice(
-        present=evaluate(present, objective),
-        found=search(candidates, objective, _RUNNERS_UP),
+        present=evaluated(present, problem.objective),
+        found=found,
         evidence=evidence,
         unknown=tuple(s.service for s in services if s not in considered),
         compared=len(candidates),
+        failure=failure,
     )
+
+
+def _problem(state: AppState, view: AppView, candidates: list[Candidate]) -> Problem:
+    return Problem(
+        candidates=tuple(candidates),
+        objective=replace(
+            objective_of(state, view, candidates), caution=caution_of(view.chosen.told)
+        ),
+        budget_ms=budget_of(view),
+        present=state.services,
+        draw=state.generation,
+        losses={arm.service: arm.loss for arm in state.arms},
+        told=view.chosen.told,
+        after=dict(view.after),
+    )
+
+
+def _found(
+    problem: Problem, chosen: tuple[str, ...], name: str, algorithms: Mapping[str, Algorithm]
+) -> Found:
+    """Return what the algorithm finds, led by the members that a person chose, if one did.
+
+    Raises ProcessorError where it fails, or finds nothing.
+    """
+    found = algorithms[name](problem, _RUNNERS_UP)
+    if not found.ranked:
+        raise ProcessorError("it ranked no ensemble")
+    if not chosen:
+        return found
+    members = [c for c in problem.candidates if c.service in chosen]
+    led = evaluated(members, problem.objective)
+    others = tuple(one for one in found.ranked if one.services != led.services)
+    return Found((led, *others), PINNED, max(0.0, found.ranked[0].value - led.value))
+
+
+def _explained(found: Found, problem: Problem) -> Found:
+    """Return the ensembles, the first with a member that explains its answers, if there is one."""
+    first = found.ranked[0]
+    able = [c for c in problem.candidates if c.explainable]
+    if not able or any(member.explainable for member in first.members):
+        return found
+    joined = [evaluated([*first.members, one], problem.objective) for one in able]
+    best = max(joined, key=lambda s: (s.value, s.services))
+    return replace(found, ranked=(best, *found.ranked))
 
 
 def learn_correlation(state: AppState, view: AppView, since: int) -> None:
@@ -119,83 +167,12 @@ def learn_correlation(state: AppState, view: AppView, since: int) -> None:
     if len(members) < max(2, len(state.members)) or not answers.count:
         return
     evidence = tuple(evidence_of(state, s.service, since) for s in members)
-    accuracies = [c.accuracy for c in _candidates(state, members, evidence)]
-    found = correlation(accuracies, vote_weights(accuracies, _classes(state)), answers.mean)
+    candidates = candidates_of(state, view, members, evidence)
+    scored = evaluated(candidates, objective_of(state, view, candidates))
+    found = correlation([m.accuracy for m in scored.members], scored.weights, answers.mean)
     if found is None:
         return
     before = _CORRELATION_COUNTS + state.evidence
     total = before + answers.count
     state.correlation = (state.correlation * before + found * answers.count) / total
     state.evidence = min(200.0, state.evidence + answers.count)
-
-
-def _candidates(
-    state: AppState, services: list[ServiceRegistered], evidence: tuple[Evidence, ...]
-) -> list[Candidate]:
-    """Return what is known of services: observed values, drawn towards what else is known.
-
-    Accuracy is (n * observed + k * prior) / (n + k): the prior is the declared accuracy with
-    k = 30, after a change of concept the mean of all that was observed since, with k = 5.
-    """
-    labels = {e.service: e.labels for e in evidence}
-    total = sum(labels[s.service].count for s in services)
-    right = sum(labels[s.service].count * labels[s.service].mean for s in services)
-    changed = bool(state.since and total)
-    stated = [s.accuracy for s in services if s.accuracy is not None]
-    usual = sum(stated) / len(stated) if stated else 0.5
-    slowest = max((s.latency_ms or 0.0 for s in services), default=0.0)
-    made = []
-    for service in services:
-        declared = usual if service.accuracy is None else service.accuracy
-        prior, k = (right / total, _POOLED_COUNTS) if changed else (declared, _DECLARED_COUNTS)
-        seen = labels[service.service]
-        results = summary(state.profile(service.service).latency)
-        latency = slowest if service.latency_ms is None else service.latency_ms
-        observed = results.count >= _LEAST_RESULTS
-        made.append(
-            Candidate(
-                service=service.service,
-                stage=service.stage,
-                accuracy=(seen.count * seen.mean + k * prior) / (seen.count + k),
-                latency_ms=results.mean if observed else latency,
-                latency_high_ms=results.high if observed else latency,
-                cost=service.cost,
-            )
-        )
-    return made
-
-
-def _objective(state: AppState, view: AppView, candidates: list[Candidate]) -> Objective:
-    """Return what is wanted; the scales make each part of the score range over 0 to 1.
-
-    Latency is measured against the strictest latency clause, else against the slowest candidate;
-    cost between the cheapest candidate and the dearest ensemble; accuracy from one half on, or from
-    the least accurate candidate when that is worse.
-    """
-    shares = dict(view.weights)
-    members = [c for c in candidates if c.service in state.services]
-    slowest = max((c.latency_ms for c in members), default=0.0)
-    answered = summary(state.responses)
-    overhead = max(0.0, answered.mean - slowest) if answered.count else 0.0
-    limits = [b.threshold for b in view.bounds if b.what != "accuracy" and b.threshold > 0]
-    slow = max(c.latency_high_ms for c in candidates) + overhead
-    costs = sorted((c.cost for c in candidates), reverse=True)[: view.max_members]
-    return Objective(
-        accuracy=shares["accuracy"],
-        latency=shares["latency"],
-        cost=shares["cost"],
-        bounds=view.bounds,
-        max_members=view.max_members,
-        accuracy_floor=max(0.0, min(0.5, *(c.accuracy for c in candidates))),
-        latency_scale_ms=min(limits, default=slow) or 1.0,
-        cost_floor=min((c.cost for c in candidates if c.cost > 0), default=1.0),
-        cost_scale=sum(costs) or 1.0,
-        correlation=state.correlation,
-        classes=_classes(state),
-        overhead_ms=overhead,
-        stages=view.stages if len(view.stages) <= view.max_members else (),
-    )
-
-
-def _classes(state: AppState) -> int:
-    return max(2, len(state.classes))

@@ -1,45 +1,43 @@
-"""Which services together serve best: prediction, score and search over ensembles.
+"""What a selection is made of: candidates, what is wanted of them, and how ensembles were rated.
 
-**Accuracy.** A weighted majority vote of members whose errors are independent is the optimistic
-case; members that all fail on the same hard inputs (comonotone: member i is right whenever an
-input's difficulty, uniform on 0 to 1, is below its accuracy) are the pessimistic one. The
-prediction is (1 - r) * independent + r * comonotone, both computed exactly over the members'
-accuracies and weights, with all wrong votes taken to agree. The correlation r is what the present
-ensemble's observed accuracy says about its members (`correlation`).
-
-**Weights** are log-odds plus log(classes - 1), the optimal weights of independent voters whose
-errors spread evenly over the wrong classes (Littlestone & Warmuth 1994; SAMME, Zhu et al. 2009).
-
-**Latency** is the largest of the members' (they run side by side) plus what routing adds;
-**cost** is the sum.
-
-**Score** = w_a * A + w_l * L + w_c * C in 0 to 1, each part clipped to 0 to 1:
-A = (accuracy - floor) / (1 - floor), L = 1 - latency / latency_scale,
-C = 1 - log(cost / cost_floor) / log(cost_scale / cost_floor): costs range over orders of magnitude,
-and twice the cost counts the same wherever it starts.
-**Value** = the score where every clause is met, else score - 1 - 2 * shortfall, the shortfall
-being the sum over clauses of the relative distance from the threshold: whatever meets the
-contract beats whatever does not.
+**Value** = score * (1 - caution * risk) where every clause is met, else score - 1 - 2 * shortfall:
+the shortfall is the sum over clauses of the relative distance from the threshold, the risk how
+likely a clause that is met on average is missed, as uncertain as the profiles are. So whatever
+meets the contract beats whatever does not, and of two that meet it the safer one wins.
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
-
-EXACT_CANDIDATES = 12
 _EPSILON = 1e-9
 _PENALTY = 2.0
-_LEAST_WEIGHT = 0.05
+CLASS = "accuracy.class."
+"""Prefix of an objective or a bound on the accuracy of one true class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a candidate may answer: an instance or a node, and how it does there.
+
+    `latency_ms` is the mean, `latency_high_ms` the 95th percentile.
+    """
+
+    place: str
+    latency_ms: float
+    latency_high_ms: float
+    cost: float = 0.0
+    energy_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A service that may be a member: what is known of it.
 
-    `latency_ms` is the mean and `latency_high_ms` the 95th percentile.
+    `latency_ms` is the mean and `latency_high_ms` the 95th percentile; `error` is the standard
+    error of `accuracy`, `latency_error_ms` that of the 95th percentile. `rates` are the accuracies
+    per true class, in the order of the objective's labels; empty if unknown. `calibration` is mean
+    confidence less accuracy: above 0 it is too sure of itself. Where there are `places`, they tell
+    latency, cost and energy, and the candidate's own are those of a typical one.
     """
 
     service: str
@@ -48,45 +46,93 @@ class Candidate:
     latency_ms: float
     latency_high_ms: float
     cost: float
+    error: float = 0.0
+    latency_error_ms: float = 0.0
+    confidence: float = 0.0
+    calibration: float = 0.0
+    energy_j: float = 0.0
+    rates: tuple[float, ...] = ()
+    count: int = 0
+    explainable: bool = False
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A clause that an ensemble can be judged by before it serves.
 
-    `what` is accuracy, latency (mean) or latency_high; accuracy is bounded from below, latencies
-    from above.
+    `what` is accuracy, latency (mean), latency_high, confidence, or accuracy.class.LABEL; latencies
+    are bounded from above, the others from below. `clause` is its name in the contract.
     """
 
     what: str
     threshold: float
+    clause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What is wanted: weights that add up to 1, bounds, scales, and what prediction needs.
 
-    `overhead_ms` is what routing adds to the slowest member; `stages` must all be represented.
+    `asked` are weights of the accuracy of single classes, by label. `overhead_ms` is what routing
+    adds to the slowest member; `stages` must all be represented. `frequencies` say how often each
+    of `labels` is true; empty: alike. `caution` is how much the risk of missing a clause counts.
     """
 
     accuracy: float
     latency: float
     cost: float
+    energy: float = 0.0
+    confidence: float = 0.0
+    asked: tuple[tuple[str, float], ...] = ()
     bounds: tuple[Bound, ...] = ()
     max_members: int = 3
+    min_members: int = 1
     accuracy_floor: float = 0.5
     latency_scale_ms: float = 1.0
     cost_floor: float = 1.0
     cost_scale: float = 10.0
+    energy_scale_j: float = 1.0
     correlation: float = 0.5
     classes: int = 2
+    labels: tuple[str, ...] = ()
+    frequencies: tuple[float, ...] = ()
     overhead_ms: float = 0.0
     stages: tuple[str, ...] = ()
+    caution: float = 0.25
+
+    @property
+    def per_class(self) -> bool:
+        """Return whether anything is asked of single classes."""
+        return bool(self.asked) or any(bound.what.startswith(CLASS) for bound in self.bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One objective in a score: its predicted value, that on the scale of 0 to 1, its weight."""
+
+    objective: str
+    value: float
+    scaled: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A clause that an ensemble is not expected to meet."""
+
+    clause: str
+    threshold: float
+    predicted: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """An ensemble with its predictions; `value` orders ensembles, larger is better."""
+    """An ensemble with its predictions; `value` orders ensembles, larger is better.
+
+    `class_weights` are the weights per member and label, empty where votes count alike for all.
+    `places` are where members are expected to answer, `orders` in which order they are asked.
+    """
 
     members: tuple[Candidate, ...]
     weights: tuple[float, ...]
@@ -96,12 +142,21 @@ class Scored:
     cost: float
     score: float
     shortfall: float
+    energy_j: float = 0.0
+    confidence: float = 0.0
+    risk: float = 0.0
+    caution: float = 0.0
+    parts: tuple[Part, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
+    class_weights: tuple[tuple[float, ...], ...] = ()
+    places: tuple[str, ...] = ()
+    orders: tuple[int, ...] = ()
 
     @property
     def value(self) -> float:
-        """Return the score, or below 0 by the shortfall when a clause is not met."""
+        """Return the score less the risk, or below 0 by the shortfall when a clause is not met."""
         if self.shortfall <= _EPSILON:
-            return self.score
+            return self.score * (1.0 - self.caution * self.risk)
         return self.score - 1.0 - _PENALTY * self.shortfall
 
     @property
@@ -132,159 +187,21 @@ class Found:
     gap: float
 
 
-def vote_weights(accuracies: Sequence[float], classes: int) -> tuple[float, ...]:
-    """Return the voting weight per accuracy; at least 0.05, so that every member is heard."""
-    spread = math.log(max(1, classes - 1))
-    return tuple(
-        max(_LEAST_WEIGHT, math.log(p / (1.0 - p)) + spread)
-        for p in (min(0.99, max(0.01, accuracy)) for accuracy in accuracies)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Everything that an algorithm is told.
 
-
-def independent(accuracies: Sequence[float], weights: Sequence[float]) -> float:
-    """Return how often a weighted majority is right when errors are independent; a tie is half."""
-    chance, margin = np.ones(1), np.zeros(1)
-    for accuracy, weight in zip(accuracies, weights, strict=True):
-        chance = np.concatenate((chance * accuracy, chance * (1.0 - accuracy)))
-        margin = np.concatenate((margin + weight, margin - weight))
-    ties = np.abs(margin) <= _EPSILON
-    return float(chance[(margin > 0) & ~ties].sum() + 0.5 * chance[ties].sum())
-
-
-def comonotone(accuracies: Sequence[float], weights: Sequence[float]) -> float:
-    """Return how often a weighted majority is right when members fail on the same inputs."""
-    members = sorted(zip(accuracies, weights, strict=True), reverse=True)
-    margin, right = -sum(weights), 0.0
-    for position, (accuracy, weight) in enumerate(members):
-        margin += 2.0 * weight
-        following = members[position + 1][0] if position + 1 < len(members) else 0.0
-        won = 0.5 if abs(margin) <= _EPSILON else float(margin > 0)
-        right += (accuracy - following) * won
-    return right
-
-
-def predicted_accuracy(
-    accuracies: Sequence[float], weights: Sequence[float], correlation: float
-) -> float:
-    """Return the predicted share of right answers of a weighted vote."""
-    alone = independent(accuracies, weights)
-    return alone + correlation * (comonotone(accuracies, weights) - alone)
-
-
-def correlation(
-    accuracies: Sequence[float], weights: Sequence[float], observed: float
-) -> float | None:
-    """Return the correlation, 0 to 1, that explains an ensemble's observed accuracy.
-
-    None when independent and correlated errors would give (nearly) the same.
+    `budget_ms` is the time that an answer may take, infinite when nothing bounds it; `present` are
+    the members that serve now; `draw` is a number that differs from selection to selection, for
+    those that explore, and `losses` are what each service has cost them so far; `told` are the
+    parameters of the policy in force. `after` are the stages whose answers a stage waits for.
     """
-    best, worst = independent(accuracies, weights), comonotone(accuracies, weights)
-    if abs(best - worst) < 0.01:
-        return None
-    return min(1.0, max(0.0, (best - observed) / (best - worst)))
 
-
-def evaluate(members: Iterable[Candidate], objective: Objective) -> Scored:
-    """Return an ensemble's predictions and score; no members at all score 0 and meet nothing."""
-    chosen = tuple(sorted(members, key=lambda m: m.service))
-    accuracies = [member.accuracy for member in chosen]
-    weights = vote_weights(accuracies, objective.classes)
-    accuracy = predicted_accuracy(accuracies, weights, objective.correlation) if chosen else 0.0
-    extra = objective.overhead_ms
-    mean = max((m.latency_ms for m in chosen), default=0.0) + extra
-    high = max((m.latency_high_ms for m in chosen), default=0.0) + extra
-    cost = sum(member.cost for member in chosen)
-    found = {"accuracy": accuracy, "latency": mean, "latency_high": high}
-    floor = objective.accuracy_floor
-    score = (
-        objective.accuracy * _clip((accuracy - floor) / (1.0 - floor))
-        + objective.latency * _clip(1.0 - high / objective.latency_scale_ms)
-        + objective.cost * _thrift(cost, objective)
-    )
-    missing = len(set(objective.stages) - {member.stage for member in chosen})
-    return Scored(
-        members=chosen,
-        weights=weights,
-        accuracy=accuracy,
-        latency_ms=mean,
-        latency_high_ms=high,
-        cost=cost,
-        score=score if chosen else 0.0,
-        shortfall=missing + sum(_short(bound, found) for bound in objective.bounds),
-    )
-
-
-def search(candidates: Sequence[Candidate], objective: Objective, keep: int) -> Found:
-    """Return the best ensembles of at most `max_members`, `keep` of them.
-
-    Exact enumeration up to 12 candidates; above, greedy growth from every single candidate, each
-    step by the member that helps most, with an upper bound on what that may miss as `gap`.
-    """
-    if len(candidates) <= EXACT_CANDIDATES:
-        sizes = range(1, min(objective.max_members, len(candidates)) + 1)
-        every = [evaluate(c, objective) for size in sizes for c in combinations(candidates, size)]
-        return Found(_best(every, keep), "exact", 0.0)
-    ranked = _best(_grown(candidates, objective), keep)
-    gap = max(0.0, _upper_bound(candidates, objective) - ranked[0].value)
-    return Found(ranked, "greedy", gap)
-
-
-def _grown(candidates: Sequence[Candidate], objective: Objective) -> list[Scored]:
-    seen: dict[tuple[str, ...], Scored] = {}
-    for start in candidates:
-        present = evaluate([start], objective)
-        seen[present.services] = present
-        while len(present.members) < objective.max_members:
-            rest = [c for c in candidates if c not in present.members]
-            larger = [evaluate((*present.members, other), objective) for other in rest]
-            for scored in larger:
-                seen[scored.services] = scored
-            best = _best(larger, 1)[0]
-            if best.value <= present.value:
-                break
-            present = best
-    return list(seen.values())
-
-
-def _best(scored: Iterable[Scored], keep: int) -> tuple[Scored, ...]:
-    """Return the best, by value, then by fewer members, then by name."""
-    order = sorted(scored, key=lambda s: (-round(s.value, 12), len(s.members), s.services))
-    return tuple(order[:keep])
-
-
-def _upper_bound(candidates: Sequence[Candidate], objective: Objective) -> float:
-    """Return a score that no ensemble exceeds: each part at its best, independently.
-
-    Independent voters with optimal weights only gain by better and by more members, so the most
-    accurate ones bound every ensemble; those below one half are taken to be of no use.
-    """
-    useful = sorted((min(1 - _EPSILON, max(0.5, c.accuracy)) for c in candidates), reverse=True)
-    top = useful[: objective.max_members]
-    alone = independent(top, [math.log(p / (1.0 - p)) for p in top])
-    accuracy = alone + objective.correlation * (useful[0] - alone)
-    latency = min(c.latency_high_ms for c in candidates) + objective.overhead_ms
-    cost = min(c.cost for c in candidates)
-    floor = objective.accuracy_floor
-    return (
-        objective.accuracy * _clip((accuracy - floor) / (1.0 - floor))
-        + objective.latency * _clip(1.0 - latency / objective.latency_scale_ms)
-        + objective.cost * _thrift(cost, objective)
-    )
-
-
-def _short(bound: Bound, found: dict[str, float]) -> float:
-    distance = found[bound.what] - bound.threshold
-    if bound.what == "accuracy":
-        distance = -distance
-    return max(0.0, distance) / max(abs(bound.threshold), _EPSILON)
-
-
-def _thrift(cost: float, objective: Objective) -> float:
-    if cost <= objective.cost_floor:
-        return 1.0
-    span = math.log(max(objective.cost_scale / objective.cost_floor, 1.0 + _EPSILON))
-    return _clip(1.0 - math.log(cost / objective.cost_floor) / span)
-
-
-def _clip(value: float) -> float:
-    return min(1.0, max(0.0, value))
+    candidates: tuple[Candidate, ...]
+    objective: Objective
+    budget_ms: float = float("inf")
+    present: tuple[str, ...] = ()
+    draw: int = 0
+    losses: Mapping[str, float] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -15,8 +15,8 @@ from schemas.observing import Observation
 class Span:
     """One window of one source (an instance, or empty for the service as a whole).
 
-    `start` and `end` in ms since the epoch, `mean` and `high` (95th percentile) in the metric's
-    unit.
+    `start` and `end` in ms since the epoch; `mean`, `high` (95th percentile), `median` and `top`
+    (99th) in the metric's unit. `node` is where the source runs, if known.
     """
 
     source: str
@@ -26,6 +26,9 @@ class Span:
     count: int
     mean: float
     high: float
+    node: str = ""
+    median: float = 0.0
+    top: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +45,51 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSeries:
+    """What was observed of one service where a class was true, as shares."""
+
+    label: str
+    accuracy: Series = field(default_factory=Series)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What was observed of one service: `accuracy` as shares, `latency` in ms."""
+    """What was observed of one service.
+
+    `accuracy` (by the truth), `agreement` (with the answers) and `confidence` are shares, `latency`
+    is in ms, `energy` in J and `cost` in the unit of declared costs, each for a request.
+    """
 
     service: str
     accuracy: Series = field(default_factory=Series)
     latency: Series = field(default_factory=Series)
+    agreement: Series = field(default_factory=Series)
+    confidence: Series = field(default_factory=Series)
+    energy: Series = field(default_factory=Series)
+    cost: Series = field(default_factory=Series)
+    classes: tuple[ClassSeries, ...] = ()
+
+    def of_class(self, label: str) -> Series:
+        """Return what was observed where a class was true."""
+        for one in self.classes:
+            if one.label == label:
+                return one.accuracy
+        return Series()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What windows add up to; `error` is the standard error of a share with this mean."""
+    """What windows add up to; `error` is the standard error of a share with this mean.
+
+    `unsure` is the standard error of `high`, by how much it differs from window to window.
+    """
 
     count: int
     mean: float
     high: float
+    median: float = 0.0
+    top: float = 0.0
+    unsure: float = 0.0
 
     @property
     def error(self) -> float:
@@ -91,6 +124,9 @@ def add(series: Series, seen: Observation, keep: int) -> Series:
         count=seen.count,
         mean=seen.mean,
         high=seen.p95,
+        node=seen.node,
+        median=seen.p50,
+        top=seen.p99,
     )
     rest = []
     for other in series.spans:
@@ -119,7 +155,22 @@ def summary(series: Series, since: int = 0) -> Summary:
         return NOTHING
     mean = sum(span.count * span.mean for span in spans) / count
     high = sum(span.count * span.high for span in spans) / count
-    return Summary(count, mean, high)
+    median = sum(span.count * span.median for span in spans) / count
+    top = sum(span.count * span.top for span in spans) / count
+    spread = sum(span.count * (span.high - high) ** 2 for span in spans) / count
+    unsure = math.sqrt(spread / (len(spans) - 1)) if len(spans) > 1 else 0.0
+    return Summary(count, mean, high, median, top, unsure)
+
+
+def by_node(series: Series, since: int = 0) -> dict[str, Summary]:
+    """Return what windows since then add up to on each node that is known."""
+    nodes = sorted({span.node for span in series.spans if span.node and span.start >= since})
+    return {
+        node: summary(
+            replace(series, spans=tuple(s for s in series.spans if s.node == node)), since
+        )
+        for node in nodes
+    }
 
 
 def first_start(series: Series, since: int) -> int | None:

@@ -20,8 +20,8 @@ class Trial:
 class Trigger:
     """Why a new selection is due, in words, with the ids of its causes.
 
-    `kind` is drift, violation, quality, improvement or catalogue, gravest first; `since` is the
-    event time (ms) from which the new concept holds.
+    `kind` is drift, violation, quality, asked, plan, improvement, exploration or catalogue, gravest
+    first; `since` is the event time (ms) from which the new concept holds.
     """
 
     kind: str
@@ -30,17 +30,33 @@ class Trigger:
     causes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """What exploring has cost with one service.
+
+    `loss` is the sum of its losses, each divided by the `chance` with which it served; `judged` is
+    the newest event time (ms) that is in it. `chance` is 0 while it does not serve.
+    """
+
+    service: str
+    loss: float = 0.0
+    chance: float = 0.0
+    judged: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class AppState:
-    """One application.
+    """One application, or one of its consumers that has an ensemble of its own.
 
     `since` (event time, ms) begins the present concept, `judged` is the newest event time that
     the last trial had seen. `quiet_until` (host clock, ms) ends the cool-down, `futile` counts the
     trials in a row that changed nothing. Since `down_since` (host clock, ms; 0 for never) a member
-    has had no ready instance. `failed` holds services as name@registration.
+    has had no ready instance. `failed` holds services as name@registration, `refused` the ids of
+    policies that could not be heeded, and what selectors of others raised.
     """
 
     app: str
+    consumer: str = ""
     generation: int = 0
     members: tuple[EnsembleMember, ...] = ()
     shadows: tuple[str, ...] = ()
@@ -65,6 +81,10 @@ class AppState:
     answers: Series = field(default_factory=Series)
     responses: Series = field(default_factory=Series)
     profiles: tuple[Profile, ...] = ()
+    algorithm: str = ""
+    arms: tuple[Arm, ...] = ()
+    refused: tuple[str, ...] = ()
+    promised_ms: float = 0.0
 
     @property
     def services(self) -> tuple[str, ...]:

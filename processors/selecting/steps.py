@@ -1,32 +1,44 @@
 """How the selection of one application goes on: the rules, one after another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from processors.selecting import learning, refusing
 from processors.selecting.choice import (
+    PINNED,
     Choice,
     choose,
-    evidence_of,
     fair_since,
     learn_correlation,
+    pinned,
     usable,
 )
 from processors.selecting.ensembles import NOBODY, Found, Scored
+from processors.selecting.estimating import evidence_of, labels_of
+from processors.selecting.own import EXPLORERS, VALUED
 from processors.selecting.profiles import Series
+from processors.selecting.proposals import WEIR, Algorithm
 from processors.selecting.state import AppState, Trial, Trigger
 from processors.selecting.triggers import forget, newest, raise_trigger
+from processors.selecting.wishes import EXPLORE
 from processors.selecting.words import (
+    Moment,
     Selection,
     announce,
     demand,
     first_words,
     kept_words,
+    members_of,
+    none_of_its_own,
     switched_words,
     trial_words,
 )
 from processors.selecting.world import AppView, all_ready, down, failed_services
+from schemas.authority import REASON, RESELECT, parameter
 from schemas.base import Event
 from schemas.catalogue import Catalogue
-from schemas.decisions import EnsembleMember, EnsembleSelected
+from schemas.decisions import EnsembleSelected
+from schemas.registrations import PolicySelected
 
 _MOST_BACK_OFF = 5
 _CAUSES_SEEN = 16
@@ -42,7 +54,8 @@ class SelectParams:
     `cooldown_ms`, twice as long after each that changed nothing. The catalogue is looked at every
     `look_ms` and must have been quiet for `settle_ms`. While a member has no ready instance, which
     placement mends, nothing is tried for `patience_ms`, nor for `recovery_ms` after it is back.
-    `windows` bounds what is kept per series.
+    `windows` bounds what is kept per series. An algorithm that explores selects again every
+    `explore_ms` in which something was observed.
     """
 
     trial_min: int = 60
@@ -54,6 +67,7 @@ class SelectParams:
     recovery_ms: int = 5000
     patience_ms: int = 30_000
     windows: int = 30
+    explore_ms: int = 30_000
 
     @property
     def known(self) -> int:
@@ -63,18 +77,24 @@ class SelectParams:
 
 @dataclass(slots=True)
 class Steps:
-    """One application at one moment; `out` collects what follows."""
+    """One application at one moment; `out` collects what follows.
+
+    `elsewhere` are the copies that its other ensembles need of services.
+    """
 
     state: AppState
     view: AppView
     params: SelectParams
     now: int
     catalogue: Catalogue
+    algorithms: Mapping[str, Algorithm]
+    elsewhere: Mapping[str, int]
     out: list[Event] = field(default_factory=list)
 
     def run(self) -> list[Event]:
         """Do what is due now; doing it again at once would change nothing."""
         self._sign()
+        self.out += refusing.policies(self.state, self.view, self.now)
         if self.view.mode == "observe":
             return self.out
         if not self.state.generation:
@@ -91,7 +111,9 @@ class Steps:
         """Return whether a look would change nothing: nothing is pending, new, lost or failed."""
         state = self.state
         pending = state.trial or state.trigger or state.violated or state.down_since
-        if pending or not state.generation or self._newer() is not None:
+        if self._moved() or set(refusing.ids(self.view)) - set(state.refused):
+            return False
+        if pending or not state.generation or self._newer() is not None or self._asked():
             return False
         settled = state.signature == state.settled == self.view.signature
         return settled and all_ready(state.app, self.catalogue, self.now)
@@ -126,7 +148,8 @@ class Steps:
             state.trial = Trial(started=self.now)
 
     def _newer(self) -> EnsembleSelected | None:
-        known = self.catalogue.get(EnsembleSelected, self.state.app)
+        key = "/".join(filter(None, (self.state.app, self.state.consumer)))
+        known = self.catalogue.get(EnsembleSelected, key)
         return known if known is not None and known.generation > self.state.generation else None
 
     def _sign(self) -> None:
@@ -142,7 +165,7 @@ class Steps:
         self.state.trigger = None
         if not self._settled():
             return
-        choice = choose(self.state, self.view, 0, self.params.known)
+        choice = self._choose(0)
         if choice is not None:
             self.state.settled = self.state.signature
             self._announce(choice.best, choice, first_words(choice), self.view.causes)
@@ -162,7 +185,7 @@ class Steps:
         """Select without a trial when a member is gone or cannot run: there is no time for one."""
         lost = ", ".join(self._lost())
         reason = f"{lost} can no longer serve: removed, or failed on every node"
-        choice = choose(self.state, self.view, self.state.since, self.params.known)
+        choice = self._choose(self.state.since)
         if choice is None:
             self._nothing_left(reason)
             return
@@ -199,8 +222,60 @@ class Steps:
                 ),
             )
             waiting = waiting and state.trigger is not None and state.trigger.kind != "catalogue"
+        asked = self._asked()
+        if asked is not None and (state.trigger is None or state.trigger.kind != asked.kind):
+            raise_trigger(state, asked)
+        if state.trigger is None and (moved := self._moved()):
+            raise_trigger(state, Trigger(kind=moved[0], reason=moved[1], since=state.since))
         if state.trigger is not None and not waiting:
             self._begin(state.trigger)
+
+    def _asked(self) -> Trigger | None:
+        """Return that another selection was asked for since the last one, by a policy."""
+        policy = self.catalogue.get(PolicySelected, f"{RESELECT}{self.state.app}")
+        if policy is None or policy.selected_at <= self.state.selected_at:
+            return None
+        told = f"another selection is asked for: {parameter(policy, REASON)}"
+        causes = tuple(filter(None, (policy.event_id, parameter(policy, "cause"))))
+        return Trigger(kind="asked", reason=told, since=newest(self.state), causes=causes)
+
+    def _moved(self) -> tuple[str, str] | None:
+        """Return (kind, reason) where the algorithm itself asks for another selection."""
+        name = self.view.chosen.name
+        if not self.state.generation or self.state.trial is not None:
+            return None
+        if name in EXPLORERS and not pinned(self.state, self.view):
+            told = self.view.chosen.told.get(EXPLORE, "")
+            every = int(told) if told.isdecimal() and int(told) else self.params.explore_ms
+            if learning.is_due(self.state, self.now, every):
+                return "exploration", f"{name} draws again"
+        if name == "adaptive":
+            moved = learning.off_plan(self.state)
+            return ("plan", moved) if moved else None
+        return None
+
+    def _choose(self, since: int) -> Choice | None:
+        choice = choose(self.state, self.view, since, self.params.known, self.algorithms)
+        if choice is not None and choice.failure:
+            self.out += refusing.failure(self.state, choice.failure, self.now)
+        return choice
+
+    def _better(self, choice: Choice) -> bool:
+        """Return whether another ensemble takes over: one that gains enough, or was asked for."""
+        best, present = choice.best, choice.present
+        asked = choice.found.algorithm == PINNED or self._joins(best)
+        if asked or (self.view.chosen.name or WEIR) not in VALUED:
+            return best.services != present.services
+        return best.value - present.value >= self.params.min_gain
+
+    def _joins(self, best: Scored) -> bool:
+        """Return whether the best has a member that explains, which is wanted and lacks now."""
+        present = set(self.state.services)
+        return (
+            self.view.explainable
+            and any(member.explainable and member.service not in present for member in best.members)
+            and not any(m.service in present and m.explainable for m in best.members)
+        )
 
     def _begin(self, trigger: Trigger) -> None:
         """Try the candidates that too little is known of, or select at once."""
@@ -210,10 +285,12 @@ class Steps:
         others = tuple(s for s in services if s not in state.services)
         least = self.params.trial_min
         lacking = [s for s in services if evidence_of(state, s, state.since).count < least]
-        if not state.since or not others or not lacking:
+        settled = bool(state.consumer or pinned(state, self.view))
+        quick = settled or trigger.kind in ("exploration", "plan")
+        if quick or not state.since or not others or not lacking:
             self._decide(trigger, state.since)
             return
-        choice = choose(state, self.view, state.since, self.params.known)
+        choice = self._choose(state.since)
         if choice is None:
             return
         state.shadows = others
@@ -242,18 +319,19 @@ class Steps:
         """Select exactly on what is known; keep the ensemble unless there is enough to gain."""
         state = self.state
         learn_correlation(state, self.view, since)
-        choice = choose(state, self.view, since, self.params.known)
+        learning.learn(state)
+        choice = self._choose(since)
         if choice is None:
             return
         best, present = choice.best, choice.present
-        switch = best.value - present.value >= self.params.min_gain
+        switch = self._better(choice)
         tried = bool(state.shadows)
         causes = self._causes(trigger.causes)
         if trigger.kind != "catalogue" or tried:
             state.futile = 0 if switch else min(_MOST_BACK_OFF, state.futile + 1)
             rest = self.params.cooldown_ms << max(0, state.futile - 1)
             state.quiet_until = self.now + rest
-        elif not switch:
+        elif not switch and state.algorithm in ("", choice.found.algorithm):
             state.trigger = None
             return
         words = (
@@ -281,12 +359,13 @@ class Steps:
         state = self.state
         state.generation += 1
         state.selected_at = self.now
-        state.members = tuple(
-            EnsembleMember(service=member.service, weight=round(weight, 6), role="member")
-            for member, weight in zip(scored.members, scored.weights, strict=True)
-        )
+        state.algorithm = choice.found.algorithm
+        state.promised_ms = scored.latency_ms
+        state.members = members_of(scored, labels_of(state, self.view))
+        learning.served(state, [s.service for s in usable(state, self.view)], self.view.chosen.told)
         selection = Selection(scored, choice, reason, causes)
-        self.out += announce(state, self.view, selection, self.now, self.catalogue)
+        at = Moment(self.now, self.catalogue.sources(), self.elsewhere)
+        self.out += announce(state, self.view, selection, at)
         state.demanded = tuple(service.service for service in self.view.services)
 
     def _causes(self, first: tuple[str, ...]) -> tuple[str, ...]:
@@ -296,10 +375,18 @@ class Steps:
         return (*first, *[i for i in ids if i][:_CAUSES_SEEN])
 
 
+def retired(state: AppState, now_ms: int) -> list[Event]:
+    """End the ensemble of a consumer that has none of its own any more: without members."""
+    if not state.generation:
+        return []
+    state.generation += 1
+    return [none_of_its_own(state, now_ms)]
+
+
 def dissolve(state: AppState, now_ms: int) -> list[Event]:
     """End what belongs to an application that is no longer registered."""
     if not state.demanded:
         return []
     state.members, state.shadows, state.generation = (), (), state.generation + 1
     reason = f"{state.app} is no longer registered"
-    return [demand(state, None, now_ms, reason, (), str(now_ms))]
+    return [demand(state, None, Moment(now_ms), reason, (), str(now_ms))]

@@ -1,16 +1,28 @@
 """What select takes note of: observations become profiles, verdicts become triggers."""
 
 from dataclasses import replace
+from typing import Any
 
-from processors.selecting.profiles import Profile, add, after, newest_end
+from processors.selecting.profiles import ClassSeries, Profile, add, after, newest_end
 from processors.selecting.state import CAUSES, CLASSES, AppState, Trigger
 from processors.vocabulary import CLASS_ACCURACY
 from schemas.base import Event
 from schemas.observing import ContractViolated, DriftDetected, Observation, QualityEvaluated
 
+_OF_INSTANCES = ("latency", "confidence", "energy", "cost")
+_LEAST_CLASS_WINDOWS = 3
 _BAD_WHEN_UP = ("error", "failure")
 _BAD_WHEN_DOWN = ("accuracy", "confidence", "agreement")
-_RANK = ("drift", "violation", "quality", "improvement", "catalogue")
+_RANK = (
+    "drift",
+    "violation",
+    "quality",
+    "asked",
+    "plan",
+    "improvement",
+    "exploration",
+    "catalogue",
+)
 
 
 def take(state: AppState, event: Event, keep: int) -> None:
@@ -37,7 +49,14 @@ def forget(state: AppState, since: int) -> None:
     """Drop accuracy that was observed before `since` (ms): it is of another concept."""
     state.answers = after(state.answers, since)
     state.profiles = tuple(
-        replace(profile, accuracy=after(profile.accuracy, since)) for profile in state.profiles
+        replace(
+            profile,
+            accuracy=after(profile.accuracy, since),
+            agreement=after(profile.agreement, since),
+            confidence=after(profile.confidence, since),
+            classes=tuple(replace(c, accuracy=after(c.accuracy, since)) for c in profile.classes),
+        )
+        for profile in state.profiles
     )
 
 
@@ -62,16 +81,31 @@ def _observe(state: AppState, seen: Observation, keep: int) -> None:
             state.answers = add(state.answers, seen, keep)
         elif seen.metric == "response_latency":
             state.responses = add(state.responses, seen, keep)
+    elif seen.metric.startswith(CLASS_ACCURACY):
+        _observe_class(state, seen, keep)
     elif seen.metric == "accuracy" and not seen.instance:
         state.labelled = True
         profile = state.profile(seen.service)
         _store(state, replace(profile, accuracy=add(profile.accuracy, seen, keep)))
-    elif seen.metric == "latency" and seen.instance:
+    elif seen.metric in _OF_INSTANCES and seen.instance:
         profile = state.profile(seen.service)
-        _store(state, replace(profile, latency=add(profile.latency, seen, keep)))
-    elif seen.metric.startswith(CLASS_ACCURACY):
-        known = {*state.classes, seen.metric.removeprefix(CLASS_ACCURACY)}
-        state.classes = tuple(sorted(known)[:CLASSES])
+        more: Any = {seen.metric: add(getattr(profile, seen.metric), seen, keep)}
+        _store(state, replace(profile, **more))
+    elif seen.metric == "agreement" and not seen.instance:
+        profile = state.profile(seen.service)
+        _store(state, replace(profile, agreement=add(profile.agreement, seen, keep)))
+
+
+def _observe_class(state: AppState, seen: Observation, keep: int) -> None:
+    label = seen.metric.removeprefix(CLASS_ACCURACY)
+    state.classes = tuple(sorted({*state.classes, label})[:CLASSES])
+    if label not in state.classes:
+        return
+    profile = state.profile(seen.service)
+    series = add(profile.of_class(label), seen, max(_LEAST_CLASS_WINDOWS, keep // 5))
+    rest = [c for c in profile.classes if c.label != label]
+    known = sorted([*rest, ClassSeries(label=label, accuracy=series)], key=lambda c: c.label)
+    _store(state, replace(profile, classes=tuple(c for c in known if c.label in state.classes)))
 
 
 def _store(state: AppState, profile: Profile) -> None:

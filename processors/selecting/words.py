@@ -1,20 +1,25 @@
 """Selections as events, with their reasons in plain words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from processors.selecting.choice import Choice, Evidence
+from processors.selecting.choice import PINNED, Choice
 from processors.selecting.ensembles import Scored
+from processors.selecting.estimating import Evidence
 from processors.selecting.state import CAUSES, AppState
 from processors.selecting.world import AppView
-from schemas.catalogue import Catalogue
 from schemas.decisions import (
     Alternative,
+    ClassWeight,
+    ClauseUnmet,
     EnsembleMember,
     EnsembleSelected,
     PlacementRequested,
+    ScorePart,
     ServiceDemand,
 )
 from schemas.identity import stable_id
+from schemas.records import SourceRange
 
 _ALTERNATIVES = 5
 
@@ -29,15 +34,50 @@ class Selection:
     causes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something is announced, with the catalogue offsets in force.
+
+    `elsewhere` are the copies that other ensembles of the application need of services.
+    """
+
+    now_ms: int
+    catalogue: tuple[SourceRange, ...] = ()
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+
+
+def members_of(scored: Scored, labels: Sequence[str]) -> tuple[EnsembleMember, ...]:
+    """Return the members of an ensemble as its event says them; `labels` are of its weights."""
+    nothing: tuple[tuple[float, ...], ...] = ((),) * len(scored.members)
+    heard = scored.class_weights or nothing
+    orders = scored.orders or (0,) * len(scored.members)
+    return tuple(
+        EnsembleMember(
+            service=member.service,
+            weight=round(weight, 6),
+            role="member",
+            stage=member.stage,
+            order=order,
+            class_weights=tuple(
+                ClassWeight(label=label, weight=round(value, 6))
+                for label, value in zip(labels, votes, strict=False)
+            ),
+        )
+        for member, weight, votes, order in zip(
+            scored.members, scored.weights, heard, orders, strict=True
+        )
+    )
+
+
 def announce(
-    state: AppState, view: AppView, selection: Selection, now_ms: int, catalogue: Catalogue
+    state: AppState, view: AppView, selection: Selection, at: Moment
 ) -> tuple[EnsembleSelected, PlacementRequested]:
     """Return the events of the state's present generation: the ensemble and what it demands."""
     scored, found = selection.scored, selection.choice.found
     others = [other for other in found.ranked if other.services != scored.services]
     shadows = tuple(EnsembleMember(service=s, weight=0.0, role="shadow") for s in state.shadows)
     ensemble = EnsembleSelected(
-        event_id=stable_id("select", "ensemble", view.identity, state.app, state.generation),
+        event_id=stable_id("select", "ensemble", view.identity, *_named(state)),
         app=state.app,
         contract=view.contract,
         generation=state.generation,
@@ -51,21 +91,52 @@ def announce(
         gap=found.gap,
         alternatives=tuple(_alternative(other) for other in others[:_ALTERNATIVES]),
         reason=selection.reason,
-        selected_at=now_ms,
-        catalogue=catalogue.sources(),
+        selected_at=at.now_ms,
+        catalogue=at.catalogue,
         causes=selection.causes[:CAUSES],
+        scores=tuple(
+            ScorePart(objective=p.objective, value=p.value, scaled=p.scaled, weight=p.weight)
+            for p in scored.parts
+        ),
+        unmet=tuple(
+            ClauseUnmet(clause=u.clause, threshold=u.threshold, predicted=u.predicted)
+            for u in scored.unmet
+        ),
+        pinned=found.algorithm == PINNED,
+        consumer=state.consumer,
     )
     serving = "+".join(state.services) or "nothing"
-    short = f"selection {state.generation} of {state.app}: {serving} serves"
+    whose = f"{state.app} for {state.consumer}" if state.consumer else state.app
+    short = f"selection {state.generation} of {whose}: {serving} serves"
     if state.shadows:
         short += f", {', '.join(state.shadows)} on trial"
-    return ensemble, demand(state, view, now_ms, short, (ensemble.event_id,), view.identity)
+    return ensemble, demand(state, view, at, short, (ensemble.event_id,), view.identity)
+
+
+def none_of_its_own(state: AppState, now_ms: int) -> EnsembleSelected:
+    """Return that a consumer has no ensemble of its own any more; the application's serves it."""
+    return EnsembleSelected(
+        event_id=stable_id("select", "retired", *_named(state), now_ms),
+        app=state.app,
+        contract="",
+        generation=state.generation,
+        algorithm="",
+        combine="weighted_vote",
+        predicted_latency_ms=0.0,
+        predicted_accuracy=0.0,
+        predicted_cost=0.0,
+        score=0.0,
+        gap=0.0,
+        reason=f"{state.consumer} has no contract of its own with {state.app} any more",
+        selected_at=now_ms,
+        consumer=state.consumer,
+    )
 
 
 def demand(
     state: AppState,
     view: AppView | None,
-    now_ms: int,
+    at: Moment,
     reason: str,
     causes: tuple[str, ...],
     identity: str,
@@ -75,17 +146,24 @@ def demand(
     for service in view.services if view else ():
         in_use = service.service in state.services
         shadow = service.service in state.shadows
-        wanted[service.service] = max(1, service.replicas) if in_use else int(shadow)
+        own = max(1, service.replicas) if in_use else int(shadow)
+        wanted[service.service] = max(own, at.elsewhere.get(service.service, 0))
     return PlacementRequested(
-        event_id=stable_id("select", "demand", identity, state.app, state.generation),
+        event_id=stable_id("select", "demand", identity, *_named(state)),
         kind="ensemble",
         subject=state.app,
         app=state.app,
         demands=tuple(ServiceDemand(service=s, replicas=n) for s, n in sorted(wanted.items())),
         reason=reason,
-        requested_at=now_ms,
+        requested_at=at.now_ms,
         causes=causes,
     )
+
+
+def _named(state: AppState) -> tuple[str | int, ...]:
+    """Return what tells this selection from all others of the application."""
+    own = (state.consumer,) if state.consumer else ()
+    return (state.app, *own, state.generation)
 
 
 def first_words(choice: Choice) -> str:
@@ -125,7 +203,9 @@ def switched_words(reason: str, choice: Choice) -> str:
 
 def describe(scored: Scored) -> str:
     """Say what an ensemble promises."""
-    short = "" if scored.shortfall <= 0 else ", which does not meet the contract"
+    short = "".join(
+        f", not {one.clause} ({one.predicted:.3f} for {one.threshold:g})" for one in scored.unmet
+    )
     return (
         f"{_names(scored)} promises accuracy {scored.accuracy:.3f}, latency "
         f"{scored.latency_ms:.1f} ms, cost {scored.cost:.2f}: score {scored.value:.3f}{short}"

@@ -3,44 +3,61 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from processors.selecting.ensembles import Bound
+from processors.selecting import wishes
+from processors.selecting.ensembles import CLASS, Bound
+from processors.selecting.wishes import Chosen
 from schemas.catalogue import Catalogue
 from schemas.identity import stable_id
 from schemas.registrations import (
     ApplicationRegistered,
-    Clause,
+    ConsumerRegistered,
     ContractRegistered,
     InstanceReported,
     PolicySelected,
     ServiceRegistered,
 )
 
-DEFAULT_WEIGHTS = {"accuracy": 0.6, "latency": 0.2, "cost": 0.2}
 DEFAULT_MEMBERS = 3
-_MODES = ("observe", "recommend", "act")
-_HIGH = ("p90", "p95", "p99", "max")
 
 
 @dataclass(frozen=True, slots=True)
 class AppView:
     """An application with its services, its contracts that are valid now, and its mode.
 
-    `contract` is the name of the leading one (highest priority, then first by name), which gives
-    the weights and the size; bounds come from all of them. `signature` changes with whatever
-    bears on selection, and with nothing else; `identity` tells registrations apart.
+    `consumer` is whom the ensemble is for, empty for all that have none of their own. `contract` is
+    the name of the leading one (highest priority, then first by name), which gives the weights and
+    the size; bounds come from all of them. `labels` are the classes that the application declares,
+    `after` says for each stage whose answers it reads. `signature` changes with whatever bears on
+    selection, and with nothing else; `identity` tells registrations apart. `strange` are policies
+    that name an algorithm that nobody knows, with what is wrong.
     """
 
     app: str
+    consumer: str
     services: tuple[ServiceRegistered, ...]
     stages: tuple[str, ...]
+    after: tuple[tuple[str, tuple[str, ...]], ...]
+    labels: tuple[str, ...]
     contract: str
     weights: tuple[tuple[str, float], ...]
     bounds: tuple[Bound, ...]
     max_members: int
+    explainable: bool
+    chosen: Chosen
+    strange: tuple[tuple[PolicySelected | None, str], ...]
     mode: str
     signature: str
     identity: str
     causes: tuple[str, ...]
+
+    @property
+    def asked(self) -> tuple[tuple[str, float], ...]:
+        """Return the weights of the accuracies of single classes, by label."""
+        return tuple(
+            (name.removeprefix(CLASS), weight)
+            for name, weight in self.weights
+            if name.startswith(CLASS)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,66 +65,104 @@ class _Basis:
     """The entries that a view rests on; equal ones make equal views."""
 
     registered: ApplicationRegistered
+    consumer: str
     services: tuple[ServiceRegistered, ...]
     contracts: tuple[ContractRegistered, ...]
     policies: tuple[PolicySelected | None, ...]
+    explainable: bool
 
 
 class Views:
-    """The views of applications, made again only when what they rest on has changed."""
+    """The views of applications, made again only when what they rest on has changed.
 
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[_Basis, AppView]] = {}
+    `known` are the names of the algorithms that there are.
+    """
 
-    def of(self, app: str, catalogue: Catalogue, now_ms: int) -> AppView | None:
-        """Return how the catalogue describes an application now; None when not registered."""
-        basis = _basis(app, catalogue, now_ms)
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = tuple(known)
+        self._made: dict[tuple[str, str], tuple[_Basis, AppView]] = {}
+
+    def of(self, app: str, catalogue: Catalogue, now_ms: int, consumer: str = "") -> AppView | None:
+        """Return how the catalogue describes an application now; None when not registered.
+
+        None, too, for a consumer that has no ensemble of its own there.
+        """
+        basis = _basis(app, catalogue, now_ms, consumer)
         if basis is None:
-            self._made.pop(app, None)
+            self._made.pop((app, consumer), None)
             return None
-        known = self._made.get(app)
+        known = self._made.get((app, consumer))
         if known is None or known[0] != basis:
-            known = self._made[app] = (basis, _view(basis))
+            known = self._made[app, consumer] = (basis, _view(basis, self._known))
         return known[1]
 
 
-def _basis(app: str, catalogue: Catalogue, now_ms: int) -> _Basis | None:
+def consumers_of(app: str, catalogue: Catalogue, now_ms: int) -> tuple[str, ...]:
+    """Return the consumers for whom an ensemble of their own is selected now."""
+    contracts = catalogue.by_app(ContractRegistered).get(app, ())
+    return wishes.consumers(wishes.valid(contracts, now_ms)) if contracts else ()
+
+
+def _basis(app: str, catalogue: Catalogue, now_ms: int, consumer: str) -> _Basis | None:
     registered = catalogue.get(ApplicationRegistered, app)
     if registered is None:
         return None
+    contracts = wishes.valid(catalogue.by_app(ContractRegistered).get(app, ()), now_ms)
+    if consumer and consumer not in wishes.consumers(contracts):
+        return None
+    known = catalogue.get(ConsumerRegistered, consumer) if consumer else None
     return _Basis(
         registered,
+        consumer,
         catalogue.by_app(ServiceRegistered).get(app, ()),
-        _valid(catalogue.by_app(ContractRegistered).get(app, ()), now_ms),
-        tuple(catalogue.get(PolicySelected, scope) for scope in (f"select/{app}", "select")),
+        wishes.concerning(contracts, consumer),
+        tuple(catalogue.get(PolicySelected, scope) for scope in wishes.scopes(app, consumer)),
+        known is not None and known.explainable,
     )
 
 
-def _view(basis: _Basis) -> AppView:
+def _view(basis: _Basis, known: tuple[str, ...]) -> AppView:
     registered, contracts = basis.registered, basis.contracts
     services = _services(registered, basis.services)
     lead = contracts[0] if contracts else None
-    clauses = [clause for contract in contracts for clause in contract.clauses]
-    bounds = tuple(bound for bound in map(bound_of, clauses) if bound is not None)
-    weights = _weights(lead)
-    size = lead.max_members if lead else DEFAULT_MEMBERS
+    clauses = [(clause, contract.contract) for contract in contracts for clause in contract.clauses]
+    bounds = tuple(bound for each in clauses if (bound := wishes.bound_of(*each)) is not None)
+    weights = wishes.weights(lead)
+    chosen, strange = wishes.chosen(basis.policies, lead, registered, known)
+    size = _size(chosen, lead)
+    explainable = basis.explainable or any(contract.explainable for contract in contracts)
     causes = [registered.event_id, *(lead.event_id for lead in contracts[:1])]
+    after = tuple((stage.stage, stage.inputs) for stage in registered.stages if stage.inputs)
     return AppView(
         app=registered.app,
+        consumer=basis.consumer,
         services=services,
         stages=tuple(sorted({service.stage for service in services})),
+        after=after,
+        labels=registered.classes,
         contract=lead.contract if lead else "",
         weights=weights,
         bounds=bounds,
         max_members=max(1, size),
-        mode=_mode(basis.policies),
+        explainable=explainable,
+        chosen=chosen,
+        strange=strange,
+        mode=wishes.mode(basis.policies),
         signature=stable_id(
             *(fingerprint(service) for service in services),
-            repr((weights, bounds, size, lead.contract if lead else "")),
+            repr((weights, bounds, size, lead.contract if lead else "", explainable, after)),
+            repr((chosen.name, sorted(chosen.told.items()))),
         ),
         identity=f"{registered.app_id}/{registered.registered_at}",
         causes=(*causes, *(service.event_id for service in services)),
     )
+
+
+def _size(chosen: Chosen, lead: ContractRegistered | None) -> int:
+    told = chosen.told.get(wishes.SIZE, "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    return lead.max_members if lead else DEFAULT_MEMBERS
 
 
 def fingerprint(service: ServiceRegistered) -> str:
@@ -168,25 +223,6 @@ def _instances(view: AppView, catalogue: Catalogue) -> dict[str, list[InstanceRe
     return found
 
 
-def bound_of(clause: Clause) -> Bound | None:
-    """Return the bound that a clause on the application as a whole sets for its ensemble.
-
-    Accuracy and error (its complement) bound from below, latency and response_latency from above;
-    other metrics cannot be predicted and bound nothing.
-    """
-    if clause.service or clause.stage:
-        return None
-    least, most = clause.operator in (">", ">="), clause.operator in ("<", "<=")
-    if clause.metric == "accuracy" and least:
-        return Bound("accuracy", clause.threshold)
-    if clause.metric == "error" and most:
-        return Bound("accuracy", 1.0 - clause.threshold)
-    if clause.metric in ("latency", "response_latency") and most:
-        high = clause.statistic in _HIGH
-        return Bound("latency_high" if high else "latency", clause.threshold)
-    return None
-
-
 def _services(
     registered: ApplicationRegistered, services: Iterable[ServiceRegistered]
 ) -> tuple[ServiceRegistered, ...]:
@@ -194,30 +230,3 @@ def _services(
     named = {service for stage in registered.stages for service in stage.services}
     own = [s for s in services if not named or s.service in named]
     return tuple(sorted(own, key=lambda s: s.service))
-
-
-def _valid(contracts: Iterable[ContractRegistered], now_ms: int) -> tuple[ContractRegistered, ...]:
-    valid = [
-        contract
-        for contract in contracts
-        if (contract.valid_from is None or contract.valid_from <= now_ms)
-        and (contract.valid_until is None or now_ms < contract.valid_until)
-    ]
-    return tuple(sorted(valid, key=lambda c: (-c.priority, c.contract)))
-
-
-def _weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ...]:
-    """Return the shares of accuracy, latency and cost; others cannot be predicted and are left."""
-    given = {w.objective: w.weight for w in contract.weights} if contract else {}
-    known = {name: max(0.0, given.get(name, 0.0)) for name in DEFAULT_WEIGHTS}
-    total = sum(known.values())
-    if total <= 0:
-        known, total = DEFAULT_WEIGHTS, 1.0
-    return tuple((name, weight / total) for name, weight in known.items())
-
-
-def _mode(policies: Iterable[PolicySelected | None]) -> str:
-    for policy in policies:
-        if policy is not None and policy.mode in _MODES:
-            return policy.mode
-    return "act"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from processors.selecting.ensembles import Candidate, Objective, search
+from processors.selecting.ensembles import Candidate, Objective
+from processors.selecting.searching import search
 from streams.bench.ensemble import Given
 
 

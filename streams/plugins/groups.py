@@ -19,11 +19,17 @@ from processors.defining.plugins import GROUP as METRICS
 from processors.defining.plugins import name_objection
 from processors.drifting.detectors import GROUP as DRIFT_DETECTORS
 from processors.remedying.base import GROUP as REMEDIES
+from processors.routing.votes import GROUP as COMBINERS
+from processors.selecting.laws import broken_by
+from processors.selecting.proposals import GROUP as SELECTORS
+from processors.selecting.proposals import adapted
+from streams.plugins import combiners as combiner_plugins
 from streams.plugins import detectors as detector_plugins
 from streams.plugins import drift_detectors as drift_plugins
 from streams.plugins import laws as plugin_laws
 from streams.plugins import metrics as metric_plugins
 from streams.plugins import remedies as remedy_plugins
+from streams.plugins import selecting as selector_plugins
 from workers import order_plugins, placement_plugins, plugin_points
 from workers.plugin_points import Found
 from workers.runtimes import plugins as runtime_plugins
@@ -78,11 +84,23 @@ GROUPS: Mapping[str, Group] = {
         remedy_plugins.made,
         lambda action, _: remedy_plugins.laws_broken(action),
     ),
+    COMBINERS: Group(
+        "combiners of votes",
+        combiner_plugins.objection,
+        combiner_plugins.made,
+        lambda combiner, _: combiner_plugins.broken_laws(combiner),
+    ),
     ORDERS: Group(
         "orders of workers",
         order_plugins.objection,
         order_plugins.made,
         lambda make, _: plugin_laws.broken_by_order(make),
+    ),
+    SELECTORS: Group(
+        "algorithms of selection",
+        selector_plugins.objection,
+        selector_plugins.made,
+        lambda selector, _: broken_by(adapted("it", selector)),
     ),
     RUNTIMES: Group(
         "runtimes of models",

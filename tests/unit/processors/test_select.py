@@ -237,7 +237,7 @@ def test_a_member_that_is_removed_is_replaced_without_a_trial() -> None:
 
 
 def test_a_member_whose_model_is_broken_is_replaced_until_it_is_registered_anew() -> None:
-    world = World(SelectParams(min_gain=0.001), c.contract())
+    world = World(SelectParams(min_gain=0.001), c.contract(threshold=0.5))
     world.seconds(5)
     bad = world.members[0]
     world.register(c.broken(bad))

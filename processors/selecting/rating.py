@@ -1,0 +1,319 @@
+"""Predictions and scores of many ensembles at once.
+
+**Accuracy**: see `voting`. **Latency** is the largest of the members' (they run side by side) plus
+what routing adds; **cost** and **energy** are sums; **confidence** is the members' mean, less what
+they are too sure of themselves.
+
+**Score** = the weighted sum of parts, each clipped to 0 to 1: A = (accuracy - floor) / (1 - floor),
+L = 1 - latency / latency_scale, E = 1 - energy / energy_scale, confidence as it is,
+C = 1 - log(cost / cost_floor) / log(cost_scale / cost_floor), since costs range over orders of
+magnitude and twice the cost shall count the same wherever it starts; the accuracy of a class
+likewise by its misses, -log10(miss) / 6.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import erf
+
+import numpy as np
+
+from processors.selecting.ensembles import CLASS, Bound, Candidate, Objective, Part, Scored, Unmet
+from processors.selecting.places import Places
+from processors.selecting.voting import Floats, Ints, log_odds, recalls, sides
+
+_EPSILON = 1e-9
+_PENALTY = 2.0
+_LEAST_MISS, _DECADES = 1e-6, 6.0
+_normal = np.vectorize(lambda z: 0.5 * (1.0 + erf(z / 2.0**0.5)), otypes=[np.float64])
+
+
+@dataclass(slots=True)
+class Votes:
+    """Predictions that rest on the members alone, wherever they answer; rows are ensembles."""
+
+    accuracy: Floats
+    confidence: Floats
+    missing: Floats
+    spread: Floats
+    per_class: Floats | None = None
+
+
+@dataclass(slots=True)
+class Rated:
+    """Predictions, score and value of each row; `scaled` are the parts of the score."""
+
+    votes: Votes
+    latency: Floats
+    high: Floats
+    cost: Floats
+    energy: Floats
+    scaled: dict[str, Floats]
+    score: Floats
+    shortfall: Floats
+    risk: Floats
+    value: Floats
+
+
+class Table:
+    """Candidates as columns, of which rows of numbers choose; one number too many is nobody.
+
+    `emphasis` (1 or more) is how much more a vote counts for a class that something is asked of.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], objective: Objective) -> None:
+        self.candidates = tuple(candidates)
+        self.objective = objective
+        self.nobody = len(self.candidates)
+        self.accuracy = self._column("accuracy")
+        self.weights = np.append(log_odds(self.accuracy[:-1], objective.classes), 0.0)
+        self.latency, self.high = self._column("latency_ms"), self._column("latency_high_ms")
+        self.cost, self.energy = self._column("cost"), self._column("energy_j")
+        self._errors = self._column("error")
+        self._late = self._column("latency_error_ms")
+        sure = self._column("confidence") - np.maximum(0.0, self._column("calibration"))
+        self._sure = np.clip(sure, 0.0, 1.0)
+
+    def cheapest(self) -> "Table":
+        """Return the table on which each candidate is at the best of all places in every way."""
+        if not any(candidate.places for candidate in self.candidates):
+            return self
+        best = [
+            replace(
+                one,
+                latency_ms=min((p.latency_ms for p in one.places), default=one.latency_ms),
+                latency_high_ms=min(
+                    (p.latency_high_ms for p in one.places), default=one.latency_high_ms
+                ),
+                cost=min((p.cost for p in one.places), default=one.cost),
+                energy_j=min((p.energy_j for p in one.places), default=one.energy_j),
+            )
+            for one in self.candidates
+        ]
+        return Table(best, self.objective)
+
+    def _column(self, name: str) -> Floats:
+        return np.array([*(getattr(c, name) for c in self.candidates), 0.0], np.float64)
+
+    @cached_property
+    def rates(self) -> Floats:
+        """Return the accuracy per candidate and class; that over all where none is known."""
+        count = len(self.objective.labels)
+        rows = [
+            c.rates if len(c.rates) == count else (c.accuracy,) * count for c in self.candidates
+        ]
+        return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
+
+    def class_weights(self, rows: Ints, emphasis: float = 1.0) -> Floats:
+        """Return the weight of each member's vote per class, (rows, members, classes)."""
+        labels = self.objective.labels
+        weights = log_odds(self.rates, len(labels))
+        weights[self.nobody] = 0.0
+        for label in _wanted(self.objective):
+            if label in labels:
+                weights[: self.nobody, labels.index(label)] += np.log(emphasis)
+        found: Floats = weights[rows]
+        return found
+
+    def votes(self, rows: Ints, emphasis: float = 1.0) -> Votes:
+        """Return what ensembles of these candidates would answer; (rows, members) of numbers."""
+        sure, weights = self.accuracy[rows], self.weights[rows]
+        wanted = self.objective
+        there = np.maximum(1, (rows != self.nobody).sum(axis=1))
+        if wanted.per_class and wanted.labels:
+            per_class = recalls(
+                self.rates[rows], self.class_weights(rows, emphasis), wanted.correlation
+            )
+            shares = np.array(wanted.frequencies or (1.0,) * len(wanted.labels))
+            accuracy = per_class @ (shares / shares.sum())
+        else:
+            per_class, accuracy = None, sides(sure, weights, wanted.correlation)
+        return Votes(
+            accuracy=accuracy,
+            confidence=self._sure[rows].sum(axis=1) / there,
+            missing=self._missing(rows),
+            spread=self._spread(rows, sure, weights),
+            per_class=per_class,
+        )
+
+    def _missing(self, rows: Ints) -> Floats:
+        stages = self.objective.stages
+        if not stages:
+            return np.zeros(len(rows))
+        own = [[c.stage == s for s in stages] for c in self.candidates] + [[False] * len(stages)]
+        found: Floats = (~np.array(own)[rows].any(axis=1)).sum(axis=1).astype(np.float64)
+        return found
+
+    def _spread(self, rows: Ints, sure: Floats, weights: Floats) -> Floats:
+        """Return the standard error of the accuracy, by how much each member's error moves it."""
+        errors = self._errors[rows]
+        if not errors.any() or not any(b.what == "accuracy" for b in self.objective.bounds):
+            return np.zeros(len(rows))
+        base = sides(sure, weights, self.objective.correlation)
+        total = np.zeros(len(rows))
+        for member in range(rows.shape[1]):
+            worse = sure.copy()
+            worse[:, member] = np.maximum(0.0, sure[:, member] - errors[:, member])
+            total += (base - sides(worse, weights, self.objective.correlation)) ** 2
+        found: Floats = np.sqrt(total)
+        return found
+
+    def rate(self, rows: Ints, votes: Votes | None = None, places: Places | None = None) -> Rated:
+        """Return the predictions and scores of ensembles; `votes` of each row, if known.
+
+        With `places`, `rows` are numbers of places instead; then `votes` are needed.
+        """
+        seen = self.votes(rows) if votes is None else votes
+        at: Table | Places = self if places is None else places
+        wanted = self.objective
+        latency = at.latency[rows].max(axis=1) + wanted.overhead_ms
+        high = at.high[rows].max(axis=1) + wanted.overhead_ms
+        cost, energy = at.cost[rows].sum(axis=1), at.energy[rows].sum(axis=1)
+        scaled = self._scaled(seen, high, cost, energy)
+        score = sum((w * scaled[name] for name, w in _shares(wanted)), np.zeros(len(rows)))
+        shortfall, risk = seen.missing.copy(), np.zeros(len(rows))
+        members = rows if places is None else places.of[rows]
+        late = self._late[members].max(axis=1) if self._late.any() else None
+        for bound in wanted.bounds:
+            predicted = _predicted(bound, seen, latency, high, wanted)
+            shortfall += short(bound, predicted)
+            risk = np.maximum(risk, _risk(bound, predicted, seen.spread, late))
+        met = shortfall <= _EPSILON
+        value = np.where(
+            met, score * (1.0 - wanted.caution * risk), score - 1.0 - _PENALTY * shortfall
+        )
+        return Rated(seen, latency, high, cost, energy, scaled, score, shortfall, risk, value)
+
+    def _scaled(self, seen: Votes, high: Floats, cost: Floats, energy: Floats) -> dict[str, Floats]:
+        wanted = self.objective
+        floor = wanted.accuracy_floor
+        found = {"accuracy": np.clip((seen.accuracy - floor) / (1.0 - floor), 0.0, 1.0)}
+        found["latency"] = np.clip(1.0 - high / wanted.latency_scale_ms, 0.0, 1.0)
+        found["cost"] = _thrift(cost, wanted)
+        if wanted.energy:
+            found["energy"] = np.clip(1.0 - energy / wanted.energy_scale_j, 0.0, 1.0)
+        if wanted.confidence:
+            found["confidence"] = np.clip(seen.confidence, 0.0, 1.0)
+        for label, _ in wanted.asked:
+            miss = np.maximum(_LEAST_MISS, 1.0 - class_accuracy(seen, label, wanted))
+            found[f"{CLASS}{label}"] = np.clip(-np.log10(miss) / _DECADES, 0.0, 1.0)
+        return found
+
+    def scored(
+        self, row: Ints, rated: Rated, at: int, places: Places | None = None, emphasis: float = 1
+    ) -> Scored:
+        """Return one row as an ensemble: members by name, predictions, parts of the score."""
+        numbers = row if places is None else places.of[row]
+        taken = [n for n in range(len(row)) if numbers[n] != self.nobody]
+        taken.sort(key=lambda n: self.candidates[numbers[n]].service)
+        chosen = numbers[taken]
+        wanted, seen = self.objective, rated.votes
+        values = {
+            "accuracy": seen.accuracy[at],
+            "latency": rated.high[at],
+            "cost": rated.cost[at],
+            "energy": rated.energy[at],
+            "confidence": seen.confidence[at],
+        } | {f"{CLASS}{c}": class_accuracy(seen, c, wanted)[at] for c, _ in wanted.asked}
+        heard: tuple[tuple[float, ...], ...] = ()
+        if seen.per_class is not None:
+            votes = self.class_weights(chosen[None, :], emphasis)[0]
+            heard = tuple(tuple(map(float, of)) for of in votes)
+        return Scored(
+            members=tuple(self.candidates[n] for n in chosen),
+            weights=tuple(float(self.weights[n]) for n in chosen),
+            accuracy=float(seen.accuracy[at]),
+            latency_ms=float(rated.latency[at]),
+            latency_high_ms=float(rated.high[at]),
+            cost=float(rated.cost[at]),
+            energy_j=float(rated.energy[at]),
+            confidence=float(seen.confidence[at]),
+            score=float(rated.score[at]),
+            shortfall=float(rated.shortfall[at]),
+            risk=float(rated.risk[at]),
+            caution=wanted.caution,
+            parts=tuple(
+                Part(name, float(values[name]), float(rated.scaled[name][at]), weight)
+                for name, weight in _shares(wanted)
+            ),
+            unmet=self._unmet(rated, at),
+            class_weights=heard,
+            places=tuple(places.names[row[n]] for n in taken) if places is not None else (),
+        )
+
+    def _unmet(self, rated: Rated, at: int) -> tuple[Unmet, ...]:
+        found = []
+        for bound in self.objective.bounds:
+            told = _predicted(bound, rated.votes, rated.latency, rated.high, self.objective)
+            if short(bound, told)[at] > _EPSILON:
+                found.append(Unmet(bound.clause or bound.what, bound.threshold, float(told[at])))
+        return tuple(found)
+
+
+def class_accuracy(seen: Votes, label: str, wanted: Objective) -> Floats:
+    """Return the accuracy of a class; that over all where nothing is known of it."""
+    if seen.per_class is None or label not in wanted.labels:
+        return seen.accuracy
+    found: Floats = seen.per_class[:, wanted.labels.index(label)]
+    return found
+
+
+def short(bound: Bound, predicted: Floats) -> Floats:
+    """Return the relative distance from a threshold, 0 where it holds."""
+    distance = predicted - bound.threshold
+    if not bound.what.startswith("latency"):
+        distance = -distance
+    found: Floats = np.maximum(0.0, distance) / max(abs(bound.threshold), _EPSILON)
+    return found
+
+
+def _risk(bound: Bound, predicted: Floats, spread: Floats, late: Floats | None) -> Floats:
+    """Return how likely a clause that holds on average is missed, 0 where nothing is uncertain."""
+    if bound.what == "accuracy":
+        error, margin = spread, predicted - bound.threshold
+    elif bound.what == "latency_high" and late is not None:
+        error, margin = late, bound.threshold - predicted
+    else:
+        return np.zeros(len(predicted))
+    if not error.any():
+        return np.zeros(len(predicted))
+    found: Floats = np.where(error > 0, _normal(-margin / np.maximum(error, _EPSILON)), 0.0)
+    return found
+
+
+def _predicted(
+    bound: Bound, seen: Votes, latency: Floats, high: Floats, wanted: Objective
+) -> Floats:
+    if bound.what.startswith(CLASS):
+        return class_accuracy(seen, bound.what.removeprefix(CLASS), wanted)
+    return {
+        "accuracy": seen.accuracy,
+        "latency": latency,
+        "latency_high": high,
+        "confidence": seen.confidence,
+    }[bound.what]
+
+
+def _wanted(wanted: Objective) -> tuple[str, ...]:
+    """Return the classes of which something is asked."""
+    bounded = [b.what.removeprefix(CLASS) for b in wanted.bounds if b.what.startswith(CLASS)]
+    return tuple(dict.fromkeys((*(label for label, _ in wanted.asked), *bounded)))
+
+
+def _shares(wanted: Objective) -> list[tuple[str, float]]:
+    every = [
+        ("accuracy", wanted.accuracy),
+        ("latency", wanted.latency),
+        ("cost", wanted.cost),
+        ("energy", wanted.energy),
+        ("confidence", wanted.confidence),
+        *((f"{CLASS}{label}", weight) for label, weight in wanted.asked),
+    ]
+    return [(name, weight) for name, weight in every if weight > 0]
+
+
+def _thrift(cost: Floats, wanted: Objective) -> Floats:
+    span = np.log(max(wanted.cost_scale / wanted.cost_floor, 1.0 + _EPSILON))
+    ratio = np.maximum(cost / wanted.cost_floor, 1.0)
+    found: Floats = np.clip(1.0 - np.log(ratio) / span, 0.0, 1.0)
+    return found
