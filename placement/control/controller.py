@@ -108,6 +108,7 @@ class Place:
             self._next_look = (turn + 1) * step
             out += self._refuse(batch)
             self._watch.touch(self._unsettled)
+            self._watch.touch(self._deciding.stirred(self._watch.waiting, batch))
             key = self._deciding.turn
             due = self._watch.due(turn, self._estate.chance, lambda s: key(s, batch))
             out += self._decide(batch, due)

@@ -3,7 +3,7 @@
 Pure. One plan after another on the same cluster, which holds what was decided so far.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from placement.control.rebalancing import Move, in_rotation, moves
 from placement.control.sharing import Share, share_in_force
 from placement.control.state import ServiceState
 from placement.control.watch import in_turn
-from placement.control.yielding import Yielding
+from placement.control.yielding import LOWER, Yielding
 from placement.errors import Overcommitted
 from placement.policies import Policies
 from schemas.authority import MODES, mode_of, parameter
@@ -49,6 +49,7 @@ class Deciding:
         self._moving = False
         self._read: Mapping[str, PolicySelected] = {}
         self._avoid: Mapping[str, frozenset[str]] = {}
+        self._serve: frozenset[str] = frozenset()
 
     def algorithm(self, catalogue: Catalogue) -> str:
         """Return the algorithm of the policy, that of the parameters where nobody has it."""
@@ -105,6 +106,27 @@ class Deciding:
             lambda service: self._wanting(service, batch),
             lambda service, winner: self._gives(service, winner, batch.catalogue),
         )
+
+    def stirred(self, waiting: Collection[str], batch: Batch) -> set[str]:
+        """Return who waits and may drive others out, when other copies serve than before.
+
+        Copies that serve by now may let go those that had to stay.
+        """
+        demands = self._estate.demands
+        eager = {s for s in waiting if s in demands and demands[s].preemption == LOWER}
+        if not eager:
+            return set()
+        before, self._serve = (
+            self._serve,
+            frozenset[str]().union(
+                *(
+                    self._serving(state, batch)
+                    for name, state in self._states.items()
+                    if name in demands and demands[name].min_available
+                )
+            ),
+        )
+        return eager if before != self._serve else set()
 
     def _gives(self, service: str, winner: str, catalogue: Catalogue) -> bool:
         """Return whether a service may have to give way: its leaving is done where the other is."""

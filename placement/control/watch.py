@@ -4,7 +4,7 @@ And in which order: the queue of those that wait for room. Derived from the cata
 was decided; never part of a snapshot.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from placement.cluster.needs import READY, Demand, Machine
@@ -55,6 +55,11 @@ class Watch:
         for service in services:
             self._open.add(service)
             self._tried.pop(service, None)
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """Return the services that want a place, tried already or not."""
+        return self._open
 
     def settle(self, state: ServiceState, nodes: Mapping[str, Machine], chance: int) -> None:
         """Note a service that was planned: open until every copy runs on a sound node.

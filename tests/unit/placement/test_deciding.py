@@ -184,6 +184,17 @@ def test_who_stays_until_others_serve_does_not_give_way() -> None:
     assert control.ask(high=1)["high"].status == "unplaceable"
 
 
+def test_a_copy_that_does_not_serve_yet_stands_in_for_nobody() -> None:
+    low = world.service("low", min_available=1)
+    control = Control(*(world.node(name, cpu=1000) for name in "ab"), low, important("high", 5))
+    control.ask(low=2)
+    control.has(*serving("low", "a"))
+    assert control.ask(high=1)["high"].status == "unplaceable"
+
+    control.look(*serving("low", "b"))
+    assert len(control.where("high")) == len(control.where("low")) == 1
+
+
 def test_a_chain_of_preemptions_ends() -> None:
     names = [f"s{rank}" for rank in range(5)]
     control = Control(
