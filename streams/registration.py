@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from placement.authority import APPLY, PLACE
 from processors import vocabulary
+from processors.graphs.checking import problems
 from schemas.authority import CANARY, SHARE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -70,6 +71,18 @@ def application(plain: Plain, now_ms: int) -> ApplicationRegistered:
 
     Raises RegistrationError for names that cannot be used and stages that make no graph.
     """
+    made = unchecked(plain, now_ms)
+    for wrong in problems(made):
+        if not wrong.mild:
+            raise RegistrationError(f"application {made.app}: {wrong}")
+    return made
+
+
+def unchecked(plain: Plain, now_ms: int) -> ApplicationRegistered:
+    """Return the same of an application whose graph nobody has looked at.
+
+    Raises RegistrationError for names that cannot be used.
+    """
     app, run = _name(plain, "app"), str(plain.get("run") or "default")
     stages = [
         {**stage, "stage_id": stable_id("stage", app, run, str(stage.get("stage")))}
@@ -82,7 +95,10 @@ def application(plain: Plain, now_ms: int) -> ApplicationRegistered:
         now_ms,
         app_id=stable_id("app", app, run),
     )
-    _check_stages(made)
+    for stage in made.stages:
+        _name({"stage": stage.stage}, "stage")
+        for name in stage.services:
+            _name({"service": name}, "service")
     return made
 
 
@@ -306,17 +322,6 @@ def _name(plain: Plain, field: str) -> str:
             "with a letter or digit at both ends"
         )
     return name
-
-
-def _check_stages(app: ApplicationRegistered) -> None:
-    names = [_name({"stage": stage.stage}, "stage") for stage in app.stages]
-    if len(set(names)) != len(names):
-        raise RegistrationError(f"application {app.app}: stage names must differ: {names}")
-    for position, stage in enumerate(app.stages):
-        for source in stage.inputs:
-            _one_of(f"stage {stage.stage}: input from an earlier stage", source, names[:position])
-        for name in stage.services:
-            _name({"service": name}, "service")
 
 
 def _check_clause(contract_name: str, clause: Clause, defined: Collection[str]) -> None:

@@ -17,8 +17,8 @@ def problems(
 ) -> tuple[Problem, ...]:
     """Return what is wrong with an application's graph, in the order of its stages.
 
-    With `services`, those that it names must be among them; with `models`, tensors are compared
-    with what these say; with `combiners`, those that it names must be among them.
+    With `services`, those that it names should be among them, now or later; with `models`, tensors
+    are compared with what these say; with `combiners`, those that it names must be among them.
     """
     found = [*shape_problems(app.stages), *_whole(app, combiners)]
     found += kind_problems(app.stages, app.classes, combiners)
@@ -54,7 +54,7 @@ def _services(
             if service is None:
                 what = f"no service {name!r} is registered"
                 remedy = "register it with `weir services register`"
-                yield Problem(f"{where}[{place}]", what, remedy)
+                yield Problem(f"{where}[{place}]", what, remedy, mild=True)
             elif service.app != app.app:
                 what = f"{name!r} is a service of application {service.app}"
                 yield Problem(f"{where}[{place}]", what, f"register it for {app.app}")

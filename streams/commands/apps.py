@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.apps_graph import show, validate
 from streams.commands.nouns import (
     AsJson,
     add_looking,
@@ -14,7 +15,6 @@ from streams.commands.nouns import (
     opened,
     quiet_settings,
     send_changed,
-    table_of,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("app", "run", "owner", "stages", "services", "id")
 RETIRE_S = 8.0
+
+
+app.command()(validate)
+app.command()(show)
 
 
 @app.command()
@@ -45,7 +49,10 @@ def register(
     output_dir: Annotated[
         Path | None, typer.Option(help="Write the configuration of each probe there.")
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="The same as TOML; options win.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="The same as TOML, JSON or YAML; options win."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register an application and give it, its stages, services and instances their ids.
@@ -54,11 +61,11 @@ def register(
     hold arrays of tables: stages and, to register them at once, services, contracts and consumers.
     """
     from streams import registration
+    from streams.graphing import reading
 
     settings = quiet_settings()
-    plain = table_of(file)
-    kinds = ("services", "contracts", "consumers")
-    others = {kind: registration.tables(plain.pop(kind, []), kind) for kind in kinds}
+    plain = reading.table(file) if file is not None else {}
+    others = {kind: registration.tables(plain.pop(kind, []), kind) for kind in reading.OTHERS}
     stages = [
         {"stage": key, "services": [each for each in value.split(",") if each]}
         for key, value in registration.pairs(stage or (), "stage").items()

@@ -23,6 +23,7 @@ from streams import probe_files, registration
 from streams.artifacts import located
 from streams.commands.services import built
 from streams.errors import RegistrationError
+from streams.forms.contracts import clause
 from streams.settings import load
 from tests.unit.placement import world
 from workers.settings import KafkaSettings, Settings
@@ -61,7 +62,7 @@ def test_registering_again_changes_nothing_but_the_time(first: int, second: int)
     for make in (
         lambda now: registration.application(APP, now),
         lambda now: registration.service(SERVICE, "r1", now),
-        lambda now: registration.contract(CONTRACT, (), now),
+        lambda now: registration.contract(CONTRACT, {}, now),
         lambda now: registration.consumer({"consumer": "c"}, now),
     ):
         assert replace(make(first), registered_at=second) == make(second)
@@ -96,8 +97,8 @@ def test_a_change_gives_another_event() -> None:
         ({"shard": 2}, "no field shard"),
         ({"shards": "two"}, "shards must be a whole number"),
         ({"stages": [{"stage": "a"}, {"stage": "a"}]}, "must differ"),
-        ({"stages": [{"stage": "a", "inputs": ["b"]}, {"stage": "b"}]}, "earlier stage: 'b'"),
-        ({"stages": [{"stage": "a", "inputs": ["a"]}]}, "'a' is none of none"),
+        ({"stages": [{"stage": "a", "inputs": ["b"]}, {"stage": "b"}]}, "put 'b' before 'a'"),
+        ({"stages": [{"stage": "a", "inputs": ["a"]}]}, "in a cycle: a -> a"),
         ({"stages": [{"stage": "a", "services": ["x y"]}]}, "x y"),
         ({"stages": [{"services": ["x"]}]}, "stage"),
         ({"stages": 3}, "stages must be a list of tables"),
@@ -129,16 +130,16 @@ def test_services_that_make_no_sense_are_refused(change: dict[str, Any], told: s
     ("change", "told"),
     [
         ({"metric": "acuracy"}, "unknown metric 'acuracy'; known: latency, .*response_latency"),
-        ({"statistic": "median"}, "'median' is none of mean"),
+        ({"statistic": "median"}, "statistic 'median' is unknown; known: mean"),
         ({"operator": "="}, "operator"),
         ({"window_ms": 0}, "window_ms"),
         ({"tolerance": -1}, "tolerance"),
-        ({"threshold": float("inf")}, "threshold must be a finite number"),
+        ({"threshold": float("inf")}, "threshold is inf; it must be a finite number"),
     ],
 )
 def test_clauses_that_nothing_answers_are_refused(change: dict[str, Any], told: str) -> None:
     with pytest.raises(RegistrationError, match=told):
-        registration.contract({**CONTRACT, "clauses": [CLAUSE | change]}, (), 0)
+        registration.contract({**CONTRACT, "clauses": [CLAUSE | change]}, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_clauses_that_nothing_answers_are_refused(change: dict[str, Any], told: 
 )
 def test_contracts_that_make_no_sense_are_refused(change: dict[str, Any], told: str) -> None:
     with pytest.raises(RegistrationError, match=told):
-        registration.contract({**CONTRACT, **change}, (), 0)
+        registration.contract({**CONTRACT, **change}, {}, 0)
 
 
 def test_declared_metrics_may_be_promised() -> None:
@@ -179,13 +180,13 @@ def test_declared_metrics_may_be_promised() -> None:
     ],
 )
 def test_clauses_are_written_as_sentences(text: str, expected: tuple[Any, ...]) -> None:
-    assert tuple(registration.clause(text).values()) == expected
+    assert tuple(clause(text).values()) == expected
 
 
 @pytest.mark.parametrize("text", ["", "accuracy", "accuracy = 1 over 1s", "a > 1e over 1s", "a>1"])
 def test_other_sentences_are_refused(text: str) -> None:
     with pytest.raises(RegistrationError, match="write"):
-        registration.clause(text)
+        clause(text)
 
 
 def placed(service: str, app: str) -> PlacementDecided:
@@ -236,8 +237,8 @@ def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
         registration.application({**APP, **other}, 0),
         registration.service(SERVICE, "r1", 0),
         registration.service({**SERVICE, **other, "service": "theirs"}, "r1", 0),
-        registration.contract(CONTRACT, (), 0),
-        registration.contract({**CONTRACT, **other, "contract": "theirs"}, (), 0),
+        registration.contract(CONTRACT, {}, 0),
+        registration.contract({**CONTRACT, **other, "contract": "theirs"}, {}, 0),
         ensemble,
         placed("mlp", "digits"),
         placed("gone", "digits"),

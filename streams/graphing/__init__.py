@@ -1,0 +1,1 @@
+"""Graphs of applications as people meet them: read from files, checked, drawn."""
