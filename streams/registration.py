@@ -6,12 +6,12 @@ event whose content is the same has the same `event_id`.
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from placement.authority import APPLY, PLACE
-from processors import vocabulary
+from processors.contracts.checks import Limits, limits_of, reasons_against
 from processors.graphs.checking import problems
 from schemas.authority import CANARY, SHARE
 from schemas.base import Event
@@ -27,7 +27,6 @@ from schemas.identity import stable_id
 from schemas.records import KeyValue
 from schemas.registrations import (
     ApplicationRegistered,
-    Clause,
     ConsumerRegistered,
     ContractRegistered,
     MetricDefined,
@@ -35,6 +34,7 @@ from schemas.registrations import (
     ServiceRegistered,
 )
 from streams.errors import RegistrationError
+from streams.forms import contracts as contract_forms
 from streams.forms import services as service_forms
 from streams.plain_events import build
 from workers.runtimes.errors import BrokenModel
@@ -44,17 +44,9 @@ from workers.settings import Identity
 E = TypeVar("E", bound=Event)
 Plain = Mapping[str, Any]
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-STATISTICS = ("mean", "min", "max", "p50", "p90", "p95", "p99", "count")
-OPERATORS = ("<", "<=", ">", ">=")
 OBJECTIVES = ("accuracy", "latency", "cost", "energy", "confidence")
-_CLAUSE = re.compile(
-    rf"(?:(?P<name>[\w-]+)\s*:\s*)?(?P<metric>[\w.]+?)(?:\.(?P<statistic>{'|'.join(STATISTICS)}))?"
-    r"\s*(?P<operator><=|>=|<|>)\s*(?P<threshold>[-+0-9.eE]+)\s+over\s+(?P<size>\d+)\s*"
-    r"(?P<unit>ms|s|m|h)"
-)
 _POLICIES = (APPLY, CANARY, SHARE)
 """How the scopes of policies begin that are of one service."""
-_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +150,23 @@ def consumer(plain: Plain, now_ms: int) -> ConsumerRegistered:
     return _built(ConsumerRegistered, plain, now_ms)
 
 
-def contract(plain: Plain, defined: Collection[str], now_ms: int) -> ContractRegistered:
+def contract(
+    plain: Plain, defined: Limits, now_ms: int, *, undeclared: bool = False
+) -> ContractRegistered:
     """Return the registration of a contract; `defined` are the metrics of MetricDefined.
 
-    Raises RegistrationError for a clause that nothing could ever answer.
+    Clauses may be written as `forms.contracts` tells. Raises RegistrationError for a clause that
+    nothing could ever answer, and, unless `undeclared`, for a metric that nobody reports.
     """
     name = _name(plain, "contract")
-    made = _built(
-        ContractRegistered, {"owner": plain.get("consumer", ""), "consumer": "", **plain}, now_ms
-    )
-    if not made.clauses:
-        raise RegistrationError(f"contract {name}: it needs at least one clause")
-    for clause in made.clauses:
-        _check_clause(name, clause, defined)
+    lent = {"owner": plain.get("consumer", ""), "consumer": ""}
+    made = _built(ContractRegistered, lent | contract_forms.spelled(plain), now_ms)
+    unknown_ones = [] if undeclared else contract_forms.unknown_metrics(made, defined)
+    for wrong in (*unknown_ones, *reasons_against(made, defined)):
+        raise RegistrationError(f"contract {name}: {wrong}")
+    for one in made.clauses:
+        if one.min_count < 1:
+            raise RegistrationError(f"contract {name}, clause {one.name}: min_count is below 1")
     for weight in made.weights:
         _one_of(f"contract {name}: objective", weight.objective, OBJECTIVES)
         _check_amount(f"contract {name}: weight of {weight.objective}", weight.weight)
@@ -179,28 +175,28 @@ def contract(plain: Plain, defined: Collection[str], now_ms: int) -> ContractReg
     return made
 
 
-def clause(text: str) -> dict[str, Any]:
-    """Return a clause written as `[name:] metric[.statistic] >= 0.9 over 10s`.
+def next_contract(
+    plain: Plain,
+    standing: ContractRegistered | None,
+    make: Callable[[Plain], ContractRegistered],
+) -> ContractRegistered:
+    """Return a contract with its version, one more than that which stands if it says another thing.
 
-    Raises RegistrationError when it is written otherwise.
+    Raises RegistrationError for a version that is older, or stands with other words.
     """
-    found = _CLAUSE.fullmatch(text.strip())
-    try:
-        threshold = float(found["threshold"]) if found else 0.0
-    except ValueError:
-        found = None
-    if found is None:
+    if standing is None:
+        return make(plain)
+    same = make({**plain, "version": plain.get("version", standing.version)})
+    if same.event_id == standing.event_id:
+        return same
+    if "version" not in plain:
+        return make({**plain, "version": standing.version + 1})
+    if same.version <= standing.version:
         raise RegistrationError(
-            f"clause {text!r}: write [name:] metric[.statistic] < | <= | > | >= number over 10s"
+            f"contract {same.contract}: version {same.version} is no newer than "
+            f"{standing.version}, which stands; give a higher one, or none"
         )
-    return {
-        "name": found["name"] or found["metric"],
-        "metric": found["metric"],
-        "statistic": found["statistic"] or "mean",
-        "operator": found["operator"],
-        "threshold": threshold,
-        "window_ms": int(found["size"]) * _MILLISECONDS[found["unit"]],
-    }
+    return same
 
 
 def tables(value: Any, name: str) -> list[dict[str, Any]]:
@@ -229,9 +225,9 @@ def number(text: str, what: str) -> float:
         raise RegistrationError(f"{what}: {text!r} is no number") from error
 
 
-def metrics_defined(catalogue: Catalogue) -> frozenset[str]:
-    """Return the metrics that applications have declared."""
-    return frozenset(entry.metric for entry in catalogue.of(MetricDefined).values())
+def metrics_defined(catalogue: Catalogue) -> dict[str, tuple[float, float]]:
+    """Return the metrics that applications have declared, with their least and largest values."""
+    return limits_of(catalogue.of(MetricDefined))
 
 
 def identities(app: ApplicationRegistered, instances: int) -> list[Identity]:
@@ -322,23 +318,6 @@ def _name(plain: Plain, field: str) -> str:
             "with a letter or digit at both ends"
         )
     return name
-
-
-def _check_clause(contract_name: str, clause: Clause, defined: Collection[str]) -> None:
-    where = f"contract {contract_name}, clause {clause.name!r}"
-    if not vocabulary.known(clause.metric, defined):
-        raise RegistrationError(
-            f"{where}: unknown metric {clause.metric!r}; known: {vocabulary.listing(defined)}; "
-            "declare others by a MetricDefined on weir.definitions"
-        )
-    _one_of(f"{where}: statistic", clause.statistic, STATISTICS)
-    _one_of(f"{where}: operator", clause.operator, OPERATORS)
-    if not math.isfinite(clause.threshold):
-        raise RegistrationError(f"{where}: the threshold must be a finite number")
-    if clause.window_ms < 1 or clause.min_count < 1 or clause.tolerance < 0:
-        raise RegistrationError(
-            f"{where}: window_ms and min_count must be at least 1, tolerance at least 0"
-        )
 
 
 def _check_amount(what: str, value: float | None) -> None:

@@ -86,14 +86,16 @@ class Standing:
         """Return ok, violated or unobserved.
 
         A clause is unobserved when it was never judged, or not for two of its windows and
-        `silent_ms` of the host's clock. It is violated in a spell, and when its budget is spent.
+        `silent_ms` of the host's clock, nor while it never held and is not violated yet. It is
+        violated in a spell, and when its budget is spent.
         """
         patience = 2 * self.clause.window_ms + silent_ms
         if not self.judged_at or now_ms - self.judged_at > patience:
             return UNOBSERVED
         left = self.budget_left()
-        spent = left is not None and left < 0
-        return VIOLATED if self.violated or spent else OK
+        if self.violated or (left is not None and left < 0):
+            return VIOLATED
+        return UNOBSERVED if self.turning and not self.held else OK
 
 
 def standing_of(contract: ContractRegistered, clause: Clause) -> Standing:

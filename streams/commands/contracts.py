@@ -1,10 +1,12 @@
-"""`weir contracts`: what consumers were promised of applications."""
+"""`weir contracts`: what consumers were promised of applications, and how it is kept."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.contracts_import import import_
+from streams.commands.contracts_look import explain, history, show, status
 from streams.commands.nouns import (
     AsJson,
     Strict,
@@ -15,11 +17,23 @@ from streams.commands.nouns import (
     given,
     opened,
     send_changed,
-    table_of,
 )
+
+if TYPE_CHECKING:
+    from schemas.registrations import ContractRegistered
+    from streams.entries import Entries
+    from streams.forms.files import Entry
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 COLUMNS = ("contract", "app", "consumer", "clauses", "members", "version")
+File = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", help="TOML, JSON or YAML with one or many; options win."),
+]
+Schema = Annotated[
+    bool, typer.Option("--schema", help="Print the JSON schema of such files, and end.")
+]
+_NAMES_ONE = ("contract", "clauses")
 
 
 @app.command()
@@ -39,27 +53,32 @@ def register(
         list[str] | None, typer.Option(help="objective=share for the selection; repeat.")
     ] = None,
     max_members: Annotated[int | None, typer.Option(help="Most services in an ensemble.")] = None,
-    version: Annotated[int | None, typer.Option(help="Rises with each change.")] = None,
-    file: Annotated[Path | None, typer.Option(help="The same as TOML; options win.")] = None,
+    version: Annotated[int | None, typer.Option(help="Rises by itself; or this.")] = None,
+    file: File = None,
+    schema: Schema = False,
+    undeclared: Annotated[
+        bool, typer.Option("--undeclared", help="Accept metrics that nobody has declared.")
+    ] = False,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
-    """Register a contract: clauses on metrics that somebody reports.
+    """Register contracts: clauses on metrics that somebody reports. Of many all are good, or none.
 
+    A contract that says another thing than the one that stands is its next version.
     Example: weir contracts register desk --app digits --clause 'accuracy >= 0.9 over 10s'
     --clause 'response_latency.p95 <= 200 over 10s' --weight accuracy=0.7 --weight cost=0.3
     """
-    from schemas.registrations import MetricDefined
     from streams import registration
-    from streams.commands.output import show_outcome
-    from workers.clock import wall_ms
 
+    if schema:
+        _print_schema()
+        return
     options = given(
         contract=contract,
         app=of,
         consumer=consumer,
         owner=owner,
-        clauses=[registration.clause(text) for text in clause or ()],
+        clauses=list(clause or ()),
         weights=[
             {"objective": name, "weight": registration.number(share, f"weight {name}")}
             for name, share in registration.pairs(weight or (), "weight").items()
@@ -67,33 +86,65 @@ def register(
         max_members=max_members,
         version=version,
     )
+    found = _found(file, options)
     with opened() as entries:
-        defined = registration.metrics_defined(entries.catalogue(MetricDefined))
-        acting = given(owner=entries.settings.identity.user or None)
-        event = registration.contract(acting | table_of(file) | options, defined, wall_ms())
-        check_standing(entries, event, event.owner)
-        warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
-        changed = bool(send_changed(entries, [event]))
-    outcome = {
-        "contract": event.contract,
-        "event_id": event.event_id,
-        "changed": changed,
-        "warnings": warnings,
-    }
-    told = "registered" if changed else "already registered"
-    words = f"{told}: contract {event.contract} with {len(event.clauses)} clauses"
-    show_outcome(outcome, words, as_json=as_json)
+        events = [made for made, _ in _built(found, entries, undeclared=undeclared)]
+        warnings = send_checked(entries, events, strict=strict)
+        changed = set(send_changed(entries, events))
+    _show(events, changed, warnings, as_json=as_json)
 
 
-def _row(entry: Any, _: int) -> tuple[Any, ...]:
-    clauses = [
-        f"{c.metric}.{c.statistic} {c.operator} {c.threshold:g} over {c.window_ms} ms"
-        for c in entry.clauses
+@app.command()
+def check(
+    file: Annotated[Path, typer.Option("--file", "-f", help="TOML, JSON or YAML.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check contracts without a stack; what is wrong is told with its place, exit code 4.
+
+    Metrics that Weir does not report itself are named: define them, or have them reported.
+    """
+    from streams.commands.output import show_rows
+    from streams.forms import contracts as contract_forms
+    from streams.forms import files as form_files
+    from streams.registration import contract as registered
+
+    made = form_files.built(
+        form_files.entries(file, contract_forms.FORM),
+        contract_forms.FORM,
+        lambda plain: registered(plain, {}, 0, undeclared=True),
+    )
+    rows = [
+        (
+            one.contract,
+            one.app,
+            [f"{clause.name}: {contract_forms.words(clause)}" for clause in one.clauses],
+            contract_forms.undeclared(one),
+        )
+        for one in made
     ]
-    return (entry.contract, entry.app, entry.consumer, clauses, entry.max_members, entry.version)
+    show_rows(("contract", "app", "clauses", "to be declared"), rows, as_json=as_json)
 
 
-add_looking(app, "ContractRegistered", "contract", COLUMNS, _row)
+@app.command()
+def template() -> None:
+    """Print a form in TOML with every field of a contract, to fill in."""
+    from streams.forms import contracts as contract_forms
+    from streams.forms import schema as form_schema
+
+    typer.echo(form_schema.template(contract_forms.FORM), nl=False)
+
+
+def send_checked(
+    entries: "Entries", events: "list[ContractRegistered]", *, strict: bool
+) -> dict[str, list[str]]:
+    """Check owners and applications; return warnings by contract. Raises RegistrationError."""
+    for event in events:
+        check_standing(entries, event, event.owner)
+    return {
+        one.contract: check_application(entries, "contract", one.contract, one.app, strict=strict)
+        for one in events
+    }
 
 
 def check_standing(entries: Any, event: Any, declared: str) -> None:
@@ -105,8 +156,99 @@ def check_standing(entries: Any, event: Any, declared: str) -> None:
         check_owner(entries, "contract", event.contract, standing.owner, declared)
 
 
+def _print_schema() -> None:
+    import json
+
+    from streams.forms import contracts as contract_forms
+
+    typer.echo(json.dumps(contract_forms.schema(), indent=2))
+
+
+def _found(file: Path | None, options: dict[str, Any]) -> "list[Entry]":
+    from streams.forms import contracts as contract_forms
+    from streams.forms import files as form_files
+
+    if file is None:
+        return [form_files.Entry("the options", options)]
+    found = form_files.entries(file, contract_forms.FORM)
+    alone = [name for name in _NAMES_ONE if name in options]
+    if len(found) > 1 and alone:
+        raise typer.BadParameter(f"{file} has {len(found)} contracts; {alone[0]} goes with one")
+    return [form_files.Entry(one.where, one.plain | options) for one in found]
+
+
+def _built(
+    found: "list[Entry]", entries: "Entries", *, undeclared: bool
+) -> "list[tuple[ContractRegistered, Entry]]":
+    """Return the events of tables, each as the next version of what stands."""
+    from schemas.registrations import ContractRegistered, MetricDefined
+    from streams import registration
+    from streams.forms import contracts as contract_forms
+    from streams.forms import files as form_files
+    from workers.clock import wall_ms
+
+    known = entries.catalogue(ContractRegistered, MetricDefined)
+    defined, now_ms = registration.metrics_defined(known), wall_ms()
+    acting = given(owner=entries.settings.identity.user or None)
+
+    def make(plain: dict[str, Any]) -> ContractRegistered:
+        return registration.next_contract(
+            {**plain, **({} if plain.get("owner") else acting)},
+            known.get(ContractRegistered, str(plain.get("contract"))),
+            lambda one: registration.contract(one, defined, now_ms, undeclared=undeclared),
+        )
+
+    if found and found[0].where == "the options":
+        return [(make(found[0].plain), found[0])]
+    made = form_files.built(found, contract_forms.FORM, make)
+    return list(zip(made, found, strict=True))
+
+
+def _show(
+    events: "list[ContractRegistered]",
+    changed: set[str],
+    warnings: dict[str, list[str]],
+    *,
+    as_json: bool,
+) -> None:
+    import json
+
+    outcomes = [
+        {
+            "contract": event.contract,
+            "version": event.version,
+            "event_id": event.event_id,
+            "changed": event.contract in changed,
+            "warnings": warnings.get(event.contract, []),
+        }
+        for event in events
+    ]
+    if as_json:
+        typer.echo(json.dumps(outcomes[0] if len(outcomes) == 1 else outcomes, indent=2))
+        return
+    for event in events:
+        told = "registered" if event.contract in changed else "already registered"
+        clauses = f"{len(event.clauses)} clauses, version {event.version}"
+        typer.echo(f"{told}: contract {event.contract} with {clauses}")
+
+
+def _row(entry: Any, _: int) -> tuple[Any, ...]:
+    from streams.forms.contracts import words
+
+    clauses = [words(clause) for clause in entry.clauses]
+    return (entry.contract, entry.app, entry.consumer, clauses, entry.max_members, entry.version)
+
+
+add_looking(app, "ContractRegistered", "contract", COLUMNS, _row)
+
+
 def _check(entries: Any, known: Any) -> None:
     check_owner(entries, "contract", known.contract, known.owner)
 
 
 add_removing(app, "ContractRegistered", "contract", _check)
+app.command("import")(import_)
+app.command()(show)
+app.command()(status)
+app.command()(history)
+app.command()(explain)
