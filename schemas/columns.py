@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from schemas import files
+from schemas import files, introspect
 from schemas.base import Event
 from schemas.codec import PREFIX, Codec, record_name, schema_id_of, unpack_plain
 from schemas.columns_block import decode_block, dtype_of, fields_of, plan_of, varint
@@ -136,6 +136,13 @@ def _decode_rows(
 def _schema(record: str) -> dict[str, pl.DataType]:
     columns = {field["name"]: dtype_of(field["type"]) for field in fields_of(files.text(record))}
     return columns | {_ROW: pl.Int64()}
+
+
+def frame_of(event: type[Event], events: Sequence[Event]) -> pl.DataFrame:
+    """Return events of one class as a decoded frame has them, without `_row`."""
+    plain = introspect.to_plain(event)
+    schema = {name: dtype for name, dtype in _schema(event.__name__).items() if name != _ROW}
+    return pl.DataFrame([plain(one) for one in events], schema=schema, orient="row")
 
 
 def _empty(event: type[Event]) -> pl.DataFrame:

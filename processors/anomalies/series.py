@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from processors.rules.quality import DEGRADED, HEALTHY
+from processors.rules.verdicts import DEGRADED, HEALTHY
 from schemas.identity import stable_id
 from schemas.observing import Finding, Observation, QualityEvaluated
 

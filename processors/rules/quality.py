@@ -1,286 +1,213 @@
-"""Observations to verdicts, first tier of quality: thresholds with hysteresis.
+"""Observations to verdicts, first tier of quality: rules that operators define.
 
-A rule is bad on a series after `for_windows` bad windows in a row, and good again after
-`clear_windows` windows in a row on the good side of its clear threshold.
+A verdict on a series is raised after `for_windows` bad windows in a row, and withdrawn after
+`clear_windows` windows in a row on the good side of the clear threshold. It is told again when it
+grows worse, and when it was silenced and no longer is. Windows are judged in the order of their
+ends; older ones are passed over, unless so many come in a row that the clock must have been set
+back. Values that are no finite numbers are passed over. What makes a rule bad stands in `meaning`,
+how windows are judged in `kernels`, what silences a verdict in `silencing`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-from processors.measures import combined, holds, objection
 from processors.params import identity, require
-from processors.recent import Recent
 from processors.refusals import refusal
+from processors.rules import meaning
+from processors.rules.absences import Absences
+from processors.rules.book import Book
+from processors.rules.judging import Judging
+from processors.rules.kinds import Kind
+from processors.rules.state import PairState, QualityState
+from processors.rules.table import Table
+from processors.rules.telling import Telling
+from processors.rules.verdicts import ended
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
-from schemas.identity import stable_id
-from schemas.observing import Finding, Observation, QualityEvaluated
-from schemas.processing import Batch, Home, Output, Spec
-from schemas.quality import RuleDefined
+from schemas.observing import QualityEvaluated
+from schemas.partitioning import partition_of
+from schemas.processing import Columns, Home, Output, Spec
+from schemas.quality import RuleDefined, SilenceDefined
 from schemas.records import KeyValue
+from schemas.registrations import InstanceReported, NodeReported
+from schemas.topics import PARTITIONS
 
-DEGRADED, HEALTHY = "degraded", "healthy"
-TIER = "rules"
-MAX_WINDOWS = 100
-_Key = tuple[str, ...]
+_EMPTY = QualityState(looked=0, wake=0, series=(), pairs=(), refused=(), failed=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityParams:
-    """How many pairs of rule and series are judged at once; beyond, the longest unused is ended."""
+    """How many pairs of rule and series are judged at once, and the times of the clock, ms.
 
-    max_judged: int = 5_000
+    Beyond `max_judged` the longest unused series is forgotten; a pair that remembers numbers (rate,
+    ratio of two metrics, burn) counts once more for eight of them. `back` windows older than the
+    newest, in a row, mean that the clock was set back; after a gap of `stale_ms` windows in a row
+    are counted anew. Every `look_ms` it looks for silences that ended; when that comes `away_ms`
+    late the host was away, and absence is counted anew. What is absent is forgotten after
+    `forget_ms`.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a rule stands on a series: its spell of windows against the verdict, their ids."""
-
-    rule: str
-    rule_id: str
-    app: str
-    stage: str
-    service: str
-    instance: str
-    node: str
-    metric: str
-    window: str
-    degraded: bool = False
-    last_end: int = 0
-    value: float = 0.0
-    against: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityState:
-    """All standings, the longest unused first, and the rules that were refused."""
-
-    standings: tuple[Standing, ...]
-    refused: tuple[str, ...]
+    max_judged: int = 50_000
+    back: int = 60
+    stale_ms: int = 3_600_000
+    look_ms: int = 5_000
+    away_ms: int = 30_000
+    forget_ms: int = 86_400_000
 
 
 class Quality:
-    """Judges the observations of one partition by the rules of the catalogue."""
+    """Judges the observations of one partition of `partitions` by the rules of the catalogue."""
 
-    def __init__(self, params: QualityParams) -> None:
+    def __init__(
+        self, params: QualityParams, kinds: Mapping[str, Kind], partition: int, partitions: int
+    ) -> None:
         self._params = params
-        self._standings: Recent[_Key, Standing] = Recent(params.max_judged)
-        self._defined: Mapping[str, RuleDefined] | None = None
-        self._rules: tuple[RuleDefined, ...] = ()
-        self._refused: tuple[str, ...] = ()
+        self._kinds = kinds
+        self._partition = partition
+        self._partitions = partitions
+        self._take_over(_EMPTY)
 
-    def process(self, batch: Batch) -> Sequence[Output]:
+    def _take_over(self, state: QualityState) -> None:
+        self._kept: QualityState | None = state
+        self._defined: Mapping[str, RuleDefined] | None = None
+        self._looked, self._refused = state.looked, state.refused
+        self._work(Table(Book({}, {}), 0), state.failed)
+
+    def _work(self, table: Table, failed: tuple[str, ...]) -> None:
+        self._table = table
+        self._telling = Telling(table)
+        self._judging = Judging(self._params.max_judged, table, self._telling, failed)
+        self._judging.limits(self._params.back, self._params.stale_ms)
+        self._absences = Absences(self._params.forget_ms, table, self._telling)
+
+    def process(self, batch: Columns) -> Sequence[Output]:
         """Return the verdicts that change; early observations are not judged."""
-        if not batch.records:
-            return []
-        outputs: list[Output] = [*self._define(batch)]
-        for record in batch.records:
-            if isinstance(record.event, Observation) and record.event.final:
-                for rule in self._rules:
-                    if _applies(rule, record.event):
-                        outputs.extend(self._judge(rule, record.event, batch.now_ms))
+        now_ms = batch.now_ms
+        if batch.frame.is_empty():
+            return self._look(batch)
+        if not self._looked or now_ms < self._looked:
+            self._looked = now_ms
+        outputs = self._define(batch)
+        outputs += self._judging.judge(batch.frame, batch.catalogue, now_ms)
         return outputs
 
     def wake_at(self) -> int | None:
-        """Return None: only observations change a verdict."""
-        return None
+        """Return when absence is told, or silences are looked at; 0 for at once."""
+        if self._kept is not None:
+            return self._kept.wake
+        due = self._absences.due()
+        look = self._looked + self._params.look_ms
+        return look if due is None else min(look, due)
 
     def snapshot(self) -> bytes:
-        """Return all standings."""
-        standings = tuple(standing for _, standing in self._standings.items())
-        return pack_state(QualityState(standings=standings, refused=self._refused))
+        """Return all that is remembered."""
+        return pack_state(self._state())
 
     def restore(self, data: bytes) -> None:
-        """Take over all standings."""
-        state = unpack_state(data, QualityState)
-        self._standings = Recent(self._params.max_judged)
-        for standing in state.standings:
-            self._standings.put(_key_of(standing), standing)
-        self._refused = state.refused
-        self._defined = None
+        """Take over what was remembered."""
+        self._take_over(unpack_state(data, QualityState))
 
-    def _define(self, batch: Batch) -> Iterator[Output]:
+    def _state(self) -> QualityState:
+        if self._kept is not None:
+            return self._kept
+        return QualityState(
+            looked=self._looked,
+            wake=self.wake_at() or 0,
+            series=tuple(self._table.series_state()),
+            pairs=tuple(self._table.pairs_state()),
+            refused=self._refused,
+            failed=self._judging.failed,
+        )
+
+    def _look(self, batch: Columns) -> list[Output]:
+        now_ms, due = batch.now_ms, self.wake_at() or 0
+        if now_ms < due:
+            return []
+        outputs = self._define(batch)
+        self._looked = now_ms
+        if due and now_ms - due > self._params.away_ms:
+            self._absences.begin_anew(now_ms)
+        outputs += self._absences.told(batch.catalogue, now_ms)
+        outputs += self._telling.told_again(batch.catalogue, now_ms)
+        return outputs
+
+    def _define(self, batch: Columns) -> list[Output]:
+        """Take in the rules when they have changed; what is remembered of the others stays."""
         defined = batch.catalogue.of(RuleDefined)
-        if defined is self._defined:
-            return
-        self._defined = defined
-        objections = {name: _objection(rule) for name, rule in sorted(defined.items())}
-        self._rules = tuple(defined[name] for name, reason in objections.items() if not reason)
-        known, self._refused = (
-            self._refused,
-            tuple(defined[name].event_id for name, reason in objections.items() if reason),
-        )
-        for name, reason in objections.items():
-            if reason and defined[name].event_id not in known:
-                rule = defined[name]
-                metric = KeyValue(key="metric", value=rule.metric)
-                yield refusal("quality", rule, reason, batch.now_ms, metric)
-        yield from self._end_rules({rule.event_id for rule in self._rules}, batch.now_ms)
+        if defined is self._defined and self._kept is None:
+            return []
+        state = self._state()
+        refused = meaning.objections(defined, self._kinds)
+        rules = {name: rule for name, rule in defined.items() if name not in refused}
+        table = Table(Book(rules, self._kinds), batch.now_ms, state.pairs)
+        for one in state.series:
+            if calls := table.book.calls(one.key):
+                table.take(one, calls)
+        for rule in table.book.absent:
+            self._expect(table, rule)
+        self._kept, self._defined = None, defined
+        self._work(table, state.failed)
+        known, self._refused = self._refused, tuple(defined[name].event_id for name in refused)
+        outputs: list[Output] = []
+        for name, reason in refused.items():
+            if defined[name].event_id not in known:
+                metric = KeyValue(key="metric", value=defined[name].metric)
+                outputs.append(refusal("quality", defined[name], reason, batch.now_ms, metric))
+        return [*outputs, *_withdrawn(table.left(), batch.now_ms)]
 
-    def _end_rules(self, in_force: set[str], now_ms: int) -> Iterator[Output]:
-        """Withdraw the verdicts of rules that are gone or were defined anew."""
-        for key, standing in self._standings.items():
-            if standing.rule_id not in in_force:
-                self._standings.drop(key)
-                if standing.degraded:
-                    yield _withdrawn(standing, "rule withdrawn", now_ms)
-
-    def _judge(self, rule: RuleDefined, seen: Observation, now_ms: int) -> Iterator[Output]:
-        key = (rule.name, *_series(seen))
-        standing, forgotten = self._standings.use(key, lambda: _standing(rule, seen))
-        if forgotten is not None and forgotten[1].degraded:
-            yield _withdrawn(forgotten[1], "no longer judged, for lack of room", now_ms)
-        if seen.window_end <= standing.last_end:
-            return
-        value = combined([seen], rule.statistic)
-        against = (*standing.against, seen.event_id) if _against(standing, rule, value) else ()
-        needed = rule.clear_windows if standing.degraded else rule.for_windows
-        turned = len(against) >= needed
-        standing = replace(
-            standing,
-            last_end=seen.window_end,
-            value=value,
-            against=() if turned else against,
-            degraded=standing.degraded != turned,
-        )
-        self._standings.put(key, standing)
-        if turned:
-            yield _verdict(standing, rule, seen, against, now_ms)
+    def _expect(self, table: Table, rule: int) -> None:
+        asked = table.book.rules[rule]
+        if asked.app and partition_of(asked.app, self._partitions) == self._partition:
+            key = (asked.app, asked.stage, asked.service, asked.instance, asked.node)
+            table.expect(rule, (*key, asked.metric, asked.window))
 
 
-def _applies(rule: RuleDefined, seen: Observation) -> bool:
-    return rule.metric == seen.metric and rule.app in ("", seen.app)
-
-
-def _series(seen: Observation) -> _Key:
-    return (
-        seen.app,
-        seen.stage,
-        seen.service,
-        seen.instance,
-        seen.node,
-        seen.metric,
-        seen.window,
-    )
-
-
-def _key_of(standing: Standing) -> _Key:
-    return (
-        standing.rule,
-        standing.app,
-        standing.stage,
-        standing.service,
-        standing.instance,
-        standing.node,
-        standing.metric,
-        standing.window,
-    )
-
-
-def _standing(rule: RuleDefined, seen: Observation) -> Standing:
-    app, stage, service, instance, node, metric, window = _series(seen)
-    return Standing(
-        rule=rule.name,
-        rule_id=rule.event_id,
-        app=app,
-        stage=stage,
-        service=service,
-        instance=instance,
-        node=node,
-        metric=metric,
-        window=window,
-    )
-
-
-def _against(standing: Standing, rule: RuleDefined, value: float) -> bool:
-    """Return whether a window speaks against the verdict in force."""
-    if not standing.degraded:
-        return holds(value, rule.operator, rule.threshold)
-    clear = rule.threshold if rule.clear_threshold is None else rule.clear_threshold
-    return not holds(value, rule.operator, clear)
-
-
-def _objection(rule: RuleDefined) -> str:
-    for name in ("for_windows", "clear_windows"):
-        if not 1 <= getattr(rule, name) <= MAX_WINDOWS:
-            return f"{name} is {getattr(rule, name)}; it must be within 1 and {MAX_WINDOWS}"
-    return objection(rule.statistic, rule.operator)
-
-
-def _verdict(
-    standing: Standing, rule: RuleDefined, seen: Observation, causes: _Key, now_ms: int
-) -> QualityEvaluated:
-    excess = standing.value - rule.threshold
-    score = excess if rule.operator in (">", ">=") else -excess
-    return QualityEvaluated(
-        event_id=stable_id("quality", rule.event_id, *_series(seen), seen.window_start),
-        app=seen.app,
-        stage=seen.stage,
-        service=seen.service,
-        instance=seen.instance,
-        metric=seen.metric,
-        tier=TIER,
-        rule=rule.name,
-        verdict=DEGRADED if standing.degraded else HEALTHY,
-        severity=rule.severity,
-        score=score / (abs(rule.threshold) or 1.0),
-        findings=(
-            Finding(
-                what=f"{rule.statistic} of {seen.metric} {rule.operator} {rule.threshold:g}",
-                observed=standing.value,
-                expected=rule.threshold,
-            ),
-        ),
-        window_end=seen.window_end,
-        evaluated_at=now_ms,
-        causes=causes,
-    )
-
-
-def _withdrawn(standing: Standing, why: str, now_ms: int) -> QualityEvaluated:
-    return QualityEvaluated(
-        event_id=stable_id(
-            "quality", "withdrawn", standing.rule_id, *_key_of(standing), standing.last_end
-        ),
-        app=standing.app,
-        stage=standing.stage,
-        service=standing.service,
-        instance=standing.instance,
-        metric=standing.metric,
-        tier=TIER,
-        rule=standing.rule,
-        verdict=HEALTHY,
-        severity="info",
-        score=0.0,
-        findings=(Finding(what=why, observed=standing.value, expected=standing.value),),
-        window_end=standing.last_end,
-        evaluated_at=now_ms,
-    )
+def _withdrawn(left: Sequence[PairState], now_ms: int) -> Iterator[Output]:
+    """Yield the ends of the verdicts of rules that are gone or were defined anew."""
+    for one in left:
+        if one.raised:
+            yield ended(one, "rule withdrawn", now_ms)
 
 
 def _share(states: Sequence[QualityState], partition: int, home: Home) -> QualityState:
-    every = (one for state in states for one in state.standings)
+    def mine(name: str) -> tuple[Any, ...]:
+        every = (one for state in states for one in getattr(state, name))
+        return tuple(one for one in every if home(one.key[0]) == partition)
+
     return QualityState(
-        standings=tuple(one for one in every if home(one.app) == partition),
+        looked=max(state.looked for state in states),
+        wake=min(state.wake for state in states),
+        series=mine("series"),
+        pairs=mine("pairs"),
         refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
+        failed=tuple(dict.fromkeys(name for state in states for name in state.failed)),
     )
 
 
-def spec(params: QualityParams | None = None) -> Spec:
-    """Return how hosts run quality, first tier.
+def spec(
+    params: QualityParams | None = None,
+    *,
+    plugins: Mapping[str, Kind] | None = None,
+    partitions: int = PARTITIONS,
+) -> Spec:
+    """Return how hosts run quality, first tier, with the kinds of rules of others.
 
     Raises InvalidParameters.
     """
-    chosen = params or QualityParams()
-    require(chosen, max_judged=1)
+    chosen, others = params or QualityParams(), dict(plugins or {})
+    require(chosen, max_judged=1, back=1, stale_ms=1, look_ms=1, away_ms=1, forget_ms=1)
     return Spec(
         name="quality",
         inputs=("weir.observations",),
         outputs=(QualityEvaluated, ActionTaken),
-        build=lambda _partition: Quality(chosen),
+        build=lambda partition: Quality(chosen, others, partition, partitions),
         parameters=identity(chosen),
+        format=2,
+        columnar=True,
         state=QualityState,
         share=_share,
         portable=True,
-        catalogue=(RuleDefined,),
+        sized=lambda count: spec(chosen, plugins=others, partitions=count),
+        catalogue=(RuleDefined, SilenceDefined, NodeReported, InstanceReported),
     )

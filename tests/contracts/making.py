@@ -1,8 +1,14 @@
 """Observations for scenarios and tests, with what does not matter filled in."""
 
+from collections.abc import Sequence
+
+import polars as pl
+
+from schemas.catalogue import Catalogue
+from schemas.columns import frame_of
 from schemas.identity import stable_id
 from schemas.observing import Observation
-from schemas.processing import Record
+from schemas.processing import Columns, Record
 from schemas.topics import topic_of
 
 START = 1_700_000_000_000
@@ -15,6 +21,7 @@ def observation(
     app: str = "digits",
     stage: str = "",
     service: str = "",
+    node: str = "",
     metric: str = "accuracy",
     count: int = 20,
     size_ms: int = 1_000,
@@ -27,7 +34,7 @@ def observation(
         stage=stage,
         service=service,
         instance="",
-        node="",
+        node=node,
         metric=metric,
         unit="",
         window="default",
@@ -53,3 +60,12 @@ def records(events: list[Observation], first: int = 0) -> tuple[Record, ...]:
         Record(event, topic_of(event), 0, first + number, event.emitted_at)
         for number, event in enumerate(events)
     )
+
+
+def columns(
+    events: Sequence[Observation], now_ms: int, catalogue: Catalogue, first: int = 0
+) -> Columns:
+    """Return events as columns, as they stand in partition 0 of their topic, from an offset on."""
+    offsets = pl.Series("_offset", range(first, first + len(events)), dtype=pl.Int64)
+    frame = frame_of(Observation, events).with_columns(offsets)
+    return Columns(frame, "weir.observations", 0, now_ms, catalogue)

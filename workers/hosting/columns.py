@@ -31,7 +31,7 @@ class Read:
     """What messages of one partition say; `moved` are those that belong elsewhere."""
 
     frame: pl.DataFrame
-    series: pl.DataFrame
+    series: pl.DataFrame | None
     bad: list[Bad]
     moved: list[Outgoing]
 

@@ -12,8 +12,10 @@ from schemas.catalogue import Catalogue
 from schemas.codec import Codec
 from schemas.decisions import Snapshot
 from schemas.errors import ContractError
+from schemas.observing import MetricReport
 from schemas.packed import Packed, parts_of
 from schemas.processing import Batch, Bounded, Columns, Output, Partition, Rebuildable, Spec
+from schemas.topics import topic_named
 from workers.deadletters import Refused, dead_letter
 from workers.hosting import decode as host_decode
 from workers.hosting.homes import Homes
@@ -24,6 +26,7 @@ from workers.snapshots import keeping as snapshots
 
 if TYPE_CHECKING:
     from workers.hosting.columns import ColumnReader
+    from workers.hosting.frames import FrameReader
 
 
 @runtime_checkable
@@ -75,7 +78,7 @@ class Instance:
         self._codec = codec
         self._cluster = cluster
         self._homes = homes or Homes({}, spec.name)
-        self._reader = _reader(codec, self._homes) if spec.columnar else None
+        self._reader = _reader(codec, self._homes, spec) if spec.columnar else None
         self._processor: Any = spec.build(partition)
         self._bounded = self._processor if isinstance(self._processor, Bounded) else None
         self._restored_ms = 0
@@ -155,7 +158,7 @@ class Instance:
 
     def _apply_columns(
         self,
-        reader: "ColumnReader",
+        reader: "ColumnReader | FrameReader",
         groups: Mapping[Partition, Sequence[RawMessage]],
         now_ms: int,
         catalogue: Catalogue,
@@ -250,10 +253,12 @@ class Instance:
         return snapshots.make(self.spec, self.partition, self.positions, state, now_ms)
 
 
-def _reader(codec: Codec, homes: Homes) -> "ColumnReader":
+def _reader(codec: Codec, homes: Homes, spec: Spec) -> "ColumnReader | FrameReader":
     from workers.hosting.columns import ColumnReader  # noqa: PLC0415 - what is compiled loads slowly
+    from workers.hosting.frames import FrameReader  # noqa: PLC0415 - likewise
 
-    return ColumnReader(codec, homes)
+    topic = topic_named(spec.inputs[0])
+    return ColumnReader(codec, homes) if MetricReport in topic.events else FrameReader(codec, topic)
 
 
 def _offset(message: RawMessage) -> int:

@@ -25,7 +25,7 @@ NAMES = [f"app {n}" for n in range(40)]
 LISTS = {
     "drift": "series",
     "anomaly": "series",
-    "quality": "standings",
+    "quality": "series",
     "contract": "standings",
     "select": "apps",
     "scale": "apps",
