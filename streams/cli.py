@@ -47,6 +47,9 @@ COMMANDS = {
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER
     ),
     "produce": Entry("produce:produce", "Check events and send them to a topic.", REGISTER),
+    "infer": Entry("infer:infer", "Ask an application once.", REGISTER),
+    "payloads": Entry("payloads:app", "Large inputs that are stored: see, clear away.", MEND),
+    "erase": Entry("erase:erase", "Forget what is kept of a person.", MEND),
     "source": Entry("source:source", "Send pictures, videos or rows as requests.", REGISTER),
     "schemas": Entry("schemas:app", "Contracts of events: check and register.", REGISTER),
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),

@@ -222,6 +222,9 @@ class WorkerSettings(Section):
         description="longest time that an instance with work that can be in time is not served, ms",
     )
     max_batch: int = Field(default=32, ge=1, description="most tasks executed together")
+    summaries: bool = Field(
+        default=True, description="tell in each result what its inputs looked like, for drift"
+    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /live, /ready; 0 for none"
     )
@@ -392,6 +395,17 @@ class PayloadSettings(Section):
     )
 
 
+class PrivacySettings(Section):
+    """What ClickHouse keeps of requests and answers, and for how long."""
+
+    retention_days: int = Field(
+        default=0, ge=0, description="requests and what came of them go after so long; 0: never"
+    )
+    redact: tuple[str, ...] = Field(
+        default=(), description="columns stored empty, such as requests.user or results.outputs"
+    )
+
+
 class GatewaySettings(Section):
     """HTTP for those who want a call instead of an event."""
 
@@ -421,6 +435,34 @@ class GatewaySettings(Section):
     kept_s: float = Field(default=600.0, gt=0, description="they are kept for so long, s")
 
 
+class NarrateSettings(Section):
+    """Diagnoses told in prose by a language model: off unless an endpoint is named.
+
+    The endpoint sees what a diagnosis says, redacted, and nothing else.
+    """
+
+    url: str = Field(
+        default="",
+        pattern="^(https?://[^/@]+(/[^@?#]*)?)?$",
+        description="OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1; empty for none",
+    )
+    model: str = Field(default="", max_length=200, description="name of the model there")
+    token: SecretStr = Field(default=SecretStr(""), description="bearer token; empty for none")
+    timeout_s: float = Field(
+        default=20.0, gt=0, le=120, description="longest wait for a whole answer, s"
+    )
+    attempts: int = Field(default=3, ge=1, le=10, description="calls for one diagnosis at most")
+    max_tokens: int = Field(default=400, ge=1, le=8192, description="longest answer, tokens")
+    tokens_per_day: int = Field(
+        default=100_000, ge=0, description="most tokens a day (UTC), prompts included"
+    )
+    calls_per_minute: int = Field(default=6, ge=1, description="most calls a minute")
+    max_age_s: float = Field(default=900.0, gt=0, description="older diagnoses are passed over, s")
+    redact: tuple[str, ...] = Field(
+        default=(), description="words that never go out, beside what looks like a secret"
+    )
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -442,7 +484,9 @@ class Settings(Section):
     agent: AgentSettings = AgentSettings()
     source: SourceSettings = SourceSettings()
     payloads: PayloadSettings = PayloadSettings()
+    privacy: PrivacySettings = PrivacySettings()
     gateway: GatewaySettings = GatewaySettings()
+    narrate: NarrateSettings = NarrateSettings()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(
         default="INFO",

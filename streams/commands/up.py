@@ -32,17 +32,24 @@ def up(
     broker_limit_mib: Annotated[
         int, typer.Option(min=64, help="Memory of the broker at which everything stops, MiB.")
     ] = 2048,
+    gateway: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve HTTP on this port, too; 0 for a free one."),
+    ] = None,
     bootstrap: Bootstrap = None,
     broker: BrokerKind = "embedded",
 ) -> None:
     """Start broker, schema registry, ClickHouse and all processors, and keep them running.
 
-    Other commands find what runs by the data directory. Ctrl-C stops everything.
+    With --gateway applications can be asked over HTTP; who has WEIR_GATEWAY__ADMIN_TOKEN changes
+    what is registered there. Other commands find what runs by the data directory. Ctrl-C stops
+    everything.
     """
     from streams.embedded.choice import chosen
     from streams.embedded.nodes import read
     from streams.embedded.preparing import Ports
-    from streams.embedded.stack import Stack
+    from streams.embedded.processes import free_port
+    from streams.embedded.stack import APPS, GATEWAY, NARRATE, Stack
     from streams.settings import load
 
     settings = load()
@@ -51,12 +58,19 @@ def up(
     if nodes is not None:
         local = settings.local.model_copy(update={"nodes": read(nodes)})
         settings = settings.model_copy(update={"local": local})
+    if gateway is not None:
+        own = settings.gateway.model_copy(update={"port": gateway or free_port()})
+        settings = settings.model_copy(update={"gateway": own})
+    apps = APPS if gateway is None else (GATEWAY, *APPS)
+    apps = (NARRATE, *apps) if settings.narrate.url else apps
     ports = Ports(registry=registry_port, clickhouse=clickhouse_port)
     cluster = chosen(settings, broker, bootstrap, kafka_port, broker_limit_mib)
     ended = _ended_by_signal()
-    stack = Stack(settings, ports=ports, broker=cluster, keep=cluster.forgets, say=typer.echo)
+    stack = Stack(
+        settings, apps=apps, ports=ports, broker=cluster, keep=cluster.forgets, say=typer.echo
+    )
     with stack:
-        _announce(stack)
+        _announce(stack, gateway is not None)
         _keep(stack, ended)
         typer.echo("stopping")
 
@@ -79,10 +93,12 @@ def _ended_by_signal() -> threading.Event:
     return ended
 
 
-def _announce(stack: "Stack") -> None:
+def _announce(stack: "Stack", serves: bool) -> None:
     settings = stack.settings
-    house = settings.clickhouse
+    house, http = settings.clickhouse, settings.gateway
+    told = f"http{'s' if http.certificate else ''}://{http.host}:{http.port}/docs"
     for name, value in (
+        *([("gateway", told)] if serves else []),
         ("kafka", settings.kafka.bootstrap),
         ("schema registry", settings.registry.url),
         ("clickhouse", f"http://{house.host}:{house.port}"),

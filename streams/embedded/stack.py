@@ -56,11 +56,15 @@ class App:
 
 
 DATA = App(
-    "data", ("run", "derive", "observe", "define", "drift", "quality", "anomaly", "contract")
+    "data", ("run", "derive", "observe", "define", "drift", "shift", "quality", "anomaly", "contract")
 )
 ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
+NARRATE = App("narrate", ("run", "narrate"))
+"""Only where the settings name an endpoint."""
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)
+GATEWAY = App("gateway", ("gateway",))
+"""Started where it is asked for; its address is in the settings."""
 APPS = (CONTROL, ROUTE, DATA, SINK)
 """The last one, which reads what the others write, is stopped last."""
 

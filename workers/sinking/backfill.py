@@ -17,8 +17,10 @@ from workers.clickhouse import connect
 from workers.errors import RecoveryRefused
 from workers.kafka import clients as kafka
 from workers.kafka.reading import read_ranges
+from workers.payloads.store import store_of
 from workers.registry import Registry
 from workers.settings import Settings
+from workers.sinking.erasing import Erasing
 from workers.sinking.held import Held
 from workers.sinking.positions import Place, is_stored, positions
 from workers.sinking.storing import Storing
@@ -70,6 +72,7 @@ def backfill(
         chosen = _chosen(settings, topics)
         outcomes = {topic: Outcome() for topic, _ in sorted(chosen)}
         reading = _Reading(first or Bound(), last or Bound(), positions(database, cluster))
+        erasing = Erasing(database, store_of(settings), settings.privacy)
         storing = Storing(
             database,
             registry.codec(),
@@ -77,6 +80,8 @@ def backfill(
             _at_once,
             report=lambda _: None,
             missing=Held(database, cluster).missing,
+            erase=erasing.stored,
+            redact=settings.privacy.redact,
         )
         counts = Counter(topic for topic, _ in chosen)
         for topic, outcome in outcomes.items():
@@ -88,6 +93,7 @@ def backfill(
                 outcome.unusable += stored.unusable
                 told(len(messages))
             outcome.skipped = sorted(p for name, p in reading.skipped if name == topic)
+        erasing.all()
     return outcomes
 
 

@@ -22,9 +22,11 @@ from workers.deadletters import BadShare, Refused, dead_letter
 from workers.errors import HostStopped, KafkaUnavailable, TooManyBad
 from workers.kafka import clients as kafka
 from workers.kafka.steady import SteadyProducer
+from workers.payloads.store import store_of
 from workers.registry import Registry
 from workers.settings import Settings
 from workers.sinking import storing as sink_storing
+from workers.sinking.erasing import Erasing
 from workers.sinking.migrations import migrate
 from workers.sinking.positions import Place, is_stored, positions
 from workers.sinking.rewinding import Rewinding
@@ -113,7 +115,12 @@ class _Sink:
         self._client = kafka.reader(
             settings.kafka, queued_max_messages_kbytes=_FETCH_KB, fetch_wait_max_ms=_FETCH_WAIT_MS
         )
-        self._storing = Storing(database, self._codec, self._cluster, waiting, self._tell)
+        self._erasing = Erasing(database, store_of(settings), settings.privacy)
+        self._storing = Storing(
+            *(database, self._codec, self._cluster, waiting, self._tell),
+            erase=self._erasing.stored,
+            redact=settings.privacy.redact,
+        )
         self._share = BadShare(settings.host.max_bad_share, NAME)
         self._assigned: set[Place] = set()
         self._rewinding = Rewinding(params.again_ms / 1000)
@@ -129,8 +136,10 @@ class _Sink:
         """Read and store until told to stop, then what is still there."""
         _log.info("sink.started", cluster=self._cluster, known=len(self._starts))
         try:
+            self._waiting(self._erasing.all)
             while not stop.is_set():
                 self._look()
+                self._waiting(self._erasing.tend, wall_ms())
                 if self._assigned:
                     self._waiting.follow()
                 self._take()

@@ -12,13 +12,15 @@ import polars as pl
 
 from schemas.codec import Codec
 from schemas.errors import InvalidEvent
+from schemas.registrations import ErasureRequested
 from schemas.topics import topic_named
 from workers.clickhouse import Database
 from workers.errors import RowsRefused
 from workers.hosting.retries import meant_for
 from workers.kafka.clients import RawMessage
+from workers.sinking.erasing import redacted
 from workers.sinking.rows import Unusable, rows_of
-from workers.sinking.tables import Table
+from workers.sinking.tables import Table, tables
 
 NAME = "sink"
 """How the sink is called, also where copies of messages are meant for it."""
@@ -27,6 +29,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Report = Callable[[Sequence[Unusable]], None]
 Missing = Callable[[Table, pl.DataFrame], pl.DataFrame]
+Erase = Callable[[pl.DataFrame], None]
 
 
 class Waiting(Protocol):
@@ -49,7 +52,8 @@ class Storing:
     """Puts messages into ClickHouse.
 
     `report` is told what cannot be stored before its neighbours are stored; `missing` may leave
-    out rows that need not be inserted.
+    out rows that need not be inserted. Columns in `redact` are stored empty; `erase` is
+    handed the erasures that are stored.
     """
 
     def __init__(
@@ -60,6 +64,9 @@ class Storing:
         waiting: Waiting,
         report: Report,
         missing: Missing = lambda _, frame: frame,
+        *,
+        erase: Erase = lambda _: None,
+        redact: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._codec = codec
@@ -67,6 +74,8 @@ class Storing:
         self._waiting = waiting
         self._report = report
         self._missing = missing
+        self._erase = erase
+        self._redact = redact
 
     def store(self, messages: Iterable[RawMessage], partitions: Mapping[str, int]) -> Stored:
         """Store messages of any topics, whose numbers of partitions are given.
@@ -87,9 +96,13 @@ class Storing:
         inserted = 0
         for table, parts in frames.items():
             frame = self._waiting(self._missing, table, pl.concat(parts, how="diagonal"))
-            refused = self._insert(table, frame, by_topic) if frame.height else 0
+            kept = redacted(table, frame, self._redact)
+            refused = self._insert(table, kept, by_topic) if frame.height else 0
             unusable += refused
             inserted += frame.height - refused
+        asked = frames.get(tables()[ErasureRequested])
+        if asked is not None:
+            self._waiting(self._erase, pl.concat(asked, how="diagonal"))
         return Stored(inserted, unusable)
 
     def _insert(

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.checks import INLINE_BYTES
 from schemas.records import Tensor
 from workers.client import tensors
 from workers.inference.tensors import digest_of
 from workers.sources.errors import UnusableSource
 
 Array = npt.NDArray[Any]
+MOST_BYTES = 64 * 1_048_576
+"""Most bytes of one input."""
 MOST_PIXELS = 50_000_000
 """Larger pictures are refused before they are unpacked."""
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
@@ -37,7 +38,8 @@ class Form:
     """What a model wants: the name of its input, and of pictures their size (width, height).
 
     `gray` leaves one value a pixel, `scaled` makes float32 from 0 to 1 of uint8, `channels_first`
-    gives (channels, rows, columns). An input has at most `most_bytes`: what a request can carry.
+    gives (channels, rows, columns). An input has at most `most_bytes`; one of
+    more than 64 kB is stored, and its request names it.
     """
 
     tensor: str = "x"
@@ -45,7 +47,7 @@ class Form:
     gray: bool = False
     scaled: bool = False
     channels_first: bool = False
-    most_bytes: int = INLINE_BYTES
+    most_bytes: int = MOST_BYTES
 
     def picture(self, pixels: Array, where: str) -> Frame:
         """Return the frame of a picture of the right size. Raises UnusableSource."""
@@ -60,12 +62,12 @@ class Form:
         return framed({self.tensor: array}, where, self.most_bytes)
 
 
-def framed(arrays: Mapping[str, Array], where: str, most_bytes: int = INLINE_BYTES) -> Frame:
+def framed(arrays: Mapping[str, Array], where: str, most_bytes: int = MOST_BYTES) -> Frame:
     """Return the frame of arrays by name. Raises UnusableSource when one is too large."""
     for name, array in arrays.items():
         if array.nbytes > most_bytes:
             raise UnusableSource(
-                f"{where}: input {name} has {array.nbytes} bytes; a request carries at most "
+                f"{where}: input {name} has {array.nbytes} bytes; an input has at most "
                 f"{most_bytes}: make pictures smaller (--size, --gray)"
             )
     inputs = tensors(arrays)
