@@ -2,13 +2,30 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from schemas.registrations import ServiceRegistered
+from streams import registration
 from streams.errors import RegistrationError
+from workers.clock import wall_ms
+from workers.runtimes.options import SERVED_ELSEWHERE
 
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _BLOCK = 1 << 20
+
+
+def built(plain: Mapping[str, Any], run: str) -> ServiceRegistered:
+    """Return the registration of a service whose model file has been looked at.
+
+    What others serve over HTTP has no file. Raises RegistrationError.
+    """
+    if plain.get("artifact") and plain.get("format") not in SERVED_ELSEWHERE:
+        uri, digest = located(str(plain["artifact"]), plain.get("digest"))
+        plain = {**plain, "artifact": uri, "digest": digest}
+    return registration.service(plain, run, wall_ms())
 
 
 def located(artifact: str, digest: str | None) -> tuple[str, str]:

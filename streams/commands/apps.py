@@ -94,7 +94,7 @@ def _send(
     """Check everything, then send what is new: services first, the application last."""
     from schemas.registrations import ApplicationRegistered, MetricDefined
     from streams import registration
-    from streams.commands.services import built
+    from streams.artifacts import built
     from streams.entries import Entries
     from workers.clock import wall_ms
 

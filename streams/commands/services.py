@@ -25,22 +25,6 @@ def template() -> None:
     typer.echo(form_schema.template(form_schema.SERVICE), nl=False)
 
 
-def built(plain: dict[str, Any], run: str) -> Any:
-    """Return the registration of a service whose model file has been looked at.
-
-    What others serve over HTTP has no file.
-    """
-    from streams import registration
-    from streams.artifacts import located
-    from workers.clock import wall_ms
-    from workers.runtimes.options import SERVED_ELSEWHERE
-
-    if plain.get("artifact") and plain.get("format") not in SERVED_ELSEWHERE:
-        uri, digest = located(str(plain["artifact"]), plain.get("digest"))
-        plain = plain | {"artifact": uri, "digest": digest}
-    return registration.service(plain, run, wall_ms())
-
-
 def _row(entry: Any, _: int) -> tuple[Any, ...]:
     return (
         entry.service,

@@ -101,7 +101,7 @@ def import_manifest(
     time are taken over. The `agent` of a runtime's result does as well. Exit code 4 for a file
     that cannot be used.
     """
-    from streams.commands.services import built
+    from streams.artifacts import built
     from workers.handover.manifests import manifest_of
 
     agent = manifest_of(_read(file), f"{file}")
@@ -129,7 +129,7 @@ def _with_benchmark(
 ) -> "ServiceRegistered":
     from schemas.registrations import ServiceRegistered
     from streams import registration
-    from streams.commands.services import built
+    from streams.artifacts import built
     from streams.errors import RegistrationError
     from workers.clock import wall_ms
 

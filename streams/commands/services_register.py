@@ -97,7 +97,7 @@ def _read(
     file: Path | None, options: dict[str, Any], run: str
 ) -> "tuple[list[Entry], list[ServiceRegistered]]":
     """Return what a file and the options say. Raises DocumentRefused or RegistrationError."""
-    from streams.commands.services import built
+    from streams.artifacts import built
     from streams.forms import files as form_files
     from streams.forms import schema as form_schema
 

@@ -15,10 +15,10 @@ from schemas.registrations import (
     ServiceRegistered,
 )
 from streams import registration
+from streams.artifacts import built
 from streams.commands.apps import ended
 from streams.commands.contracts import check_standing
 from streams.commands.nouns import check_owner, check_service_owner
-from streams.commands.services import built
 from streams.entries import Entries
 from streams.errors import RegistrationError
 from streams.forms import consumers as consumer_forms

@@ -20,8 +20,7 @@ from schemas.registrations import (
 )
 from schemas.topics import home_of, key_of
 from streams import probe_files, registration
-from streams.artifacts import located
-from streams.commands.services import built
+from streams.artifacts import built, located
 from streams.errors import RegistrationError
 from streams.forms.contracts import clause
 from streams.settings import load
