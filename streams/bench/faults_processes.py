@@ -30,7 +30,8 @@ def away(name: str, world: World, _: Feed) -> None:
     process = world.process(name)
     process.suspend()
     time.sleep(AWAY_S)
-    process.resume()
+    if not _is_gone(process):
+        process.resume()
 
 
 def disk_full(world: World, _: Feed) -> None:
@@ -76,7 +77,11 @@ def _has_taken_over(log: Path) -> bool:
 
 
 def _is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    """Tell whether a process has ended, also when it does so between two looks."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _await(condition: partial[bool], complaint: str) -> None:
