@@ -55,6 +55,7 @@ COMMANDS = {
     "topics": Entry("topics:app", "The topics and what stands on them.", REGISTER),
     "status": Entry("status:app", "What runs on this machine, and how it is.", LOOK),
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
+    "diagnose": Entry("diagnose:app", "Why quality fell, the likeliest cause first.", LOOK),
     "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
     "dispatch": Entry("dispatch:app", "Where a worker would send a task.", LOOK),

@@ -53,6 +53,8 @@ PROCESSORS: dict[str, Place] = {
 
 SINK = "sink"
 """The process that stores every topic in ClickHouse; it has a loop of its own."""
+NARRATE = "narrate"
+"""The process that has diagnoses told in prose; it has a loop of its own too."""
 
 APPS: dict[str, str] = {
     "diagnose": "streams.apps.diagnose",
@@ -69,7 +71,7 @@ APPS: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Return everything that `weir run` can run."""
-    return tuple(dict.fromkeys((*PROCESSORS, SINK, *APPS)))
+    return tuple(dict.fromkeys((*PROCESSORS, SINK, NARRATE, *APPS)))
 
 
 def groups_of(processor: str) -> tuple[str, ...]:

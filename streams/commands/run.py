@@ -25,9 +25,9 @@ def run(
     """Run processors by name until SIGTERM or Ctrl-C.
 
     Each has a thread and a consumer of its own; when one fails, all end, and whoever started
-    them starts them again. Known: derive, observe, drift, quality, anomaly, contract, route,
-    sink on the batch host; diagnose, select, remedy, scale, canary, place, actuate, or control for
-    all of these, on Faust.
+    them starts them again. Known: derive, observe, define, drift, shift, quality, anomaly,
+    contract, route, sink, narrate on the batch host; diagnose, select, remedy, scale, canary,
+    place, actuate, or control for all of these, on Faust.
     """
     from streams import topology
     from streams.running import settings_of_running
@@ -79,15 +79,16 @@ def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int)
     from streams.health import serving
     from streams.together import Together
 
-    stop, followed = threading.Event(), threading.Event()
+    stop = threading.Event()
+    followed = {name: threading.Event() for name in (topology.SINK, topology.NARRATE)}
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     hosts: dict[str, BatchHost] = {}
     loops: dict[str, Loop] = {}
 
     def ready() -> bool:
-        sinks = topology.SINK not in names or followed.is_set()
-        return bool(loops) and sinks and all(host.ready for host in hosts.values())
+        own = all(event.is_set() for name, event in followed.items() if name in names)
+        return bool(loops) and own and all(host.ready for host in hosts.values())
 
     guard = Guard(
         settings.kafka,
@@ -97,10 +98,12 @@ def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int)
         settings.host.patience_s,
     )
     with serving(health_port, lambda: ready() and guard.live, lambda: guard.live):
-        hosts |= _hosts([name for name in names if name != topology.SINK], settings)
+        hosts |= _hosts([name for name in names if name not in followed], settings)
         loops |= {name: host.run for name, host in hosts.items()}
         if topology.SINK in names:
-            loops[topology.SINK] = _sink(settings, followed)
+            loops[topology.SINK] = _sink(settings, followed[topology.SINK])
+        if topology.NARRATE in names:
+            loops[topology.NARRATE] = _narrate(settings, followed[topology.NARRATE])
         with guard:
             Together(loops, stop).run()
     gc.freeze()  # else the interpreter looks through a million objects before it lets go
@@ -131,3 +134,15 @@ def _sink(settings: "Settings", followed: threading.Event) -> "Loop":
     from workers.sinking import sink
 
     return lambda stop: sink.run(settings, stop, ready=followed)
+
+
+def _narrate(settings: "Settings", ready: threading.Event) -> "Loop":
+    from streams.errors import SettingsError
+    from workers.narrating import loop
+
+    if not settings.narrate.url:
+        raise SettingsError(
+            "narrate has nobody to ask: name an endpoint by WEIR_NARRATE__URL, and the model there "
+            "by WEIR_NARRATE__MODEL"
+        )
+    return lambda stop: loop.run(settings, stop, ready)
