@@ -15,6 +15,7 @@ sample; shares, rates and quantiles are what observe makes of the samples of a w
 | accuracy per class | mean of `accuracy.class.<true class>` | share of judged |
 | agreement with the ensemble | mean of `agreement` | share of results |
 | available, by time | mean of `availability` | share of samples of the clock |
+| inputs of a model, by tensor | mean of `input.mean.<tensor>`, `input.std.…`, `input.missing.…` | its own |
 | available, by request | mean of `deadline_met`, of `answered` | share of results, of responses |
 
 A window without samples makes no observation: no throughput is an absence. That an instance is
@@ -30,6 +31,10 @@ CLASS_ACCURACY = "accuracy.class."
 Classes beyond the bounds of derive's parameters count together as `accuracy.class.(other)`.
 """
 AVAILABILITY = "availability"
+INPUT = "input."
+"""Prefix of what results say of their inputs: `input.<mean, std or missing>.<tensor>`."""
+INPUT_NUMBERS = ("mean", "std", "missing")
+"""What of a summary becomes a metric; the bounds are for drift of the data alone."""
 INPUTS, OUTPUTS = "inputs", "outputs"
 DATA = (INPUTS, OUTPUTS)
 """What drifts of data are of, in the place of a metric: the tensors that models get and give."""
@@ -78,10 +83,12 @@ RELATED: dict[str, str] = {"response_latency": "latency"}
 
 def known(metric: str, defined: Iterable[str] = ()) -> bool:
     """Return whether anyone can report a metric; `defined` are those of MetricDefined."""
-    per_class = metric.startswith(CLASS_ACCURACY) and len(metric) > len(CLASS_ACCURACY)
-    return metric in DERIVED or per_class or metric in set(defined)
+    begins = (CLASS_ACCURACY, *(f"{INPUT}{number}." for number in INPUT_NUMBERS))
+    opened = any(metric.startswith(name) and len(metric) > len(name) for name in begins)
+    return metric in DERIVED or opened or metric in set(defined)
 
 
 def listing(defined: Iterable[str] = ()) -> str:
     """Return the known metrics as text for a message."""
-    return ", ".join([*DERIVED, f"{CLASS_ACCURACY}<label>", *sorted(defined)])
+    begins = (f"{INPUT}{number}.<tensor>" for number in INPUT_NUMBERS)
+    return ", ".join([*DERIVED, f"{CLASS_ACCURACY}<label>", *begins, *sorted(defined)])

@@ -7,13 +7,16 @@ truth changes nothing. A metric that two records make together happens when the 
 import math
 from collections.abc import Callable, Iterator
 
+from processors.deriving.classes import LONGEST
 from processors.deriving.joins import Entry, Prediction, Truth
-from processors.vocabulary import CLASS_ACCURACY, DERIVED
+from processors.vocabulary import CLASS_ACCURACY, DERIVED, INPUT, INPUT_NUMBERS
 from schemas.base import Event
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
 from schemas.observing import MetricReport
 
 OK = "ok"
+TENSORS = 8
+"""Of how many input tensors of a result there are metrics: their names come from outside."""
 ANSWERS = ("complete", "partial")
 Naming = Callable[[str, str], str]
 """From an application and a true label to the class under which it counts."""
@@ -68,9 +71,19 @@ def _measured(event: InferenceResult) -> Iterator[MetricReport]:
         yield _of_result(event, "execution", event.execution_ms)
         if event.confidence is not None:
             yield _of_result(event, "confidence", event.confidence)
+    yield from _inputs(event)
     yield _of_result(event, "failure", float(event.status != OK))
     in_time = event.status == OK and not event.deadline_missed
     yield _of_result(event, "deadline_met", float(in_time))
+
+
+def _inputs(event: InferenceResult) -> Iterator[MetricReport]:
+    """Yield what is known of the first input tensors, but for those with an unusable name."""
+    for one in event.input_summary[:TENSORS]:
+        if 0 < len(one.name) <= LONGEST:
+            for number in INPUT_NUMBERS:
+                value = float(getattr(one, number))
+                yield _of_result(event, f"{INPUT}{number}.{one.name}", value)
 
 
 def _response(entry: Entry, event: InferenceResponse) -> Iterator[MetricReport]:
@@ -146,7 +159,7 @@ def _of_result(event: InferenceResult, metric: str, value: float) -> MetricRepor
         node=event.node,
         metric=metric,
         value=value,
-        unit=DERIVED[metric].unit,
+        unit=DERIVED[metric].unit if metric in DERIVED else "",
         request_id=event.request_id,
     )
 

@@ -19,6 +19,7 @@ from workers.inference.pending import Pending, job_of, pending_of, pendings_of
 from workers.inference.replicas import Hosted
 from workers.inference.results import Home, given_up, told_by, unserved, waited
 from workers.inference.serving import UNKNOWN_BUDGET_MS, Bounds, Budget, serving_of, terms_of
+from workers.inference.summaries import summarized
 from workers.payloads.claims import Resolve
 from workers.payloads.errors import PayloadLost
 from workers.runtimes.base import Array
@@ -38,7 +39,8 @@ class EngineParams:
 
     `scheduler` bounds all queues together, `bounds` that of each instance whose registration
     says nothing else. An answer is worth `weight` times one of the next lower priority.
-    `remembered` results are kept for repeated tasks.
+    `remembered` results are kept for repeated tasks. With `summaries` results say what their
+    inputs looked like.
     """
 
     node: str
@@ -49,6 +51,7 @@ class EngineParams:
     bounds: Bounds = field(default_factory=Bounds)
     weight: float = 10.0
     remembered: int = 2000
+    summaries: bool = True
 
 
 class Finished(NamedTuple):
@@ -208,11 +211,20 @@ class Engine:
     def finish(self, batch: Batch, executed: Executed, now_ms: float) -> list[Finished]:
         """Return the results of executed jobs; one job's bad output fails that job alone."""
         self._scheduler.executed(batch, executed.execution_ms, now_ms)
-        size = len(batch.jobs)
+        pendings = pendings_of(batch)
+        each = zip(pendings, executed.parts, self._summarized(pendings), strict=True)
         return [
-            self._conclude(pending, part, executed, size, now_ms)
-            for pending, part in zip(pendings_of(batch), executed.parts, strict=True)
+            self._conclude(pending, part, executed, now_ms, batch_size=len(pendings), **told)
+            for pending, part, told in each
         ]
+
+    def _summarized(self, pendings: Sequence[Pending]) -> list[dict[str, Any]]:
+        """Return what the results of a batch tell of their inputs."""
+        if not self._params.summaries:
+            return [{} for _ in pendings]
+        ports = pendings[0].hosted.session.signature.inputs
+        found = summarized([pending.prepared for pending in pendings], ports)
+        return [{"input_summary": each} for each in found]
 
     def pressure(self, told: Readings, now_ms: float) -> Pressure:
         """Take what the machine tells, about once a second; returns what is the matter."""
@@ -252,8 +264,8 @@ class Engine:
         pending: Pending,
         part: Sequence[Array] | str,
         executed: Executed,
-        size: int,
         now_ms: float,
+        **known: Any,
     ) -> Finished:
         try:
             told = _told(part, pending.hosted)
@@ -265,7 +277,7 @@ class Engine:
             executed.started_at,
             now_ms,
             execution_ms=executed.execution_ms,
-            batch_size=size,
+            **known,
             **told,
         )
         return self._end(ended, pending.offset)

@@ -334,6 +334,7 @@ def engine_params(own: WorkerSettings) -> EngineParams:
             max_batch=own.max_batch,
         ),
         weight=own.priority_weight,
+        summaries=own.summaries,
     )
 
 

@@ -136,6 +136,7 @@ def engine_of(worker: Worker, order: Order) -> tuple[Engine, Telemetry]:
         ),
         bounds=Bounds(queue_tasks=worker.queue_tasks, queue_ms=math.inf, drop="oldest"),
         weight=worker.priority_weight,
+        summaries=False,
     )
     telemetry = Telemetry(HOME, fine_ms(), EXPIRY_MS)
     return Engine(params, order, (telemetry,)), telemetry

@@ -9,10 +9,10 @@ import pytest
 
 from processors.deriving.classes import OTHER as UNNAMED
 from processors.deriving.derive import Derive, DeriveParams, spec
-from processors.vocabulary import CLASS_ACCURACY, DERIVED
+from processors.vocabulary import CLASS_ACCURACY, DERIVED, known
 from schemas.base import Event
 from schemas.decisions import ActionTaken
-from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
+from schemas.inference import GroundTruth, InferenceResponse, InferenceResult, InputSummary
 from schemas.observing import MetricReport
 from schemas.processing import Batch, Output, Record
 from schemas.topics import topic_of
@@ -124,6 +124,28 @@ def test_what_is_no_number_is_not_reported(broken: float) -> None:
     told = metrics(derive(replace(RESULT, confidence=broken, queue_ms=broken)))
 
     assert set(told) == {"execution", "failure", "deadline_met"}
+
+
+def test_the_summaries_of_inputs_are_metrics_of_the_first_tensors() -> None:
+    def summary(name: str, mean: float = 0.5) -> InputSummary:
+        return InputSummary(name=name, mean=mean, std=0.1, low=0.0, high=1.0, missing=0.25)
+
+    seen = (summary("image"), summary(""), summary("x" * 101), summary("broken", math.inf))
+    told = metrics(derive(replace(RESULT, input_summary=seen)))
+
+    inputs = {name: value for name, value in told.items() if name.startswith("input.")}
+    assert inputs == {
+        "input.mean.image": 0.5,
+        "input.std.image": 0.1,
+        "input.missing.image": 0.25,
+        "input.std.broken": 0.1,
+        "input.missing.broken": 0.25,
+    }
+    assert all(known(name) for name in inputs)
+    assert not known("input.mean.")
+    many = tuple(summary(f"t{n}") for n in range(20))
+    told = metrics(derive(replace(RESULT, input_summary=many)))
+    assert sum(name.startswith("input.mean.") for name in told) == 8
 
 
 def test_a_failed_result_tells_only_that() -> None:

@@ -14,7 +14,7 @@ def test_joined_topics_grow_together() -> None:
     growth = planned(["weir.labels"], 8, COUNTS)
     requests = ["weir.labels", "weir.requests", "weir.responses", "weir.results"]
     assert list(growth.before) == requests
-    assert [spec.name for spec in growth.readers] == ["derive", "route"]
+    assert [spec.name for spec in growth.readers] == ["derive", "shift", "route"]
     assert growth.needed
     assert not planned(["weir.labels"], 4, COUNTS).needed
 

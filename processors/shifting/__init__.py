@@ -1,0 +1,1 @@
+"""shift: data that is no longer as it was, told without labels."""
