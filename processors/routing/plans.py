@@ -59,8 +59,12 @@ class Plan:
 
 
 def selected_for(request: InferenceRequest, catalogue: Catalogue) -> EnsembleSelected | None:
-    """Return the ensemble in force for a request: its contract's, its consumer's, or the app's."""
-    found = catalogue.by_app(EnsembleSelected).get(request.app, ())
+    """Return the ensemble in force for a request: its contract's, its consumer's, or the app's.
+
+    That of another consumer never is, nor one without members where the app's has some.
+    """
+    every = catalogue.by_app(EnsembleSelected).get(request.app, ())
+    found = [e for e in every if not e.consumer or (e.consumer == request.consumer and e.members)]
     if len(found) < 2:
         return found[0] if found else None
 

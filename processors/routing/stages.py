@@ -20,7 +20,15 @@ from processors.routing.state import (
     Member,
     Run,
 )
-from processors.routing.votes import Combiner, Vote, agreement, combine, is_decided, weights_of
+from processors.routing.votes import (
+    Combiner,
+    Vote,
+    agreement,
+    combine,
+    is_decided,
+    mean_scores,
+    weights_of,
+)
 from schemas.graphs import Condition
 
 NOT_NEEDED = "not needed: the answer could not change any more"
@@ -55,8 +63,8 @@ def fate(step: Step, plan: Plan, runs: Sequence[Run]) -> tuple[str, str]:
     for number in step.inputs:
         if runs[number].status in (FAILED, LATE) and not plan.steps[number].stage.optional:
             return FAILED, f"{runs[number].stage} gave nothing"
-    if step.inputs and not any(has_answered(runs[number]) for number in step.inputs):
-        return SKIPPED, "nothing came of the stages before it"
+    if step.inputs and all(runs[number].status == SKIPPED for number in step.inputs):
+        return SKIPPED, "the stages before it were skipped"
     by_name = {runs[number].stage: runs[number] for number in step.after}
     for condition in step.stage.conditions:
         run = by_name.get(condition.stage)
@@ -190,6 +198,8 @@ def _judge(step: Step, run: Run, voters: Sequence[Member], others: Mapping[str, 
     if verdict is not None:
         run.label, run.confidence = verdict.label, verdict.confidence
         run.classes, run.scores = verdict.classes, verdict.scores
+        if not verdict.classes:
+            run.classes, run.scores = mean_scores(votes)
         run.agreement = agreement(votes, verdict.label, len(voters))
     best = max(
         (pair for pair in pairs if pair[0].outputs),

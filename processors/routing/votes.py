@@ -17,7 +17,7 @@ stacking of class probabilities by one linear function a class (Ting and Witten,
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -102,8 +102,8 @@ def mean(votes: Sequence[Vote], total: float) -> Verdict:
         for name, score in vote.scored().items():
             sums[name] = sums.get(name, 0.0) + vote.weight * score
     label = min(sums, key=lambda name: (-round(sums[name], _DIGITS), name))
-    classes = tuple(sorted(sums))
-    scores = tuple(_share(sums[name], total) for name in classes)
+    classes = _classes(votes, sums)
+    scores = tuple(_share(sums.get(name, 0.0), total) for name in classes)
     return Verdict(label, _share(sums[label], total), classes, scores)
 
 
@@ -120,8 +120,8 @@ def stacking(votes: Sequence[Vote], total: float) -> Verdict:
     label = min(sums, key=lambda name: (-round(sums[name], _DIGITS), name))
     missing = max(0.0, total - math.fsum(vote.weight for vote in votes))
     whole = math.fsum(sums.values()) + missing
-    classes = tuple(sorted(sums))
-    scores = tuple(_share(sums[name], whole) for name in classes)
+    classes = _classes(votes, sums)
+    scores = tuple(_share(sums.get(name, 0.0), whole) for name in classes)
     return Verdict(label, _share(sums[label], whole), classes, scores)
 
 
@@ -183,6 +183,27 @@ def is_decided(votes: Sequence[Vote], left: Sequence[float]) -> bool:
     label = max(sums, key=lambda name: sums[name])
     second = max((sums[name] for name in sums if name != label), default=0.0)
     return round(sums[label] - second - math.fsum(left), _DIGITS) > 0
+
+
+def mean_scores(votes: Sequence[Vote]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return classes and their weighted mean probabilities; nothing where classes differ."""
+    classes = votes[0].classes
+    total = math.fsum(vote.weight for vote in votes)
+    if total <= 0 or any(vote.classes != classes for vote in votes):
+        return (), ()
+    columns = zip(*(vote.scores for vote in votes), strict=True)
+    weights = [vote.weight / total for vote in votes]
+    return classes, tuple(
+        math.fsum(weight * score for weight, score in zip(weights, column, strict=True))
+        for column in columns
+    )
+
+
+def _classes(votes: Sequence[Vote], named: Iterable[str]) -> tuple[str, ...]:
+    """Return the classes in the models' order where they have one, else by name."""
+    classes = votes[0].classes
+    alike = bool(classes) and all(vote.classes == classes for vote in votes)
+    return classes if alike else tuple(sorted(named))
 
 
 def agreement(votes: Sequence[Vote], label: str, asked: int) -> float:

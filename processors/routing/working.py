@@ -178,8 +178,9 @@ class Working:
         run.began_at = now_ms
         run.due = due_of(number, plan, pending, self._instances, self._bounds.overhead_ms, now_ms)
         run.inputs, run.reason = inputs_of(step, plan, pending.runs, pending.request)
-        run.members = members_of(step, pending.request)
-        if run.reason or not run.members:
+        if not run.reason:
+            run.members = members_of(step, pending.request)
+        if not run.members:
             run.status, run.ended_at = FAILED, now_ms
             run.reason = run.reason or "nobody serves it"
             return

@@ -31,7 +31,7 @@ PIXELS = Tensor(name="x", dtype="float32", shape=(2,), data=b"\0" * 8)
 
 
 def application(
-    name: str = APP, services: tuple[str, ...] = ("a", "b", "c"), **fields: object
+    name: str = APP, services: tuple[str, ...] = ("a", "b", "c"), /, **fields: object
 ) -> Event:
     stage = Stage(stage="classify", stage_id="s1", services=services, modality="image")
     known = {

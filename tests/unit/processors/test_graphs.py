@@ -131,7 +131,7 @@ def _service(name: str, **fields: object) -> ServiceRegistered:
     made = w.service(name)
     assert isinstance(made, ServiceRegistered)
     return ServiceRegistered(
-        **{key: getattr(made, key) for key in made.__dataclass_fields__} | fields  # type: ignore[arg-type]
+        **{key: getattr(made, key) for key in made.__dataclass_fields__} | fields
     )
 
 
