@@ -80,7 +80,7 @@ def standing_rows(
 def violations(
     database: Database, cluster: str, where: str, parameters: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]]:
-    """Return violations and their ends, newest first; `where` is a condition on the table."""
+    """Return violations and their ends, newest first; `where` is a condition, its instants ms."""
     sql = _VIOLATIONS.replace("{where}", where)
     found = database.query(sql, {"cluster": cluster, "most": most, **parameters}).records()
     for one in found:

@@ -105,10 +105,7 @@ def history(
     from workers.clock import wall_ms
 
     given = {"contract": name, "since": instant_ms(since, wall_ms())}
-    where = (
-        "{contract:String} IN ('', contract) AND "
-        "toUnixTimestamp64Milli(evaluated_at) >= {since:Int64}"
-    )
+    where = "{contract:String} IN ('', contract) AND evaluated_at >= {since:Int64}"
     with _reading() as (database, cluster):
         found = contract_reports.violations(database, cluster, where, given, 2 * most)
     told = contract_reports.spells(found)[:most]

@@ -105,6 +105,10 @@ def test_contract_compliance(database: Database) -> None:
         world.observation("too few", 4000, 0.1),
         world.observation("of a service", 0, 0.0, service="mlp", stage="classify"),
     ]
+    sevens = replace(
+        clause, name="sevens", statistic="rate", threshold=60.0, label="7", min_count=1
+    )
+    seven = world.observation("c7", 0, 0.5, metric="accuracy.class.7", instance="i")
     latency = world.observation("l0", 0, 5.0, metric="latency", service="mlp", p95=9.0)
     other = replace(latency, event_id="l1", stage="", node="edge-2", p95=13.0, count=300)
     finer = replace(latency, event_id="l3", instance="mlp.edge-2", p95=99.0, count=900)
@@ -114,14 +118,19 @@ def test_contract_compliance(database: Database) -> None:
         replace(violated, event_id="v1", status="violated", evaluated_at=1),
         replace(violated, event_id="v2", status="cleared", evaluated_at=2),
     ]
-    store(database, world.contract(replace(clause, threshold=0.1)), world.contract(clause, slow))
-    store(database, *windows, latency, other, later, finer, *events)
+    store(
+        database,
+        world.contract(replace(clause, threshold=0.1)),
+        world.contract(clause, slow, sevens),
+    )
+    store(database, *windows, seven, latency, other, later, finer, *events)
     found = database.query(
         "SELECT clause, windows_judged, windows_broken, compliance, round(last_value, 3), "
         "violations, violated_now FROM contract_compliance"
     )
     assert found.rows == (
         ("right", 2, 1, 0.5, 0.75, 0, 0),
+        ("sevens", 1, 0, 1.0, 100.0, 0, 0),
         ("slow", 2, 1, 0.5, 9.5, 1, 0),
     )
 
@@ -199,3 +208,43 @@ def test_dead_letter_summary_counts_a_message_once(database: Database) -> None:
     store(database, letter, replace(letter, processor="sink"), other)
     found = database.query("SELECT topic, error, field, count FROM dead_letter_summary")
     assert found.rows == (("weir.metrics", "truncated", "app", 2),)
+
+
+def test_contract_budgets_hour_by_hour(database: Database) -> None:
+    clause = o.ClauseStanding(
+        clause="right",
+        metric="accuracy",
+        status="ok",
+        observed=0.9,
+        threshold=0.8,
+        operator=">=",
+        held=1.0,
+        judged=60,
+        budget_left=1.0,
+        since=world.T0,
+    )
+    standing = replace(example(o.ContractStanding), contract="gold", app="digits", consumer="shop")
+    told = [
+        (0, "ok", 1.0), (60, "violated", 0.4), (90, "ok", 0.5), (150, "unobserved", 0.5),
+        (7_200, "ok", 0.75),
+    ]  # fmt: skip
+    store(
+        database,
+        *(
+            replace(
+                standing,
+                event_id=f"s{second}",
+                evaluated_at=world.T0 + 1_000 * second,
+                clauses=(replace(clause, status=status, budget_left=left),),
+            )
+            for second, status, left in told
+        ),
+    )
+    found = database.query(
+        "SELECT clause, ok_s, violated_s, unobserved_s, round(compliance, 3), budget_left, "
+        "lowest_budget_left, last_status FROM contract_budgets WHERE contract = 'gold'"
+    )
+    assert found.rows == (
+        ("right", 120.0, 30.0, 180.0, 0.8, 0.5, 0.4, "unobserved"),
+        ("right", 180.0, 0.0, 0.0, 1.0, 0.75, 0.75, "ok"),
+    )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,9 @@ def test_a_broken_model_file_and_an_unknown_metric_are_told(
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"this is no model")
     with Entries(stack.settings) as entries, ExitStack() as things:
-        entries.send([_service(broken), _contract(), _application()])
+        odd = replace(_contract("odd").clauses[0], statistic="median")
+        entries.send([_service(broken), _contract("unhappy"), _application()])
+        entries.send([replace(_contract("odd"), clauses=(odd,))])
         reader = things.enter_context(entries.follow(InstanceReported))
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -133,12 +136,16 @@ def test_a_broken_model_file_and_an_unknown_metric_are_told(
             assert time.monotonic() < deadline, found
             time.sleep(0.1)
     assert "broken.onnx" in (failed[0].message or "")
+    told = eventually(
+        database, "SELECT status, clauses FROM standings FINAL WHERE contract = 'unhappy'"
+    )
+    assert {row["status"] for row in told} == {"unobserved"}, "nobody reports happiness"
     refused = eventually(
         database,
         "SELECT reason FROM actions FINAL WHERE kind = 'contract.refused' AND target = 'odd'",
     )
-    assert "happiness" in refused[0]["reason"]
-    assert "accuracy" in refused[0]["reason"], "the known metrics are listed"
+    assert "clause c: statistic 'median' is unknown" in refused[0]["reason"]
+    assert "p95" in refused[0]["reason"], "the known statistics are listed"
 
 
 def _service(model: Path) -> ServiceRegistered:
@@ -160,7 +167,7 @@ def _service(model: Path) -> ServiceRegistered:
     )
 
 
-def _contract() -> ContractRegistered:
+def _contract(name: str) -> ContractRegistered:
     clause = Clause(
         name="c",
         metric="happiness",
@@ -170,13 +177,13 @@ def _contract() -> ContractRegistered:
         window_ms=1000,
     )
     return ContractRegistered(
-        contract="odd",
+        contract=name,
         consumer="",
         app="fragile",
         owner="o",
         clauses=(clause,),
         registered_at=wall_ms(),
-        event_id="odd",
+        event_id=name,
     )
 
 

@@ -2,8 +2,8 @@
 -- spans of the clause's own length, one after the other. As in the processor a clause is judged at
 -- the coarsest level that reports its metric, and only where there are enough events. Where several
 -- definitions of windows apply to a series, the shortest tumbling one counts, or else the first by
--- name. Where several windows make up a span, means, counts and extremes are exact, quantiles are
--- means weighted by count.
+-- name. Where several windows make up a span, means, sums, counts, rates and extremes are exact, quantiles
+-- are means weighted by count. How it went hour by hour, with error budgets, is in contract_budgets.
 CREATE OR REPLACE VIEW contract_compliance AS
 WITH
     clauses AS
@@ -16,7 +16,7 @@ WITH
             k.valid_from AS valid_from,
             k.valid_until AS valid_until,
             c.name AS clause,
-            c.metric AS metric,
+            if(c.label = '', c.metric, concat(c.metric, '.class.', c.label)) AS metric,
             c.statistic AS statistic,
             c.operator AS operator,
             c.threshold AS threshold,
@@ -24,7 +24,8 @@ WITH
             greatest(c.window_ms, 1) AS window_ms,
             c.min_count AS min_count,
             c.stage AS stage,
-            c.service AS service
+            c.service AS service,
+            c.instance AS instance
         FROM
         (
             SELECT *
@@ -46,6 +47,7 @@ WITH
             c.bound AS bound,
             c.min_count AS min_count,
             intDiv(toUnixTimestamp64Milli(o.window_start), c.window_ms) AS span,
+            o.window_start AS window_start,
             o.window_end AS window_end,
             o.count AS events,
             multiIf(
@@ -67,6 +69,7 @@ WITH
         WHERE o.final
             AND c.stage IN ('', o.stage)
             AND c.service IN ('', o.service)
+            AND c.instance IN ('', o.instance)
             AND (c.valid_from IS NULL OR o.window_start >= c.valid_from)
             AND (c.valid_until IS NULL OR o.window_end <= c.valid_until)
     ),
@@ -84,6 +87,8 @@ WITH
             sum(events) AS total,
             multiIf(
                 any(statistic) = 'count', total,
+                any(statistic) = 'rate', total * 1000 / greatest(dateDiff('millisecond', min(window_start), max(window_end)), 1),
+                any(statistic) = 'sum', sum(events * observed),
                 any(statistic) = 'min', min(observed),
                 any(statistic) = 'max', max(observed),
                 sum(events * observed) / total) AS value
