@@ -41,7 +41,10 @@ COMMANDS = {
     "freeze": Entry("freeze:freeze", "Stop all deeds at once; what runs goes on.", REGISTER),
     "unfreeze": Entry("freeze:unfreeze", "End a freeze.", REGISTER),
     "contracts": Entry("contracts:app", "What consumers were promised.", REGISTER),
-    "remedies": Entry("remedies:app", "What is done about findings, and what came of it.", REGISTER),
+    "remedies": Entry(
+        "remedies:app", "What is done about findings, and what came of it.", REGISTER
+    ),
+    "notify": Entry("notify:app", "Who is told of findings.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
     "observe": Entry(
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER

@@ -55,6 +55,9 @@ SINK = "sink"
 """The process that stores every topic in ClickHouse; it has a loop of its own."""
 NARRATE = "narrate"
 """The process that has diagnoses told in prose; it has a loop of its own too."""
+NOTIFY = "notify"
+"""The process that tells people what remedies want to be told; so has it."""
+OWN_LOOPS = (SINK, NARRATE, NOTIFY)
 
 APPS: dict[str, str] = {
     "diagnose": "streams.apps.diagnose",
@@ -71,7 +74,7 @@ APPS: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Return everything that `weir run` can run."""
-    return tuple(dict.fromkeys((*PROCESSORS, SINK, NARRATE, *APPS)))
+    return tuple(dict.fromkeys((*PROCESSORS, *OWN_LOOPS, *APPS)))
 
 
 def groups_of(processor: str) -> tuple[str, ...]:

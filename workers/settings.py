@@ -463,6 +463,45 @@ class NarrateSettings(Section):
     )
 
 
+class NotifySettings(Section):
+    """Who is told when a remedy says so: off unless a receiver is named.
+
+    Secrets are best given by the environment; they go into requests alone.
+    """
+
+    webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="POST JSON here; empty for nobody"
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="key of the HMAC-SHA256 signature; empty for none"
+    )
+    alertmanager_url: str = Field(
+        default="",
+        pattern="^(https?://[^/@]+(/[^@?#]*)?)?$",
+        description="Alertmanager, such as http://127.0.0.1:9093; empty for none",
+    )
+    alertmanager_token: SecretStr = Field(
+        default=SecretStr(""), description="bearer token; empty for none"
+    )
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="longest wait for an answer, s")
+    group_s: float = Field(
+        default=2.0, ge=0, le=600, description="what comes within so long is one message, s"
+    )
+    attempts: int = Field(default=8, ge=1, le=50, description="tries before a message is given up")
+    queue: int = Field(default=10_000, ge=1, description="most notices that wait")
+    repeat_s: float = Field(
+        default=60.0, ge=1, le=3600, description="alerts that fire are told again so often, s"
+    )
+    max_age_s: float = Field(
+        default=3600.0, gt=0, description="older ones are not told when it begins, s"
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody is to be told."""
+        return bool(self.webhook_url.get_secret_value() or self.alertmanager_url)
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -487,6 +526,7 @@ class Settings(Section):
     privacy: PrivacySettings = PrivacySettings()
     gateway: GatewaySettings = GatewaySettings()
     narrate: NarrateSettings = NarrateSettings()
+    notify: NotifySettings = NotifySettings()
     data_dir: Path = Path("weir-data")
     log_level: str = Field(
         default="INFO",

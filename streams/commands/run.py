@@ -25,9 +25,9 @@ def run(
     """Run processors by name until SIGTERM or Ctrl-C.
 
     Each has a thread and a consumer of its own; when one fails, all end, and whoever started
-    them starts them again. Known: derive, observe, define, drift, shift, quality, anomaly,
-    contract, route, sink, narrate on the batch host; diagnose, select, remedy, scale, canary,
-    place, actuate, or control for all of these, on Faust.
+    them starts them again. Known: derive, observe, define, drift, shift, explain, quality,
+    anomaly, contract, route, sink, narrate, notify on the batch host; diagnose, select, remedy,
+    scale, canary, place, actuate, or control for all of these, on Faust.
     """
     from streams import topology
     from streams.running import settings_of_running
@@ -80,7 +80,7 @@ def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int)
     from streams.together import Together
 
     stop = threading.Event()
-    followed = {name: threading.Event() for name in (topology.SINK, topology.NARRATE)}
+    followed = {name: threading.Event() for name in topology.OWN_LOOPS}
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     hosts: dict[str, BatchHost] = {}
@@ -100,10 +100,8 @@ def _run_threads(names: "Sequence[str]", settings: "Settings", health_port: int)
     with serving(health_port, lambda: ready() and guard.live, lambda: guard.live):
         hosts |= _hosts([name for name in names if name not in followed], settings)
         loops |= {name: host.run for name, host in hosts.items()}
-        if topology.SINK in names:
-            loops[topology.SINK] = _sink(settings, followed[topology.SINK])
-        if topology.NARRATE in names:
-            loops[topology.NARRATE] = _narrate(settings, followed[topology.NARRATE])
+        own = {topology.SINK: _sink, topology.NARRATE: _narrate, topology.NOTIFY: _notify}
+        loops |= {name: own[name](settings, followed[name]) for name in names if name in own}
         with guard:
             Together(loops, stop).run()
     gc.freeze()  # else the interpreter looks through a million objects before it lets go
@@ -144,5 +142,17 @@ def _narrate(settings: "Settings", ready: threading.Event) -> "Loop":
         raise SettingsError(
             "narrate has nobody to ask: name an endpoint by WEIR_NARRATE__URL, and the model there "
             "by WEIR_NARRATE__MODEL"
+        )
+    return lambda stop: loop.run(settings, stop, ready)
+
+
+def _notify(settings: "Settings", ready: threading.Event) -> "Loop":
+    from streams.errors import SettingsError
+    from workers.notifying import loop
+
+    if not settings.notify.configured:
+        raise SettingsError(
+            "notify has nobody to tell: name a receiver by WEIR_NOTIFY__WEBHOOK_URL or "
+            "WEIR_NOTIFY__ALERTMANAGER_URL"
         )
     return lambda stop: loop.run(settings, stop, ready)

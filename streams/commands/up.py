@@ -49,7 +49,7 @@ def up(
     from streams.embedded.nodes import read
     from streams.embedded.preparing import Ports
     from streams.embedded.processes import free_port
-    from streams.embedded.stack import APPS, GATEWAY, NARRATE, Stack
+    from streams.embedded.stack import APPS, GATEWAY, NARRATE, NOTIFY, Stack
     from streams.settings import load
 
     settings = load()
@@ -63,6 +63,7 @@ def up(
         settings = settings.model_copy(update={"gateway": own})
     apps = APPS if gateway is None else (GATEWAY, *APPS)
     apps = (NARRATE, *apps) if settings.narrate.url else apps
+    apps = (NOTIFY, *apps) if settings.notify.configured else apps
     ports = Ports(registry=registry_port, clickhouse=clickhouse_port)
     cluster = chosen(settings, broker, bootstrap, kafka_port, broker_limit_mib)
     ended = _ended_by_signal()

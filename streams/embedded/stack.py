@@ -62,6 +62,8 @@ ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
 NARRATE = App("narrate", ("run", "narrate"))
 """Only where the settings name an endpoint."""
+NOTIFY = App("notify", ("run", "notify"))
+"""Only where the settings name a receiver."""
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)
 GATEWAY = App("gateway", ("gateway",))
 """Started where it is asked for; its address is in the settings."""
