@@ -49,6 +49,8 @@ COMMANDS = {
     "observe": Entry(
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER
     ),
+    "rules": Entry("rules:app", "Rules of quality: what is bad, and how bad.", REGISTER),
+    "silences": Entry("silences:app", "Verdicts that are not told on for a while.", REGISTER),
     "produce": Entry("produce:produce", "Check events and send them to a topic.", REGISTER),
     "infer": Entry("infer:infer", "Ask an application once.", REGISTER),
     "payloads": Entry("payloads:app", "Large inputs that are stored: see, clear away.", MEND),
@@ -59,6 +61,7 @@ COMMANDS = {
     "status": Entry("status:app", "What runs on this machine, and how it is.", LOOK),
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
     "diagnose": Entry("diagnose:app", "Why quality fell, the likeliest cause first.", LOOK),
+    "quality": Entry("quality:quality", "What is bad now, the worst first.", LOOK),
     "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),
     "dispatch": Entry("dispatch:app", "Where a worker would send a task.", LOOK),

@@ -30,16 +30,17 @@ trailing, a gap a session.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from processors.defining import defined
 from processors.observing import windows
 from schemas.base import Event
+from schemas.catalogue import Catalogue
 from schemas.errors import InvalidEvent
 from schemas.identity import stable_id
-from schemas.quality import RuleDefined
+from schemas.quality import RemedyDefined, RuleDefined, SilenceDefined
 from schemas.registrations import MetricDefined, WindowDefined
 from schemas.topics import SERIES
 from streams.errors import RegistrationError
@@ -48,7 +49,8 @@ from streams.registration import NAME
 
 Definition = WindowDefined | MetricDefined
 D = TypeVar("D", WindowDefined, MetricDefined)
-KINDS: tuple[type[Event], ...] = (WindowDefined, MetricDefined, RuleDefined)
+OTHERS: tuple[type[Event], ...] = (RuleDefined, SilenceDefined, RemedyDefined)
+KINDS: tuple[type[Event], ...] = (WindowDefined, MetricDefined, *OTHERS)
 """What stands on weir.definitions, under one key each: a name means one of them."""
 _DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -68,11 +70,11 @@ _METRIC = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The definitions that stand now, by name."""
+    """The windows and metrics that stand now, by name, and what else has a name there."""
 
     windows: Mapping[str, WindowDefined]
     metrics: Mapping[str, MetricDefined]
-    rules: Collection[str] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> Definition | None:
         """Return the window or metric of a name."""
@@ -129,6 +131,15 @@ def refusals(standing: Standing, plugins: Collection[str]) -> dict[str, str]:
     } | {
         refused.source.name: refused.reason
         for refused in defined.resolve(standing.metrics, plugins).refused
+    }
+
+
+def others(known: Catalogue, kinds: Iterable[type[Event]] = OTHERS) -> dict[str, str]:
+    """Return what some classes of definitions have names for: rule, silence, and so on, by name."""
+    return {
+        name: kind.__name__.removesuffix("Defined").lower()
+        for kind in kinds
+        for name in known.of(kind)
     }
 
 
@@ -268,8 +279,8 @@ def _built(kind: type[D], plain: Mapping[str, Any], now_ms: int) -> D:
 def _check_name(definition: Definition, standing: Standing) -> None:
     """A name is one key of one topic: what else stands under it would be gone."""
     name, other = definition.name, standing.get(definition.name)
-    if name in standing.rules:
-        raise RegistrationError(f"{name} is the name of a rule; choose another")
+    if name in standing.others:
+        raise RegistrationError(f"{name} is the name of a {standing.others[name]}; choose another")
     if other is None:
         return
     if type(other) is not type(definition):

@@ -34,7 +34,8 @@ PROCESSORS: dict[str, Place] = {
         "processors.drifting.drift", Host.BATCH, plugins="streams.plugins.drift_detectors"
     ),
     "shift": Place("processors.shifting.shift", Host.BATCH),
-    "quality": Place("processors.rules.quality", Host.BATCH),
+    "explain": Place("processors.shifting.explain", Host.BATCH),
+    "quality": Place("processors.rules.quality", Host.BATCH, plugins="streams.plugins.rules"),
     "anomaly": Place(
         "processors.anomalies.anomaly", Host.BATCH, plugins="streams.plugins.detectors"
     ),

@@ -6,7 +6,7 @@ its heartbeat is overdue; that silences what is told of services and instances w
 that are down alone, not what is told of the node itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.catalogue import Catalogue
@@ -32,9 +32,9 @@ class Subject:
     tier: str
 
 
-def silence_of(subject: Subject, catalogue: Catalogue, now_ms: int) -> str:
+def silence_of(subject: Subject, silences: Mapping[str, SilenceDefined], now_ms: int) -> str:
     """Return which silence covers a verdict now, the first by name; empty for none."""
-    for name, one in sorted(catalogue.of(SilenceDefined).items()):
+    for name, one in sorted(silences.items()):
         if one.starts_at <= now_ms < one.ends_at and covers(one, subject):
             return f"silence {name}"
     return ""

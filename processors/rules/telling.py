@@ -20,6 +20,7 @@ from processors.rules.verdicts import (
 )
 from schemas.catalogue import Catalogue
 from schemas.observing import QualityEvaluated
+from schemas.quality import SilenceDefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Telling:
         pair = self._table.pairs[number]
         rule = self._table.book.rules[pair.rule]
         subject = subject_of(rule.name, pair.key)
-        said = silence_of(subject, catalogue, now_ms) or node_down(subject, catalogue, now_ms)
+        silences = catalogue.of(SilenceDefined)
+        said = silence_of(subject, silences, now_ms) or node_down(subject, catalogue, now_ms)
         if said:
             return said
         for parent in rule.depends_on:

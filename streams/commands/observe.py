@@ -196,14 +196,11 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _standing(entries: "Entries") -> "Standing":
-    from schemas.quality import RuleDefined
     from schemas.registrations import MetricDefined, WindowDefined
-    from streams.definitions import KINDS, Standing
+    from streams.definitions import KINDS, Standing, others
 
     catalogue = entries.catalogue(*KINDS)
-    return Standing(
-        catalogue.of(WindowDefined), catalogue.of(MetricDefined), tuple(catalogue.of(RuleDefined))
-    )
+    return Standing(catalogue.of(WindowDefined), catalogue.of(MetricDefined), others(catalogue))
 
 
 def _plugins() -> set[str]:

@@ -20,6 +20,7 @@ from processors.defining.plugins import name_objection
 from processors.drifting.detectors import GROUP as DRIFT_DETECTORS
 from processors.remedying.base import GROUP as REMEDIES
 from processors.routing.votes import GROUP as COMBINERS
+from processors.rules.kinds import GROUP as RULES
 from processors.selecting.laws import broken_by
 from processors.selecting.proposals import GROUP as SELECTORS
 from processors.selecting.proposals import adapted
@@ -29,6 +30,7 @@ from streams.plugins import drift_detectors as drift_plugins
 from streams.plugins import laws as plugin_laws
 from streams.plugins import metrics as metric_plugins
 from streams.plugins import remedies as remedy_plugins
+from streams.plugins import rules as rule_plugins
 from streams.plugins import selecting as selector_plugins
 from workers import order_plugins, placement_plugins, plugin_points
 from workers.plugin_points import Found
@@ -89,6 +91,12 @@ GROUPS: Mapping[str, Group] = {
         combiner_plugins.objection,
         combiner_plugins.made,
         lambda combiner, _: combiner_plugins.broken_laws(combiner),
+    ),
+    RULES: Group(
+        "kinds of rules",
+        rule_plugins.objection,
+        rule_plugins.made,
+        lambda kind, _: plugin_laws.broken_by_rule(kind),
     ),
     ORDERS: Group(
         "orders of workers",

@@ -11,6 +11,7 @@ import polars as pl
 from processors.anomalies.detectors import Detector
 from processors.defining import plugins
 from processors.drifting.detectors import DriftDetector
+from processors.rules.kinds import Kind
 from streams import scenario_files
 from workers.runtimes.base import Array, Load, Port, Runtime, Session
 from workers.scheduling.orders.base import Order
@@ -82,6 +83,25 @@ def broken_by_drift_detector(detector: DriftDetector) -> list[str]:
         told["equal memories became different ones: it remembers more"] = None
     if not alarms:
         told["a mean of noise that rose from 0.25 to 0.75 gave no alarm"] = None
+    return list(told)
+
+
+def broken_by_rule(kind: Kind) -> list[str]:
+    """Return the laws that a kind of rules breaks. What it raises comes through."""
+    told: dict[str, None] = {}
+    ones, others = np.zeros(kind.width), np.zeros(kind.width)
+    for number in range(200):
+        begin, statistic = 1000 * number, 10.0 + (number * 7) % 11
+        said = kind.value(ones, statistic, 60_000, begin, begin + 1000)
+        if not isinstance(said, float | int) or math.isinf(said):
+            told[f"of {statistic}, with {number} windows before, it says {said!r}"] = None
+            return list(told)
+        kind.value(np.zeros(kind.width), -statistic, 1, begin, begin + 1000)
+        again = kind.value(others, statistic, 60_000, begin, begin + 1000)
+        if said != again and not (math.isnan(said) and math.isnan(again)):
+            told["equal memories answered one window differently: it remembers more"] = None
+    if not np.array_equal(ones, others, equal_nan=True):
+        told["equal memories remember one window differently: it remembers more"] = None
     return list(told)
 
 

@@ -207,7 +207,7 @@ def test_a_name_is_one_thing_of_one_application() -> None:
     with pytest.raises(RegistrationError, match="w is the name of a metric"):
         check([one], standing(replace(metric, name="w", metric="m")), ())  # type: ignore[type-var]  # a metric
     with pytest.raises(RegistrationError, match="w is the name of a rule"):
-        check([one], Standing({}, {}, ("w",)), ())
+        check([one], Standing({}, {}, {"w": "rule"}), ())
 
 
 def test_a_metric_names_a_window_of_its_application() -> None:
