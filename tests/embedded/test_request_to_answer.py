@@ -226,4 +226,4 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
         wrong = call("POST", "/v1/apps/nobody/infer", asked)
         assert (wrong.status, sorted(wrong.plain)) == (404, ["error", "remedy", "what", "where"])
         short = call("POST", "/v1/apps/shapes/infer", {"inputs": {"x": [1.0]}})
-        assert (short.status, "shape" in short.plain["what"]) == (503, True)
+        assert (short.status, "shape" in short.plain["what"]) == (422, True)

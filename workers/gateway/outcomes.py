@@ -10,6 +10,9 @@ from workers.payloads.errors import PayloadRefused
 FAILURES = (InvalidEvent, NoAnswer, TooMany, Undelivered, PayloadRefused)
 """What asking may raise; `refusal` says what that means."""
 
+_MISFITS = ("the model takes", "is missing; given", "payload ")
+"""What members say of inputs that no instance could take."""
+
 
 def check(response: InferenceResponse) -> InferenceResponse:
     """Return an answer with a result. Raises Refusal for one that was rejected or has failed."""
@@ -17,6 +20,9 @@ def check(response: InferenceResponse) -> InferenceResponse:
     where = f"application {response.app}"
     if response.status == "rejected":
         raise _rejected(response, reason, where)
+    if response.status == "failed" and any(mark in reason for mark in _MISFITS):
+        remedy = "send what the model takes; see /v2/models/{app}"
+        raise Refusal(422, reason, "inputs", remedy, answer=answer(response))
     if response.status == "failed":
         remedy = "see its members below, and `weir status`; ask again"
         raise Refusal(503, reason, where, remedy, after_s=1, answer=answer(response))

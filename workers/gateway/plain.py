@@ -3,7 +3,7 @@
 A request is `{"inputs": {"x": [[0.5, 1]]}, "parameters": {"deadline_ms": 200}}`. An input is a
 list, nested or not, or `{"dtype": "uint8", "shape": [2], "data": …}` with `data` a list or base64,
 or with `reference` and `digest` of what is stored already. A bare list has the type that the
-application says it takes, or else int64, float32 or bool, as its elements are.
+application says it takes, or else float32, or bool.
 """
 
 import base64
@@ -24,7 +24,7 @@ from workers.gateway.refusals import Refusal
 from workers.runtimes.http_tensors import elements
 
 _FIELDS = frozenset({"dtype", "shape", "data", "reference", "digest"})
-_KINDS = {"b": "bool", "i": "int64", "u": "int64", "f": "float32"}
+_KINDS = {"b": "bool", "i": "float32", "u": "float32", "f": "float32"}
 MOST_INPUTS = 64
 
 

@@ -1,0 +1,221 @@
+"""Who may ask at the gateway, how much and how fast, and what an answer means over HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.catalogue import Catalogue, Update
+from schemas.errors import InvalidEvent
+from schemas.inference import InferenceRequest, InferenceResponse
+from schemas.records import Tensor
+from schemas.registrations import ApplicationRegistered, ConsumerRegistered
+from schemas.topics import key_of, topic_of
+from tests.examples import example
+from workers.awaiting import NoAnswer, TooMany, Undelivered
+from workers.gateway import outcomes
+from workers.gateway.access import Access, Caller, application, check_origin, digest_of
+from workers.gateway.asked import Asked, Wishes
+from workers.gateway.asking import Asking
+from workers.gateway.control import Verb
+from workers.gateway.kept import Entry, Kept
+from workers.gateway.limits import Limits
+from workers.gateway.openapi import document
+from workers.gateway.refusals import Refusal
+from workers.gateway.running import NotServing, allows_anonymous, tls_of
+from workers.payloads.errors import PayloadRefused
+from workers.settings import GatewaySettings
+
+
+def consumer(name: str, token: str = "", **fields: Any) -> ConsumerRegistered:
+    digest = digest_of(token) if token else ""
+    known = ConsumerRegistered(consumer=name, registered_at=0, event_id=name, token_sha256=digest)
+    return replace(known, **fields)
+
+
+def catalogue(*entries: Any) -> Catalogue:
+    updates = [Update(topic_of(one), 0, n, key_of(one), one) for n, one in enumerate(entries)]
+    return Catalogue().apply(updates)
+
+
+KNOWN = catalogue(consumer("desk", "secret"), consumer("open"), consumer("gate", "other"))
+
+
+def status(act: Callable[[], object]) -> int:
+    with pytest.raises(Refusal) as told:
+        act()
+    assert told.value.body()["what"]
+    assert told.value.body()["remedy"]
+    return told.value.status
+
+
+def test_a_token_says_who_calls() -> None:
+    access = Access("boss", anonymous=False)
+    assert access.caller("Bearer secret", "", KNOWN).consumer == "desk"
+    assert access.caller("Bearer secret", "desk", KNOWN).known is not None
+    assert access.caller("Bearer boss", "gate", KNOWN) == Caller(
+        "gate", KNOWN.get(ConsumerRegistered, "gate"), admin=True
+    )
+    assert status(lambda: access.caller("Bearer secret", "gate", KNOWN)) == 403
+    assert status(lambda: access.caller("Bearer wrong", "", KNOWN)) == 401
+    assert status(lambda: access.caller("", "open", KNOWN)) == 401
+    assert status(lambda: access.caller("Bearer \udcff", "", KNOWN)) == 401
+    later = catalogue(consumer("desk", "newer"))
+    assert status(lambda: access.caller("Bearer secret", "", later)) == 401, "it was replaced"
+
+
+def test_without_a_token_only_those_without_one_can_be_named() -> None:
+    access = Access("", anonymous=True)
+    assert access.caller("", "open", KNOWN).consumer == "open"
+    assert access.caller("", "stranger", KNOWN) == Caller("stranger", None)
+    assert status(lambda: access.caller("", "desk", KNOWN)) == 401
+    assert status(lambda: access.admin("Bearer ")) == 403, "there is no administrator"
+    boss = Access("boss", anonymous=True)
+    boss.admin("Bearer boss")
+    assert status(lambda: boss.admin("Bearer secret")) == 401
+    assert status(lambda: boss.admin("")) == 401
+    assert [allows_anonymous(GatewaySettings(host=h)) for h in ("127.0.0.1", "0.0.0.0")] == [
+        True,
+        False,
+    ]
+    assert allows_anonymous(GatewaySettings(host="0.0.0.0", anonymous="yes"))
+
+
+def test_applications_are_open_to_whom_they_are() -> None:
+    app = replace(example(ApplicationRegistered), app="digits")
+    known = catalogue(app)
+    only = Caller("desk", consumer("desk", apps=("other",)))
+    assert application("digits", Caller("", None), known) == app
+    assert status(lambda: application("digits", only, known)) == 403
+    assert status(lambda: application("faces", Caller("", None), known)) == 404
+
+
+def test_pages_of_others_and_strange_names_are_refused() -> None:
+    check_origin("127.0.0.1:80", "", loopback=True)
+    check_origin("weir.example:80", "http://weir.example:80", loopback=False)
+    assert status(lambda: check_origin("evil.example:80", "", loopback=True)) == 403
+    assert status(lambda: check_origin("127.0.0.1:80", "http://evil.example", loopback=True)) == 403
+
+
+def test_rates_and_places_are_bounded() -> None:
+    limits = Limits(3, 2, 0.0)
+    fast, slow = Caller("a", None), Caller("b", consumer("b", rate_per_s=2.0, burst=1))
+    limits.enter(slow, 0.0)
+    with pytest.raises(Refusal) as told:
+        limits.enter(slow, 0.1)
+    assert (told.value.status, told.value.headers()) == (429, {"Retry-After": "1"})
+    limits.enter(slow, 0.6)
+    assert status(lambda: limits.enter(slow, 9.0)) == 429, "two of one are under way"
+    limits.enter(fast, 0.0)
+    assert status(lambda: limits.enter(fast, 0.0)) == 429, "three of all are under way"
+    for caller in (slow, slow, fast):
+        limits.leave(caller)
+    assert limits.inside == 0
+    usual = Limits(9, 9, 1.0)
+    usual.enter(fast, 0.0)
+    assert status(lambda: usual.enter(fast, 0.5)) == 429
+    usual.enter(fast, 1.5)
+
+
+def asked(value: int = 1) -> Asked:
+    return Asked((Tensor(name="x", dtype="uint8", shape=(1,), data=bytes([value])),), {})
+
+
+def test_a_key_is_one_request_and_what_failed_is_asked_again() -> None:
+    app, caller = example(ApplicationRegistered), Caller("desk", None)
+    app = replace(app, stages=())
+    seen: list[InferenceRequest] = []
+    failing = [True]
+
+    async def ask(request: InferenceRequest) -> InferenceResponse:
+        seen.append(request)
+        if failing[0]:
+            raise NoAnswer("none")
+        return replace(example(InferenceResponse), request_id=request.request_id)
+
+    async def main() -> None:
+        asking = Asking(ask, GatewaySettings(max_requests=5))
+        keyed = Wishes(key="k", deadline_ms=50)
+        first = asking.begin(app, asked(), keyed, caller, later=False)
+        with pytest.raises(Refusal) as told:
+            await first.answer
+        assert told.value.status == 504
+        failing[0] = False
+        second = asking.begin(app, asked(), keyed, caller, later=True)
+        third = asking.begin(app, asked(), keyed, caller, later=True)
+        assert (await third.answer).request_id == second.request_id == first.request_id
+        assert len(seen) == 2
+        assert status(lambda: asking.begin(app, asked(2), keyed, caller, later=False)) == 422
+        assert asking.find(second.request_id, caller).answer.done()
+        assert status(lambda: asking.find(second.request_id, Caller("gate", None))) == 404
+        assert status(lambda: asking.find("no", caller)) == 404
+        assert seen[0].deadline - seen[0].created_at == 50
+
+    asyncio.run(main())
+
+
+def test_kept_answers_are_bounded_in_number_and_time() -> None:
+    async def main() -> None:
+        kept = Kept(2, 10.0)
+        for number, at in enumerate((0.0, 1.0, 5.0)):
+            kept.put(str(number), Entry("", "", asyncio.Future(), at))
+        assert kept.get("0", 5.0) is None
+        assert kept.get("1", 5.0) is not None
+        assert kept.get("1", 11.0) is None
+        assert kept.get("2", 11.0) is not None
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (InvalidEvent("tensor", "inputs.x", "no"), 400),
+        (NoAnswer("no"), 504),
+        (TooMany("no"), 429),
+        (PayloadRefused("no"), 507),
+        (Undelivered("no"), 503),
+    ],
+)
+def test_errors_of_asking_have_a_status(error: Exception, expected: int) -> None:
+    assert outcomes.refusal(error).status == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "expected"),
+    [
+        ("failed", "no ensemble is selected for a", 503),
+        ("failed", "b: failed, input x is int8; the model takes float32", 422),
+        ("rejected", "consumer b exceeds its rate of 2 requests a second", 429),
+        ("rejected", "overloaded: 10000 requests are pending", 503),
+        ("rejected", "3 ms to the deadline were left", 504),
+        ("rejected", "consumer b may not use a", 403),
+        ("rejected", "no application 'b' is registered", 404),
+        ("rejected", "whatever else", 422),
+    ],
+)
+def test_answers_without_a_result_have_a_status(told: str, reason: str, expected: int) -> None:
+    bad = replace(example(InferenceResponse), status=told, reason=reason, outputs=())
+    with pytest.raises(Refusal) as refused:
+        outcomes.check(bad)
+    assert refused.value.status == expected
+    assert refused.value.body()["answer"]["status"] == told
+    good = replace(bad, status="partial")
+    assert outcomes.check(good) is good
+
+
+def test_the_document_names_every_verb() -> None:
+    verb = Verb("POST", "/apps", "register", "Register one.")
+    told = document((("apps", verb),), "1")
+    assert told["openapi"].startswith("3.1")
+    assert told["paths"]["/v1/apps"]["post"]["security"] == [{"token": []}]
+    names = [p["name"] for p in told["paths"]["/v1/apps/{app}/infer"]["post"]["parameters"]]
+    assert {"app", "Weir-Deadline-Ms", "Idempotency-Key"} <= set(names)
+
+
+def test_a_certificate_that_cannot_be_read_says_so() -> None:
+    assert tls_of(GatewaySettings()) is None
+    with pytest.raises(NotServing, match="WEIR_GATEWAY__CERTIFICATE"):
+        tls_of(GatewaySettings(certificate="/nowhere.pem", key="/nowhere.key"))
