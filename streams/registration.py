@@ -260,7 +260,7 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
     services = sorted(k for k, v in catalogue.of(ServiceRegistered).items() if v.app == app)
     placed = sorted(k for k, v in catalogue.of(PlacementDecided).items() if v.app == app)
     promised = sorted(k for k, v in catalogue.of(ContractRegistered).items() if v.app == app)
-    chosen = [app] if catalogue.get(EnsembleSelected, app) else []
+    chosen = sorted(k for k, v in catalogue.of(EnsembleSelected).items() if v.app == app)
     stopping = tuple(sorted({*services, *placed}))
     scopes = {f"{PLACE}/{app}", *(f"{of}{name}" for name in stopping for of in _POLICIES)}
     ruled = sorted(scopes & catalogue.of(PolicySelected).keys())

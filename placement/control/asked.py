@@ -37,10 +37,11 @@ def asked_for(
 
 def _in_use(state: ServiceState, catalogue: Catalogue) -> bool:
     """Return whether a service is in use, be it without copies for now."""
-    selected = catalogue.get(EnsembleSelected, state.app)
-    if selected is None:
+    selected = catalogue.by_app(EnsembleSelected).get(state.app, ())
+    if not selected:
         return state.replicas > 0 or state.scaled
-    return any(m.service == state.service and m.role != "shadow" for m in selected.members)
+    members = [member for one in selected for member in one.members]
+    return any(m.service == state.service and m.role != "shadow" for m in members)
 
 
 def terms_changed(

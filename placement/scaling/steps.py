@@ -90,11 +90,10 @@ class Standing:
 
     def in_use(self, decided: PlacementDecided) -> bool:
         """Return whether the application uses the service now, with copies or for now without."""
-        selected = self.catalogue.get(EnsembleSelected, self.service.app)
-        if selected is not None:
-            return any(
-                m.service == self.service.service and m.role != "shadow" for m in selected.members
-            )
+        selected = self.catalogue.by_app(EnsembleSelected).get(self.service.app, ())
+        if selected:
+            members = [member for one in selected for member in one.members]
+            return any(m.service == self.service.service and m.role != "shadow" for m in members)
         return decided.replicas > 0 or self.state.service(self.service.service).asked == 0
 
 

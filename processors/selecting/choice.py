@@ -32,7 +32,8 @@ class Choice:
     """The outcome of a search: the present ensemble under today's profiles, and the best ones.
 
     `unknown` are services left out for want of evidence; `compared` all that were considered.
-    `failure` says what the algorithm raised; then Weir's own selected.
+    `failure` says what the algorithm raised; then Weir's own selected. `explains` is a candidate
+    that joins beyond the size, since it explains its answers and no member of the best does.
     """
 
     present: Scored
@@ -41,6 +42,7 @@ class Choice:
     unknown: tuple[str, ...]
     compared: int
     failure: str = ""
+    explains: Candidate | None = None
 
     @property
     def best(self) -> Scored:
@@ -103,8 +105,6 @@ def choose(
         failure, plain = f"{name}: {error}", replace(view, chosen=replace(view.chosen, told={}))
         problem = _problem(state, plain, candidates)
         found = _found(problem, chosen, WEIR, algorithms)
-    if view.explainable:
-        found = _explained(found, problem)
     present = [c for c in problem.candidates if c.service in state.services]
     return Choice(
         present=evaluated(present, problem.objective),
@@ -113,6 +113,7 @@ def choose(
         unknown=tuple(s.service for s in services if s not in considered),
         compared=len(candidates),
         failure=failure,
+        explains=_explaining(found.ranked[0], problem) if view.explainable else None,
     )
 
 
@@ -124,7 +125,7 @@ def _problem(state: AppState, view: AppView, candidates: list[Candidate]) -> Pro
         ),
         budget_ms=budget_of(view),
         present=state.services,
-        draw=state.generation,
+        draw=state.selected_at,
         losses={arm.service: arm.loss for arm in state.arms},
         told=view.chosen.told,
         after=dict(view.after),
@@ -149,15 +150,13 @@ def _found(
     return Found((led, *others), PINNED, max(0.0, found.ranked[0].value - led.value))
 
 
-def _explained(found: Found, problem: Problem) -> Found:
-    """Return the ensembles, the first with a member that explains its answers, if there is one."""
-    first = found.ranked[0]
+def _explaining(best: Scored, problem: Problem) -> Candidate | None:
+    """Return who joins to explain, with whom an ensemble is worth most; None if needless."""
     able = [c for c in problem.candidates if c.explainable]
-    if not able or any(member.explainable for member in first.members):
-        return found
-    joined = [evaluated([*first.members, one], problem.objective) for one in able]
-    best = max(joined, key=lambda s: (s.value, s.services))
-    return replace(found, ranked=(best, *found.ranked))
+    if not able or any(member.explainable for member in best.members):
+        return None
+    joined = [(evaluated([*best.members, c], problem.objective).value, c.service, c) for c in able]
+    return max(joined, key=lambda each: each[:2])[2]
 
 
 def learn_correlation(state: AppState, view: AppView, since: int) -> None:

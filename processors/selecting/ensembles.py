@@ -1,6 +1,6 @@
 """What a selection is made of: candidates, what is wanted of them, and how ensembles were rated.
 
-**Value** = score * (1 - caution * risk) where every clause is met, else score - 1 - 2 * shortfall:
+**Value** = score * (1 - caution * risk) where every clause is met, else score - 1 - 5 * shortfall:
 the shortfall is the sum over clauses of the relative distance from the threshold, the risk how
 likely a clause that is met on average is missed, as uncertain as the profiles are. So whatever
 meets the contract beats whatever does not, and of two that meet it the safer one wins.
@@ -9,8 +9,9 @@ meets the contract beats whatever does not, and of two that meet it the safer on
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_EPSILON = 1e-9
-_PENALTY = 2.0
+EPSILON = 1e-9
+PENALTY = 5.0
+"""How much a relative distance from a threshold counts against the score."""
 CLASS = "accuracy.class."
 """Prefix of an objective or a bound on the accuracy of one true class."""
 
@@ -155,9 +156,9 @@ class Scored:
     @property
     def value(self) -> float:
         """Return the score less the risk, or below 0 by the shortfall when a clause is not met."""
-        if self.shortfall <= _EPSILON:
+        if self.shortfall <= EPSILON:
             return self.score * (1.0 - self.caution * self.risk)
-        return self.score - 1.0 - _PENALTY * self.shortfall
+        return self.score - 1.0 - PENALTY * self.shortfall
 
     @property
     def services(self) -> tuple[str, ...]:

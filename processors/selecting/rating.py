@@ -18,12 +18,20 @@ from math import erf
 
 import numpy as np
 
-from processors.selecting.ensembles import CLASS, Bound, Candidate, Objective, Part, Scored, Unmet
+from processors.selecting.ensembles import (
+    CLASS,
+    EPSILON,
+    PENALTY,
+    Bound,
+    Candidate,
+    Objective,
+    Part,
+    Scored,
+    Unmet,
+)
 from processors.selecting.places import Places
 from processors.selecting.voting import Floats, Ints, log_odds, recalls, sides
 
-_EPSILON = 1e-9
-_PENALTY = 2.0
 _LEAST_MISS, _DECADES = 1e-6, 6.0
 _normal = np.vectorize(lambda z: 0.5 * (1.0 + erf(z / 2.0**0.5)), otypes=[np.float64])
 
@@ -178,9 +186,9 @@ class Table:
             predicted = _predicted(bound, seen, latency, high, wanted)
             shortfall += short(bound, predicted)
             risk = np.maximum(risk, _risk(bound, predicted, seen.spread, late))
-        met = shortfall <= _EPSILON
+        met = shortfall <= EPSILON
         value = np.where(
-            met, score * (1.0 - wanted.caution * risk), score - 1.0 - _PENALTY * shortfall
+            met, score * (1.0 - wanted.caution * risk), score - 1.0 - PENALTY * shortfall
         )
         return Rated(seen, latency, high, cost, energy, scaled, score, shortfall, risk, value)
 
@@ -245,7 +253,7 @@ class Table:
         found = []
         for bound in self.objective.bounds:
             told = _predicted(bound, rated.votes, rated.latency, rated.high, self.objective)
-            if short(bound, told)[at] > _EPSILON:
+            if short(bound, told)[at] > EPSILON:
                 found.append(Unmet(bound.clause or bound.what, bound.threshold, float(told[at])))
         return tuple(found)
 
@@ -263,7 +271,7 @@ def short(bound: Bound, predicted: Floats) -> Floats:
     distance = predicted - bound.threshold
     if not bound.what.startswith("latency"):
         distance = -distance
-    found: Floats = np.maximum(0.0, distance) / max(abs(bound.threshold), _EPSILON)
+    found: Floats = np.maximum(0.0, distance) / max(abs(bound.threshold), EPSILON)
     return found
 
 
@@ -277,7 +285,7 @@ def _risk(bound: Bound, predicted: Floats, spread: Floats, late: Floats | None) 
         return np.zeros(len(predicted))
     if not error.any():
         return np.zeros(len(predicted))
-    found: Floats = np.where(error > 0, _normal(-margin / np.maximum(error, _EPSILON)), 0.0)
+    found: Floats = np.where(error > 0, _normal(-margin / np.maximum(error, EPSILON)), 0.0)
     return found
 
 
@@ -313,7 +321,7 @@ def _shares(wanted: Objective) -> list[tuple[str, float]]:
 
 
 def _thrift(cost: Floats, wanted: Objective) -> Floats:
-    span = np.log(max(wanted.cost_scale / wanted.cost_floor, 1.0 + _EPSILON))
+    span = np.log(max(wanted.cost_scale / wanted.cost_floor, 1.0 + EPSILON))
     ratio = np.maximum(cost / wanted.cost_floor, 1.0)
     found: Floats = np.clip(1.0 - np.log(ratio) / span, 0.0, 1.0)
     return found

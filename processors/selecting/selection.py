@@ -137,7 +137,11 @@ class Select:
     def _elsewhere(self, app: str, consumer: str) -> dict[str, int]:
         """Return the copies that the other ensembles of an application need, one of each."""
         others = [s for name, s in self._apps.get(app, {}).items() if name != consumer]
-        return {name: 1 for state in others for name in (*state.services, *state.shadows)}
+        return {
+            name: 1
+            for state in others
+            for name in (*state.services, *state.explaining, *state.shadows)
+        }
 
     def _advance(self, app: str, consumer: str, batch: Batch, *, look: bool = False) -> list[Event]:
         view = self._views.of(app, batch.catalogue, batch.now_ms, consumer)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from processors.selecting.profiles import Profile, Series
 from schemas.decisions import EnsembleMember
 
+MEMBER, EXPLAIN, SHADOW = "member", "explain", "shadow"
+"""Roles in an ensemble."""
 CAUSES = 32
 CLASSES = 64
 
@@ -88,8 +90,13 @@ class AppState:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Return the members' names."""
-        return tuple(member.service for member in self.members)
+        """Return the names of the members that vote."""
+        return tuple(member.service for member in self.members if member.role == MEMBER)
+
+    @property
+    def explaining(self) -> tuple[str, ...]:
+        """Return the names of those who are asked when an answer shall be explained."""
+        return tuple(member.service for member in self.members if member.role == EXPLAIN)
 
     def profile(self, service: str) -> Profile:
         """Return the profile of a service, an empty one when nothing was observed."""

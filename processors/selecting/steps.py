@@ -26,6 +26,7 @@ from processors.selecting.words import (
     Selection,
     announce,
     demand,
+    explaining,
     first_words,
     kept_words,
     members_of,
@@ -239,6 +240,17 @@ class Steps:
         causes = tuple(filter(None, (policy.event_id, parameter(policy, "cause"))))
         return Trigger(kind="asked", reason=told, since=newest(self.state), causes=causes)
 
+    def _go_on(self, choice: Choice) -> None:
+        """Leave the ensemble as it is; what it learns from, and the plan, begin anew."""
+        state = self.state
+        state.trigger, state.selected_at = None, self.now
+        state.promised_ms = choice.present.latency_ms
+        self._draw_on()
+
+    def _draw_on(self) -> None:
+        names = [service.service for service in usable(self.state, self.view)]
+        learning.served(self.state, names, self.view.chosen.told)
+
     def _moved(self) -> tuple[str, str] | None:
         """Return (kind, reason) where the algorithm itself asks for another selection."""
         name = self.view.chosen.name
@@ -263,19 +275,12 @@ class Steps:
     def _better(self, choice: Choice) -> bool:
         """Return whether another ensemble takes over: one that gains enough, or was asked for."""
         best, present = choice.best, choice.present
-        asked = choice.found.algorithm == PINNED or self._joins(best)
-        if asked or (self.view.chosen.name or WEIR) not in VALUED:
+        wanted = (choice.explains.service,) if choice.explains else ()
+        if wanted != self.state.explaining:
+            return True
+        if choice.found.algorithm == PINNED or (self.view.chosen.name or WEIR) not in VALUED:
             return best.services != present.services
         return best.value - present.value >= self.params.min_gain
-
-    def _joins(self, best: Scored) -> bool:
-        """Return whether the best has a member that explains, which is wanted and lacks now."""
-        present = set(self.state.services)
-        return (
-            self.view.explainable
-            and any(member.explainable and member.service not in present for member in best.members)
-            and not any(m.service in present and m.explainable for m in best.members)
-        )
 
     def _begin(self, trigger: Trigger) -> None:
         """Try the candidates that too little is known of, or select at once."""
@@ -327,7 +332,11 @@ class Steps:
         switch = self._better(choice)
         tried = bool(state.shadows)
         causes = self._causes(trigger.causes)
-        if trigger.kind != "catalogue" or tried:
+        if trigger.kind in ("exploration", "plan"):
+            if not switch:
+                self._go_on(choice)
+                return
+        elif trigger.kind != "catalogue" or tried:
             state.futile = 0 if switch else min(_MOST_BACK_OFF, state.futile + 1)
             rest = self.params.cooldown_ms << max(0, state.futile - 1)
             state.quiet_until = self.now + rest
@@ -361,8 +370,11 @@ class Steps:
         state.selected_at = self.now
         state.algorithm = choice.found.algorithm
         state.promised_ms = scored.latency_ms
-        state.members = members_of(scored, labels_of(state, self.view))
-        learning.served(state, [s.service for s in usable(state, self.view)], self.view.chosen.told)
+        state.members = (
+            *members_of(scored, labels_of(state, self.view)),
+            *explaining(choice.explains, len(labels_of(state, self.view))),
+        )
+        self._draw_on()
         selection = Selection(scored, choice, reason, causes)
         at = Moment(self.now, self.catalogue.sources(), self.elsewhere)
         self.out += announce(state, self.view, selection, at)

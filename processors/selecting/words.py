@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from processors.selecting.choice import PINNED, Choice
-from processors.selecting.ensembles import Scored
+from processors.selecting.ensembles import Candidate, Scored
 from processors.selecting.estimating import Evidence
-from processors.selecting.state import CAUSES, AppState
+from processors.selecting.state import CAUSES, EXPLAIN, MEMBER, SHADOW, AppState
+from processors.selecting.voting import log_odds
 from processors.selecting.world import AppView
 from schemas.decisions import (
     Alternative,
@@ -55,7 +58,7 @@ def members_of(scored: Scored, labels: Sequence[str]) -> tuple[EnsembleMember, .
         EnsembleMember(
             service=member.service,
             weight=round(weight, 6),
-            role="member",
+            role=MEMBER,
             stage=member.stage,
             order=order,
             class_weights=tuple(
@@ -69,13 +72,25 @@ def members_of(scored: Scored, labels: Sequence[str]) -> tuple[EnsembleMember, .
     )
 
 
+def explaining(candidate: Candidate | None, classes: int) -> tuple[EnsembleMember, ...]:
+    """Return the member that is asked when an answer shall be explained, if one is needed."""
+    if candidate is None:
+        return ()
+    weight = float(log_odds(np.array([candidate.accuracy]), max(2, classes))[0])
+    return (
+        EnsembleMember(
+            service=candidate.service, weight=round(weight, 6), role=EXPLAIN, stage=candidate.stage
+        ),
+    )
+
+
 def announce(
     state: AppState, view: AppView, selection: Selection, at: Moment
 ) -> tuple[EnsembleSelected, PlacementRequested]:
     """Return the events of the state's present generation: the ensemble and what it demands."""
     scored, found = selection.scored, selection.choice.found
     others = [other for other in found.ranked if other.services != scored.services]
-    shadows = tuple(EnsembleMember(service=s, weight=0.0, role="shadow") for s in state.shadows)
+    shadows = tuple(EnsembleMember(service=s, weight=0.0, role=SHADOW) for s in state.shadows)
     ensemble = EnsembleSelected(
         event_id=stable_id("select", "ensemble", view.identity, *_named(state)),
         app=state.app,
@@ -144,7 +159,7 @@ def demand(
     """Return the request for copies of every service, 0 for those that are not needed."""
     wanted = dict.fromkeys(state.demanded, 0)
     for service in view.services if view else ():
-        in_use = service.service in state.services
+        in_use = service.service in (*state.services, *state.explaining)
         shadow = service.service in state.shadows
         own = max(1, service.replicas) if in_use else int(shadow)
         wanted[service.service] = max(own, at.elsewhere.get(service.service, 0))

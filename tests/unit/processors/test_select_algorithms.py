@@ -1,0 +1,265 @@
+"""select: by which algorithm, for whom, pinned by whom, explained by whom, and what it cannot."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from processors.selecting.laws import broken_by, problems
+from processors.selecting.own import OWN, algorithms
+from processors.selecting.selection import spec
+from processors.selecting.steps import SelectParams
+from schemas.decisions import ActionTaken, EnsembleSelected
+from schemas.records import KeyValue
+from schemas.registrations import ConsumerRegistered, PolicySelected, Weight
+from schemas.topics import key_of
+from tests.unit.processors import selecting_cases as c
+from tests.unit.processors.selecting_cases import World
+
+
+def policy(scope: str = f"select/{c.APP}", algorithm: str = "", **told: str) -> PolicySelected:
+    return PolicySelected(
+        scope=scope,
+        component="select",
+        algorithm=algorithm,
+        parameters=tuple(KeyValue(key=key, value=value) for key, value in told.items()),
+        selected_at=c.T0,
+        event_id=f"{scope}-{algorithm}-{sorted(told.items())}",
+    )
+
+
+def world(*more: Any, params: SelectParams | None = None) -> World:
+    made = World(params, c.contract(), *more)
+    made.seconds(3)
+    return made
+
+
+def refusals(of: World) -> list[ActionTaken]:
+    return [event for event in of.out if isinstance(event, ActionTaken)]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_algorithm_keeps_the_laws(name: str) -> None:
+    assert broken_by(OWN[name]) == []
+
+
+def test_an_algorithm_that_ranks_strangers_or_too_many_breaks_the_laws() -> None:
+    class Greedy:
+        def rank(self, problem: Any) -> list[list[str]]:
+            return [[candidate.service for candidate in problem.candidates]]
+
+    several = algorithms({"greedy of others": Greedy()})
+    with pytest.raises(Exception, match="1 to 3 members"):
+        broken_by(several["greedy of others"])
+
+
+def test_a_policy_changes_the_algorithm_while_it_runs() -> None:
+    of = world()
+    first = of.ensembles[-1]
+    assert first.algorithm == "weir"
+    of.register(policy(algorithm="accuracy"))
+    of.seconds(3)
+    assert of.ensembles[-1].algorithm == "accuracy"
+    assert of.members == ("forest", "mlp", "svm")
+    of.register(policy(algorithm="exact"))
+    of.seconds(3)
+    assert of.members == tuple(m.service for m in first.members)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_algorithm_selects_for_an_application(name: str) -> None:
+    of = World(None, c.contract(algorithm=name))
+    of.seconds(3)
+    assert of.ensembles[0].algorithm == name
+    assert 1 <= len(of.members) <= 3
+    assert not refusals(of)
+
+
+def test_the_application_names_an_algorithm_that_its_contract_may_overrule() -> None:
+    of = World(None, c.contract())
+    of.register(replace(c.application(), algorithm="greedy"))
+    of.seconds(3)
+    assert of.ensembles[-1].algorithm == "greedy"
+    of.register(c.contract(algorithm="llf"))
+    of.seconds(3)
+    assert of.ensembles[-1].algorithm == "llf"
+
+
+def test_an_algorithm_that_nobody_knows_is_refused_once_and_the_next_one_named_serves() -> None:
+    of = world(policy(algorithm="astrology"), policy("select", "greedy"))
+    of.seconds(10)
+    assert of.ensembles[-1].algorithm == "greedy"
+    (refused,) = refusals(of)
+    assert refused.kind == "policy.refused"
+    assert "no algorithm 'astrology'" in refused.reason
+
+
+def test_a_parameter_that_makes_no_sense_is_told_and_weirs_own_selects() -> None:
+    of = world(policy(algorithm="aggregate", **{"metric.cost": "sum heavy"}))
+    assert of.members
+    (failed,) = refusals(of)
+    assert failed.kind == "selector.failed"
+    assert "metric.cost" in failed.reason
+
+
+def test_a_selector_of_others_is_asked_and_when_it_fails_weirs_own_selects() -> None:
+    class Dearest:
+        def rank(self, problem: Any) -> list[list[str]]:
+            return [[max(problem.candidates, key=lambda one: one.cost).service]]
+
+    class Broken:
+        def rank(self, problem: Any) -> list[list[str]]:
+            return [["nobody"] for _ in problem.candidates]
+
+    of = World(None, c.contract(), policy(algorithm="dearest"))
+    of.processor = spec(plugins={"dearest": Dearest(), "broken": Broken()}).build(c.PARTITION)
+    of.seconds(3)
+    assert set(of.members) <= {"svm", "mlp"}
+    of.register(policy(algorithm="broken"))
+    of.seconds(3)
+    assert of.ensembles[-1].algorithm == "weir"
+    assert "'nobody' is no candidate" in refusals(of)[-1].reason
+
+
+def test_what_a_person_pins_serves_until_it_is_let_go() -> None:
+    of = world(policy(members="bayes, tree"))
+    assert of.members == ("bayes", "tree")
+    pinned = of.ensembles[-1]
+    assert pinned.pinned
+    assert pinned.alternatives
+    of.accuracy = c.BLURRED
+    of.feed(c.drift("tree", of.now - 1000))
+    of.seconds(20)
+    assert of.members == ("bayes", "tree")
+    assert not of.shadows
+    of.register(policy())
+    of.seconds(30)
+    assert not of.ensembles[-1].pinned
+    assert "svm" in of.members
+
+
+def test_a_service_that_there_is_not_cannot_be_pinned() -> None:
+    of = world(policy(members="svm,ghost"))
+    assert set(of.members) <= {"svm", "mlp"}
+    assert "ghost is pinned" in refusals(of)[0].reason
+
+
+def test_a_contract_that_none_meets_is_told_clause_by_clause_and_how_close() -> None:
+    of = World(None, c.contract(threshold=0.999))
+    of.seconds(3)
+    (unmet,) = of.ensembles[-1].unmet
+    assert unmet.clause == "desk/right"
+    assert unmet.threshold == 0.999
+    assert 0.97 < unmet.predicted < 0.999
+    assert "not desk/right" in of.ensembles[-1].reason
+
+
+def test_the_score_is_told_part_by_part() -> None:
+    ensemble = world().ensembles[-1]
+    parts = {part.objective: part for part in ensemble.scores}
+    assert set(parts) == {"accuracy", "latency", "cost"}
+    assert parts["cost"].weight == pytest.approx(0.4)
+    total = sum(part.weight * part.scaled for part in parts.values())
+    assert ensemble.score <= total <= ensemble.score * 1.34
+
+
+def test_a_consumer_with_a_contract_of_its_own_gets_an_ensemble_of_its_own() -> None:
+    shares = (Weight(objective="accuracy", weight=1.0),)
+    clinic = replace(c.contract(), contract="clinic", consumer="clinic", weights=shares)
+    of = world(clinic)
+    ours = {key_of(one): one for one in of.ensembles}
+    assert set(ours) == {c.APP, f"{c.APP}/clinic"}
+    cheap, careful = ours[c.APP], ours[f"{c.APP}/clinic"]
+    assert careful.predicted_accuracy > cheap.predicted_accuracy
+    assert {s for s, n in of.demands.items() if n} == {
+        member.service for one in (cheap, careful) for member in one.members
+    }
+    of.remove(clinic)
+    of.seconds(3)
+    last = [e for e in of.ensembles if e.consumer][-1]
+    assert last.members == ()
+    assert last.generation == careful.generation + 1
+
+
+def test_a_member_that_explains_joins_beyond_the_size_for_who_wants_it() -> None:
+    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
+    of = world(policy(size="1"), c.service("bayes", environment=named, accuracy=0.4))
+    assert of.roles("explain") == ()
+    of.register(c.contract(explainable=True))
+    of.seconds(4)
+    assert len(of.members) == 1
+    assert of.roles("explain") == ("bayes",)
+    assert of.demands["bayes"] == 1
+
+
+def test_a_consumer_that_is_registered_to_have_answers_explained_gets_that_member() -> None:
+    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
+    clinic = replace(c.contract(), contract="clinic", consumer="clinic")
+    known = ConsumerRegistered(
+        consumer="clinic", explainable=True, registered_at=c.T0, event_id="registered-clinic"
+    )
+    of = world(clinic, known, c.service("bayes", environment=named, accuracy=0.4))
+    roles = {one.consumer: [m.role for m in one.members] for one in of.ensembles}
+    assert "explain" in roles["clinic"]
+    assert "explain" not in roles[""]
+
+
+def test_an_explorer_draws_again_when_it_saw_something() -> None:
+    params = SelectParams(explore_ms=4_000)
+    of = World(params, c.contract(algorithm="thompson"))
+    of.accuracy = c.BLURRED
+    of.seconds(60)
+    assert len(of.ensembles) > 2
+    assert set(of.members) <= {"svm", "mlp"}
+
+
+def test_exp3_learns_who_costs_least() -> None:
+    of = World(SelectParams(explore_ms=2_000), c.contract(algorithm="exp3", max_members=1))
+    of.accuracy = {name: 0.98 if name == "mlp" else 0.30 for name in c.DECLARED}
+    of.seconds(240)
+    late = [e.members[0].service for e in of.ensembles[-20:]]
+    assert late.count("mlp") >= 10
+
+
+def test_class_weights_follow_what_was_observed_of_classes() -> None:
+    asked = (Weight(objective="accuracy.class.3", weight=1.0),)
+    of = World(None, c.contract(weights=asked))
+    of.seconds(3)
+    start = of.now
+    of.now += 1000
+    rates = {"tree": 0.2, "bayes": 0.99, "mlp": 0.5, "forest": 0.4, "svm": 0.3}
+    of.feed(
+        *(
+            c.observation(
+                f"accuracy.class.{label}", start, rate if label == "3" else 0.9, service=s
+            )
+            for s, rate in rates.items()
+            for label in ("3", "8")
+        )
+    )
+    of.register(c.contract(weights=asked, max_members=2))
+    of.seconds(3)
+    assert "bayes" in of.members
+    best = next(m for m in of.ensembles[-1].members if m.service == "bayes")
+    heard = {one.label: one.weight for one in best.class_weights}
+    assert heard["3"] > heard["8"]
+
+
+def test_a_restart_keeps_what_exploring_has_learned() -> None:
+    made = [World(SelectParams(explore_ms=2_000), c.contract(algorithm="exp3")) for _ in range(2)]
+    for of in made:
+        of.seconds(11)
+    again = spec(SelectParams(explore_ms=2_000)).build(c.PARTITION)
+    again.restore(made[1].processor.snapshot())
+    made[1].processor = again
+    for of in made:
+        of.seconds(11)
+    assert made[0].out == made[1].out
+
+
+def test_the_problems_of_the_suite_differ() -> None:
+    assert len({repr(problem) for problem in problems().values()}) == len(problems())
+
+
+def test_selections_can_be_sent() -> None:
+    assert all(isinstance(e, EnsembleSelected) for e in world().ensembles)
