@@ -64,7 +64,8 @@ def zombie(world: World, _: Feed) -> None:
         with world.member(name, DATA.arguments[1:], world.settings.host.slot):
             log = world.settings.data_dir / "logs" / f"{name}.log"
             _await(partial(_has_taken_over, log), "the successor did not take over")
-            stopped.resume()
+            if not _is_gone(stopped):
+                stopped.resume()
             _await(partial(_is_gone, stopped), "the process that came back was not fenced")
     finally:
         if not _is_gone(stopped):
