@@ -28,6 +28,7 @@ LISTS = {
     "quality": "series",
     "contract": "standings",
     "select": "apps",
+    "remedy": "rests",
     "scale": "apps",
     "canary": "rollouts",
 }
