@@ -15,7 +15,7 @@ sample; shares, rates and quantiles are what observe makes of the samples of a w
 | accuracy per class | mean of `accuracy.class.<true class>` | share of judged |
 | agreement with the ensemble | mean of `agreement` | share of results |
 | available, by time | mean of `availability` | share of samples of the clock |
-| inputs of a model, by tensor | mean of `input.mean.<tensor>`, `input.std.…`, `input.missing.…` | its own |
+| inputs of a model | mean of `input.mean.<tensor>`, `input.std.…`, `input.missing.…` | its own |
 | available, by request | mean of `deadline_met`, of `answered` | share of results, of responses |
 
 A window without samples makes no observation: no throughput is an absence. That an instance is

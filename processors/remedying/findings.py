@@ -17,6 +17,8 @@ LASTING_MS = 86_400_000
 """So long one counts that is withdrawn when it is over."""
 DIAGNOSIS = "diagnosis"
 _SUSPECTS, _SOURCES, _EXPLAINED = 8, 32, 16
+EXPLAINED = "explained"
+_DRIFTED = ("confirmed", EXPLAINED)
 _BAD_WHEN_UP = ("error", "failure")
 _BAD_WHEN_DOWN = ("accuracy", "confidence", "agreement", "availability")
 
@@ -38,12 +40,13 @@ def key_of(event: Event) -> str:
 def found(event: Event, known: Open | None, now_ms: int) -> Finding | None:
     """Return what an event finds wrong; None when it withdraws it, or when it is silenced.
 
-    A drift that is not confirmed yet finds nothing, nor one to the better.
+    A drift that is not confirmed yet finds nothing, nor one to the better. Explained, it is the
+    same finding, with its cause.
     """
     match event:
         case QualityEvaluated() if event.verdict == "degraded" and not event.silenced_by:
             return _quality(event, known, now_ms)
-        case DriftDetected() if event.status == "confirmed" and not _better(event):
+        case DriftDetected() if event.status in _DRIFTED and not _better(event):
             return _drift(event, now_ms)
         case ContractViolated() if event.status == "violated":
             return _violation(event, known, now_ms)
@@ -58,7 +61,8 @@ def withdraws(event: Event) -> bool:
 def answers(remedy: RemedyDefined, finding: Finding) -> bool:
     """Return whether a finding is within the scope of a remedy.
 
-    Where the finding names no service, instance or node, its first suspect counts.
+    Where the finding names no service, instance or node, its first suspect counts. Training waits
+    until a drift has a cause, unless it advises that by itself.
     """
     if remedy.stopped or remedy.on != finding.on:
         return False
@@ -69,6 +73,8 @@ def answers(remedy: RemedyDefined, finding: Finding) -> bool:
     if any(getattr(remedy, f) not in ("", finding.name_of(f)) for f in named):
         return False
     if remedy.causes and finding.cause not in remedy.causes:
+        return False
+    if remedy.action == "retrain" and not (finding.cause or finding.retrain):
         return False
     return not remedy.min_severity or rank(finding.severity) >= rank(remedy.min_severity)
 
@@ -111,7 +117,7 @@ def _drift(event: DriftDetected, now_ms: int) -> Finding:
         key=key_of(event),
         on=DRIFT,
         event_id=event.event_id,
-        first=event.event_id,
+        first=event.causes[0] if event.status == EXPLAINED else event.event_id,
         app=event.app,
         stage=event.stage,
         service=event.service,

@@ -55,9 +55,8 @@ class App:
     overlap: bool = False
 
 
-DATA = App(
-    "data", ("run", "derive", "observe", "define", "drift", "shift", "quality", "anomaly", "contract")
-)
+_DATA = "derive observe define drift shift explain quality anomaly contract"
+DATA = App("data", ("run", *_DATA.split()))
 ROUTE = App("route", ("run", "route"), overlap=True)
 SINK = App("sink", ("run", "sink"))
 NARRATE = App("narrate", ("run", "narrate"))

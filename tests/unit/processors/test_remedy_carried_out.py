@@ -1,5 +1,7 @@
 """Every action of a remedy is carried out by those whose business it is, in one run of all."""
 
+from dataclasses import replace
+
 from processors.remedying.base import unpaired
 from schemas.authority import AVOID, DRAIN, SHARE, standing
 from schemas.quality import RetrainingRequested
@@ -118,6 +120,23 @@ def test_training_is_asked_for_on_the_events_of_the_new_concept() -> None:
     found = w.drift(6_000)
     assert (asked.model, asked.drift, asked.since) == ("s-model", found.event_id, found.since)
     assert asked.events == 500
+
+
+def test_training_waits_until_the_drift_is_explained() -> None:
+    run = w.Run(w.service(), w.placed("s", "a"), w.defined("retrain", on="drift"))
+    told = w.drift(6_000, cause="", retrain=False)
+    explained = replace(
+        told, event_id="why", status="explained", cause="covariate", retrain=True,
+        causes=(told.event_id,),
+    )  # fmt: skip
+
+    run.at(6_000, told)
+    assert run.said("remedy.retrain") == []
+    run.at(7_000, explained)
+
+    (asked,) = run.log.events("weir.retraining")
+    assert isinstance(asked, RetrainingRequested)
+    assert asked.drift == "why"
 
 
 def test_a_fault_of_a_sensor_never_asks_for_training() -> None:

@@ -23,7 +23,7 @@ def test_every_reader_of_a_topic_is_stopped() -> None:
     assert [s.name for s in planned(["weir.metrics"], 8, COUNTS).readers] == ["observe", "drift"]
     readers = {s.name for s in planned(["weir.drifts"], 8, COUNTS).readers}
     control = {"diagnose", "select", "remedy", "scale", "canary"}
-    assert readers == {"quality", "anomaly", "contract"} | control
+    assert readers == {"explain", "quality", "anomaly", "contract"} | control
 
 
 def test_a_growth_that_was_interrupted_is_still_needed() -> None:

@@ -24,6 +24,7 @@ SHARING = [name for name in PROCESSORS if spec_named(name).share is not None]
 NAMES = [f"app {n}" for n in range(40)]
 LISTS = {
     "drift": "series",
+    "explain": "services",
     "anomaly": "series",
     "quality": "series",
     "contract": "standings",
