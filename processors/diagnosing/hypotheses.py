@@ -89,7 +89,7 @@ def _every(graph: Graph, links: Sequence[str]) -> Iterator[tuple[str, str, Odds,
     yield ENSEMBLE, app, {}, chosen
 
 
-_NODE: Final = {s.MACHINE: 0.75, s.MEMORY: 0.3, s.LOST: 0.3, s.NETWORK: 0.15}
+_NODE: Final = {s.MACHINE: 0.75, s.MEMORY: 0.15, s.LOST: 0.3, s.NETWORK: 0.15}
 _INSTANCE: Final = {
     s.TIME: 0.75, s.QUEUE: 0.6, s.LOSS: 0.4, s.MEMORY: 0.55, s.LOST: 0.45, s.TRUTH: 0.2,
 }  # fmt: skip
@@ -128,7 +128,8 @@ def _of_instance(graph: Graph, instance: str) -> dict[s.Key, float]:
     siblings = tuple(one for one in graph.services.get(service, ()) if one != instance)
     return _spread(siblings, {s.QUEUE: 0.25, s.TIME: 0.12}) | {
         (SERVICE, service, s.LOSS): 0.4,
-        (NODE, graph.node_of[instance], s.MEMORY): 0.35,
+        (NODE, graph.node_of[instance], s.MEMORY): 0.5,
+        (NODE, graph.node_of[instance], s.MACHINE): 0.3,
         ("app", graph.app, s.TIME): 0.5,
         ("app", graph.app, s.LOSS): 0.2,
     }

@@ -23,7 +23,7 @@ COINCIDENCE: Final = 0.06
 """Probability that a part shows a symptom that the cause does not account for."""
 MOST: Final = 5
 _MOVED = 0.35
-_RECENT_MS = 60_000.0
+_RECENT_MS, _FADING_MS = 60_000.0, 300_000.0
 _JUST_BEFORE, _TOO_LATE, _FIRST = 2.6, -4.0, 1.2
 _RESIDUAL = 1.5
 """A further cause must explain at least so much of what is left, as log-likelihood."""
@@ -109,7 +109,7 @@ def _first(one: Hypothesis, found: Mapping[Key, Symptom]) -> float:
     own = [found[key] for key in one.own if key in found and found[key].strength > _MOVED]
     if not own or not moved:
         return 0.0
-    tolerance = 2 * max(symptom.step for symptom in moved) + 1
+    tolerance = 2 * _step(found)
     late = max(0, min(x.since for x in own) - min(x.since for x in moved) - tolerance)
     return _FIRST * (2.0 * math.exp(-late / _RECENT_MS) - 1.0)
 
@@ -119,15 +119,30 @@ def _change(
 ) -> tuple[float, Change | None]:
     """Return what the changes of a part say for or against it, and the change that says most."""
     shown = _shown(one, found)
-    onset = min((symptom.since for symptom in shown), default=began)
-    tolerance = 2 * max((symptom.step for symptom in shown), default=0) + 1_000
+    onset = _onset(shown, began)
+    step = _step(found)
     best: tuple[float, Change | None] = (0.0, None)
     for change in one.changes:
-        ahead = onset + tolerance - change.at
-        said = _TOO_LATE if ahead < 0 else _JUST_BEFORE * math.exp(-ahead / (5 * _RECENT_MS))
+        ahead = onset + 2 * step - change.at
+        if ahead >= 0:
+            said = _JUST_BEFORE * math.exp(-ahead / _FADING_MS)
+        else:
+            said = _JUST_BEFORE + (_TOO_LATE - _JUST_BEFORE) * min(1.0, -ahead / (6 * step))
         if best[1] is None or said > best[0]:
             best = (said, change)
     return best
+
+
+def _onset(shown: Sequence[Symptom], began: int) -> int:
+    """Return when symptoms began, the earliest third left out: noise may date one too early."""
+    order = sorted(symptom.since for symptom in shown)
+    return order[len(order) // 3] if order else began
+
+
+def _step(found: Mapping[Key, Symptom]) -> int:
+    """Return how exactly anything is dated, ms: the usual time between windows, at least 1 s."""
+    steps = sorted(symptom.step for symptom in found.values() if symptom.step)
+    return max(1_000, steps[len(steps) // 2] if steps else 0)
 
 
 def _shown(one: Hypothesis, found: Mapping[Key, Symptom]) -> tuple[Symptom, ...]:

@@ -33,7 +33,8 @@ def folder(path: Path) -> Path:
 
 
 def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
-    arguments = ["bench", "quality", "--json", "--generated", "1", "--nab", str(folder(tmp_path))]
+    arguments = ["bench", "quality", "--json", "--generated", "1", "--incidents", "0"]
+    arguments += ["--nab", str(folder(tmp_path))]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -52,7 +53,9 @@ def test_without_any_window_there_is_no_score(
     json.dumps(scored, allow_nan=False)
     assert (scored["standard"], scored["default"]["low_fn"]) == (None, None)
     rates = {"anomaly_points_per_s": 1, "anomaly_detector_points_per_s": 1}
-    bench_quality._show({"nab": scored, "generated": None, **rates}, as_json=False)
+    bench_quality._show(
+        {"nab": scored, "generated": None, "root_cause": None, **rates}, as_json=False
+    )
     assert "none" in capsys.readouterr().out
 
 
