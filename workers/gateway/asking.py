@@ -14,7 +14,7 @@ from workers.clock import wall_ms
 from workers.gateway import gateway_metrics as metrics
 from workers.gateway.access import Caller
 from workers.gateway.asked import Asked, Wishes, check_inputs, request_of
-from workers.gateway.kept import Entry, Kept
+from workers.gateway.kept import Answered, Entry, Kept
 from workers.gateway.limits import Limits
 from workers.gateway.outcomes import FAILURES, refusal
 from workers.gateway.refusals import Refusal
@@ -29,7 +29,7 @@ class Begun:
     """A request that is under way, or was answered."""
 
     request_id: str
-    answer: "asyncio.Future[InferenceResponse]"
+    answer: "asyncio.Future[Answered]"
 
 
 class Asking:
@@ -39,7 +39,7 @@ class Asking:
         self._ask, self._usual_ms = ask, settings.deadline_ms
         self._limits = Limits(settings.max_requests, settings.max_per_consumer, settings.rate_per_s)
         self._kept = Kept(settings.kept, settings.kept_s)
-        self._tasks: set[asyncio.Task[InferenceResponse]] = set()
+        self._tasks: set[asyncio.Task[Answered]] = set()
 
     def begin(
         self,
@@ -88,7 +88,7 @@ class Asking:
             )
         return Begun(request_id, known.answer)
 
-    async def _answered(self, request: InferenceRequest, caller: Caller) -> InferenceResponse:
+    async def _answered(self, request: InferenceRequest, caller: Caller) -> Answered:
         began = time.perf_counter()
         metrics.INSIDE.inc()
         try:
@@ -101,7 +101,7 @@ class Asking:
         took = time.perf_counter() - began
         metrics.ANSWER_S.observe(took)
         metrics.ADDED_S.observe(max(0.0, took - response.latency_ms / 1000))
-        return response
+        return Answered(response, 1000 * took)
 
     def _repeated(self, request_id: str, digest: str, now: float) -> Entry | None:
         """Return what became of a request with the same key; what came to nothing is asked again.
@@ -120,7 +120,7 @@ class Asking:
             )
         return None if known.answer.done() and known.answer.exception() else known
 
-    def _ended(self, task: "asyncio.Task[InferenceResponse]") -> None:
+    def _ended(self, task: "asyncio.Task[Answered]") -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever asked hears of it; nobody may have waited

@@ -8,12 +8,20 @@ from schemas.inference import InferenceResponse
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and how long it took from when its request was sent to when it was heard, ms."""
+
+    response: InferenceResponse
+    topics_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One request: whose it is, the digest of what it asked, and its answer to come."""
 
     consumer: str
     asked: str
-    answer: "asyncio.Future[InferenceResponse]"
+    answer: "asyncio.Future[Answered]"
     at: float
 
 

@@ -12,7 +12,6 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.catalogue import Catalogue
-from schemas.inference import InferenceResponse
 from schemas.registrations import ApplicationRegistered
 from workers.gateway import gateway_metrics as metrics
 from workers.gateway import open_inference, outcomes, plain
@@ -20,6 +19,7 @@ from workers.gateway.access import LOOPBACK, Access, Caller, application, check_
 from workers.gateway.asked import Asked, wishes_of
 from workers.gateway.asking import Asking, Begun
 from workers.gateway.control import Control, Order
+from workers.gateway.kept import Answered
 from workers.gateway.openapi import PAGE, document
 from workers.gateway.refusals import Refusal
 from workers.settings import GatewaySettings
@@ -113,7 +113,7 @@ class Routes:
         begun = self._begin(request, app, asked, caller, later=later)
         if later:
             return _accepted(begun.request_id)
-        return _told(plain.answer(outcomes.check(await asyncio.shield(begun.answer))))
+        return _plainly(await asyncio.shield(begun.answer))
 
     async def _request(self, request: web.Request) -> web.Response:
         begun = self._means.asking.find(request.match_info["request"], self._caller(request))
@@ -122,7 +122,7 @@ class Routes:
             await asyncio.wait([begun.answer], timeout=wait_s)
         if not begun.answer.done():
             return _accepted(begun.request_id)
-        return _told(plain.answer(outcomes.check(begun.answer.result())))
+        return _plainly(begun.answer.result())
 
     async def _infer_v2(self, request: web.Request) -> web.Response:
         caller = self._caller(request)
@@ -130,16 +130,12 @@ class Routes:
         body = await _body(request, JSON, BYTES)
         header = request.headers.get(open_inference.HEADER, "")
         asked = await _read(open_inference.read, body, header)
-        response = await asyncio.shield(self._begin(request, app, asked, caller).answer)
-        return self._written(app.app, outcomes.check(response), asked.form)
-
-    def _written(
-        self, app: str, response: InferenceResponse, form: open_inference.Form
-    ) -> web.Response:
-        made = open_inference.written(app, response, form)
+        answered = await asyncio.shield(self._begin(request, app, asked, caller).answer)
+        made = open_inference.written(app.app, outcomes.check(answered.response), asked.form)
+        headers = _timing(answered)
         if made.header is None:
-            return web.Response(body=made.body, content_type=JSON)
-        headers = {open_inference.HEADER: str(made.header)}
+            return web.Response(body=made.body, content_type=JSON, headers=headers)
+        headers[open_inference.HEADER] = str(made.header)
         return web.Response(body=made.body, content_type=BYTES, headers=headers)
 
     async def _server(self, _: web.Request) -> web.Response:
@@ -229,6 +225,16 @@ def _seconds(text: str) -> float:
         return min(LONGEST_WAIT_S, max(0.0, float(text)))
     except ValueError as error:
         raise Refusal(400, f"{text!r:.40} is no number", "wait_s", "send seconds") from error
+
+
+def _plainly(answered: Answered) -> web.Response:
+    told = plain.answer(outcomes.check(answered.response))
+    return _told(told, headers=_timing(answered))
+
+
+def _timing(answered: Answered) -> dict[str, str]:
+    """Return the header that says what of a call was the way over the topics."""
+    return {"Server-Timing": f"topics;dur={answered.topics_ms:.3f}"}
 
 
 def _accepted(request_id: str) -> web.Response:

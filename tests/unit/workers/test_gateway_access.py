@@ -145,7 +145,7 @@ def test_a_key_is_one_request_and_what_failed_is_asked_again() -> None:
         failing[0] = False
         second = asking.begin(app, asked(), keyed, caller, later=True)
         third = asking.begin(app, asked(), keyed, caller, later=True)
-        assert (await third.answer).request_id == second.request_id == first.request_id
+        assert (await third.answer).response.request_id == second.request_id == first.request_id
         assert len(seen) == 2
         assert status(lambda: asking.begin(app, asked(2), keyed, caller, later=False)) == 422
         assert asking.find(second.request_id, caller).answer.done()
