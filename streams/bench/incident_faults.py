@@ -98,7 +98,7 @@ def saturated_link(world: World, rng: np.random.Generator, begins: int) -> Fault
         world.link_ms[(a, b)] = more * _ramp(since, over)
         return []
 
-    return Fault("saturated link", ("link", f"{a} - {b}"), begins, step)
+    return Fault("saturated link", ("link", " - ".join(sorted((a, b)))), begins, step)
 
 
 def memory_leak(world: World, rng: np.random.Generator, begins: int) -> Fault:
