@@ -248,3 +248,50 @@ def test_contract_budgets_hour_by_hour(database: Database) -> None:
         ("right", 120.0, 30.0, 180.0, 0.8, 0.5, 0.4, "unobserved"),
         ("right", 180.0, 0.0, 0.0, 1.0, 0.75, 0.75, "ok"),
     )
+
+
+def test_spells_of_verdicts(database: Database) -> None:
+    bad = replace(
+        example(o.QualityEvaluated),
+        verdict="degraded",
+        severity="warning",
+        tier="rules",
+        rule="slow",
+        since=world.T0 - 5_000,
+        silenced_by="silence upkeep",
+        findings=(o.Finding(what="p95 of latency > 200", observed=300.0, expected=200.0),),
+    )
+    turns = [
+        ("1", "degraded", "warning", "silence upkeep", 0),
+        ("1", "degraded", "critical", "", 10),
+        ("1", "healthy", "critical", "", 30),
+        ("", "degraded", "warning", "", 40),
+        ("", "healthy", "warning", "", 50),
+        ("", "degraded", "warning", "", 60),
+    ]
+    store(
+        database,
+        *(
+            replace(
+                bad,
+                event_id=f"q{second}",
+                spell=spell,
+                verdict=verdict,
+                severity=severity,
+                silenced_by=silenced_by,
+                rule="slow" if spell else "weir",
+                evaluated_at=world.T0 + 1_000 * second,
+            )
+            for spell, verdict, severity, silenced_by, second in turns
+        ),
+    )
+    found = database.query(
+        "SELECT rule, raised_by, worst, if(isNull(withdrawn_at), -1, seconds), told_on, "
+        "silenced_by, events, what FROM verdict_spells"
+    )
+    what = "p95 of latency > 200"
+    assert found.rows == (
+        ("slow", "q0", "critical", 30.0, 1, ["silence upkeep"], 3, what),
+        ("weir", "q40", "warning", 10.0, 1, [], 2, what),
+        ("weir", "q60", "warning", -1.0, 1, [], 1, what),
+    )
