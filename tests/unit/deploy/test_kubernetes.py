@@ -14,7 +14,7 @@ from streams.actuating.actuate import limits_of
 from streams.actuating.kube import rights_of
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
 from tests.unit.deploy.manifests import WORKLOADS as PLACED
-from workers.settings import IntakeSettings, Settings, WorkerSettings
+from workers.settings import GatewaySettings, IntakeSettings, Settings, WorkerSettings
 
 ALL = {
     f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)}
@@ -172,23 +172,26 @@ def test_workloads_run_where_control_is_told_to_make_them() -> None:
     assert f"PersistentVolumeClaim/{told['WEIR_KUBE__MODELS']}" in found
 
 
-def test_the_intake_alone_is_reached_and_at_the_port_that_it_listens_on() -> None:
-    open_to_others = [
-        name
-        for name, d in OBJECTS.items()
+@pytest.mark.parametrize(
+    ("name", "listens"), [("intake", IntakeSettings().port), ("gateway", GatewaySettings().port)]
+)
+def test_two_alone_are_reached_and_at_the_port_that_they_listen_on(name: str, listens: int) -> None:
+    open_to_others = {
+        policy
+        for policy, d in OBJECTS.items()
         if d["kind"] == "NetworkPolicy" and d["spec"].get("ingress")
-    ]
-    assert open_to_others == ["NetworkPolicy/intake"]
-    (rule,) = OBJECTS["NetworkPolicy/intake"]["spec"]["ingress"]
-    (port,) = CONTAINERS["intake/intake"]["ports"]
-    (service,) = OBJECTS["Service/intake"]["spec"]["ports"]
+    }
+    assert open_to_others == {"NetworkPolicy/gateway", "NetworkPolicy/intake"}
+    (rule,) = OBJECTS[f"NetworkPolicy/{name}"]["spec"]["ingress"]
+    (port,) = CONTAINERS[f"{name}/{name}"]["ports"]
+    (service,) = OBJECTS[f"Service/{name}"]["spec"]["ports"]
     assert [told["port"] for told in rule["ports"]] == [port["name"]] == [service["targetPort"]]
-    assert port["containerPort"] == service["port"] == IntakeSettings().port
-    words = CONTAINERS["intake/intake"]["args"]
+    assert port["containerPort"] == service["port"] == listens
+    words = CONTAINERS[f"{name}/{name}"]["args"]
     assert words[words.index("--port") + 1] == str(port["containerPort"])
-    labels = TEMPLATES["intake"]["metadata"]["labels"]
-    for name in ("Service/intake", "NetworkPolicy/intake"):
-        spec = OBJECTS[name]["spec"]
+    labels = TEMPLATES[name]["metadata"]["labels"]
+    for what in (f"Service/{name}", f"NetworkPolicy/{name}"):
+        spec = OBJECTS[what]["spec"]
         assert labels in (spec.get("selector"), spec.get("podSelector", {}).get("matchLabels"))
 
 
