@@ -165,7 +165,7 @@ class Remedy:
             if steps.now >= held.until:
                 del self._ledger.held[held.scope]
                 yield from _ended(held, steps)
-        for stands in list(self._ledger.findings.values()):
+        for stands in sorted(self._ledger.findings.values(), key=_attempts):
             yield from self._answered(stands, steps)
 
     def _refuse(self) -> Iterator[Event]:
@@ -176,6 +176,11 @@ class Remedy:
                 yield wrong
         while len(self._ledger.refused) > _REFUSALS:
             del self._ledger.refused[next(iter(self._ledger.refused))]
+
+
+def _attempts(stands: Open) -> int:
+    """Return how much was done about a finding: where not all may be answered, it waits longer."""
+    return sum(reply.attempts for reply in stands.replies)
 
 
 def _ended(held: Held, steps: Steps) -> Iterator[Event]:
