@@ -12,11 +12,15 @@ from schemas.processing import Output
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """An event by its message key and its Avro, written with the newest schema of its class."""
+    """An event by its message key and its Avro, written with the newest schema of its class.
+
+    It goes to the topic of its class; where that depends on the event, to the one named here.
+    """
 
     kind: type[Event]
     key: str
     body: bytes
+    topic: str = ""
 
     def event(self) -> Event:
         """Return the event.

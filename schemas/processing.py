@@ -123,6 +123,18 @@ class Rebuildable(Protocol[B_contra]):
 
 
 @runtime_checkable
+class Recognising(Protocol):
+    """A processor that knows messages by their key: outputs of its own that come back.
+
+    Its host asks before it decodes, and hands over only what is not recognised.
+    """
+
+    def recognised(self, topic: str, key: bytes, offset: int) -> bool:
+        """Take note of a message, and tell whether no more of it is needed."""
+        ...
+
+
+@runtime_checkable
 class Bounded(Protocol):
     """A processor that says when its state may not grow.
 

@@ -28,12 +28,17 @@ class Answers:
         self, response: InferenceResponse, offset: int, expires_at: int, now_ms: int
     ) -> None:
         """Note that an answer stands at an offset of weir.responses; it may be news."""
-        known = self._given.get(response.request_id)
+        if not self.recognised(response.request_id, offset) and expires_at > now_ms:
+            self._store(response.request_id, pack(response), expires_at, offset, now_ms)
+
+    def recognised(self, request_id: str, offset: int) -> bool:
+        """Note where an answer stands that is remembered; False for one that is not."""
+        known = self._given.get(request_id)
         if known is None:
-            if expires_at > now_ms:
-                self._store(response.request_id, pack(response), expires_at, offset, now_ms)
-        elif known.offset < 0:
+            return False
+        if known.offset < 0:
             known.offset = offset
+        return True
 
     def get(self, request_id: str, now_ms: int) -> InferenceResponse | None:
         """Return the answer to a request, unless its time is over."""

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from processors.routing.working import Bounds
+from schemas.base import Event
+from schemas.decisions import EnsembleSelected
+from schemas.registrations import (
+    ApplicationRegistered,
+    ConsumerRegistered,
+    ContractRegistered,
+    InstanceReported,
+    NodeReported,
+    ServiceRegistered,
+)
 from schemas.topics import PARTITIONS
 
 
@@ -41,3 +51,14 @@ class RouteParams:
 
 DEFAULTS = RouteParams()
 """What holds unless somebody says otherwise."""
+
+CATALOGUE: tuple[type[Event], ...] = (
+    ApplicationRegistered,
+    ServiceRegistered,
+    InstanceReported,
+    NodeReported,
+    ConsumerRegistered,
+    ContractRegistered,
+    EnsembleSelected,
+)
+"""What route looks up."""

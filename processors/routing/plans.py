@@ -85,13 +85,17 @@ def placed(selected: EnsembleSelected, catalogue: Catalogue) -> EnsembleSelected
     if all(member.stage for member in selected.members):
         return selected
     services = catalogue.of(ServiceRegistered)
-    members = tuple(
-        replace(member, stage=services[member.service].stage)
-        if not member.stage and member.service in services
-        else member
+    homes = tuple(
+        member.stage or (services[member.service].stage if member.service in services else "")
         for member in selected.members
     )
-    return replace(selected, members=members)
+    return _with_homes(selected, homes)
+
+
+@lru_cache(maxsize=256)
+def _with_homes(selected: EnsembleSelected, homes: tuple[str, ...]) -> EnsembleSelected:
+    pairs = zip(selected.members, homes, strict=True)
+    return replace(selected, members=tuple(replace(one, stage=home) for one, home in pairs))
 
 
 @lru_cache(maxsize=256)

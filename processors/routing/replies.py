@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from processors.routing.plans import Plan
 from processors.routing.stages import NOT_NEEDED, has_answered, voters_of
@@ -48,8 +49,8 @@ def answer(pending: Pending, plan: Plan, now_ms: int) -> InferenceResponse:
     whole = _is_whole(plan, runs)
     status = "failed" if not final else "complete" if whole else "partial"
     verdict, run = told.verdict, told.run
-    return replace(
-        _bare(pending.request, now_ms),
+    return InferenceResponse(
+        **_shared(pending.request, now_ms),
         status=status,
         reason="; ".join(_reasons(pending)) or None,
         label=told.label,
@@ -69,7 +70,9 @@ def answer(pending: Pending, plan: Plan, now_ms: int) -> InferenceResponse:
 
 def rejection(request: InferenceRequest, reason: str, now_ms: int) -> InferenceResponse:
     """Return the answer to a request that is refused."""
-    return replace(_bare(request, now_ms), status="rejected", reason=reason)
+    return InferenceResponse(
+        **_shared(request, now_ms), status="rejected", reason=reason, generation=0
+    )
 
 
 def dead_letter(record: Record, error: str, field: str, message: str, now_ms: int) -> DeadLetter:
@@ -96,20 +99,19 @@ def dead_letter(record: Record, error: str, field: str, message: str, now_ms: in
     )
 
 
-def _bare(request: InferenceRequest, now_ms: int) -> InferenceResponse:
-    return InferenceResponse(
-        event_id=stable_id(PROCESSOR, request.request_id),
-        request_id=request.request_id,
-        app=request.app,
-        consumer=request.consumer,
-        contract=request.contract,
-        status="failed",
-        generation=0,
-        deadline_met=now_ms <= request.deadline,
-        created_at=request.created_at,
-        answered_at=now_ms,
-        latency_ms=float(max(0, now_ms - request.created_at)),
-    )
+def _shared(request: InferenceRequest, now_ms: int) -> dict[str, Any]:
+    """Return the fields of an answer that follow from the request and the clock."""
+    return {
+        "event_id": stable_id(PROCESSOR, request.request_id),
+        "request_id": request.request_id,
+        "app": request.app,
+        "consumer": request.consumer,
+        "contract": request.contract,
+        "deadline_met": now_ms <= request.deadline,
+        "created_at": request.created_at,
+        "answered_at": now_ms,
+        "latency_ms": float(max(0, now_ms - request.created_at)),
+    }
 
 
 def _key(event: Event) -> bytes | None:
@@ -118,6 +120,8 @@ def _key(event: Event) -> bytes | None:
 
 def _final(plan: Plan, runs: Sequence[Run]) -> list[Run]:
     """Return the stages whose answers are the answer: the last ones, or what came before them."""
+    if len(runs) == 1:
+        return [run for run in runs if has_answered(run)]
     found: dict[int, Run] = {}
     left = list(plan.lasts) if runs else []
     while left:

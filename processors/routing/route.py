@@ -18,15 +18,16 @@ from processors.routing.admission import RESPONSES, Admission, is_own, same_ques
 from processors.routing.answers import Answers
 from processors.routing.explaining import explained, held
 from processors.routing.instances import Instances
-from processors.routing.params import DEFAULTS, RouteParams
+from processors.routing.params import CATALOGUE, DEFAULTS, RouteParams
 from processors.routing.pending import Waiting
 from processors.routing.plans import placed, selected_for
 from processors.routing.state import OK, Pending, RouteState
+from processors.routing.taskbytes import packed_tasks
 from processors.routing.votes import Combiner
 from processors.routing.working import Working
 from schemas.catalogue import Catalogue
 from schemas.codec import pack, pack_state, unpack_state
-from schemas.decisions import DeadLetter, EnsembleSelected
+from schemas.decisions import DeadLetter
 from schemas.identity import stable_id
 from schemas.inference import (
     InferenceRequest,
@@ -38,11 +39,7 @@ from schemas.packed import Packed, Told
 from schemas.processing import Batch, Directed, Output, Partition, Record, Spec
 from schemas.registrations import (
     ApplicationRegistered,
-    ConsumerRegistered,
     ContractRegistered,
-    InstanceReported,
-    NodeReported,
-    ServiceRegistered,
 )
 
 REQUESTS = "weir.requests"
@@ -62,15 +59,7 @@ def spec(
         format=2,
         transactional=False,
         sized=lambda count: spec(replace(params, partitions=count), plugins),
-        catalogue=(
-            ApplicationRegistered,
-            ServiceRegistered,
-            InstanceReported,
-            NodeReported,
-            ConsumerRegistered,
-            ContractRegistered,
-            EnsembleSelected,
-        ),
+        catalogue=CATALOGUE,
     )
 
 
@@ -111,7 +100,13 @@ class Router:
         self._check()
         for record in batch.records:
             self._take(record)
-        return Told(self._out)
+        return Told(tuple(packed_tasks(self._out)))
+
+    def recognised(self, topic: str, key: bytes, offset: int) -> bool:
+        """Tell whether a message is one of its own answers that comes back; it notes where."""
+        return topic == RESPONSES and self._answers.recognised(
+            key.decode("utf-8", "replace"), offset
+        )
 
     def wake_at(self) -> int | None:
         """Return when something is due next, or the next look after instances."""

@@ -71,7 +71,7 @@ Combiner = Callable[[Sequence[Vote], float], Verdict]
 
 def weights_of(declared: Sequence[float]) -> tuple[float, ...]:
     """Return weights that can vote: negative ones count as 0, and all as 1 when none is left."""
-    usable = tuple(max(0.0, weight) for weight in declared)
+    usable = tuple([weight if weight > 0 else 0.0 for weight in declared])
     return usable if sum(usable) > 0 else (1.0,) * len(usable)
 
 
@@ -191,12 +191,12 @@ def mean_scores(votes: Sequence[Vote]) -> tuple[tuple[str, ...], tuple[float, ..
     total = math.fsum(vote.weight for vote in votes)
     if total <= 0 or any(vote.classes != classes for vote in votes):
         return (), ()
-    columns = zip(*(vote.scores for vote in votes), strict=True)
-    weights = [vote.weight / total for vote in votes]
-    return classes, tuple(
-        math.fsum(weight * score for weight, score in zip(weights, column, strict=True))
-        for column in columns
-    )
+    sums = [0.0] * len(classes)
+    for vote in votes:
+        share = vote.weight / total
+        for place, score in enumerate(vote.scores):
+            sums[place] += share * score
+    return classes, tuple(min(1.0, score) for score in sums)
 
 
 def _classes(votes: Sequence[Vote], named: Iterable[str]) -> tuple[str, ...]:

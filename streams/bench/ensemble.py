@@ -17,7 +17,11 @@ class Given:
 
 
 PARTS: Mapping[str, str] = {
+    "ocad": "streams.bench.ensemble_ocad:measure",
+    "paired": "streams.bench.ensemble_paired:measure",
     "selection": "streams.bench.ensemble_selection:measure",
+    "routing": "streams.bench.ensemble_routing:measure",
+    "gateway": "streams.bench.ensemble_gateway:measure",
 }
 """Parts by name: the module, and its function from Given to the keys of the result."""
 

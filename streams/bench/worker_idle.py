@@ -50,7 +50,7 @@ def measure(folder: Path, requests: int, say: Say) -> dict[str, Any]:
     Raises StackError when a process does not start or an answer does not come.
     """
     with ExitStack() as open_things:
-        settings = open_things.enter_context(_surroundings(folder))
+        settings = open_things.enter_context(surroundings(folder))
         registry = Registry(settings.registry)
         open_things.callback(registry.close)
         registry.register_all()
@@ -67,7 +67,7 @@ def measure(folder: Path, requests: int, say: Say) -> dict[str, Any]:
 
 
 @contextmanager
-def _surroundings(folder: Path) -> Iterator[Settings]:
+def surroundings(folder: Path) -> Iterator[Settings]:
     """Run a broker and a registry; yields the settings to reach them."""
     folder.mkdir(parents=True, exist_ok=True)
     with Broker(folder / "broker.log") as broker:

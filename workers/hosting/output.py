@@ -18,7 +18,8 @@ def outgoing(output: Output | Packed, codec: Codec) -> Outgoing:
     """
     if isinstance(output, Packed):
         value = codec.framed(output.kind, output.body)
-        return Outgoing(topics.home_of(output.kind).name, output.key.encode(), value)
+        topic = output.topic or topics.home_of(output.kind).name
+        return Outgoing(topic, output.key.encode(), value)
     if isinstance(output, Directed):
         key = topics.key_of(output.event).encode()
         partition = -1 if output.partition is None else output.partition
@@ -39,4 +40,4 @@ def encoded(outputs: Iterable[Output | Packed | Outgoing], codec: Codec) -> list
 
 
 def _kind(output: Output | Packed | Outgoing) -> type[Event] | None:
-    return output.kind if type(output) is Packed else None
+    return output.kind if type(output) is Packed and not output.topic else None

@@ -14,7 +14,16 @@ from schemas.decisions import Snapshot
 from schemas.errors import ContractError
 from schemas.observing import MetricReport
 from schemas.packed import Packed, parts_of
-from schemas.processing import Batch, Bounded, Columns, Output, Partition, Rebuildable, Spec
+from schemas.processing import (
+    Batch,
+    Bounded,
+    Columns,
+    Output,
+    Partition,
+    Rebuildable,
+    Recognising,
+    Spec,
+)
 from schemas.topics import topic_named
 from workers.deadletters import Refused, dead_letter
 from workers.hosting import decode as host_decode
@@ -81,6 +90,8 @@ class Instance:
         self._reader = _reader(codec, self._homes, spec) if spec.columnar else None
         self._processor: Any = spec.build(partition)
         self._bounded = self._processor if isinstance(self._processor, Bounded) else None
+        own = self._processor
+        self._recognising = own if isinstance(own, Recognising) else None
         self._restored_ms = 0
 
     def begin(
@@ -189,7 +200,7 @@ class Instance:
         if total < len(messages):
             kept = {id(message) for group in groups.values() for message in group}
             messages = [message for message in messages if id(message) in kept]
-        messages = meant_for(messages, self.spec.name)
+        messages = self._unrecognised(meant_for(messages, self.spec.name))
         records, bad = host_decode.rows(messages, self._codec)
         records, moved = self._homes.records(records, messages)
         if records:
@@ -197,6 +208,17 @@ class Instance:
         self._count(step, total, bad, now_ms)
         step.moved += moved
         return step
+
+    def _unrecognised(self, messages: Sequence[RawMessage]) -> Sequence[RawMessage]:
+        """Leave out what the processor needs no more of than that it is there."""
+        if self._recognising is None:
+            return messages
+        known = self._recognising.recognised
+        return [
+            message
+            for message in messages
+            if not known(str(message.topic()), message.key() or b"", _offset(message))
+        ]
 
     def _count(self, step: Step, total: int, bad: Iterable[host_decode.Bad], now_ms: int) -> None:
         step.messages += total

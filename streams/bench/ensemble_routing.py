@@ -1,0 +1,124 @@
+"""Requests a second, what routing adds, and what slow and dead members cost.
+
+One application with three members that take no time, played by a process of their own; router,
+broker, members and whoever asks share this machine. `requests_per_s` is how many requests the
+router answered for each second that it had a processor, while it was asked as much as the bed
+bears: what one core does. `kept_up_per_s` is the highest rate that the whole bed kept up with. What
+is added is a request's latency, from the instant at which it was due, at half of GOAL_PER_S or, if
+that is less, of what the bed keeps up with.
+"""
+
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from streams.bench.ensemble import Given
+from streams.bench.ensemble_bed import NODES, Asked, Asker, Bed, bed
+from streams.bench.ensemble_members import CLASSES
+from streams.bench.figures import capacity, keeps_up, percentiles
+
+GOAL_PER_S = 2_000.0
+START_PER_S, MOST_PER_S, STEPS = 400.0, 4_000.0, 2
+TRY_S, RUN_S = 4.0, 8.0
+DEADLINE_MS, BUDGET_MS = 1_000, 300
+SLOW_TIMES = 10
+SLOW_PER_S = 100.0
+GOALS = {"requests_per_s": GOAL_PER_S, "added_p50_ms": 15.0, "added_p99_ms": 50.0}
+
+
+def measure(given: Given) -> dict[str, Any]:
+    """Return `routing` and `deadline`. Raises StackError when a process does not start."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        with bed(folder / "routing") as made:
+            routing = _routing(made, given)
+        slow = f"three={SLOW_TIMES * BUDGET_MS}"
+        with bed(folder / "slow", NODES[:1], slow) as made:
+            deadline = _slow(made, given)
+        with bed(folder / "killed", NODES) as made:
+            deadline |= _killed(made, given)
+    return {"routing": routing, "deadline": deadline}
+
+
+def _routing(made: Bed, given: Given) -> dict[str, Any]:
+    asker = Asker(made)
+    asker.ask(100.0, 2.0, DEADLINE_MS)
+    runs: list[tuple[float, Asked]] = []
+
+    def tries(rate: float) -> bool:
+        run = asker.ask(rate, TRY_S, DEADLINE_MS, seed=given.seed)
+        runs.append((rate, run))
+        why = keeps_up([_whole(run, place) for place in range(len(run.latencies))])
+        given.say(f"routing: {rate:,.0f}/s {why or 'kept up with'}")
+        return not why
+
+    kept = capacity(tries, START_PER_S, STEPS, MOST_PER_S)
+    share = min(GOAL_PER_S, kept) / 2
+    added = asker.ask(max(1.0, share), RUN_S, DEADLINE_MS, seed=given.seed + 1)
+    asker.close()
+    times = percentiles([ms for ms in added.latencies if ms is not None], 2)
+    held = [run for rate, run in runs if rate <= kept] or [added]
+    return {
+        "requests_per_s": round(max(map(_per_core_s, held))),
+        "kept_up_per_s": round(kept),
+        "added_per_s": round(share),
+        "added_p50_ms": times["p50"],
+        "added_p99_ms": times["p99"],
+        "router_us": round(1e6 * min(run.router_s / _answered(run) for run in held)),
+    }
+
+
+def _whole(run: Asked, place: int) -> float | None:
+    answer = run.answers[place]
+    return run.latencies[place] if answer is not None and answer.status == "complete" else None
+
+
+def _answered(run: Asked) -> int:
+    return max(1, sum(answer is not None for answer in run.answers))
+
+
+def _per_core_s(run: Asked) -> float:
+    return _answered(run) / max(1e-6, run.router_s)
+
+
+def _slow(made: Bed, given: Given) -> dict[str, Any]:
+    """One of three members takes ten times the budget: who is answered in time by the others?"""
+    asker = Asker(made)
+    run = asker.ask(SLOW_PER_S, RUN_S, BUDGET_MS, seed=given.seed)
+    asker.close()
+    in_time = sum(
+        answer is not None and answer.deadline_met and answer.label == CLASSES[0]
+        for answer in run.answers
+    )
+    given.say(f"deadline: {in_time} of {len(run.answers)} answered with a member too slow")
+    return {"answered": in_time / len(run.answers), "requests": len(run.answers)}
+
+
+def _killed(made: Bed, given: Given) -> dict[str, Any]:
+    """The members of one of two nodes are killed under load: who has no response?"""
+    asker = Asker(made)
+    killing = threading.Timer(RUN_S / 3, made.kill, [NODES[0]])
+    killing.start()
+    run = asker.ask(SLOW_PER_S, RUN_S, 3 * DEADLINE_MS, seed=given.seed)
+    killing.join()
+    asker.close()
+    without = sum(answer is None for answer in run.answers)
+    whole = sum(answer is not None and answer.status == "complete" for answer in run.answers)
+    given.say(f"deadline: {without} of {len(run.answers)} without response, a node killed")
+    return {"without_response": without, "complete": whole / len(run.answers)}
+
+
+def missed(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is worse than its goal, in words."""
+    routing, deadline = found["routing"], found["deadline"]
+    if routing["requests_per_s"] < GOALS["requests_per_s"]:
+        yield f"{routing['requests_per_s']} requests a second of a core, {GOAL_PER_S:.0f} asked for"
+    for name in ("added_p50_ms", "added_p99_ms"):
+        if routing[name] is None or routing[name] > GOALS[name]:
+            yield f"{name} is {routing[name]}, {GOALS[name]:g} may be"
+    if deadline["answered"] < 1.0:
+        yield f"{deadline['answered']:.1%} answered in time with a slow member"
+    if deadline["without_response"]:
+        yield f"{deadline['without_response']} requests without a response, a node killed"
