@@ -61,6 +61,7 @@ COMMANDS = {
     "status": Entry("status:app", "What runs on this machine, and how it is.", LOOK),
     "doctor": Entry("doctor:doctor", "Check the whole installation; say what to do.", LOOK),
     "diagnose": Entry("diagnose:app", "Why quality fell, the likeliest cause first.", LOOK),
+    "drifts": Entry("drifts:app", "What is no longer as it was, since when, and why.", LOOK),
     "quality": Entry("quality:quality", "What is bad now, the worst first.", LOOK),
     "simulate": Entry("simulate:app", "What a worker would do with a load.", LOOK),
     "compare": Entry("compare:app", "Orders of a worker on the same load.", LOOK),

@@ -295,3 +295,40 @@ def test_spells_of_verdicts(database: Database) -> None:
         ("weir", "q40", "warning", 10.0, 1, [], 2, what),
         ("weir", "q60", "warning", -1.0, 1, [], 1, what),
     )
+
+
+def test_stories_of_drifts(database: Database) -> None:
+    drift = replace(
+        example(o.DriftDetected),
+        since=world.T0,
+        detected_at=world.T0 + 4_000,
+        cause="",
+        retrain=False,
+        features=(),
+        causes=(),
+    )
+    shift = replace(example(o.FeatureShift), feature="image.mean")
+    store(
+        database,
+        replace(drift, event_id="w", status="warning", detected_at=world.T0 + 2_000),
+        replace(drift, event_id="d", status="confirmed", causes=("w",)),
+        replace(
+            drift,
+            event_id="e",
+            status="explained",
+            cause="covariate",
+            retrain=True,
+            features=(shift,),
+            causes=("d", "i"),
+        ),
+        replace(drift, event_id="x", status="dismissed", causes=("w2",)),
+        replace(drift, event_id="y", status="confirmed", detected_at=world.T0 + 9_000),
+    )
+    found = database.query(
+        "SELECT drift, dateDiff('second', warned_at, confirmed_at), seconds, cause, retrain, "
+        "moved, explained_by FROM drift_stories"
+    )
+    assert found.rows == (
+        ("d", 2, 4.0, "covariate", True, ["image.mean"], "e"),
+        ("y", None, 9.0, "", False, [], ""),
+    )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from schemas.registrations import ServiceRegistered
 from streams.embedded.stack import Stack
 from streams.entries import Entries
 from tests.commanding import command
+from tests.contracts.scenarios.explain import START, drift, inputs
 from tests.unit.workers.tiny_models import classifier
 from workers.kafka.reading import read_all
 from workers.registry import Registry
@@ -188,3 +190,35 @@ def test_topics_are_listed_and_there(weir: Weir) -> None:
     assert {row["exists"] for row in found.values()} == {"yes"}
     assert weir("topics", "create").stdout == "every topic exists\n"
     assert told(weir("nodes", "list", "--json")) == []
+
+
+def test_drifts_are_listed_and_shown_out_of_the_log(stack: Stack, weir: Weir) -> None:
+    warning = drift("error", START, 1, status="warning", sources=())
+    confirmed = drift("error", START, 2, causes=(warning.event_id,), concept="c", events=40)
+    shifted = inputs(START, 3)
+    explained = replace(
+        confirmed,
+        event_id="why",
+        status="explained",
+        cause="covariate",
+        retrain=True,
+        features=shifted.features,
+        causes=(confirmed.event_id, shifted.event_id),
+    )
+    dismissed = drift("error", START, 4, status="dismissed", app="faces")
+    with Entries(stack.settings) as entries:
+        entries.send([warning, confirmed, shifted, explained, dismissed])
+
+    rows = {row["drift"]: row for row in told(weir("drifts", "list", "--json"))}
+    assert rows.keys() == {shifted.event_id, "why"}
+    assert (rows["why"]["cause"], rows["why"]["retrain"]) == ("covariate", True)
+    assert len(told(weir("drifts", "list", "--all", "--json"))) == 3
+    assert len(told(weir("drifts", "list", "--metric", "inputs", "--json"))) == 1
+    assert told(weir("drifts", "list", "--app", "nobody", "--json")) == []
+    said = weir("drifts", "show", confirmed.event_id).stdout
+    for words in ("sudden drift, explained", "training anew is advised", "image.mean", "warning"):
+        assert words in said
+    events = told(weir("drifts", "show", "why", "--json"))
+    assert [event["status"] for event in events] == ["warning", "confirmed", "explained"]
+    gone = weir("drifts", "show", "nix")
+    assert (gone.returncode, "no drift 'nix'" in gone.stderr) == (4, True)

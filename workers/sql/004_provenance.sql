@@ -21,7 +21,7 @@ SELECT
     arrayStringConcat(arrayFilter(p -> p != '', [stage, service, instance, node]), '/'),
     detected_at,
     format('{} drift of {} of {} {} by {}: {} to {} since {}', kind, metric, coalesce(nullIf(arrayStringConcat(arrayFilter(p -> p != '', [stage, service, instance, node]), '/'), ''), app), status, detector, toString(round(before, 4)), toString(round(after, 4)), toString(since)),
-    [],
+    causes,
     sources
 FROM drifts FINAL
 UNION ALL
