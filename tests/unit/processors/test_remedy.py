@@ -94,7 +94,9 @@ def test_no_more_actions_an_hour_than_are_allowed() -> None:
 
     assert [one.status for one in run.said("remedy.scale")] == ["done", "done", "refused"]
     run.during(3_601_000, 3_612_000)
-    assert run.said("remedy.scale")[-1].status == "done"
+    later = run.said("remedy.scale")[3:]
+    assert [(one.target, one.status) for one in later[:2]] == [("u", "done"), ("s", "done")]
+    assert {one.status for one in later[2:]} == {"refused"}
 
 
 def test_a_target_that_is_gone_is_refused_and_one_that_goes_is_not_undone() -> None:
