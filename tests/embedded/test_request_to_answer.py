@@ -1,5 +1,6 @@
 """From a request to its answer: client, route on the batch host, worker processes, probe."""
 
+import asyncio
 import json
 import threading
 import time
@@ -24,6 +25,7 @@ from workers.client import Client, tensors
 from workers.hosting.host import BatchHost
 from workers.kafka import clients as kafka
 from workers.kafka.reading import read_all
+from workers.payloads.store import store_of
 from workers.probe import NoIdentity, Probe
 from workers.settings import Identity, RegistrySettings
 
@@ -227,3 +229,67 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
         assert (wrong.status, sorted(wrong.plain)) == (404, ["error", "remedy", "what", "where"])
         short = call("POST", "/v1/apps/shapes/infer", {"inputs": {"x": [1.0]}})
         assert (short.status, "shape" in short.plain["what"]) == (422, True)
+
+
+@pytest.mark.usefixtures("router")
+def test_a_large_input_reaches_every_member_by_reference(world: Surroundings) -> None:
+    large = tensors({"x": np.zeros((100, 200), np.float32)})
+    with Client(world.settings, replies="replies-of-large", resend_ms=500) as client:
+        answer = client.ask("shapes", large, deadline_ms=5_000, user="ann")
+        told = [member.reason for member in answer.members]
+        assert all("has shape 100x200" in why for why in told), "it was read, and does not fit"
+        store = store_of(world.settings)
+        (kept,) = store.kept()
+        assert kept.size == 80_000
+        stored = replace(
+            large[0], data=None, reference=f"payload:{kept.digest}", digest=kept.digest
+        )
+        assert store.erase("ann", time.time() + 1) == 1
+        answer = client.ask("shapes", (stored,), deadline_ms=5_000)
+        assert all("is not in" in member.reason for member in answer.members)
+        inline = asyncio.run(client.asking("shapes", IMAGE, deadline_ms=5_000))
+        assert inline.status == "complete"
+        assert client.waiting == 0
+    assert "replies-of-large" not in kafka.partition_counts(world.settings.kafka)
+
+
+@pytest.mark.usefixtures("router")
+def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
+    boss = {"Authorization": "Bearer boss"}
+    asked = {"inputs": {"x": [0, 5.0, 0]}}
+    with gateway(world.settings, admin_token=SecretStr("boss"), deadline_ms=5_000) as call:
+        assert call("GET", "/v1/consumers").status == 401
+        made = call("POST", "/v1/consumers", {"consumer": "desk", "apps": ["shapes"]}, **boss)
+        assert (made.status, made.plain["changed"]) == (201, True)
+        again = call("POST", "/v1/consumers", {"consumer": "desk", "apps": ["shapes"]}, **boss)
+        assert (again.status, again.plain["event_id"]) == (200, made.plain["event_id"])
+        token = call("POST", "/v1/consumers/desk/token", **boss).plain["token"]
+        known = call("GET", "/v1/consumers/desk", **boss).plain
+        assert (known["has_token"], "token_sha256" in known) == (True, False)
+
+        path = "/v1/apps/shapes/infer"
+        until(lambda: call("POST", path, asked, Weir_Consumer="desk").status == 401)
+        told = call("POST", path, asked, Authorization=f"Bearer {token}")
+        assert (told.status, told.plain["consumer"]) == (200, "desk")
+        limited = {"consumer": "desk", "apps": ["shapes"], "rate_per_s": 0.1, "burst": 1}
+        assert call("POST", "/v1/consumers", limited, **boss).status == 201
+        until(lambda: call("POST", path, asked, Authorization=f"Bearer {token}").status == 429)
+        late = call("POST", path, asked, Authorization=f"Bearer {token}")
+        assert int(late.headers["Retry-After"]) > 1
+
+        clause = {"contract": "c", "app": "shapes", "clauses": ["nothing >= 1 over 10s"]}
+        refused = call("POST", "/v1/contracts", clause, **boss)
+        assert (refused.status, "unknown metric" in refused.plain["what"]) == (422, True)
+        paused = call("POST", "/v1/placements/pause", {"reason": "test"}, **boss)
+        assert (paused.plain["changed"], len(paused.plain["event_id"])) == (True, 32)
+        assert call("POST", "/v1/placements/resume", **boss).plain["on"] is False
+        owner = call("POST", "/v1/apps/shapes/pause", **boss)
+        assert (owner.status, "belongs to o" in owner.plain["what"]) == (422, True)
+        gone = call("DELETE", "/v1/consumers/desk", **boss)
+        assert (gone.status, len(gone.plain["event_id"])) == (200, 32)
+        assert call("GET", "/v1/consumers/desk", **boss).status == 404
+
+        paths = call("GET", "/openapi.json").plain["paths"]
+        assert {"/v1/apps", "/v1/placements/pause", path.replace("shapes", "{app}")} <= set(paths)
+        assert b"/openapi.json" in call("GET", "/docs").body
+        assert b"weir_gateway_calls_total" in call("GET", "/metrics").body
