@@ -24,6 +24,9 @@ def quality(
         int,
         typer.Option(min=0, help="Incidents of each of seven kinds to be diagnosed; 0 for none."),
     ] = 6,
+    hosted: Annotated[
+        bool, typer.Option(help="Measure rules and anomalies through their hosts, too.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure what the default detector of anomalies finds, and its values a second per core.
@@ -31,9 +34,10 @@ def quality(
     Scored as the Numenta Anomaly Benchmark scores, 0 for silence and 100 for perfection: with one
     threshold for all series, swept on the labels as published scores are made, and with the one
     that is the default. Of generated incidents `root_cause` tells in how many the true cause stood
-    first, and among the first three.
+    first, and among the first three. Rules are counted as evaluations: rule, series and window.
+    Hosts run on a broker of their own; CPU time counts.
     """
-    from streams.bench import root_cause
+    from streams.bench import quality_rules, root_cause
     from streams.bench.quality import measure
     from streams.errors import SeriesError
 
@@ -42,6 +46,7 @@ def quality(
         found = measure(nab, generated, seed, say)
     except SeriesError as error:
         raise typer.BadParameter(str(error), param_hint="--nab") from error
+    found |= quality_rules.measure(say, hosted=hosted)
     found["root_cause"] = root_cause.measure(each=incidents, say=say) if incidents else None
     _show(found, as_json=as_json)
 
@@ -66,6 +71,10 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     show_rows(titles, rows, as_json=False)
     whole, alone = found["anomaly_points_per_s"], found["anomaly_detector_points_per_s"]
     typer.echo(f"{whole:,} observations a second per core, the detector alone {alone:,}")
+    if (rules := found.get("rules_per_s")) is not None:
+        whole = found["rules_hosted_per_s"]
+        told = "" if whole is None else f", {whole:,} through their host"
+        typer.echo(f"{rules:,} evaluations of rules a second per core{told}")
     if (causes := found["root_cause"]) is not None:
         first, third = causes["top1"], causes["top3"]
         typer.echo(

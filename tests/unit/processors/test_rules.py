@@ -95,7 +95,7 @@ def test_a_window_is_judged_once() -> None:
 )
 def test_a_rule_judges_what_it_selects(scope: dict[str, Any]) -> None:
     assert judge(row([0.1, 0.1]), replace(LOW, **scope)) == []
-    fitting = {"app": "digits", "service": "s", "node": "n", "window": "default"}
+    fitting: dict[str, Any] = {"app": "digits", "service": "s", "node": "n", "window": "default"}
     assert len(judge(row([0.1, 0.1], service="s", node="n"), replace(LOW, **fitting))) == 1
 
 

@@ -34,7 +34,7 @@ def folder(path: Path) -> Path:
 
 def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
     arguments = ["bench", "quality", "--json", "--generated", "1", "--incidents", "0"]
-    arguments += ["--nab", str(folder(tmp_path))]
+    arguments += ["--nab", str(folder(tmp_path)), "--no-hosted"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -43,6 +43,7 @@ def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
     assert {"standard", "low_fp", "low_fn"} < found["nab"]["default"].keys()
     assert found["generated"]["series"] == 1
     assert found["anomaly_points_per_s"] > 0
+    assert (found["rules_per_s"] > 0, found["rules_hosted_per_s"]) == (True, None)
 
 
 def test_without_any_window_there_is_no_score(
