@@ -30,7 +30,15 @@ from processors.selecting.ensembles import (
     Unmet,
 )
 from processors.selecting.places import Places
-from processors.selecting.voting import Floats, Ints, log_odds, recalls, sides
+from processors.selecting.voting import (
+    MOST_PATTERNS,
+    Floats,
+    Ints,
+    log_odds,
+    per_class,
+    recalls,
+    sides,
+)
 
 _LEAST_MISS, _DECADES = 1e-6, 6.0
 _normal = np.vectorize(lambda z: 0.5 * (1.0 + erf(z / 2.0**0.5)), otypes=[np.float64])
@@ -114,34 +122,32 @@ class Table:
 
     def class_weights(self, rows: Ints, emphasis: float = 1.0) -> Floats:
         """Return the weight of each member's vote per class, (rows, members, classes)."""
-        labels = self.objective.labels
-        weights = log_odds(self.rates, len(labels))
-        weights[self.nobody] = 0.0
+        labels, there = self.objective.labels, rows != self.nobody
+        more = np.zeros(len(labels))
         for label in _wanted(self.objective):
             if label in labels:
-                weights[: self.nobody, labels.index(label)] += np.log(emphasis)
-        found: Floats = weights[rows]
-        return found
+                more[labels.index(label)] = np.log(emphasis)
+        return per_class(self.rates[rows], there, more)
 
-    def votes(self, rows: Ints, emphasis: float = 1.0) -> Votes:
+    def votes(self, rows: Ints, emphasis: float = 1.0, patterns: int = MOST_PATTERNS) -> Votes:
         """Return what ensembles of these candidates would answer; (rows, members) of numbers."""
         sure, weights = self.accuracy[rows], self.weights[rows]
         wanted = self.objective
         there = np.maximum(1, (rows != self.nobody).sum(axis=1))
         if wanted.per_class and wanted.labels:
-            per_class = recalls(
-                self.rates[rows], self.class_weights(rows, emphasis), wanted.correlation
+            classes = recalls(
+                self.rates[rows], self.class_weights(rows, emphasis), wanted.correlation, patterns
             )
             shares = np.array(wanted.frequencies or (1.0,) * len(wanted.labels))
-            accuracy = per_class @ (shares / shares.sum())
+            accuracy = classes @ (shares / shares.sum())
         else:
-            per_class, accuracy = None, sides(sure, weights, wanted.correlation)
+            classes, accuracy = None, sides(sure, weights, wanted.correlation)
         return Votes(
             accuracy=accuracy,
             confidence=self._sure[rows].sum(axis=1) / there,
             missing=self._missing(rows),
             spread=self._spread(rows, sure, weights),
-            per_class=per_class,
+            per_class=classes,
         )
 
     def _missing(self, rows: Ints) -> Floats:

@@ -15,16 +15,19 @@ import numpy as np
 from processors.selecting.ensembles import NOBODY, Candidate, Found, Objective, Scored
 from processors.selecting.places import Places
 from processors.selecting.rating import Rated, Table, Votes
-from processors.selecting.voting import Floats, Ints, independent
+from processors.selecting.voting import MOST_PATTERNS, Floats, Ints, independent
 
 EXACT_ROWS = 60_000
 """Ensembles that are rated one and all; of more, the best are looked for."""
-EMPHASES = (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 1e6)
+EMPHASES = (*(2.0 ** (step / 2) for step in range(13)), 128.0, 1024.0, 1e6)
 """How much more votes may count for classes that something is asked of."""
+MOST_SUMMED = 2_000_000
+"""Chances that are summed, at most, to tell what one emphasis means for the classes."""
 BEAM = 48
 MOST_NODES = 20_000
 _EPSILON = 1e-9
 _FEW_RANKED = 400
+_FEWEST_HOPEFUL = 32
 
 
 def search(candidates: Sequence[Candidate], objective: Objective, keep: int) -> Found:
@@ -73,13 +76,26 @@ def exact(table: Table, keep: int) -> Found:
 
 def best(table: Table, rows: Ints, keep: int) -> tuple[Scored, ...]:
     """Return the best of these ensembles, with the emphasis and the places that suit each best."""
-    emphases = EMPHASES if table.objective.per_class and table.objective.labels else (1.0,)
+    emphases: tuple[float, ...] = (1.0,)
+    if table.objective.per_class and table.objective.labels:
+        emphases, rows = EMPHASES, _hopeful(table, rows)
     found: list[Scored] = []
     for emphasis in emphases:
         found += _at_places(table, rows, table.votes(rows, emphasis), keep, emphasis)
     if len(emphases) > 1:
         found.sort(key=lambda s: (-round(s.value, 12), len(s.members), s.services))
     return _distinct(found, keep)
+
+
+def _hopeful(table: Table, rows: Ints) -> Ints:
+    """Return so many ensembles, the best by the simpler model, that classes can be looked at."""
+    classes = len(table.objective.labels)
+    each = classes * min(MOST_PATTERNS, classes ** rows.shape[1])
+    most = max(_FEWEST_HOPEFUL, MOST_SUMMED // each)
+    if len(rows) <= most:
+        return rows
+    rated = table.rate(rows, table.votes(rows, EMPHASES[len(EMPHASES) // 2], 0))
+    return rows[np.sort(_order(rated, most))]
 
 
 def _at_places(table: Table, rows: Ints, votes: Votes, keep: int, emphasis: float) -> list[Scored]:

@@ -11,8 +11,11 @@ prediction lies between, at the correlation that was observed. Two models of the
 Rows are ensembles, columns their members; a column of weight 0 is nobody.
 
 Weights are log-odds plus log(classes - 1), the optimal weights of independent voters whose errors
-spread evenly over the wrong classes (Littlestone & Warmuth 1994; SAMME, Zhu et al. 2009), per
-class where accuracy is known per class (as in Cocktail, NSDI 2022).
+spread evenly over the wrong classes (Littlestone & Warmuth 1994; SAMME, Zhu et al. 2009). Where
+accuracy is known per class, votes have weights per class (as in Cocktail, NSDI 2022). There the
+best decision (Bayes) adds to a class what those tell who did not vote for it, sum log(1 - rate):
+who is rarely wrong on a class and stays silent speaks against it. A vote has no place for that, so
+it goes to those who vote: disputes are between about half of the members, each with its part.
 """
 
 from collections.abc import Sequence
@@ -28,14 +31,30 @@ MOST_PATTERNS = 20_000
 _EPSILON = 1e-9
 _LEAST_WEIGHT = 0.05
 _LEAST_SHARE = 0.01
+_LEAST_RATE = 0.001
 
 
-def log_odds(accuracies: Floats, classes: int) -> Floats:
+def log_odds(accuracies: Floats, classes: int, least: float = _LEAST_SHARE) -> Floats:
     """Return the voting weight per accuracy; at least 0.05, so that every member is heard."""
-    p = np.clip(accuracies, _LEAST_SHARE, 1.0 - _LEAST_SHARE)
+    p = np.clip(accuracies, least, 1.0 - least)
     spread = np.log(max(1, classes - 1))
     weights: Floats = np.maximum(_LEAST_WEIGHT, np.log(p / (1.0 - p)) + spread)
     return weights
+
+
+def per_class(rates: Floats, there: npt.NDArray[np.bool_], more: Floats) -> Floats:
+    """Return the weight of each member's vote per class, (rows, members, classes).
+
+    `rates` are how often members are right where a class is true, `there` (rows, members) says who
+    is somebody, and `more` is what a vote for each class counts besides, as a logarithm.
+    """
+    weights = log_odds(rates, rates.shape[2], _LEAST_RATE)
+    silent = np.log(1.0 - np.clip(rates, _LEAST_RATE, 1.0 - _LEAST_RATE))
+    against = (silent * there[:, :, None]).sum(axis=1, keepdims=True)
+    against -= against.mean(axis=2, keepdims=True)
+    half = np.maximum(1.0, there.sum(axis=1) / 2.0)[:, None, None]
+    found: Floats = np.maximum(_LEAST_WEIGHT, weights + (against + more) / half)
+    return found * there[:, :, None]
 
 
 def sides(accuracies: Floats, weights: Floats, correlation: float) -> Floats:
@@ -81,17 +100,20 @@ def correlation(
     return min(1.0, max(0.0, (best - observed) / (best - worst)))
 
 
-def recalls(rates: Floats, weights: Floats, correlation: float) -> Floats:
+def recalls(
+    rates: Floats, weights: Floats, correlation: float, patterns: int = MOST_PATTERNS
+) -> Floats:
     """Return how often each row's vote is right per true class.
 
     `rates` and `weights` are of shape (rows, members, classes): how often a member is right when a
     class is true, and how much its vote for that class counts. The result is (rows, classes).
+    With more than `patterns` ways to vote, wrong votes are taken to agree.
     """
     _, members, classes = rates.shape
     dependent = np.stack(
         [comonotone(rates[:, :, c], weights[:, :, c]) for c in range(classes)], axis=1
     )
-    if classes**members > MOST_PATTERNS or classes < 2:
+    if classes**members > patterns or classes < 2:
         alone = [independent(rates[:, :, c], weights[:, :, c]) for c in range(classes)]
         free = np.stack(alone, axis=1)
     else:
