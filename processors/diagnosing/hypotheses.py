@@ -66,11 +66,11 @@ def _every(graph: Graph, links: Sequence[str]) -> Iterator[tuple[str, str, Odds,
     for service in sorted(graph.services):
         instances = graph.services[service]
         truth = _truth(graph, graph.after.get(service, frozenset()), 0.4, 0.55)
-        bodies = _spread(instances, {s.TIME: 0.8, s.QUEUE: 0.6, s.LOSS: 0.3, s.MEMORY: 0.3})
+        bodies = _spread(instances, _SERVICE)
         own = {(SERVICE, service, s.TRUTH): 0.5, (SERVICE, service, s.LOSS): 0.4} | bodies
         yield SERVICE, service, own, {("app", app, s.TIME): 0.5} | truth
-        own = {(SERVICE, service, s.TRUTH): 0.93}
-        slower = _spread(instances, {s.TIME: 0.25, s.LOSS: 0.15})
+        own = {(SERVICE, service, s.TRUTH): 0.93} | _spread(instances, {s.TRUTH: 0.8})
+        slower = _spread(instances, {s.TIME: 0.35, s.QUEUE: 0.3, s.LOSS: 0.15})
         yield MODEL, service, own, truth | slower
         moved = _spread(instances, {s.TIME: 0.6, s.QUEUE: 0.5, s.LOSS: 0.25})
         own = moved | {(SERVICE, service, s.LOSS): 0.4}
@@ -79,7 +79,7 @@ def _every(graph: Graph, links: Sequence[str]) -> Iterator[tuple[str, str, Odds,
         own = {("stage", stage, s.INPUT): 0.9 for stage in one.stages}
         own |= {("app", app, s.INPUT): 0.6}
         touched = _truth(graph, one.later, 0.45, 0.65)
-        touched |= {(SERVICE, service, s.TRUTH): 0.85 for service in one.first}
+        touched |= _spoiled(graph, one.first, 0.85, 0.75)
         yield INPUT, name, own, touched
     for link in links:
         yield LINK, link, _own(LINK, link, {s.NETWORK: 0.93}), _of_link(graph, link)
@@ -89,6 +89,7 @@ def _every(graph: Graph, links: Sequence[str]) -> Iterator[tuple[str, str, Odds,
     yield ENSEMBLE, app, {}, chosen
 
 
+_SERVICE: Final = {s.TIME: 0.8, s.QUEUE: 0.6, s.LOSS: 0.3, s.MEMORY: 0.3, s.TRUTH: 0.4}
 _NODE: Final = {s.MACHINE: 0.75, s.MEMORY: 0.15, s.LOST: 0.3, s.NETWORK: 0.15}
 _INSTANCE: Final = {
     s.TIME: 0.75, s.QUEUE: 0.6, s.LOSS: 0.4, s.MEMORY: 0.55, s.LOST: 0.45, s.TRUTH: 0.2,
@@ -108,10 +109,20 @@ def _truth(
     graph: Graph, after: frozenset[str], downstream: float, whole: float
 ) -> dict[s.Key, float]:
     """Return how wrong answers travel: to services downstream and to the answer of all."""
-    reached: dict[s.Key, float] = {
-        (SERVICE, service, s.TRUTH): downstream for service in sorted(after)
+    return _spoiled(graph, after, downstream, downstream - 0.05) | {
+        ("app", graph.app, s.TRUTH): whole
     }
-    return reached | {("app", graph.app, s.TRUTH): whole}
+
+
+def _spoiled(
+    graph: Graph, services: frozenset[str], odds: float, each: float
+) -> dict[s.Key, float]:
+    """Return the odds that services answer worse, as their labels and their copies show."""
+    spoiled: dict[s.Key, float] = {}
+    for service in sorted(services):
+        spoiled[(SERVICE, service, s.TRUTH)] = odds
+        spoiled |= _spread(graph.services.get(service, ()), {s.TRUTH: each})
+    return spoiled
 
 
 def _of_node(graph: Graph, node: str) -> dict[s.Key, float]:

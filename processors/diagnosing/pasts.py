@@ -22,9 +22,9 @@ LEAST: Final = 10
 """Fewer points before an incident are no baseline."""
 _BASE_SHARE = 0.6
 _MAD = 1.4826
-_LEVEL_SHARE = 0.03
+_LEVEL_SHARE = 0.02
 _SLACK, _ALARM, _CLIP = 0.75, 8.0, 8.0
-_FAINT, _STRONG = 1.0, 5.0
+_FAINT, _STRONG, _SURE = 1.0, 4.0, 0.5
 Floats = npt.NDArray[np.float64]
 _PAIR = np.dtype([("end", "<i8"), ("value", "<f8")])
 
@@ -108,10 +108,17 @@ class Past:
         effect = float(np.median(scores[begin:]))
         begin = _sharpened(scores * np.sign(effect), begin, abs(effect))
         effect = float(np.median(scores[begin:]))
-        strength = min(1.0, max(0.0, (abs(effect) - _FAINT) / (_STRONG - _FAINT)))
+        strength = _strength(abs(effect))
         if len(values) - begin < 2:
             strength *= 0.6
         return Shift(strength, effect, points[begin][0], middle, middle + effect * scale)
+
+
+def _strength(effect: float) -> float:
+    """Return how strong a symptom is whose CUSUM stands: what has surely moved is no trifle."""
+    if effect < _FAINT:
+        return 0.0
+    return min(1.0, _SURE + (1.0 - _SURE) * (effect - _FAINT) / (_STRONG - _FAINT))
 
 
 def _sharpened(scores: Floats, begin: int, effect: float) -> int:

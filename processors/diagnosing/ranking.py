@@ -24,9 +24,10 @@ COINCIDENCE: Final = 0.06
 MOST: Final = 5
 _MOVED = 0.35
 _RECENT_MS, _FADING_MS = 60_000.0, 300_000.0
-_JUST_BEFORE, _TOO_LATE, _FIRST = 2.6, -4.0, 1.2
+_JUST_BEFORE, _TOO_LATE, _FIRST = 3.0, -4.0, 1.2
 _RESIDUAL = 1.5
 """A further cause must explain at least so much of what is left, as log-likelihood."""
+_LEAST, _NEVER = -2.0, -1e9
 _UNCERTAIN = 1.5
 """Divides log-likelihoods before they become shares: symptoms are not independent."""
 
@@ -46,35 +47,41 @@ def ranked(
     causes: Sequence[Hypothesis], found: Mapping[Key, Symptom], began: int
 ) -> tuple[Ranked, ...]:
     """Return the most plausible causes, the best first; none if nothing speaks for any."""
-    scored = [(_total(one, found, began), one) for one in causes]
-    plausible = sorted(
-        ((total, one) for total, one in scored if total > 0.0),
-        key=lambda item: (-item[0], item[1].kind, item[1].name),
-    )
+    totals = [(_total(one, found, began), one) for one in causes]
+    plausible = _plausible(totals)
     if not plausible:
         return ()
-    order = [plausible[0]]
-    rest = plausible[1:]
-    left = _without(found, plausible[0][1])
-    beside = [(_total(one, left, began), one) for _, one in rest]
-    best = max(beside, key=lambda item: item[0], default=None)
-    if best is not None and best[0] > _RESIDUAL:
-        order += [item for item in rest if item[1] is best[1]]
-    order += [item for item in rest if item not in order]
-    return _told(order[:MOST], [total for total, _ in plausible], found, began)
+    first = plausible[0][1]
+    left = _without(found, first)
+    beside = _plausible([(_total(one, left, began), one) for one in causes if one is not first])
+    order = _shares(plausible)
+    if beside and beside[0][0] > _RESIDUAL:
+        score, second = _shares(beside)[0]
+        order = [order[0], (score, second), *(item for item in order[1:] if item[1] is not second)]
+    return _told(order[:MOST], found, began)
 
 
-def _told(
-    order: Sequence[tuple[float, Hypothesis]],
-    totals: Sequence[float],
-    found: Mapping[Key, Symptom],
-    began: int,
-) -> tuple[Ranked, ...]:
-    top = max(totals)
-    whole = sum(math.exp((total - top) / _UNCERTAIN) for total in totals)
+_Scored = list[tuple[float, Hypothesis]]
+
+
+def _plausible(totals: _Scored) -> _Scored:
+    """Return what anything speaks for, the best first; equal ones by kind and name."""
+    order = sorted(totals, key=lambda item: (-item[0], item[1].kind, item[1].name))
+    return [item for item in order if item[0] > _LEAST]
+
+
+def _shares(totals: _Scored) -> _Scored:
+    """Return the same with shares of one for logarithms; coincidence, at 0, has a share too."""
+    top = max(0.0, totals[0][0])
+    weights = [math.exp((total - top) / _UNCERTAIN) for total, _ in totals]
+    whole = sum(weights) + math.exp(-top / _UNCERTAIN)
+    return [(weight / whole, one) for weight, (_, one) in zip(weights, totals, strict=True)]
+
+
+def _told(order: _Scored, found: Mapping[Key, Symptom], began: int) -> tuple[Ranked, ...]:
     result, score = [], 1.0
-    for total, one in order:
-        score = min(score, math.exp((total - top) / _UNCERTAIN) / whole)
+    for share, one in order:
+        score = min(score, share)
         shown = _shown(one, found)
         change = _change(one, found, began)[1]
         starts = [symptom.since for symptom in shown] + ([change.at] if change else [])
@@ -85,11 +92,11 @@ def _told(
 
 def _total(one: Hypothesis, found: Mapping[Key, Symptom], began: int) -> float:
     """Return the logarithm of how much rather this is the cause than coincidence."""
-    seen = _likelihood(one, found)
     boost, _ = _change(one, found, began)
-    if seen <= 0.0 or (one.kind in NEEDS_CHANGE and boost <= 0.0):
-        return 0.0
-    return seen + PRIOR[one.kind] + boost + _first(one, found)
+    blamed = one.kind not in NEEDS_CHANGE or boost > 0.0
+    if not blamed or not _shown(one, found):
+        return _NEVER
+    return _likelihood(one, found) + PRIOR[one.kind] + boost + _first(one, found)
 
 
 def _likelihood(one: Hypothesis, found: Mapping[Key, Symptom]) -> float:
