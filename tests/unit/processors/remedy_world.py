@@ -1,11 +1,13 @@
 """One in-memory run of those who find a remedy and those who carry it out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from placement.control import controller
 from placement.rollout import canary
 from placement.scaling import scaler
 from processors.remedying import remedy
+from processors.remedying.base import Action
 from schemas.base import Event
 from schemas.decisions import (
     ActionTaken,
@@ -241,10 +243,16 @@ def window(at: int, value: float, metric: str = "latency") -> Observation:
 class Run:
     """remedy, scale, canary and place, and more of them, over one log; time is ms after T0."""
 
-    def __init__(self, *known: Event, more: tuple[Spec, ...] = (), mode: str = "act") -> None:
+    def __init__(
+        self,
+        *known: Event,
+        more: tuple[Spec, ...] = (),
+        mode: str = "act",
+        others: Mapping[str, Action] | None = None,
+    ) -> None:
         self.log = LocalLog(now_ms=T0)
         self.log.produce(policy("installation", mode), *[node(n) for n in "abcd"], *known)
-        self.host = LocalHost((remedy.spec(), *CARRYING, *more), self.log)
+        self.host = LocalHost((remedy.spec(plugins=others), *CARRYING, *more), self.log)
         self.at(0)
 
     def at(self, now: int, *events: Event) -> "Run":
