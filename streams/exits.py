@@ -17,7 +17,9 @@ from workers.errors import (
     Unavailable,
     WorkerError,
 )
+from workers.gateway.refusals import NotServing
 from workers.handover.errors import DocumentRefused
+from workers.payloads.errors import PayloadRefused
 from workers.runtimes.errors import BrokenModel
 from workers.simulation.errors import ScenarioRefused
 from workers.sources.errors import SourceLost, UnusableSource
@@ -41,6 +43,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (UnusableSource, BAD_DATA),
     (SourceLost, UNAVAILABLE),
     (BrokenModel, BAD_DATA),
+    (NotServing, USAGE),
+    (PayloadRefused, BAD_DATA),
     (WorkerError, INTERNAL),
     (ContractError, BAD_DATA),
     (ProcessorError, USAGE),

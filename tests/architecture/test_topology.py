@@ -24,6 +24,7 @@ READ_BY_SINK_ALONE = {
     "weir.actions",
     "weir.retraining",
     "weir.deadletters",
+    "weir.erasures",
     "weir.snapshots",
     "weir.standings",
 }

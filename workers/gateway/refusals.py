@@ -2,6 +2,12 @@
 
 from typing import Any
 
+from workers.errors import WorkerError
+
+
+class NotServing(WorkerError):
+    """A gateway cannot listen as it is told to; the message says why."""
+
 
 class Refusal(Exception):
     """A call that is refused: status of HTTP, and in `after_s` when to try again, 0 for never."""

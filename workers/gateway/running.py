@@ -11,10 +11,10 @@ from aiohttp import web
 from schemas.registrations import ApplicationRegistered, ConsumerRegistered
 from workers.catalogue import CatalogueReader
 from workers.client import Client
-from workers.errors import WorkerError
 from workers.gateway.access import LOOPBACK, Access
 from workers.gateway.asking import Asking
 from workers.gateway.control import Control, NoControl
+from workers.gateway.refusals import NotServing
 from workers.gateway.server import Means, Routes
 from workers.registry import Registry
 from workers.settings import GatewaySettings, Settings
@@ -27,10 +27,6 @@ NO_ANSWER_MS = 1_000
 """An answer is awaited so long after its deadline: route tells the late at the deadline."""
 
 log = logger(__name__)
-
-
-class NotServing(WorkerError):
-    """It cannot listen as it is told to; the message says why."""
 
 
 class Gateway:

@@ -23,8 +23,8 @@ from workers.gateway.control import Verb
 from workers.gateway.kept import Entry, Kept
 from workers.gateway.limits import Limits
 from workers.gateway.openapi import document
-from workers.gateway.refusals import Refusal
-from workers.gateway.running import NotServing, allows_anonymous, tls_of
+from workers.gateway.refusals import NotServing, Refusal
+from workers.gateway.running import allows_anonymous, tls_of
 from workers.payloads.errors import PayloadRefused
 from workers.settings import GatewaySettings
 
