@@ -7,8 +7,9 @@ from processors.diagnosing import symptoms as s
 from processors.diagnosing.state import AppState, Drifted, Open, Spell
 from schemas.observing import ContractViolated, DriftDetected, QualityEvaluated
 
-MOST_OPEN, MOST_DRIFTS, MOST_TOLD, MOST_FEATURES = 256, 64, 16, 16
+MOST_OPEN, MOST_DRIFTS, MOST_TOLD = 256, 64, 16
 _GRAVITY = ("", "info", "warning", "critical")
+_CONFIRMED, _EXPLAINED = "confirmed", "explained"
 _INPUT_CAUSES = ("covariate", "sensor-stuck", "sensor-nil", "sensor-range", "sensor-unit")
 
 
@@ -64,8 +65,11 @@ def violated(state: AppState, event: ContractViolated, now_ms: int, params: Diag
 
 
 def drifted(state: AppState, event: DriftDetected, now_ms: int, params: DiagnoseParams) -> None:
-    """Note a confirmed drift: a symptom, and for a while a reason to look."""
-    if event.status != "confirmed":
+    """Note a confirmed drift: a symptom, and for a while a reason to look.
+
+    One that is told again, as explained, takes the place of what it explains, and is no new reason.
+    """
+    if event.status not in (_CONFIRMED, _EXPLAINED):
         return
     one = Drifted(
         stage=event.stage,
@@ -75,9 +79,11 @@ def drifted(state: AppState, event: DriftDetected, now_ms: int, params: Diagnose
         told_at=now_ms,
         cause=event.cause,
         event_id=event.event_id,
-        features=tuple(feature.feature for feature in event.features[:MOST_FEATURES]),
     )
-    state.drifts = (*state.drifts, one)[-MOST_DRIFTS:]
+    others = (old for old in state.drifts if old.event_id not in (*event.causes, one.event_id))
+    state.drifts = (*others, one)[-MOST_DRIFTS:]
+    if event.status == _EXPLAINED:
+        return
     key = f"drift/{event.stage}/{event.service}/{event.instance}/{event.metric}"
     opened = Open(
         key=key,

@@ -48,7 +48,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drifted:
-    """A confirmed drift: of what, since when (ms), of which cause, on what features."""
+    """A confirmed drift: of what, since when (ms), of which cause as far as that is known."""
 
     stage: str
     service: str
@@ -57,7 +57,6 @@ class Drifted:
     told_at: int
     cause: str
     event_id: str
-    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ _FAMILIES: Final = (
     (QUEUE, ("queue", "backlog", "waiting")),
     (NETWORK, ("neighbour.", "network", "rtt", "link.")),
     (MEMORY, ("memory", "rss")),
-    (TRUTH, ("accuracy", "error", "confidence", "agreement", "miss_rate")),
+    (TRUTH, ("accuracy", "error", "confidence", "agreement", "outputs")),
     (LOSS, ("failure", "availability", "answered", "drop")),
     (TIME, ("latency", "execution", "deadline_met", "duration")),
     (MACHINE, ("cpu", "gpu", "temperature", "disk", "load", "power", "frequency")),

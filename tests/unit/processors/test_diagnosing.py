@@ -149,6 +149,26 @@ def test_a_drift_of_the_input_tells_as_much() -> None:
     assert f"drift-a-{BEGINS + 4}" in told[-1].root_causes[0].evidence
 
 
+def test_a_drift_that_is_explained_counts_as_what_it_is() -> None:
+    def values(window: int) -> list[Event]:
+        first = cases.drift(BEGINS + 3, cause="")
+        why = replace(
+            first,
+            event_id="explained",
+            status="explained",
+            cause="sensor-stuck",
+            causes=(first.event_id, "other"),
+        )
+        told = {BEGINS + 3: [first], BEGINS + 9: [why]}.get(window, [])
+        return [*usual(window), *told]
+
+    told = run(values, windows=BEGINS + 25)
+    assert names(told[0])[0] == ("service", "a")
+    assert names(told[-1])[0] == ("input", "video")
+    assert told[-1].root_causes[0].evidence == ("explained",)
+    assert told[-1].spell == told[0].event_id
+
+
 def test_a_link_is_slow_where_no_instance_is() -> None:
     def catalogue(now: int) -> Catalogue:
         window = (now - cases.T0) // 1_000 - 1
