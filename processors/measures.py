@@ -105,23 +105,42 @@ def _added(windows: Sequence[Window], statistic: str) -> float:
 
 
 def _quantile(windows: Sequence[Window], statistic: str) -> float:
-    """Invert the distribution function of the mixture, which is linear between all points."""
-    points = [[float(getattr(window, name)) for name in _RANKS] for window in windows]
-    ranks = list(_RANKS.values())
-    places = np.unique(np.concatenate([np.asarray(row) for row in points]))
-    total = sum(window.count for window in windows)
-    share = np.zeros_like(places)
-    for window, row in zip(windows, points, strict=True):
-        share += _distribution(places, row, ranks) * (window.count / total)
-    rank = _RANKS[statistic]
-    lowest = min(getattr(window, statistic) for window in windows)
-    highest = max(getattr(window, statistic) for window in windows)
-    return float(np.clip(np.interp(rank, share, places), lowest, highest))
+    """Invert the distribution function of the mixture, which is linear between all points.
+
+    The function is evaluated at the points that a binary search asks for.
+    """
+    points = np.array([[getattr(window, name) for name in _RANKS] for window in windows], float)
+    weights = np.array([window.count for window in windows], float)
+    ranks = _highest(points)
+    places, rank = np.unique(points), _RANKS[statistic] * float(weights.sum())
+    below, above = -1, len(places) - 1
+    while above - below > 1:
+        middle = (below + above) // 2
+        if _events_below(points, ranks, weights, places[middle]) < rank:
+            below = middle
+        else:
+            above = middle
+    edges = places[max(0, below) : above + 1]
+    found = [_events_below(points, ranks, weights, place) for place in edges]
+    own = points[:, list(_RANKS).index(statistic)]
+    return float(np.clip(np.interp(rank, found, edges), own.min(), own.max()))
 
 
-def _distribution(places: Floats, row: list[float], ranks: list[float]) -> Floats:
-    """Return the share of a window at or below each place; at equal points the highest rank."""
-    highest = dict(zip(row, ranks, strict=True))
-    values, shares = np.asarray(list(highest)), np.asarray(list(highest.values()))
-    below: Floats = np.interp(places, values, shares, left=0.0, right=1.0)
-    return below
+def _highest(points: Floats) -> Floats:
+    """Return the rank of each point; of equal points of a window the highest counts."""
+    ranks = np.tile(np.array(list(_RANKS.values())), (len(points), 1))
+    for place in range(points.shape[1] - 2, -1, -1):
+        equal = points[:, place] == points[:, place + 1]
+        ranks[equal, place] = ranks[equal, place + 1]
+    return ranks
+
+
+def _events_below(points: Floats, ranks: Floats, weights: Floats, place: float) -> float:
+    """Return how many events lie at or below a place."""
+    passed = (points <= place).sum(axis=1)
+    left, right = np.maximum(passed - 1, 0), np.minimum(passed, points.shape[1] - 1)
+    rows = np.arange(len(points))
+    begin, width = points[rows, left], points[rows, right] - points[rows, left]
+    part = np.divide(place - begin, width, out=np.zeros_like(width), where=width > 0)
+    share = ranks[rows, left] + part * (ranks[rows, right] - ranks[rows, left])
+    return float(weights @ np.where(passed == 0, 0.0, share))

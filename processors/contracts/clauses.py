@@ -15,6 +15,8 @@ from processors.vocabulary import RELATED
 from schemas.observing import Observation
 from schemas.registrations import Clause, ContractRegistered
 
+Value = tuple[float, tuple[Observation, ...]]
+"""A value, and the windows that it is of."""
 LOWER = ("<", "<=")
 """Operators of clauses that a value may not exceed."""
 PERIOD_MS = 28 * 86_400_000
@@ -34,13 +36,24 @@ class Judged:
 
 def judge(clause: Clause, windows: Iterable[Observation]) -> Judged | None:
     """Return what a clause came to over windows of its span; None with too few events."""
-    chosen = tuple(_coarsest([window for window in windows if _concerns(clause, window)]))
+    return judged_as(clause, value_of(clause, windows))
+
+
+def value_of(clause: Clause, windows: Iterable[Observation]) -> Value | None:
+    """Return the value that a clause is judged by, and the windows that it is of."""
+    chosen = _coarsest([window for window in windows if _concerns(clause, window)])
     if sum(window.count for window in chosen) < max(1, clause.min_count):
         return None
     observed = combined(chosen, clause.statistic)
-    if not math.isfinite(observed):
+    return (observed, chosen) if math.isfinite(observed) else None
+
+
+def judged_as(clause: Clause, value: Value | None) -> Judged | None:
+    """Return whether a clause holds with a value."""
+    if value is None:
         return None
-    return Judged(observed, holds(observed, clause.operator, tolerated(clause)), chosen)
+    observed, windows = value
+    return Judged(observed, holds(observed, clause.operator, tolerated(clause)), windows)
 
 
 def tolerated(clause: Clause) -> float:
@@ -59,10 +72,10 @@ def metric_of(clause: Clause) -> str:
     return f"{clause.metric}.class.{clause.label}" if clause.label else clause.metric
 
 
-def metrics_of(clause: Clause) -> set[str]:
+def metrics_of(clause: Clause) -> frozenset[str]:
     """Return the metrics whose observations a clause needs, those of who contributes included."""
     metric = metric_of(clause)
-    return {metric, RELATED.get(metric, metric)}
+    return frozenset((metric, RELATED.get(metric, metric)))
 
 
 def needed(contract: ContractRegistered) -> set[str]:
@@ -93,11 +106,7 @@ def _concerns(clause: Clause, window: Observation) -> bool:
     )
 
 
-def _coarsest(windows: Sequence[Observation]) -> Iterable[Observation]:
-    depths = [_depth(window) for window in windows]
+def _coarsest(windows: Sequence[Observation]) -> tuple[Observation, ...]:
+    depths = [bool(one.stage) + bool(one.service) + bool(one.instance) for one in windows]
     least = min(depths, default=0)
-    return (window for window, depth in zip(windows, depths, strict=True) if depth == least)
-
-
-def _depth(window: Observation) -> int:
-    return sum(field != "" for field in (window.stage, window.service, window.instance))
+    return tuple(one for one, depth in zip(windows, depths, strict=True) if depth == least)

@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from processors.contracts.checks import MAX_WINDOW_MS, limits_of
-from processors.contracts.clauses import judge, metric_of, metrics_of
+from processors.contracts.clauses import metric_of
 from processors.contracts.evidence import Evidence, evidence_of
 from processors.contracts.registered import Registered, in_force
 from processors.contracts.shares import contributions
+from processors.contracts.spans import Spans
 from processors.contracts.standings import Standing, standing_of, turned, verdict
 from processors.contracts.state import ContractParams, ContractState, Due, shared
 from processors.contracts.telling import Told, event_of, is_due, told_of
@@ -33,9 +34,13 @@ from schemas.registrations import Clause, ContractRegistered, MetricDefined
 from schemas.topics import PARTITIONS
 
 INPUT = "weir.observations"
-STEPS = 60
+STEPS = 20
+MAX_CAUSES = 64
+"""A verdict names so many of the observations that it rests on, the newest."""
 _Key = tuple[str, str]
 """Contract and clause."""
+_DueKey = tuple[str, str, int]
+"""App, metric and window end."""
 
 
 class Contracts:
@@ -51,7 +56,7 @@ class Contracts:
         self._next_check = 0
         self._registered = Registered()
         self._evidence: dict[str, Evidence] = {}
-        self._due: list[Due] = []
+        self._due: dict[_DueKey, Due] = {}
         self._standings: dict[_Key, Standing] = {}
         self._told: dict[str, Told] = {}
         self._seen: tuple[object, object] = (None, None)
@@ -71,7 +76,7 @@ class Contracts:
 
     def wake_at(self) -> int:
         """Return when the next judgement or the next look at the catalogue is due."""
-        return min([self._next_check, *(due.at_ms for due in self._due)])
+        return min([self._next_check, *(due.at_ms for due in self._due.values())])
 
     def snapshot(self) -> bytes:
         """Return the state without observations."""
@@ -82,7 +87,7 @@ class Contracts:
                 partition=self._input,
                 refused=self._registered.told,
                 evidence=tuple(one.state(app) for app, one in evidence),
-                due=tuple(self._due),
+                due=tuple(self._due.values()),
                 standings=tuple(self._standings.values()),
                 contracts=tuple(self._registered.held.values()),
                 told=tuple(self._told.values()),
@@ -96,7 +101,7 @@ class Contracts:
         held = {one.contract: one for one in state.contracts}
         self._registered = Registered(held, state.refused)
         self._evidence = {one.app: evidence_of(one) for one in state.evidence}
-        self._due = list(state.due)
+        self._due = {(one.app, one.metric, one.end): one for one in state.due}
         self._standings = {(one.contract, one.clause.name): one for one in state.standings}
         self._told = {one.contract: one for one in state.told}
         self._seen = (None, None)
@@ -172,39 +177,35 @@ class Contracts:
         evidence.seen_ms = now_ms
         if not evidence.add(seen, offset, MAX_WINDOW_MS):
             return
-        known = any(
-            due.app == seen.app and due.metric == seen.metric and due.end == seen.window_end
-            for due in self._due
-        )
-        if not known:
+        key = (seen.app, seen.metric, seen.window_end)
+        if key not in self._due:
             at = now_ms + self._params.settle_ms
-            self._due.append(Due(at_ms=at, end=seen.window_end, app=seen.app, metric=seen.metric))
+            self._due[key] = Due(at_ms=at, end=seen.window_end, app=seen.app, metric=seen.metric)
 
     def _judge_due(self, now_ms: int) -> Iterator[Output]:
         latest = now_ms + self._params.settle_ms
-        ready = [due for due in self._due if due.at_ms <= now_ms or due.at_ms > latest]
+        ready = [due for due in self._due.values() if not now_ms < due.at_ms <= latest]
         if not ready:
             return
-        self._due = [due for due in self._due if now_ms < due.at_ms <= latest]
+        self._due = {k: due for k, due in self._due.items() if now_ms < due.at_ms <= latest}
         for due in sorted(ready, key=lambda d: (d.at_ms, d.end, d.app, d.metric)):
+            spans = Spans(self._evidence[due.app], due.end)
             for contract in self._registered.of(due.app):
                 if not in_force(contract, due.end):
                     continue
                 for clause in contract.clauses:
                     if metric_of(clause) == due.metric:
-                        yield from self._judge(contract, clause, due.end, now_ms)
+                        yield from self._judge(contract, clause, spans, now_ms)
         self._forget()
 
     def _judge(
-        self, contract: ContractRegistered, clause: Clause, end: int, now_ms: int
+        self, contract: ContractRegistered, clause: Clause, spans: Spans, now_ms: int
     ) -> Iterator[Output]:
-        key = (contract.contract, clause.name)
+        key, end = (contract.contract, clause.name), spans.end
         standing = self._standings.get(key) or standing_of(contract, clause)
         if end <= standing.last_end or end - standing.last_end < clause.window_ms // STEPS:
             return
-        evidence = self._evidence[contract.app]
-        span = evidence.within(end, clause.window_ms, metrics_of(clause))
-        judged = judge(clause, span)
+        judged, span = spans.judge(clause), spans.of(clause)
         if judged is None:
             return
         newest = tuple(window for window in span if window.window_end > standing.last_end)
@@ -213,13 +214,13 @@ class Contracts:
         if after.violated == standing.violated:
             return
         parts = contributions(clause, judged, span, standing.past) if after.violated else ()
-        causes = tuple(window.event_id for window in judged.windows)
+        causes = tuple(window.event_id for window in judged.windows[-MAX_CAUSES:])
         yield verdict(after, end, parts, causes, now_ms)
 
     def _forget(self) -> None:
         """Drop the observations that no span to come can reach."""
         for app, evidence in self._evidence.items():
-            ends = [due.end for due in self._due if due.app == app]
+            ends = [due.end for due in self._due.values() if due.app == app]
             spans = [c.window_ms for one in self._registered.of(app) for c in one.clauses]
             evidence.forget(min([*ends, evidence.newest]) - max(spans, default=0))
 

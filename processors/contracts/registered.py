@@ -23,6 +23,7 @@ class Registered:
     told: tuple[str, ...] = ()
     _objections: dict[str, tuple[ContractRegistered, list[str]]] = field(default_factory=dict)
     _by_app: dict[str, list[ContractRegistered]] = field(default_factory=dict)
+    _wanted: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def take(self, found: Mapping[str, ContractRegistered], limits: Limits) -> None:
         """Take the contracts of the catalogue."""
@@ -44,14 +45,18 @@ class Registered:
         self._by_app = {}
         for contract in held.values():
             self._by_app.setdefault(contract.app, []).append(contract)
+        self._wanted = {
+            app: frozenset(metric for one in contracts for metric in needed(one))
+            for app, contracts in self._by_app.items()
+        }
 
     def of(self, app: str) -> list[ContractRegistered]:
         """Return the contracts of an application, by name."""
         return self._by_app.get(app, [])
 
-    def wanted(self, app: str) -> set[str]:
+    def wanted(self, app: str) -> frozenset[str]:
         """Return the metrics that the contracts of an application need."""
-        return {metric for contract in self.of(app) for metric in needed(contract)}
+        return self._wanted.get(app, frozenset())
 
     def refusals(self, now_ms: int) -> Iterator[ActionTaken]:
         """Yield the refusals that were not told yet."""

@@ -27,6 +27,7 @@ from processors.contracts.clauses import Judged, beyond, metric_of
 from processors.contracts.games import Pair, mixture, moved, path
 from processors.contracts.usual import (
     ENOUGH,
+    MAX_PARTS,
     Place,
     Summary,
     Usual,
@@ -151,11 +152,14 @@ def _against_usual(
 ) -> tuple[list[float], float] | None:
     """Return the amounts, and that of the whole, against the past; None where that is no measure.
 
-    None without a past, and where the past breaks the clause as well.
+    None without a past, where the past breaks the clause as well, and where there are more parts
+    than are remembered.
     """
     pairs: list[Pair] = [(one.now, one.usual) for one in parts]
     changed = _moved(clause, parts, pairs, metric)
-    if changed is None or past.seen < ENOUGH or not any(one.usual for one in parts):
+    known = [one for one in parts if one.usual]
+    full = len(past.parts) >= MAX_PARTS and len(known) < len(parts)
+    if changed is None or past.seen < ENOUGH or not known or full:
         return None
     amounts, usual = changed
     before = past.value if apart else usual
