@@ -58,12 +58,20 @@ def _bounded(load: float) -> float:
 
 
 def blamed_by(state: AppLoad, seen: ContractViolated) -> None:
-    """Take note of a clause that is violated, with who contributes most, or holds again."""
+    """Take note of a clause that is violated, with who contributes most, or holds again.
+
+    The parts of a service, its instances, count together; what the application as a whole has
+    nobody is blamed for.
+    """
     name = f"{seen.contract}/{seen.clause}"
     rest = tuple(broken for broken in state.broken if broken.clause != name)
     if seen.status == "violated" and seen.metric in _TIMELY:
-        most = max((part.share for part in seen.contributions), default=0.0)
-        blamed = tuple(p.service for p in seen.contributions if p.service and p.share >= most)
+        shares: dict[str, float] = {}
+        for part in seen.contributions:
+            if part.service:
+                shares[part.service] = shares.get(part.service, 0.0) + part.share
+        most = max(shares.values(), default=0.0)
+        blamed = tuple(name for name, share in shares.items() if share > 0 and share >= most)
         rest = (*rest, Broken(clause=name, cause=seen.event_id, services=blamed))[-CLAUSES:]
     state.broken = rest
 

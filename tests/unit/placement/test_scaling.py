@@ -15,6 +15,10 @@ from placement.scaling.sizing import (
     remember,
     settle,
 )
+from placement.scaling.state import AppLoad
+from placement.scaling.steps import blamed_by
+from schemas.observing import Contribution
+from tests.unit.placement import scaling_cases
 
 POLICY = ScalePolicy()
 LIMITS = Range(least=0, most=10, target=0.5, idle_ms=60_000)
@@ -125,3 +129,18 @@ def test_who_has_none_wakes_without_waiting() -> None:
     asleep = Bearing(copies=0, load=0.0, since_change=0)
 
     assert settle(asleep, Called(1, ""), ((0, 1),), POLICY) == Called(1, "")
+
+
+def test_instances_of_a_service_are_blamed_together_and_the_whole_is_not() -> None:
+    parts = [("", "", 0.4), ("small", "s.1", 0.25), ("large", "l.1", 0.2), ("large", "l.2", 0.15)]
+    seen = replace(
+        scaling_cases.violated(1_000),
+        contributions=tuple(
+            Contribution(stage="classify", service=service, instance=one, observed=9.0, share=share)
+            for service, one, share in parts
+        ),
+    )
+    state = AppLoad(app="a")
+    blamed_by(state, seen)
+
+    assert state.broken[0].services == ("large",)
