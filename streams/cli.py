@@ -45,6 +45,7 @@ COMMANDS = {
         "remedies:app", "What is done about findings, and what came of it.", REGISTER
     ),
     "notify": Entry("notify:app", "Who is told of findings.", REGISTER),
+    "ensembles": Entry("ensembles:app", "Who answers, why, and who shall.", REGISTER),
     "consumers": Entry("consumers:app", "Who may ask for inference.", REGISTER),
     "observe": Entry(
         "observe:app", "Windows and metrics of applications, and what they show.", REGISTER

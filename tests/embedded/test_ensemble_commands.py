@@ -1,0 +1,128 @@
+"""Ensembles as a user sees, pins and compares them, with select hosted by hand on a broker."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from schemas.decisions import EnsembleSelected
+from schemas.processing import Batch
+from schemas.registrations import (
+    ApplicationRegistered,
+    ConsumerRegistered,
+    ContractRegistered,
+    InstanceReported,
+    PolicySelected,
+    ServiceRegistered,
+)
+from schemas.topics import TOPICS
+from streams.embedded.broker import Broker
+from streams.entries import Entries
+from streams.topology import spec_named
+from tests.commanding import command
+from tests.embedded.conftest import Server
+from tests.unit.processors import selecting_cases as cases
+from workers.kafka import clients as kafka
+from workers.registry import Registry
+from workers.settings import KafkaSettings, RegistrySettings, Settings
+
+Weir = Callable[..., "subprocess.CompletedProcess[str]"]
+KINDS = (
+    *(ApplicationRegistered, ServiceRegistered, ContractRegistered, InstanceReported),
+    *(EnsembleSelected, PolicySelected, ConsumerRegistered),
+)
+pytestmark = pytest.mark.faults
+
+
+class Installation:
+    """A broker and a registry; select is asked by hand, at an hour of its own that goes on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._select: Any = spec_named("select").build(cases.PARTITION)
+        self._now = time.time_ns() // 1_000_000
+
+    def send(self, *events: Any) -> None:
+        with Entries(self.settings) as entries:
+            entries.send(events)
+
+    def select(self) -> None:
+        """Let select look twice, so far apart that what is new has settled."""
+        for _ in range(2):
+            self._now += 3_000
+            with Entries(self.settings) as entries:
+                known = entries.catalogue(*KINDS)
+                entries.send(self._select.process(Batch((), self._now, known)))
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("ensembles")
+    registry = Server("streams.embedded.registry", (), folder / "registry.log")
+    with Broker(folder / "broker.log") as broker:
+        registry.start(WEIR_KAFKA__BOOTSTRAP=broker.bootstrap)
+        settings = Settings(
+            kafka=KafkaSettings(bootstrap=broker.bootstrap, isolation="read_uncommitted"),
+            registry=RegistrySettings(url=f"http://127.0.0.1:{registry.port}"),
+            data_dir=folder,
+        )
+        kafka.create_topics(settings.kafka, TOPICS.values())
+        schemas = Registry(settings.registry)
+        schemas.register_all()
+        schemas.close()
+        yield Installation(settings)
+        registry.stop()
+
+
+@pytest.fixture
+def weir(installation: Installation) -> Weir:
+    environ = installation.settings.environment() | {"COLUMNS": "250"}
+    return partial(command, environ=environ)
+
+
+def told(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_ensemble_is_listed_explained_pinned_let_go_and_selected_by_another_algorithm(
+    installation: Installation, weir: Weir
+) -> None:
+    services = [cases.service(name) for name in cases.DECLARED]
+    installation.send(cases.application(), cases.contract(), *services)
+    installation.select()
+    (first,) = told(weir("ensembles", "list", "--json"))
+    assert (first["app"], first["members"], first["algorithm"]) == ("digits", ["bayes"], "weir")
+    why = told(weir("ensembles", "explain", "digits", "--json"))
+    assert {part["objective"] for part in why["scores"]} == {"accuracy", "latency", "cost"}
+    assert why["alternatives"]
+    shown = weir("ensembles", "explain", "digits").stdout
+    assert "first selection" in shown
+    assert "runner-up" in shown
+
+    refused = weir("ensembles", "pin", "digits", "ghost")
+    assert (refused.returncode, "no service of digits 'ghost'" in refused.stderr) == (4, True)
+    pinned = told(weir("ensembles", "pin", "digits", "svm", "tree", "--json"))
+    assert pinned["scope"] == "select/digits"
+    installation.select()
+    (second,) = told(weir("ensembles", "list", "--json"))
+    assert (second["members"], second["pinned"]) == (["svm", "tree"], "yes")
+    assert weir("ensembles", "unpin", "digits").returncode == 0
+
+    by = weir("ensembles", "policy", "digits", "--algorithm", "accuracy", "--set", "size=2")
+    assert by.returncode == 0
+    installation.select()
+    (third,) = told(weir("ensembles", "list", "--json"))
+    assert (third["members"], third["algorithm"]) == (["forest", "svm"], "accuracy")
+    strange = weir("ensembles", "policy", "digits", "--algorithm", "astrology")
+    assert (strange.returncode, "no algorithm 'astrology'" in strange.stderr) == (4, True)
+
+    rows = told(weir("ensembles", "compare", "digits", "--json"))
+    found = {row["algorithm"]: row["members"] for row in rows}
+    assert found["accuracy"] == ["forest", "svm"]
+    assert len(found) >= 14
+    assert not any(row["failed"] for row in rows)

@@ -1,0 +1,113 @@
+"""Policies of selection, and algorithms compared, as commands make them; profiles and benches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.catalogue import Catalogue
+from schemas.registrations import PolicySelected
+from streams import ensembles
+from streams.bench import ensemble_ocad, ensemble_paired, ensemble_profiles
+from streams.bench.ensemble import PARTS
+from streams.errors import ProfilesError, RegistrationError
+from tests.unit.processors import selecting_cases as c
+from tests.unit.processors.selecting_cases import World
+
+
+def known(*more: PolicySelected) -> Catalogue:
+    return World(None, c.contract(), *more).catalogue
+
+
+def test_a_pin_keeps_what_the_policy_says_besides_and_goes_again() -> None:
+    before = ensembles.policy(known(), f"select/{c.APP}", "greedy", {"size": "2"}, (), c.T0)
+    pinned = ensembles.pin(known(before), c.APP, "", ("svm", "tree"), c.T0)
+    told = {p.key: p.value for p in pinned.parameters}
+    assert (pinned.algorithm, told) == ("greedy", {"size": "2", "members": "svm,tree"})
+    free = ensembles.unpin(known(pinned), c.APP, "", c.T0)
+    assert free.parameters == before.parameters
+    with pytest.raises(RegistrationError, match="nothing is pinned"):
+        ensembles.unpin(known(free), c.APP, "", c.T0)
+
+
+def test_what_cannot_be_pinned_or_told_is_refused() -> None:
+    with pytest.raises(RegistrationError, match="no service of digits 'ghost'"):
+        ensembles.pin(known(), c.APP, "", ("ghost",), c.T0)
+    with pytest.raises(RegistrationError, match="no application 'letters'"):
+        ensembles.pin(known(), "letters", "", ("svm",), c.T0)
+    with pytest.raises(RegistrationError, match="no ensemble of its own"):
+        ensembles.pin(known(), c.APP, "clinic", ("svm",), c.T0)
+    with pytest.raises(RegistrationError, match="caution"):
+        ensembles.policy(known(), "select", None, {"caution": "2"}, (), c.T0)
+
+
+def test_algorithms_are_compared_on_what_was_observed() -> None:
+    seen = [
+        c.observation("accuracy", c.T0 + 1000 * n, right, service=name)
+        for n in range(10)
+        for name, right in c.BLURRED.items()
+    ]
+    view = ensembles.viewed(known(), c.APP, "", c.T0, {})
+    found = ensembles.compared(known(), view, seen, ("weir", "accuracy"), {})
+    assert "svm" in found["accuracy"].best.services
+    assert found["weir"].best.services in {("mlp",), ("svm",)}
+    with pytest.raises(RegistrationError, match="no algorithm 'x'"):
+        ensembles.compared(known(), view, seen, ("x",), {})
+
+
+def profiles() -> ensemble_profiles.Profiles:
+    rates = np.random.default_rng(3).uniform(0.5, 0.98, (4, 4))
+    return ensemble_profiles.Profiles(
+        models=("a", "b", "c", "d"),
+        labels=("cat", "dog", "owl", "fox"),
+        rates=rates,
+        confidence=rates,
+        latency_ms=np.ones((4, 4)),
+        costs=np.ones(4),
+        devices=(("box", 1.0),),
+    )
+
+
+def test_a_consumer_of_a_class_has_fewer_misses_at_the_accuracy_that_it_asks_for() -> None:
+    found = ensemble_ocad.compared(profiles(), 1, draws=2_000)
+    ours, plain = found["weir"], found["accuracy"]
+    assert ours["target_miss"] < 0.8 * plain["target_miss"]
+    assert ours["overall"] >= plain["overall"] - ensemble_ocad.SLACK - 0.01
+    assert ours["bound"] <= ours["target_miss"]
+    assert len(found["consumers"]) == 8
+
+
+def test_a_folder_of_profiles_is_read_and_a_bad_one_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProfilesError, match=r"holds no \*\.csv"):
+        ensemble_profiles.read(tmp_path)
+    quality = tmp_path / "inference_quality"
+    quality.mkdir()
+    head = "class,accuracy,avg_confidence,avg_response_time,class_label\n"
+    (quality / "a.csv").write_text(head + "0,0.9,0.9,0.001,cat\n1,0.8,0.7,0.001,dog\n")
+    (quality / "b.csv").write_text(head + "0,0.7,0.9,0.002,cat\n1,0.9,0.7,0.002,dog\n")
+    (tmp_path / "model2_features.yaml").write_text("m1: {baseCost: 5}\nm2: {baseCost: 7}\n")
+    (tmp_path / "performance.csv").write_text("model_id\nB\nA\n")
+    read = ensemble_profiles.read(tmp_path)
+    assert (read.models, read.labels) == (("a", "b"), ("cat", "dog"))
+    assert list(read.costs) == [7.0, 5.0]
+    (quality / "b.csv").write_text(head + "0,1.7,0.9,0.002,cat\n1,0.9,0.7,0.002,dog\n")
+    with pytest.raises(ProfilesError, match="not within 0 and 1"):
+        ensemble_profiles.read(tmp_path)
+    (quality / "b.csv").write_text("class\n1\n")
+    with pytest.raises(ProfilesError, match="no column accuracy"):
+        ensemble_profiles.read(tmp_path)
+
+
+@pytest.mark.faults
+def test_weir_is_late_at_most_half_as_often_as_adaptive_where_it_is_as_accurate() -> None:
+    found = ensemble_paired.compared(2, queries=150)
+    assert found["weir_earlier"]["accuracy"] >= found["adaptive"]["accuracy"]
+    assert 2 * found["weir_earlier"]["late"] <= found["adaptive"]["late"]
+    best = found["weir"]
+    for name, other in found.items():
+        if name not in ("weir", "weir_earlier", "unavoidable"):
+            assert other["late"] >= best["late"] or other["accuracy"] <= best["accuracy"], name
+
+
+def test_every_part_is_there() -> None:
+    assert {"selection", "ocad", "paired"} <= set(PARTS)
