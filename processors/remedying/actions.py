@@ -30,10 +30,10 @@ class Reselect:
     def plan(self, case: Case) -> Plan | Refusal:
         """Ask select for another selection."""
         app = case.finding.app
-        selected = case.catalogue.get(EnsembleSelected, app)
-        if selected is None:
+        selected = case.catalogue.by_app(EnsembleSelected).get(app, ())
+        if not selected:
             return Refusal(f"{app or 'no application'} has no ensemble to choose anew")
-        if selected.pinned:
+        if all(one.pinned for one in selected):
             return Refusal(f"the ensemble of {app} is pinned")
         told = {"reason": f"remedy {case.remedy.name}", "cause": case.finding.event_id}
         asked = case.policy(f"{RESELECT}{app}", "select", told)
@@ -46,10 +46,9 @@ class Reselect:
 
     def carried_out(self, case: Case, memo: Mapping[str, str]) -> str:
         """Return whether select has chosen since."""
-        selected = case.catalogue.get(EnsembleSelected, case.finding.app)
-        if selected is None or selected.selected_at < int(memo["at"]):
-            return "select has not chosen since"
-        return ""
+        selected = case.catalogue.by_app(EnsembleSelected).get(case.finding.app, ())
+        chosen = any(one.selected_at >= int(memo["at"]) for one in selected)
+        return "" if chosen else "select has not chosen since"
 
 
 class Scale:
@@ -203,9 +202,8 @@ class Retrain:
             requested_at=case.now_ms,
             causes=(finding.event_id,),
         )
-        kind = "service" if finding.service else "app"
         words = f"training of {what} on {finding.events} events is asked for"
-        return Plan(kind, finding.service or finding.app, words, (asked,))
+        return Plan("model", what, words, (asked,))
 
     def undo(self, case: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002
         """Refuse: what was trained is others' to take back."""

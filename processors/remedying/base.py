@@ -101,7 +101,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done: to whom (service, instance, node or app, and its name), in words, how.
+    """What is to be done: to what (service, instance, node, app, model; its name), in words, how.
 
     `memo` is kept to check and to undo it. `way` is + or - where it can be done in two directions.
     A policy of `events` that is to end by itself has its scope in `holds` and the time (ms) in

@@ -16,6 +16,7 @@ FRESH_MS = 600_000
 LASTING_MS = 86_400_000
 """So long one counts that is withdrawn when it is over."""
 DIAGNOSIS = "diagnosis"
+STATISTICS = ("mean", "std", "min", "max", "p50", "p90", "p95", "p99", "rate")
 _SUSPECTS, _SOURCES, _EXPLAINED = 8, 32, 16
 EXPLAINED = "explained"
 _DRIFTED = ("confirmed", EXPLAINED)
@@ -108,6 +109,7 @@ def _quality(event: QualityEvaluated, known: Open | None, now_ms: int) -> Findin
         ends=now_ms + (FRESH_MS if diagnosed else LASTING_MS),
         bad=fact.observed if fact else None,
         good=fact.expected if fact else None,
+        statistic=_statistic(fact.what) if fact else "",
         explains=event.causes[:_EXPLAINED] if diagnosed else (),
     )
 
@@ -131,6 +133,7 @@ def _drift(event: DriftDetected, now_ms: int) -> Finding:
         ends=now_ms + FRESH_MS,
         bad=event.after,
         good=event.before,
+        statistic="mean",
         events=event.events or event.width,
         retrain=event.retrain,
         sources=event.sources[:_SOURCES],
@@ -138,7 +141,8 @@ def _drift(event: DriftDetected, now_ms: int) -> Finding:
 
 
 def _violation(event: ContractViolated, known: Open | None, now_ms: int) -> Finding:
-    blamed = sorted(event.contributions, key=lambda part: -part.share)
+    worse = (part for part in event.contributions if part.share > 0)
+    blamed = sorted(worse, key=lambda part: -part.share)
     names = [("service", part.service) for part in blamed]
     names += [("instance", part.instance) for part in blamed]
     return Finding(
@@ -156,6 +160,12 @@ def _violation(event: ContractViolated, known: Open | None, now_ms: int) -> Find
         bad=event.observed,
         good=event.threshold,
     )
+
+
+def _statistic(what: str) -> str:
+    """Return the statistic that a fact is on, as `mean of latency`; empty when it is no such."""
+    first, of, _ = what.partition(" of ")
+    return first if of and first in STATISTICS else ""
 
 
 def _suspects(named: Iterable[tuple[str, str]]) -> tuple[Suspect, ...]:

@@ -84,14 +84,15 @@ class Ledger:
         if not seen.final or seen.count <= 0:
             return
         for deed in self.deeds.values():
-            if seen.window_start >= deed.taken_at and _of(deed.finding, seen):
-                deed.total += seen.mean * seen.count
+            statistic = deed.finding.statistic
+            if statistic and seen.window_start >= deed.taken_at and _of(deed.finding, seen):
+                deed.total += getattr(seen, statistic) * seen.count
                 deed.count += seen.count
 
     def expired(self, now_ms: int) -> Iterator[Open]:
         """Forget what is over, and yield the findings that nobody believes any more."""
         for target, rest in list(self.rests.items()):
-            if now_ms >= max(rest.until, rest.at + HOUR_MS):
+            if now_ms >= rest.until + HOUR_MS:
                 del self.rests[target]
         self._hours = {k: r for k in self._hours if (r := self._recent(k, now_ms))}
         for key, stands in list(self.findings.items()):
@@ -101,11 +102,25 @@ class Ledger:
 
     def stands(self, deed: Deed) -> bool:
         """Return whether what an action answered is still found, or what that was the reason of."""
-        if deed.finding.explains:
-            explained = set(deed.finding.explains)
-            ids = ({one.finding.event_id, one.finding.first} for one in self.findings.values())
-            return any(explained & one for one in ids)
-        return deed.finding.key in self.findings
+        keys = deed.finding.explains or (deed.finding.key,)
+        return any(key in self.findings for key in keys)
+
+    def explained(self, finding: Finding) -> tuple[str, ...]:
+        """Return the keys of the findings that stand of which this one is the reason."""
+        told = set(finding.explains)
+        return tuple(
+            key
+            for key, one in self.findings.items()
+            if told & {one.finding.event_id, one.finding.first}
+        )
+
+    def unsettled(self, finding: Finding) -> Deed | None:
+        """Return an action for the application that awaits its verdict and is older than this."""
+        for deed in self.deeds.values():
+            of_app = deed.finding.app == finding.app and deed.finding.key != finding.key
+            if of_app and not deed.judged and finding.since > deed.taken_at:
+                return deed
+        return None
 
     def _recent(self, key: tuple[str, str], now_ms: int) -> tuple[int, ...]:
         return tuple(at for at in self._hours.get(key, ()) if now_ms - at < HOUR_MS)

@@ -11,6 +11,8 @@ ActionTaken of kind remedy.<action>, remedy.verified, remedy.undone or remedy.en
   as long after each action in a row that did not help. So what an action itself makes look bad
   causes no other, and two remedies cannot turn each other's work at once; what helped is not
   turned into its opposite for an hour.
+- What begins after an action that is not verified yet waits for that: it may come of it, and two
+  changes at once could not be told apart.
 - After `verify_ms` it is told whether it helped: the finding is withdrawn, or its metric has come
   half the way to what would be right. What was not carried out helped nobody: that is told.
 - What is silenced causes nothing. A finding is forgotten when it is withdrawn, a drift and a

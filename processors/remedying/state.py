@@ -25,7 +25,8 @@ class Finding:
     `cause` is that of a drift, or the kind of the first root cause. `suspects`: the likeliest
     first. `since` (event time, ms) is when it began, `ends` (host clock, ms) until when it is
     believed without news. `bad` and `good` are the value that was found and the one that would be
-    right, if there are such. `explains` are the events that it is the reason of.
+    right, if there are such; `statistic` is what of a window they are, empty where none tells.
+    `explains` are the events that it is the reason of.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Finding:
     ends: int = 0
     bad: float | None = None
     good: float | None = None
+    statistic: str = ""
     events: int = 0
     retrain: bool = False
     sources: tuple[SourceRange, ...] = ()
@@ -87,8 +89,8 @@ class Deed:
     """An action whose effect is awaited.
 
     `event_id` is that of the ActionTaken. `memo` is what the action needs to check and to undo it.
-    `total` and `count` add up the metric since then. `judged` says that it did not help, and waits
-    to be undone.
+    `total` and `count` add up the metric since then; the finding's `explains` are keys here.
+    `judged` says that it did not help, and waits to be undone.
     """
 
     event_id: str

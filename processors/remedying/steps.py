@@ -24,6 +24,15 @@ _REPLIES = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """Why nothing is done, by which policy, and when (ms) it is tried again; 0: soon."""
+
+    why: str
+    policy: str = ""
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """The world at one moment, and the ledger, which changes."""
 
@@ -45,7 +54,7 @@ class Steps:
         case = Case(remedy, found, self.catalogue, self.now, reply.attempts)
         plan = planned(self.actions[remedy.action], case)
         if isinstance(plan, Refusal):
-            return self._refuse(stands, case, reply, "", plan.reason)
+            return self._refuse(stands, case, reply, "", Against(plan.reason))
         return self._weigh(stands, case, reply, plan)
 
     def resolve(self, stands: Open, remedy: RemedyDefined) -> list[Event]:
@@ -82,39 +91,47 @@ class Steps:
 
     def _weigh(self, stands: Open, case: Case, reply: Reply, plan: Plan) -> list[Event]:
         """Act, unless something is against it."""
-        stop = frozen(self.catalogue, case.finding.app)
-        if stop is not None:
-            why = f"deeds are frozen: {parameter(stop, REASON)}"
-            return self._refuse(stands, case, reply, plan.name, why, stop.scope)
         rest = self.ledger.rests.get(plan.target)
-        why = self._against(plan, rest)
-        if why:
-            until = rest.until if rest is not None and self.now < rest.until else 0
-            return self._refuse(stands, case, reply, plan.name, why, until=until)
+        against = self._forbidden(case) or self._too_soon(case, plan, rest)
+        if against is not None:
+            return self._refuse(stands, case, reply, plan.name, against)
         mode = mode_of(self.catalogue, COMPONENT, case.finding.app)
-        if mode != ACT:
-            words = f"the mode is {mode}"
-            if reply.said == words:
-                return []
-            later = self.now + max(PAUSE_MS, case.remedy.cooldown_ms)
-            self._keep(stands, replace(reply, said=words, not_before=later))
-            return [telling.step(case, plan, telling.RECOMMENDED, words)]
-        if self._exceeded(case.remedy, case.finding.app):
-            most = case.remedy.max_per_hour
-            why = f"{case.remedy.name} acted {most} times within the hour, and may no more"
-            return self._refuse(stands, case, reply, plan.name, why)
-        return self._act(stands, case, reply, plan, rest)
+        if mode == ACT:
+            return self._act(stands, case, reply, plan, rest)
+        words = f"the mode is {mode}"
+        if reply.said == words:
+            return []
+        later = self.now + max(PAUSE_MS, case.remedy.cooldown_ms)
+        self._keep(stands, replace(reply, said=words, not_before=later))
+        return [telling.step(case, plan, telling.RECOMMENDED, words)]
 
-    def _against(self, plan: Plan, rest: Rest | None) -> str:
-        """Return why a target is left alone; empty when it is not."""
+    def _forbidden(self, case: Case) -> Against | None:
+        """Return that a freeze or the remedy's own limit lets nothing be done now."""
+        remedy, app = case.remedy, case.finding.app
+        stop = frozen(self.catalogue, app)
+        if stop is not None:
+            return Against(f"deeds are frozen: {parameter(stop, REASON)}", stop.scope)
+        if self._exceeded(remedy, app):
+            most = remedy.max_per_hour
+            return Against(f"{remedy.name} acted {most} times within the hour, and may no more")
+        return None
+
+    def _too_soon(self, case: Case, plan: Plan, rest: Rest | None) -> Against | None:
+        """Return why a target is left alone; None when it is not."""
         if rest is not None and self.now < rest.until:
-            return f"{plan.target} rests after {rest.remedy}"
+            return Against(f"{plan.target} rests after {rest.remedy}", until=rest.until)
         fights = rest is not None and plan.way and rest.way and plan.way != rest.way
         if rest is not None and fights and rest.helped and self.now - rest.at < FIGHT_MS:
-            return f"it would turn what {rest.remedy} did to {plan.target} with success"
+            return Against(f"it would turn what {rest.remedy} did to {plan.target} with success")
         if self.ledger.is_full(plan.target):
-            return "too many targets are acted upon"
-        return ""
+            return Against("too many targets are acted upon")
+        first = self.ledger.unsettled(case.finding)
+        if first is not None:
+            why = (
+                f"it began after {first.remedy} acted on {first.target}, which is not verified yet"
+            )
+            return Against(why, until=first.verify_at)
+        return None
 
     def _act(
         self, stands: Open, case: Case, reply: Reply, plan: Plan, rest: Rest | None
@@ -143,7 +160,7 @@ class Steps:
                 definition=remedy.event_id,
                 action=remedy.action,
                 target=plan.target,
-                finding=case.finding,
+                finding=replace(case.finding, explains=self.ledger.explained(case.finding)),
                 taken_at=self.now,
                 verify_at=verify_at,
                 undo=remedy.undo,
@@ -158,19 +175,14 @@ class Steps:
         return [said, *plan.events]
 
     def _refuse(
-        self,
-        stands: Open,
-        case: Case,
-        reply: Reply,
-        target: str,
-        why: str,
-        policy: str = "",
-        until: int = 0,
+        self, stands: Open, case: Case, reply: Reply, target: str, against: Against
     ) -> list[Event]:
         """Say once why nothing is done, and try again later."""
-        later = until or self.now + PAUSE_MS
-        self._keep(stands, replace(reply, said=why, not_before=later))
-        return [] if reply.said == why else [telling.refused(case, target, why, policy)]
+        later = against.until or self.now + PAUSE_MS
+        self._keep(stands, replace(reply, said=against.why, not_before=later))
+        if reply.said == against.why:
+            return []
+        return [telling.refused(case, target, against.why, against.policy)]
 
     def _exceeded(self, remedy: RemedyDefined, app: str) -> bool:
         if remedy.max_per_hour <= 0:

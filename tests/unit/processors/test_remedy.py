@@ -261,3 +261,48 @@ def test_what_is_good_or_not_sure_is_no_finding(event: Event) -> None:
 def test_a_look_needs_a_time() -> None:
     with pytest.raises(Exception, match="look_ms"):
         spec(RemedyParams(look_ms=0))
+
+
+def test_what_begins_after_an_action_waits_until_that_is_verified() -> None:
+    up = w.defined("scale", name="up", rule="slow", verify_ms=10_000)
+    other = w.defined("scale", name="other", rule="late", verify_ms=10_000)
+    services = [w.service(n, max_replicas=4) for n in "st"]
+    run = w.Run(*services, w.placed("s", "a"), w.placed("t", "a"), w.selected(*"st"), up, other)
+
+    run.at(1_000, w.verdict(1_000)).at(3_000, w.verdict(3_000, service="t", rule="late"))
+    (waits,) = [one for one in run.said() if one.policy == "other"]
+    assert "began after up acted on service/s" in waits.reason
+
+    run.during(4_000, 12_000)
+    assert run.said("remedy.scale")[-1].target == "t"
+    assert run.said("remedy.scale")[-1].status == "done"
+
+
+def test_a_share_of_a_quantile_is_measured_by_that_quantile() -> None:
+    fact = w.Fact(what="p95 of latency > 30", observed=90.0, expected=30.0)
+    run = w.Run(*KNOWN, w.defined("scale"))
+    run.at(1_000, w.verdict(1_000, findings=(fact,)))
+    for now in range(3_000, 22_000, 1_000):
+        run.at(now, replace(w.window(now, 20.0), p95=88.0))
+
+    (judged,) = run.said("remedy.verified")
+    assert judged.helped is False
+    assert "it was 90" in judged.reason
+
+
+def test_a_diagnosis_helped_when_what_it_explains_is_withdrawn() -> None:
+    mend = w.defined("replace", tier="diagnosis")
+    run = w.Run(w.service(), w.placed("s", "ab"), w.selected("s"), mend)
+    symptom = w.verdict(500)
+    run.at(500, symptom).at(1_000, w.diagnosed(1_000, "node", "a", (symptom.event_id,)))
+    run.at(9_000, w.verdict(9_000, "healthy")).during(10_000, 22_000)
+
+    assert run.said("remedy.verified")[0].helped is True
+
+
+def test_a_diagnosis_that_explains_nothing_known_helped_when_it_is_withdrawn_itself() -> None:
+    mend = w.defined("replace", tier="diagnosis")
+    run = w.Run(w.service(), w.placed("s", "ab"), w.selected("s"), mend)
+    run.at(1_000, w.diagnosed(1_000, "node", "a", ("an observation",))).during(2_000, 22_000)
+
+    assert run.said("remedy.verified")[0].helped is False
