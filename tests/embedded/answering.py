@@ -3,12 +3,21 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from datetime import datetime, timedelta, timezone
+from http.client import HTTPConnection, HTTPSConnection
+from ipaddress import ip_address
 from pathlib import Path
+from ssl import create_default_context
 from typing import Any
 from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from schemas.decisions import EnsembleMember, EnsembleSelected
 from schemas.graphs import Stage
@@ -26,7 +35,7 @@ def serve_shapes(world: Surroundings, folder: Path) -> None:
     """Register the application `shapes`, and return when its four instances are ready."""
     world.send(*(service(name, classifier(folder / f"{name}.onnx")) for name in SERVICES))
     world.send(*(placement(name, "one", "two", generation=9) for name in SERVICES))
-    world.send(_application(), _ensemble())
+    world.send(application(), _ensemble())
     for node in ("one", "two"):
         world.worker(node, f"{node}-1")
     for node in ("one", "two"):
@@ -38,7 +47,7 @@ def _ready(world: Surroundings, instance: str, worker: str) -> Callable[[], bool
     return lambda: world.health(instance, worker) == "ready"
 
 
-def _application() -> ApplicationRegistered:
+def application() -> ApplicationRegistered:
     stage = Stage(stage="classify", stage_id="s", services=SERVICES)
     return ApplicationRegistered(
         app="shapes",
@@ -85,10 +94,16 @@ class Told:
 
 
 class Caller:
-    """Calls a gateway over one connection."""
+    """Calls a gateway over one connection; `trusted` is the certificate that it has to show."""
 
-    def __init__(self, address: str) -> None:
-        self._connection = HTTPConnection(urlsplit(address).netloc, timeout=20)
+    def __init__(self, address: str, trusted: str = "") -> None:
+        place = urlsplit(address)
+        self.address = address
+        self._connection = (
+            HTTPSConnection(place.netloc, context=create_default_context(cafile=trusted))
+            if place.scheme == "https"
+            else HTTPConnection(place.netloc, timeout=20)
+        )
 
     def __call__(
         self, method: str, path: str, content: Any = None, /, *, kind: str = "", **headers: str
@@ -106,6 +121,25 @@ class Caller:
         self._connection.close()
 
 
+def certificate(folder: Path) -> dict[str, str]:
+    """Make a certificate of this machine's, signed by itself, and return where it is."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weir")])
+    until = datetime.now(timezone.utc) + timedelta(days=1)
+    names = [x509.IPAddress(ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(until - timedelta(days=2))
+        .not_valid_after(until)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(private)
+    (folder / "certificate.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    return {"certificate": str(folder / "certificate.pem"), "key": str(folder / "key.pem")}
+
+
 @contextmanager
 def gateway(settings: Settings, **changes: Any) -> Iterator[Caller]:
     """Run a gateway on a free port, and yield what calls it."""
@@ -117,9 +151,10 @@ def gateway(settings: Settings, **changes: Any) -> Iterator[Caller]:
     thread.start()
     try:
         until(lambda: made.ready)
-        with closing(Caller(made.address)) as caller:
-            yield caller
+        caller = Caller(made.address, own.certificate)
+        yield caller
     finally:
         stop.set()
         thread.join(20)
+        caller.close()
     assert not thread.is_alive()

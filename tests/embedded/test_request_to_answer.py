@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from processors.routing import route
@@ -17,7 +19,7 @@ from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
 from schemas.topics import Topic
 from streams.embedded.broker import Broker
-from tests.embedded.answering import gateway, serve_shapes
+from tests.embedded.answering import Caller, Told, application, certificate, gateway, serve_shapes
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, until
 from workers.awaiting import NoAnswer
@@ -225,6 +227,7 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
         other = {"inputs": {"x": [1, 5.0, 0]}}
         assert call("POST", "/v1/apps/shapes/infer", other, Idempotency_Key="k").status == 422
 
+        assert call("GET", "/v2/models/shapes/ready").plain["ready"] is True
         wrong = call("POST", "/v1/apps/nobody/infer", asked)
         assert (wrong.status, sorted(wrong.plain)) == (404, ["error", "remedy", "what", "where"])
         short = call("POST", "/v1/apps/shapes/infer", {"inputs": {"x": [1.0]}})
@@ -293,3 +296,25 @@ def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
         assert {"/v1/apps", "/v1/placements/pause", path.replace("shapes", "{app}")} <= set(paths)
         assert b"/openapi.json" in call("GET", "/docs").body
         assert b"weir_gateway_calls_total" in call("GET", "/metrics").body
+
+
+@pytest.mark.usefixtures("router")
+def test_what_is_under_way_is_answered_over_tls_before_a_gateway_ends(
+    world: Surroundings, tmp_path: Path
+) -> None:
+    world.send(replace(application(), app="idle", event_id="idle"))
+    told: list[Told] = []
+
+    def ask(call: Caller) -> None:
+        headers = {"Weir_Deadline_Ms": "1500", "Connection": "close"}
+        told.append(call("POST", "/v1/apps/idle/infer", {"inputs": {"x": [0]}}, **headers))
+
+    with gateway(world.settings, **certificate(tmp_path)) as call:
+        assert call.address.startswith("https://")
+        until(lambda: call("GET", "/v2/models/idle/ready").status == 503)
+        asking = threading.Thread(target=ask, args=(call,))
+        asking.start()
+        until(lambda: b"requests_under_way 1.0" in generate_latest())
+    asking.join(10)
+    assert [answer.status for answer in told] == [503]
+    assert "no ensemble" in told[0].plain["what"]

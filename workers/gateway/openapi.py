@@ -117,7 +117,13 @@ _FIXED: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
     ("get", "/v2/health/live", "v2", "Whether it lives.", {}),
     ("get", "/v2/health/ready", "v2", "Whether it takes requests.", {}),
     ("get", "/v2/models/{app}", "v2", "What an application takes and gives.", {}),
-    ("get", "/v2/models/{app}/ready", "v2", "Whether an application can be asked.", {}),
+    (
+        "get",
+        "/v2/models/{app}/ready",
+        "v2",
+        "Whether services are selected for an application.",
+        {},
+    ),
     (
         "post",
         "/v2/models/{app}/infer",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from schemas.decisions import EnsembleSelected
 from schemas.registrations import ApplicationRegistered, ConsumerRegistered
 from workers.catalogue import CatalogueReader
 from workers.client import Client
@@ -57,7 +58,7 @@ class Gateway:
         Raises KafkaUnavailable, RegistryUnavailable, NotServing.
         """
         registry = Registry(self._settings.registry)
-        kinds = (ApplicationRegistered, ConsumerRegistered)
+        kinds = (ApplicationRegistered, ConsumerRegistered, EnsembleSelected)
         reader = CatalogueReader(self._settings.kafka, registry.codec(), kinds)
         replies = f"weir-replies.{uuid.uuid4().hex[:12]}"
         most = self._own.max_requests

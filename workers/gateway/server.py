@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.catalogue import Catalogue
+from schemas.decisions import EnsembleSelected
 from schemas.registrations import ApplicationRegistered
 from workers.gateway import gateway_metrics as metrics
 from workers.gateway import open_inference, outcomes, plain
@@ -153,8 +154,10 @@ class Routes:
         return _told(open_inference.metadata(self._app(request, self._caller(request))))
 
     async def _model_ready(self, request: web.Request) -> web.Response:
-        app = self._app(request, self._caller(request))
-        return _told({"name": app.app, "ready": True})
+        app = self._app(request, self._caller(request)).app
+        ensembles = self._means.catalogue().of(EnsembleSelected)
+        ready = any(one.app == app and one.members for one in ensembles.values())
+        return _told({"name": app, "ready": ready}, 200 if ready else 503)
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return web.Response(body=self._document, content_type=JSON)
