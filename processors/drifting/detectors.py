@@ -58,7 +58,7 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
     ADWIN: {"delta": Range(0.002, 1e-12, 0.5)},
     PAGE_HINKLEY: {
         "delta": Range(0.005, 0.0, 1e6),
-        "threshold": Range(50.0, 1e-9, 1e9),
+        "threshold": Range(30.0, 1e-9, 1e9),
         "forgetting": Range(0.9999, 0.5, 1.0),
         "least": Range(30.0, 1.0, 1e6),
     },
@@ -67,7 +67,7 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
     HDDM_W: {"significance": Range(0.001, 1e-12, 0.5), "weight": Range(0.05, 1e-4, 1.0)},
     KS: {"significance": Range(0.001, 1e-12, 0.5), "window": Range(200.0, 20.0, 400.0)},
     PSI: {"threshold": Range(0.25, 0.01, 10.0), "window": Range(200.0, 50.0, 400.0)},
-    KSWIN: {"significance": Range(0.0001, 1e-12, 0.5), "window": Range(100.0, 30.0, 400.0)},
+    KSWIN: {"significance": Range(0.001, 1e-12, 0.5), "window": Range(200.0, 30.0, 400.0)},
 }
 """Weir's own detectors, and what policies may set of each."""
 

@@ -24,8 +24,11 @@ def quality(
         int,
         typer.Option(min=0, help="Incidents of each of seven kinds to be diagnosed; 0 for none."),
     ] = 6,
+    drifts: Annotated[
+        int, typer.Option(min=0, help="Series of each of seven changes of concept; 0 for none.")
+    ] = 3,
     hosted: Annotated[
-        bool, typer.Option(help="Measure rules and anomalies through their hosts, too.")
+        bool, typer.Option(help="Measure rules, anomalies and drift through their hosts, too.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -34,10 +37,12 @@ def quality(
     Scored as the Numenta Anomaly Benchmark scores, 0 for silence and 100 for perfection: with one
     threshold for all series, swept on the labels as published scores are made, and with the one
     that is the default. Of generated incidents `root_cause` tells in how many the true cause stood
-    first, and among the first three. Rules are counted as evaluations: rule, series and window.
+    first, and among the first three. Under `drift`, by detector: delay in events, false alarms, and
+    F1 on generators of River and on its annotated series; `adwin_ratio` is the speed of drift as a
+    share of River's bare update loop. Rules are counted as evaluations: rule, series and window.
     Hosts run on a broker of their own; CPU time counts.
     """
-    from streams.bench import quality_rules, root_cause
+    from streams.bench import quality_drift, quality_rules, root_cause
     from streams.bench.quality import measure
     from streams.errors import SeriesError
 
@@ -47,6 +52,7 @@ def quality(
     except SeriesError as error:
         raise typer.BadParameter(str(error), param_hint="--nab") from error
     found |= quality_rules.measure(say, hosted=hosted)
+    found |= quality_drift.measure(drifts, say, hosted=hosted)
     found["root_cause"] = root_cause.measure(each=incidents, say=say) if incidents else None
     _show(found, as_json=as_json)
 
@@ -75,6 +81,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         whole = found["rules_hosted_per_s"]
         told = "" if whole is None else f", {whole:,} through their host"
         typer.echo(f"{rules:,} evaluations of rules a second per core{told}")
+    if found.get("drift") is not None:
+        _show_drift(found)
     if (causes := found["root_cause"]) is not None:
         first, third = causes["top1"], causes["top3"]
         typer.echo(
@@ -85,3 +93,14 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
 
 def _figure(number: float | None, places: int) -> str:
     return "none" if number is None else f"{number:.{places}f}"
+
+
+def _show_drift(found: dict[str, Any]) -> None:
+    from streams.commands.output import show_rows
+
+    titles = ("delay", "found", "false_alarms_per_100k", "f1", "f1_annotated")
+    rows = [[name, *(each[key] for key in titles)] for name, each in found["drift"].items()]
+    show_rows(("detector", *titles), rows, as_json=False)
+    hosted = found["adwin_hosted_ratio"]
+    told = "" if hosted is None else f", {hosted:.2f} through its host"
+    typer.echo(f"drift over 1,000 series: {found['adwin_ratio']:.2f} of River's bare loop{told}")

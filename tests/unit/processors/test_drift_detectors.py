@@ -59,7 +59,7 @@ def _no_adwin(delta: float, state: bytes | None) -> Window:
 @pytest.mark.parametrize(
     ("name", "river"),
     [
-        ("page-hinkley", PageHinkley()),
+        ("page-hinkley", PageHinkley(threshold=30.0)),
         ("ddm", DDM()),
         ("hddm-a", HDDMA(two_sided_test=True)),
         ("hddm-w", HDDMW(two_sided_test=True)),

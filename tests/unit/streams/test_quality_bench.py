@@ -34,7 +34,7 @@ def folder(path: Path) -> Path:
 
 def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
     arguments = ["bench", "quality", "--json", "--generated", "1", "--incidents", "0"]
-    arguments += ["--nab", str(folder(tmp_path)), "--no-hosted"]
+    arguments += ["--nab", str(folder(tmp_path)), "--no-hosted", "--drifts", "0"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
