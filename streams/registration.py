@@ -6,7 +6,7 @@ event whose content is the same has the same `event_id`.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -176,21 +176,27 @@ def contract(
 
 
 def next_contract(
-    plain: Plain,
-    standing: ContractRegistered | None,
-    make: Callable[[Plain], ContractRegistered],
+    plain: Plain, known: Catalogue, now_ms: int, *, undeclared: bool = False
 ) -> ContractRegistered:
-    """Return a contract with its version, one more than that which stands if it says another thing.
+    """Return a contract with its version, one more than what stands if it says another thing.
 
-    Raises RegistrationError for a version that is older, or stands with other words.
+    `known` has contracts and MetricDefined. Raises RegistrationError as `contract` does, and for a
+    version that is older than what stands, or stands with other words.
     """
+    defined = metrics_defined(known)
+
+    def made(version: int) -> ContractRegistered:
+        versioned = {"version": version, **plain}
+        return contract(versioned, defined, now_ms, undeclared=undeclared)
+
+    standing = known.get(ContractRegistered, str(plain.get("contract")))
     if standing is None:
-        return make(plain)
-    same = make({**plain, "version": plain.get("version", standing.version)})
+        return made(1)
+    same = made(standing.version)
     if same.event_id == standing.event_id:
         return same
     if "version" not in plain:
-        return make({**plain, "version": standing.version + 1})
+        return made(standing.version + 1)
     if same.version <= standing.version:
         raise RegistrationError(
             f"contract {same.contract}: version {same.version} is no newer than "

@@ -92,7 +92,7 @@ def _send(
     plain: dict[str, Any], others: dict[str, list[dict[str, Any]]], settings: "Settings"
 ) -> tuple["ApplicationRegistered", list[str]]:
     """Check everything, then send what is new: services first, the application last."""
-    from schemas.registrations import ApplicationRegistered, MetricDefined
+    from schemas.registrations import ApplicationRegistered, ContractRegistered, MetricDefined
     from streams import registration
     from streams.artifacts import built
     from streams.entries import Entries
@@ -102,11 +102,14 @@ def _send(
     event = registration.application(plain, now_ms)
     own = {"app": event.app}
     with Entries(settings) as entries:
-        defined = registration.metrics_defined(entries.catalogue(MetricDefined))
+        known = entries.catalogue(ContractRegistered, MetricDefined)
         events = [
             *(registration.consumer(each, now_ms) for each in others["consumers"]),
             *(built(own | each, event.run) for each in others["services"]),
-            *(registration.contract(own | each, defined, now_ms) for each in others["contracts"]),
+            *(
+                registration.next_contract(own | each, known, now_ms)
+                for each in others["contracts"]
+            ),
             event,
         ]
         standing = entries.of(ApplicationRegistered).get(event.app)

@@ -188,15 +188,12 @@ def _built(
     from workers.clock import wall_ms
 
     known = entries.catalogue(ContractRegistered, MetricDefined)
-    defined, now_ms = registration.metrics_defined(known), wall_ms()
+    now_ms = wall_ms()
     acting = given(owner=entries.settings.identity.user or None)
 
     def make(plain: dict[str, Any]) -> ContractRegistered:
-        return registration.next_contract(
-            {**plain, **({} if plain.get("owner") else acting)},
-            known.get(ContractRegistered, str(plain.get("contract"))),
-            lambda one: registration.contract(one, defined, now_ms, undeclared=undeclared),
-        )
+        own = {} if plain.get("owner") else acting
+        return registration.next_contract(plain | own, known, now_ms, undeclared=undeclared)
 
     if found and found[0].where == "the options":
         return [(make(found[0].plain), found[0])]

@@ -83,12 +83,7 @@ def _send(plain: dict[str, Any], *, strict: bool) -> "tuple[ContractRegistered, 
 
     with opened() as entries:
         known = entries.catalogue(ContractRegistered, MetricDefined)
-        defined, now_ms = registration.metrics_defined(known), wall_ms()
-        event = registration.next_contract(
-            plain,
-            known.get(ContractRegistered, plain["contract"]),
-            lambda one: registration.contract(one, defined, now_ms, undeclared=True),
-        )
+        event = registration.next_contract(plain, known, wall_ms(), undeclared=True)
         check_standing(entries, event, event.owner)
         warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
         return event, bool(send_changed(entries, [event])), warnings

@@ -62,8 +62,8 @@ def _service(entries: Entries, plain: Plain) -> Event:
 
 
 def _contract(entries: Entries, plain: Plain) -> Event:
-    defined = registration.metrics_defined(entries.catalogue(MetricDefined))
-    made = registration.contract(plain, defined, wall_ms())
+    known = entries.catalogue(ContractRegistered, MetricDefined)
+    made = registration.next_contract(plain, known, wall_ms())
     check_standing(entries, made, made.owner)
     return made
 

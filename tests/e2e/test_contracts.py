@@ -122,3 +122,19 @@ def test_a_promise_is_registered_broken_explained_and_accounted_for(
     )  # fmt: skip
     assert changed["version"] == 2
     until(lambda: told(weir("contracts", "history", "--json")), lambda rows: rows[0]["until"])
+
+
+def test_a_contract_of_qoa4ml_is_imported_and_removed(weir: Weir, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.json"
+    quality = {"mlmodels": {"Accuracy": {"operators": ["min"], "value": "0.9"}}}
+    file.write_text(json.dumps({"quality": quality, "resources": {"data": [{"id": "d"}]}}))
+    found = told(weir("contracts", "import", str(file), "--app", "digits", "--register", "--json"))
+    assert (found["changed"], found["clauses"]) == (
+        True,
+        {"model_accuracy": "accuracy.mean >= 0.9 over 1min"},
+    )
+    assert [one.partition(":")[0] for one in found["left_out"]] == ["resources.data[0]"]
+    assert told(weir("contracts", "get", "theirs"))["source"] == "qoa4ml"
+    assert told(weir("contracts", "status", "theirs", "--json"))[0]["status"] == "unobserved"
+    assert weir("contracts", "remove", "theirs").returncode == 0
+    assert weir("contracts", "status", "theirs").returncode == 4

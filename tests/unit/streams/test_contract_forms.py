@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from schemas.catalogue import Catalogue
 from schemas.registrations import ContractRegistered
 from streams import registration, text_files
 from streams.errors import RegistrationError
@@ -86,20 +87,20 @@ def test_mistakes_are_told_with_their_place(content: Any, why: str, tmp_path: Pa
 
 
 def test_a_version_rises_when_the_words_change() -> None:
-    def make(plain: Any) -> ContractRegistered:
-        return registration.contract(plain, {}, 0)
+    def after(plain: Any, *standing: ContractRegistered) -> ContractRegistered:
+        known = Catalogue({ContractRegistered: {one.contract: one for one in standing}})
+        return registration.next_contract(plain, known, 0)
 
     plain = {"contract": "desk", "app": "a", "clauses": ["accuracy >= 0.9 over 10s"]}
-    first = registration.next_contract(plain, None, make)
-    same = registration.next_contract(plain, first, make)
     other = {**plain, "clauses": ["accuracy >= 0.8 over 10s"]}
-    second = registration.next_contract(other, first, make)
+    first = after(plain)
+    second = after(other, first)
 
-    assert [one.version for one in (first, same, second)] == [1, 1, 2]
-    assert same.event_id == first.event_id
-    assert registration.next_contract({**other, "version": 7}, second, make).version == 7
+    assert [one.version for one in (first, after(plain, first), second)] == [1, 1, 2]
+    assert after(plain, first).event_id == first.event_id
+    assert after({**other, "version": 7}, second).version == 7
     with pytest.raises(RegistrationError, match="version 1 is no newer than 2"):
-        registration.next_contract({**plain, "version": 1}, second, make)
+        after({**plain, "version": 1}, second)
 
 
 V3: dict[str, Any] = {
