@@ -10,31 +10,38 @@ under another detector, a series begins anew.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import polars as pl
 
-from processors.anomalies.detectors import (
-    WEIR,
-    Detector,
-    Judge,
-    Judged,
-    Memories,
-    PlainJudge,
-    WeirJudge,
-)
-from processors.anomalies.multivariate import NUMBERS, VECTOR_DETECTORS, VectorDetector
+from processors.anomalies.batches import KEYS, Windows
+from processors.anomalies.detectors import WEIR, Detector, Judge, Memories, PlainJudge, WeirJudge
+from processors.anomalies.multivariate import VECTOR_DETECTORS, VectorDetector
 from processors.anomalies.policies import OFF, Choice, failed, policies_of, refusal
-from processors.anomalies.series import Due, SeriesState, Watched, judged, key_of, withdrawn
+from processors.anomalies.series import (
+    METRIC,
+    Judgement,
+    Key,
+    SeriesState,
+    Watched,
+    again,
+    judged,
+    withdrawn,
+)
 from processors.anomalies.univariate import DETECTORS
 from processors.errors import InvalidParameters
-from processors.measures import STATISTICS, combined
+from processors.measures import STATISTICS
 from processors.params import identity, require
 from processors.recent import Recent
+from processors.rules.silencing import node_down, silence_of
+from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
-from schemas.observing import Observation, QualityEvaluated
-from schemas.processing import Batch, Home, Output, Spec
-from schemas.registrations import PolicySelected
+from schemas.observing import QualityEvaluated
+from schemas.processing import Columns, Home, Output, Spec
+from schemas.quality import SilenceDefined
+from schemas.registrations import InstanceReported, NodeReported, PolicySelected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,8 @@ class AnomalyParams:
 
     Of `max_series` per partition, beyond which the longest unused is forgotten, each takes 4 kB.
     `weekly` false alarms a week are accepted of each. See the module for the others; `back`
-    windows older than the newest judged, in a row, mean that the clock was set back.
+    windows older than the newest judged, in a row, mean that the clock was set back. While a raised
+    verdict is silenced, it looks every `look_ms` whether it still is.
     """
 
     detector: str = WEIR
@@ -52,16 +60,21 @@ class AnomalyParams:
     clear_windows: int = 8
     back: int = 60
     stale_ms: int = 86_400_000
+    look_ms: int = 5_000
     max_series: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnomalyState:
-    """All series, the longest unused first, the policies refused and the detectors that failed."""
+    """All series, the longest unused first, the policies refused and the detectors that failed.
+
+    `looked` is when silences were looked at last, ms.
+    """
 
     series: tuple[SeriesState, ...]
     refused: tuple[str, ...]
     failed: tuple[str, ...]
+    looked: int = 0
 
 
 class Anomalies:
@@ -80,26 +93,27 @@ class Anomalies:
         self._policies = policies_of({}, (), self._default)
         self._refused: tuple[str, ...] = ()
         self._failed: tuple[str, ...] = ()
+        self._catalogue, self._now_ms = Catalogue(), 0
         self._forget_all()
 
     def _forget_all(self) -> None:
-        self._series: Recent[tuple[str, ...], Watched] = Recent(self._params.max_series)
+        self._series: Recent[Key, Watched] = Recent(self._params.max_series)
         self._memories = {name: Memories(judge) for name, judge in self._judges.items()}
-        self._due: list[Due] = []
+        self._silenced: dict[Key, Watched] = {}
+        self._looked = 0
 
-    def process(self, batch: Batch) -> Sequence[Output]:
+    def process(self, batch: Columns) -> Sequence[Output]:
         """Return the verdicts that change; early observations are not judged."""
-        if not batch.records:
-            return []
-        outputs: list[Output] = [*self._select(batch)]
-        for record in batch.records:
-            if isinstance(record.event, Observation) and record.event.final:
-                outputs += self._take(record.event, batch.now_ms)
-        return [*outputs, *self._judge(batch.now_ms)]
+        self._catalogue, self._now_ms = batch.catalogue, batch.now_ms
+        if batch.frame.is_empty():
+            return self._look()
+        outputs: list[Output] = [*self._select()]
+        frame = batch.frame.filter(pl.col("final"))
+        return [*outputs, *self._take(frame)] if frame.height else outputs
 
     def wake_at(self) -> int | None:
-        """Return None: only observations change a verdict."""
-        return None
+        """Return when to see whether silences have ended; None while nothing is silenced."""
+        return self._looked + self._params.look_ms if self._silenced else None
 
     def snapshot(self) -> bytes:
         """Return all series."""
@@ -107,7 +121,10 @@ class Anomalies:
             one.state(self._memories[one.detector].packed(one.row))
             for _, one in self._series.items()
         )
-        return pack_state(AnomalyState(series=series, refused=self._refused, failed=self._failed))
+        state = AnomalyState(
+            series=series, refused=self._refused, failed=self._failed, looked=self._looked
+        )
+        return pack_state(state)
 
     def restore(self, data: bytes) -> None:
         """Take over all series, but for those whose detector is no longer there."""
@@ -119,106 +136,155 @@ class Anomalies:
                 watched = Watched.of(one, memories.take())
                 memories.unpack(watched.row, one.memory)
                 self._series.put(watched.key, watched)
+                if watched.raised and watched.silenced_by:
+                    self._silenced[watched.key] = watched
         self._refused, self._failed, self._selected = state.refused, state.failed, None
+        self._looked = state.looked
 
-    def _select(self, batch: Batch) -> list[ActionTaken]:
-        selected = batch.catalogue.of(PolicySelected)
+    def _look(self) -> list[Output]:
+        """Tell what is raised and no longer silenced."""
+        due = self.wake_at()
+        if due is None or self._now_ms < due:
+            return []
+        self._looked = self._now_ms
+        outputs: list[Output] = []
+        for key, one in sorted(self._silenced.items()):
+            if not self._silence(one):
+                del self._silenced[key]
+                outputs.append(again(one, self._now_ms))
+        return outputs
+
+    def _select(self) -> list[ActionTaken]:
+        selected = self._catalogue.of(PolicySelected)
         if selected is self._selected:
             return []
         self._selected = selected
         self._policies = policies_of(selected, self._judges, self._default)
         known, self._refused = self._refused, tuple(self._policies.refused)
         return [
-            refusal(event_id, *said, batch.now_ms)
+            refusal(event_id, *said, self._now_ms)
             for event_id, said in self._policies.refused.items()
             if event_id not in known
         ]
 
-    def _take(self, seen: Observation, now_ms: int) -> list[Output]:
-        """Let a window wait to be judged; what ends a series is told after all before it."""
-        choice = self._policies.of(seen.app, seen.metric) or self._default
-        outputs: list[Output] = []
+    def _take(self, frame: pl.DataFrame) -> list[Output]:
+        """Judge windows: all at once, or one by one where series end or begin anew among them."""
+        found = frame.select(KEYS).unique(maintain_order=True)
+        keys = found.rows()
+        if not self._at_once(keys, frame):
+            outputs: list[Output] = []
+            for at, key in enumerate(frame.select(KEYS).iter_rows()):
+                outputs += self._one(key, frame[at : at + 1])
+            return outputs
+        watched = [self._series.use(key, partial(self._watched, key))[0] for key in keys]
+        coded = found.with_row_index("_code")
+        joined = frame.select(KEYS).join(coded, on=KEYS, how="left", maintain_order="left")
+        codes = joined["_code"].to_numpy().astype(np.int64)
+        outputs = self._judge(Windows(frame, codes, watched, self._choices(watched)))
+        last = np.zeros(len(keys), np.int64)
+        last[codes] = np.arange(len(codes))
+        for code in np.argsort(last).tolist():
+            self._series.put(keys[code], watched[code])
+        return outputs
+
+    def _at_once(self, keys: Sequence[Key], frame: pl.DataFrame) -> bool:
+        known = [(key, self._series.get(key)) for key in keys]
+        if len(self._series) + sum(one is None for _, one in known) > self._params.max_series:
+            return False
+        ends = [one.last_end for _, one in known if one is not None and one.last_end]
+        first, newest = frame.select(
+            pl.col("window_end").min().alias("a"), pl.col("window_end").max().alias("b")
+        ).row(0)
+        if newest - min([first, *ends]) > self._params.stale_ms:
+            return False
+        return all(
+            (chosen := self._choice(key).detector) != OFF
+            and (one is None or one.detector == chosen)
+            for key, one in known
+        )
+
+    def _one(self, key: Key, frame: pl.DataFrame) -> list[Output]:
+        """Judge one window of a series that may end, begin, or begin anew."""
+        choice, end = self._choice(key), int(frame["window_end"][0])
         if choice.detector == OFF:
-            return self._end(seen, now_ms)
-        one, forgotten = self._series.use(key_of(seen), lambda: self._watched(seen, choice))
+            return self._end(key)
+        outputs: list[Output] = []
+        one, forgotten = self._series.use(key, partial(self._watched, key))
         if forgotten is not None:
-            outputs += [*self._judge(now_ms), *self._dropped(forgotten[1], now_ms)]
+            outputs += self._dropped(forgotten[1])
         if one.detector != choice.detector:
-            outputs += [*self._judge(now_ms), *self._dropped(one, now_ms)]
-            one = self._watched(seen, choice)
-            self._series.put(one.key, one)
-        if one.last_end and seen.window_end - one.last_end > self._params.stale_ms:
-            outputs += [*self._judge(now_ms), *self._quieted(one, "begun anew after a gap", now_ms)]
+            outputs += self._dropped(one)
+            one = self._watched(key)
+            self._series.put(key, one)
+        if one.last_end and end - one.last_end > self._params.stale_ms:
+            outputs += self._quieted(one, "begun anew after a gap")
             self._memories[one.detector].clear(one.row)
-        if one.follows(seen, self._params.back):
-            names, values = _values(seen, choice)
-            rate = choice.rate(seen.window_end - seen.window_start)
-            self._due.append(Due(one, seen, names, values, rate))
+        codes = np.zeros(1, np.int64)
+        return [*outputs, *self._judge(Windows(frame, codes, [one], self._choices([one])))]
+
+    def _choice(self, key: Key) -> Choice:
+        return self._policies.of(key[0], key[METRIC]) or self._default
+
+    def _choices(self, watched: Sequence[Watched]) -> list[Choice]:
+        return [self._choice(one.key) for one in watched]
+
+    def _watched(self, key: Key) -> Watched:
+        detector = self._choice(key).detector
+        return Watched(key, detector, self._memories[detector].take())
+
+    def _judge(self, windows: Windows) -> list[Output]:
+        """Judge windows; return the verdicts in their order."""
+        windows = windows.following(self._params.back)
+        found = windows.judged(self._memories)
+        outputs = self._failures()
+        for at in windows.telling(found):
+            one, seen = windows.of(at), windows.judgement(at, found)
+            flagged = seen.score >= -math.log10(seen.rate)
+            new = bool(found.fresh[at])
+            if one.turn(flagged=flagged, new=new, clear=self._params.clear_windows):
+                outputs.append(self._turned(one, seen))
         return outputs
 
-    def _watched(self, seen: Observation, choice: Choice) -> Watched:
-        return Watched(key_of(seen), choice.detector, self._memories[choice.detector].take())
+    def _turned(self, one: Watched, seen: Judgement) -> QualityEvaluated:
+        silenced_by = self._silence(one) if one.raised else ""
+        event = judged(one, seen, silenced_by, self._now_ms)
+        self._silenced.pop(one.key, None)
+        if silenced_by:
+            if not self._silenced:
+                self._looked = self._now_ms
+            self._silenced[one.key] = one
+        return event
 
-    def _judge(self, now_ms: int) -> list[Output]:
-        """Judge what waits; return the verdicts in the order of the windows."""
-        due, self._due = self._due, []
-        found = Judged.of(len(due))
-        for name in dict.fromkeys(each.series.detector for each in due):
-            places = [at for at, each in enumerate(due) if each.series.detector == name]
-            part = self._judged([due[at] for at in places], self._memories[name])
-            found.scores[places], found.fresh[places] = part.scores, part.fresh
-            found.usual[places] = part.usual
-        outputs = self._failures(now_ms)
-        told = zip(
-            due, found.scores.tolist(), found.fresh.tolist(), found.usual.tolist(), strict=True
-        )
-        for each, score, new, usual in told:
-            if each.series.turn(score, each.rate, new=new, clear=self._params.clear_windows):
-                outputs.append(judged(each, score, usual, now_ms))
-        return outputs
-
-    def _judged(self, due: Sequence[Due], memories: Memories) -> Judged:
-        values = np.array([each.values for each in due], np.float64)
-        return memories.judge.judge(
-            memories.states,
-            np.array([each.series.row for each in due], np.int64),
-            np.array([each.seen.window_end for each in due], np.int64),
-            values if values.shape[1] > 1 else values[:, 0].copy(),
-            np.array([each.rate for each in due], np.float64),
+    def _silence(self, one: Watched) -> str:
+        subject, known = one.subject(), self._catalogue
+        silences = known.of(SilenceDefined)
+        return silence_of(subject, silences, self._now_ms) or node_down(
+            subject, known, self._now_ms
         )
 
-    def _failures(self, now_ms: int) -> list[Output]:
+    def _failures(self) -> list[Output]:
         """Tell once of each detector that it fails."""
         failing = {name: judge.failure for name, judge in self._judges.items() if judge.failure}
         new = [name for name in sorted(failing) if name not in self._failed]
         self._failed += tuple(new)
-        return [failed(name, failing[name], now_ms) for name in new]
+        return [failed(name, failing[name], self._now_ms) for name in new]
 
-    def _end(self, seen: Observation, now_ms: int) -> list[Output]:
-        one = self._series.get(key_of(seen))
+    def _end(self, key: Key) -> list[Output]:
+        one = self._series.get(key)
         if one is None:
             return []
-        outputs = [*self._judge(now_ms), *self._dropped(one, now_ms)]
-        self._series.drop(one.key)
+        outputs = self._dropped(one)
+        self._series.drop(key)
         return outputs
 
-    def _dropped(self, one: Watched, now_ms: int) -> list[Output]:
+    def _dropped(self, one: Watched) -> list[Output]:
         self._memories[one.detector].give_back(one.row)
-        return self._quieted(one, "no longer judged", now_ms)
+        return self._quieted(one, "no longer judged")
 
-    def _quieted(self, one: Watched, why: str, now_ms: int) -> list[Output]:
+    def _quieted(self, one: Watched, why: str) -> list[Output]:
         """Withdraw the verdict on a series, if it is bad."""
-        if not one.raised:
-            return []
-        one.raised = False
-        return [withdrawn(one, why, now_ms)]
-
-
-def _values(seen: Observation, choice: Choice) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Return the statistics of a window that its detector judges, and their values."""
-    if choice.detector in VECTOR_DETECTORS:
-        return NUMBERS, tuple(float(getattr(seen, name)) for name in NUMBERS)
-    return (choice.statistic,), (combined([seen], choice.statistic),)
+        self._silenced.pop(one.key, None)
+        return [withdrawn(one, why, self._now_ms)] if one.raised else []
 
 
 def _share(states: Sequence[AnomalyState], partition: int, home: Home) -> AnomalyState:
@@ -227,6 +293,7 @@ def _share(states: Sequence[AnomalyState], partition: int, home: Home) -> Anomal
         series=tuple(one for one in every if home(one.key[0]) == partition),
         refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
         failed=tuple(dict.fromkeys(name for state in states for name in state.failed)),
+        looked=max(state.looked for state in states),
     )
 
 
@@ -244,15 +311,17 @@ def spec(
         raise InvalidParameters(f"AnomalyParams.statistic is {chosen.statistic!r}; nobody knows it")
     if not 0.0 < chosen.weekly < math.inf:
         raise InvalidParameters(f"AnomalyParams.weekly is {chosen.weekly}; it must be above 0")
-    require(chosen, clear_windows=1, back=1, stale_ms=1, max_series=1)
+    require(chosen, clear_windows=1, back=1, stale_ms=1, look_ms=1, max_series=1)
     return Spec(
         name="anomaly",
         inputs=("weir.observations",),
         outputs=(QualityEvaluated, ActionTaken),
         build=lambda _partition: Anomalies(chosen, others),
         parameters=identity(chosen),
+        format=2,
+        columnar=True,
         state=AnomalyState,
         share=_share,
         portable=True,
-        catalogue=(PolicySelected,),
+        catalogue=(PolicySelected, SilenceDefined, NodeReported, InstanceReported),
     )

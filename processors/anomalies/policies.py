@@ -9,6 +9,9 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from processors.anomalies.kernels import Floats, Ints
 from processors.measures import STATISTICS
 from processors.scoped import Scoped
 from schemas.decisions import ActionTaken
@@ -28,12 +31,14 @@ class Choice:
     statistic: str = "mean"
     weekly: float = 2.0
 
-    def rate(self, window_ms: int) -> float:
-        """Return the share of windows of a length that may be flagged without a reason.
 
-        Within `LEAST_RATE` and `MOST_RATE`: others could not be told by the past of a series.
-        """
-        return min(MOST_RATE, max(LEAST_RATE, self.weekly * window_ms / WEEK_MS))
+def rates(weekly: Floats, lengths_ms: Ints) -> Floats:
+    """Return the shares of windows of some lengths that may be flagged without a reason.
+
+    Within `LEAST_RATE` and `MOST_RATE`: others could not be told by the past of a series.
+    """
+    found: Floats = np.clip(weekly * lengths_ms / WEEK_MS, LEAST_RATE, MOST_RATE)
+    return found
 
 
 def policies_of(

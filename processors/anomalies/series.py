@@ -1,139 +1,155 @@
 """One series under a detector: its verdict, and the events that tell it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
+from processors.rules.silencing import Subject
 from processors.rules.verdicts import DEGRADED, HEALTHY
 from schemas.identity import stable_id
-from schemas.observing import Finding, Observation, QualityEvaluated
+from schemas.observing import Finding, QualityEvaluated
 
 TIER = "anomaly"
-_Key = tuple[str, ...]
+Key = tuple[str, ...]
 """App, stage, service, instance, node, metric, unit and window."""
+METRIC = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesState:
     """A series as state: `memory` is the row of its detector, doubles, little-endian."""
 
-    key: _Key
+    key: Key
     detector: str
     last_end: int
     older: int
     raised: bool
     quiet: int
     memory: bytes
+    spell: str = ""
+    since: int = 0
+    score: float = 0.0
+    observed: float = 0.0
+    usual: float = 0.0
+    silenced_by: str = ""
+    told: bool = False
 
 
 @dataclass(slots=True)
 class Watched:
     """A series: the row of its memory, the newest window judged, older ones in a row since.
 
-    `quiet` counts the windows in a row that were not flagged while its verdict is bad.
+    `quiet` counts the windows in a row that were not flagged while its verdict is bad. The rest is
+    about the verdict that is raised: the id of the event that said so, the begin of its window,
+    what it said, what silences it, and whether it was told on.
     """
 
-    key: _Key
+    key: Key
     detector: str
     row: int
     last_end: int = 0
     older: int = 0
     raised: bool = False
     quiet: int = 0
+    spell: str = ""
+    since: int = 0
+    score: float = 0.0
+    observed: float = 0.0
+    usual: float = 0.0
+    silenced_by: str = ""
+    told: bool = False
 
     @classmethod
     def of(cls, state: SeriesState, row: int) -> "Watched":
         """Return a series that was saved."""
-        return cls(
-            state.key, state.detector, row, state.last_end, state.older, state.raised, state.quiet
-        )
+        return cls(**{name: getattr(state, name) for name in _KEPT}, row=row)
 
     def state(self, memory: bytes) -> SeriesState:
         """Return it as state."""
-        return SeriesState(
-            key=self.key,
-            detector=self.detector,
-            last_end=self.last_end,
-            older=self.older,
-            raised=self.raised,
-            quiet=self.quiet,
-            memory=memory,
-        )
+        return SeriesState(**{name: getattr(self, name) for name in _KEPT}, memory=memory)
 
-    def follows(self, seen: Observation, back: int) -> bool:
-        """Take note of a window; return whether it is to be judged."""
-        self.older = self.older + 1 if seen.window_end <= self.last_end else 0
+    def follows(self, end: int, back: int) -> bool:
+        """Take note of the end of a window; return whether it is to be judged."""
+        self.older = self.older + 1 if end <= self.last_end else 0
         if 0 < self.older < back:
             return False
-        self.older, self.last_end = 0, seen.window_end
+        self.older, self.last_end = 0, end
         return True
 
-    def turn(self, score: float, rate: float, *, new: bool, clear: int) -> bool:
+    def turn(self, *, flagged: bool, new: bool, clear: int) -> bool:
         """Take note of a judgement; return whether the verdict changes."""
-        flagged = score >= -math.log10(rate)
         self.quiet = 0 if flagged else self.quiet + 1
         turns = self.quiet >= clear if self.raised else flagged and new
         self.raised = self.raised != turns
         return turns
 
+    def subject(self) -> Subject:
+        """Return what a verdict on it is about."""
+        app, stage, service, instance, node, _, _, _ = self.key
+        return Subject(app, stage, service, instance, node, self.detector, TIER)
+
+
+_KEPT = tuple(one.name for one in fields(SeriesState) if one.name != "memory")
+
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A window that waits to be judged: statistics of it, their values, the rate of its series."""
+class Judgement:
+    """What was judged of a window: a statistic, its value, how rare, at which accepted rate."""
 
-    series: Watched
-    seen: Observation
-    statistics: tuple[str, ...]
-    values: tuple[float, ...]
+    event_id: str
+    start: int
+    end: int
+    statistic: str
+    value: float
+    score: float
+    usual: float
     rate: float
 
 
-def key_of(seen: Observation) -> _Key:
-    """Return the key of the series that a window is of."""
-    return (
-        seen.app,
-        seen.stage,
-        seen.service,
-        seen.instance,
-        seen.node,
-        seen.metric,
-        seen.unit,
-        seen.window,
-    )
-
-
-def judged(due: Due, score: float, usual: float, now_ms: int) -> QualityEvaluated:
-    """Return the verdict that a window changes; `usual` is what its series was before."""
-    one, seen = due.series, due.seen
-    limit = -math.log10(due.rate)
-    return QualityEvaluated(
-        event_id=stable_id("anomaly", *one.key, one.detector, seen.window_start, seen.window_end),
-        app=seen.app,
-        stage=seen.stage,
-        service=seen.service,
-        instance=seen.instance,
-        metric=seen.metric,
-        tier=TIER,
-        rule=one.detector,
-        verdict=DEGRADED if one.raised else HEALTHY,
-        severity="warning",
-        score=(score - limit) / limit,
-        findings=(
-            Finding(
-                what=f"{due.statistics[0]} of {seen.metric}", observed=due.values[0], expected=usual
-            ),
-            Finding(what="p-value", observed=10.0**-score, expected=due.rate),
+def judged(one: Watched, seen: Judgement, silenced_by: str, now_ms: int) -> QualityEvaluated:
+    """Return the verdict that a window changes, and let its series remember it."""
+    limit = -math.log10(seen.rate)
+    event_id = stable_id("anomaly", *one.key, one.detector, seen.start, seen.end)
+    if one.raised:
+        one.spell, one.since, one.told = event_id, seen.start, not silenced_by
+        one.observed, one.usual, one.silenced_by = seen.value, seen.usual, silenced_by
+        one.score = (seen.score - limit) / limit
+    what = f"{seen.statistic} of {one.key[METRIC]}"
+    event = _event(
+        one,
+        event_id,
+        (
+            Finding(what=what, observed=seen.value, expected=seen.usual),
+            Finding(what="p-value", observed=10.0**-seen.score, expected=seen.rate),
         ),
-        window_end=seen.window_end,
-        evaluated_at=now_ms,
-        causes=(seen.event_id,),
+        seen.end,
+        now_ms,
     )
+    return replace(event, score=(seen.score - limit) / limit, causes=(seen.event_id,))
+
+
+def again(one: Watched, now_ms: int) -> QualityEvaluated:
+    """Return the event that tells a raised verdict which is no longer silenced."""
+    one.silenced_by, one.told = "", True
+    what = f"still unusual: {one.key[METRIC]}"
+    finding = Finding(what=what, observed=one.observed, expected=one.usual)
+    event = _event(one, stable_id("anomaly", "again", one.spell), (finding,), one.last_end, now_ms)
+    return replace(event, score=one.score, causes=(one.spell,))
 
 
 def withdrawn(one: Watched, why: str, now_ms: int) -> QualityEvaluated:
     """Return the event that ends a bad verdict on a series that is not judged on."""
-    app, stage, service, instance, _, metric, _, _ = one.key
+    event_id = stable_id("anomaly", "withdrawn", *one.key, one.detector, one.last_end)
+    one.raised = False
+    finding = Finding(what=why, observed=0.0, expected=0.0)
+    return replace(_event(one, event_id, (finding,), one.last_end, now_ms), severity="info")
+
+
+def _event(
+    one: Watched, event_id: str, findings: tuple[Finding, ...], end: int, now_ms: int
+) -> QualityEvaluated:
+    app, stage, service, instance, node, metric, _, _ = one.key
     return QualityEvaluated(
-        event_id=stable_id("anomaly", "withdrawn", *one.key, one.detector, one.last_end),
+        event_id=event_id,
         app=app,
         stage=stage,
         service=service,
@@ -141,10 +157,14 @@ def withdrawn(one: Watched, why: str, now_ms: int) -> QualityEvaluated:
         metric=metric,
         tier=TIER,
         rule=one.detector,
-        verdict=HEALTHY,
-        severity="info",
+        verdict=DEGRADED if one.raised else HEALTHY,
+        severity="warning",
         score=0.0,
-        findings=(Finding(what=why, observed=0.0, expected=0.0),),
-        window_end=one.last_end,
+        findings=findings,
+        window_end=end,
         evaluated_at=now_ms,
+        node=node,
+        since=one.since,
+        spell=one.spell,
+        silenced_by=one.silenced_by if one.raised or not one.told else "",
     )

@@ -11,8 +11,8 @@ import numpy as np
 from processors.anomalies.anomaly import AnomalyParams, spec
 from processors.anomalies.detectors import Judge, WeirJudge
 from processors.anomalies.policies import MOST_RATE
-from schemas.observing import Observation
-from schemas.processing import Batch, Record
+from schemas.catalogue import Catalogue
+from streams.bench.quality_batches import batches
 from streams.bench.quality_folder import Labelled, read, scores
 from streams.bench.quality_nab import PROFILES, Scored, at_threshold, swept
 from streams.bench.quality_series import STEP_MS, corpus
@@ -64,46 +64,13 @@ def detector_points_per_s(judge: Judge, series: int = SERIES, points: int = POIN
 
 def points_per_s(series: int = 500, points: int = 60) -> float:
     """Return the observations a second of CPU that the processor judges, without its host."""
-    processor = spec(AnomalyParams(max_series=series)).build(0)
-    values = np.random.default_rng(1).normal(10.0, 1.0, (points, series)).tolist()
-    spent, offset = 0.0, 0
-    for number, row in enumerate(values):
-        seen = [_window(number, f"service {at}", value) for at, value in enumerate(row)]
-        batch: Any = Batch(
-            tuple(Record(e, "weir.observations", 0, offset + n, 0) for n, e in enumerate(seen)), 0
-        )
-        offset += len(seen)
+    processor: Any = spec(AnomalyParams(max_series=series)).build(0)
+    spent = 0.0
+    for batch in batches(series, points, Catalogue()):
         begun = time.process_time()
         processor.process(batch)
         spent += time.process_time() - begun
     return series * points / spent
-
-
-def _window(number: int, service: str, value: float) -> Observation:
-    return Observation(
-        event_id=f"{service} {number}",
-        app="bench",
-        stage="",
-        service=service,
-        instance="",
-        node="",
-        metric="latency",
-        unit="ms",
-        window="default",
-        window_start=number * STEP_MS,
-        window_end=(number + 1) * STEP_MS,
-        count=1,
-        mean=value,
-        std=0.0,
-        min=value,
-        max=value,
-        p50=value,
-        p90=value,
-        p95=value,
-        p99=value,
-        late_count=0,
-        emitted_at=0,
-    )
 
 
 def measure(

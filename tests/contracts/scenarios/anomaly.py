@@ -5,9 +5,11 @@ import random
 from processors.anomalies.anomaly import AnomalyParams, spec
 from schemas.catalogue import Catalogue
 from schemas.processing import Batch, Columns
+from schemas.quality import SilenceDefined
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
-from tests.contracts.making import START, observation, records
+from tests.contracts.making import START, columns, observation
+from tests.contracts.scenarios.quality import silence
 
 SPEC = spec(AnomalyParams(max_series=5, back=20, stale_ms=200_000, clear_windows=3))
 BOUND = 5 * 4_500
@@ -28,7 +30,7 @@ def batches(seed: int) -> list[Batch | Columns]:
             events += [observation(1.0, end, service=f"s{n}", metric="load") for n in range(3)]
         end += 300_000 if number == 21 else 0
         now = START + end
-        made.append(Batch(records(events, offset), now, _catalogue(number)))
+        made.append(columns(events, now, _catalogue(number), offset))
         offset += len(events)
     return made
 
@@ -46,7 +48,8 @@ def _catalogue(number: int) -> Catalogue:
     if number > 18:
         found["detect/digits/queue"] = policy("detect/digits/queue", "off")
         found["detect/digits"] = policy("detect/digits", "unheard-of")
-    return Catalogue({PolicySelected: found})
+    quiet = silence(START + 150_000, START + 420_000)
+    return Catalogue({PolicySelected: found, SilenceDefined: {"upkeep": quiet}})
 
 
 def policy(scope: str, detector: str, weekly: str = "") -> PolicySelected:

@@ -12,7 +12,7 @@ from processors.anomalies.anomaly import Anomalies, AnomalyParams, AnomalyState,
 from processors.anomalies.detectors import Detector
 from processors.anomalies.kernels import SEEN, Floats
 from processors.anomalies.multivariate import VECTOR_DETECTORS
-from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policies_of
+from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policies_of, rates
 from processors.anomalies.univariate import DETECTORS
 from processors.defining.plugins import PluginError
 from processors.errors import InvalidParameters
@@ -21,11 +21,13 @@ from schemas.catalogue import Catalogue
 from schemas.codec import unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import Observation, QualityEvaluated
-from schemas.processing import Batch, Output
+from schemas.processing import Output
+from schemas.quality import SilenceDefined
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
 from schemas.topics import TOPICS
-from tests.contracts.making import START, observation, records
+from tests.contracts.making import START, columns, observation
+from tests.contracts.scenarios.quality import silence
 
 MINUTES = 300_000
 
@@ -65,7 +67,7 @@ def windows(values: Sequence[float], first: int = 0, **given: str) -> list[Obser
 
 def said(processor: Anomalies, seen: list[Observation], *policies: PolicySelected) -> list[Output]:
     catalogue = Catalogue({PolicySelected: {one.scope: one for one in policies}})
-    return list(processor.process(Batch(records(seen), START, catalogue)))
+    return list(processor.process(columns(seen, START, catalogue)))
 
 
 def policy(scope: str, algorithm: str = "weir", **parameters: str) -> PolicySelected:
@@ -199,10 +201,8 @@ def test_the_statistic_of_a_policy_is_judged() -> None:
 
 
 def test_the_rate_follows_from_the_length_of_a_window() -> None:
-    choice = Choice(detector="weir", weekly=2.0)
-    assert choice.rate(60_000) == pytest.approx(2 / 10_080)
-    assert choice.rate(1) == LEAST_RATE
-    assert choice.rate(3_600_000) == MOST_RATE
+    found = rates(np.full(3, 2.0), np.array([60_000, 1, 3_600_000]))
+    assert found.tolist() == pytest.approx([2 / 10_080, LEAST_RATE, MOST_RATE])
 
 
 def test_names_of_metrics_that_never_end_do_not_pile_up() -> None:
@@ -301,3 +301,32 @@ def test_as_many_series_as_may_be_fit_a_snapshot(name: str) -> None:
     said(processor, windows([1.0], service="a-service-with-a-name"), policy("detect", name))
     size = len(processor.snapshot()) * AnomalyParams().max_series
     assert size < TOPICS["weir.snapshots"].max_bytes
+
+
+def test_a_silenced_verdict_is_told_when_the_silence_ends() -> None:
+    processor = made()
+    until = START + 1_002 * MINUTES
+    quiet = replace(silence(START, until, service=""), tier="anomaly")
+    catalogue = Catalogue({SilenceDefined: {"upkeep": quiet}})
+
+    def see(seen: Sequence[Observation], now_ms: int) -> list[QualityEvaluated]:
+        outputs = processor.process(columns(seen, now_ms, catalogue))
+        return [one for one in outputs if isinstance(one, QualityEvaluated)]
+
+    (bad,) = see(windows([*noise(1_000), 60.0], service="camera"), until - 4_000)
+    assert (bad.silenced_by, bad.spell, bad.since) == (
+        "silence upkeep",
+        bad.event_id,
+        until - 2 * MINUTES,
+    )
+    other = made()
+    other.restore(processor.snapshot())
+    processor = other
+    assert processor.wake_at() == until + 1_000
+    assert see([], until) == []
+    (again,) = see([], until + 1_000)
+    assert (again.verdict, again.silenced_by, again.spell) == ("degraded", "", bad.spell)
+    assert again.event_id != bad.event_id
+    assert processor.wake_at() is None
+    (good,) = see(windows([10.0] * 8, first=1_001, service="camera"), until + 2_000)
+    assert (good.verdict, good.silenced_by, good.spell) == ("healthy", "", bad.spell)
