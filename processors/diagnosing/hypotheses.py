@@ -82,7 +82,7 @@ def _every(graph: Graph, links: Sequence[str]) -> Iterator[tuple[str, str, Odds,
         touched |= _spoiled(graph, one.first, 0.85, 0.75)
         yield INPUT, name, own, touched
     for link in links:
-        yield LINK, link, _own(LINK, link, {s.NETWORK: 0.93}), _of_link(graph, link)
+        yield LINK, link, _own(LINK, link, {s.NETWORK: 0.97}), _of_link(graph, link)
     queues = _spread(sorted(graph.node_of), {s.QUEUE: 0.75, s.TIME: 0.5})
     yield LOAD, app, {("app", app, s.LOAD): 0.93}, queues | {("app", app, s.TIME): 0.6}
     chosen = {("app", app, s.TRUTH): 0.6, ("app", app, s.TIME): 0.6}

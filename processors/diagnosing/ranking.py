@@ -27,7 +27,7 @@ _RECENT_MS, _FADING_MS = 60_000.0, 300_000.0
 _JUST_BEFORE, _TOO_LATE, _FIRST = 3.0, -4.0, 1.2
 _RESIDUAL = 1.5
 """A further cause must explain at least so much of what is left, as log-likelihood."""
-_LEAST, _NEVER = -2.0, -1e9
+_LEAST, _NEVER = -1.0, -1e9
 _UNCERTAIN = 1.5
 """Divides log-likelihoods before they become shares: symptoms are not independent."""
 

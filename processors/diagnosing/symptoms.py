@@ -5,8 +5,9 @@ of them counts, once. A metric that has moved to the better is a faint symptom: 
 consequence of a remedy, hardly that of a fault.
 """
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from processors.diagnosing.pasts import Past, Shift
@@ -44,7 +45,7 @@ _FALLING: Final = (
 _EITHER: Final = (INPUT, LOAD, OTHER, MACHINE, NETWORK)
 _LEAST: Final = {TRUTH: 0.02, LOSS: 0.02, TIME: 0.5, QUEUE: 1.0}
 """Noise that is assumed at least: shares, and ms."""
-_BETTER = 0.25
+_BETTER, _HARDLY = 0.25, 0.3
 Key = tuple[str, str, str]
 """Level (app, stage, service, instance, node or link), name, family."""
 
@@ -135,10 +136,31 @@ def _worse(metric: str, family: str, shift: Shift) -> bool:
 
 
 def strongest(symptoms: Iterable[Symptom]) -> dict[Key, Symptom]:
-    """Return the strongest symptom of each part and family, the earlier of two that are equal."""
+    """Return the strongest symptom of each part and family, of equal ones the lesser and earlier.
+
+    Where times of instances have moved by less than those of the one that moved most, they count
+    for less: a cause moves further than what suffers from it, and a node slows all alike.
+    """
     found: dict[Key, Symptom] = {}
     for one in symptoms:
         other = found.get(one.key)
-        if other is None or (one.strength, -one.since) > (other.strength, -other.since):
+        if other is None or _weight(one) > _weight(other):
             found[one.key] = one
+    times = [key for key in found if key[0] == "instance" and key[2] == TIME]
+    most = max((_moved(found[key]) for key in times if found[key].strength > 0.0), default=0.0)
+    for key in times if most > 0.0 else ():
+        one = found[key]
+        far = _HARDLY + (1.0 - _HARDLY) * min(1.0, 2.0 * _moved(one) / most)
+        found[key] = replace(one, strength=one.strength * far)
     return found
+
+
+def _weight(one: Symptom) -> tuple[float, float, int]:
+    return one.strength, -_moved(one), -one.since
+
+
+def _moved(one: Symptom) -> float:
+    """Return how far a symptom has moved, as a logarithm of its ratio; 1 where there is none."""
+    if one.before <= 0.0 or one.after <= 0.0:
+        return 1.0
+    return abs(math.log(one.after / one.before))

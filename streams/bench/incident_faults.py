@@ -14,11 +14,13 @@ import numpy as np
 from schemas.base import Event
 from streams.bench.incident_world import (
     NODES,
+    ROOM_MIB,
     SERVICES,
     STAGES,
     World,
     ensemble,
     heartbeat,
+    links,
     placement,
     service,
 )
@@ -30,12 +32,16 @@ Step = Callable[[int, int], list[Event]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong from window `begins` on; `truth` is kind and name of the cause."""
+    """What is wrong from window `begins` on, and felt `hidden` windows later at the earliest.
+
+    `truth` is kind and name of the cause.
+    """
 
     kind: str
     truth: Truth
     begins: int
     step: Step
+    hidden: int = 0
 
 
 def _ramp(since: int, over: int) -> float:
@@ -43,12 +49,20 @@ def _ramp(since: int, over: int) -> float:
 
 
 def slow_node(world: World, rng: np.random.Generator, begins: int) -> Fault:
-    """A node gets slower at once or within a minute; one time in five nothing else shows it."""
+    """A node gets slower at once or within a minute; three in ten times nothing else shows it.
+
+    Every second time the ways to it get slower too, since nobody there answers in time.
+    """
     name = _populated(world, rng)
-    factor, over = float(rng.uniform(1.7, 3.0)), int(rng.integers(1, 8))
-    shows = float(rng.uniform(0.25, 0.45)) if rng.random() < 0.8 else 0.0
+    factor, over = float(rng.uniform(1.4, 2.8)), int(rng.integers(1, 10))
+    shows = float(rng.uniform(0.1, 0.4)) if rng.random() < 0.7 else 0.0
+
+    late = float(rng.uniform(3, 15)) if rng.random() < 0.5 else 0.0
 
     def step(since: int, _: int) -> list[Event]:
+        for way in links():
+            if name in way:
+                world.link_ms[way] = late * _ramp(since, over)
         world.slow[name] = 1.0 + (factor - 1.0) * _ramp(since, over)
         world.busy[name] = shows * _ramp(since, over)
         return []
@@ -59,7 +73,7 @@ def slow_node(world: World, rng: np.random.Generator, begins: int) -> Fault:
 def bad_model(world: World, rng: np.random.Generator, begins: int) -> Fault:
     """A worse version is rolled out, copy by copy."""
     name = str(rng.choice(list(SERVICES)))
-    worse, slower = float(rng.uniform(0.14, 0.35)), float(rng.uniform(0.9, 1.25))
+    worse, slower = float(rng.uniform(0.09, 0.3)), float(rng.uniform(0.9, 1.25))
     copies = world.instances(name)
 
     def step(since: int, now_ms: int) -> list[Event]:
@@ -79,7 +93,7 @@ def bad_model(world: World, rng: np.random.Generator, begins: int) -> Fault:
 def input_drift(world: World, rng: np.random.Generator, begins: int) -> Fault:
     """What the cameras or the microphones give changes, suddenly or within two minutes."""
     name = str(rng.choice(["video", "audio"]))
-    degree, over = float(rng.uniform(0.15, 0.35)), int(rng.integers(1, 24))
+    degree, over = float(rng.uniform(0.12, 0.3)), int(rng.integers(1, 24))
 
     def step(since: int, _: int) -> list[Event]:
         world.drift[name] = degree * _ramp(since, over)
@@ -92,7 +106,7 @@ def saturated_link(world: World, rng: np.random.Generator, begins: int) -> Fault
     """A way that requests take between two stages becomes slow."""
     between = sorted(_ways(world))
     a, b = between[int(rng.integers(len(between)))]
-    more, over = float(rng.uniform(60, 200)), int(rng.integers(1, 10))
+    more, over = float(rng.uniform(40, 180)), int(rng.integers(1, 10))
 
     def step(since: int, _: int) -> list[Event]:
         world.link_ms[(a, b)] = more * _ramp(since, over)
@@ -104,13 +118,14 @@ def saturated_link(world: World, rng: np.random.Generator, begins: int) -> Fault
 def memory_leak(world: World, rng: np.random.Generator, begins: int) -> Fault:
     """An instance takes more and more memory; long afterwards it gets slow and fails."""
     name = str(rng.choice(list(world.node_of)))
-    rate = float(rng.uniform(18, 40))
+    rate = float(rng.uniform(14, 40))
 
     def step(since: int, _: int) -> list[Event]:
         world.memory[name] = world.memory_base[name] + rate * (since + 1)
         return []
 
-    return Fault("memory leak", ("instance", name), begins - int(rng.integers(15, 30)), step)
+    hidden = int(0.5 * ROOM_MIB / rate)
+    return Fault("memory leak", ("instance", name), begins - hidden, step, hidden)
 
 
 def lost_instance(world: World, rng: np.random.Generator, begins: int) -> Fault:
@@ -181,8 +196,8 @@ def coincidences(
     )
     found: list[tuple[int, Step]] = []
     for make in (_registered_again, _moved, _same_version, _chosen_anew, _batch_job, _wave):
-        if rng.random() < 0.35:
-            at = begins + int(rng.integers(-12, 4))
+        if rng.random() < 0.5:
+            at = begins + int(rng.integers(-15, 5))
             found.append((at, make(spare, rng)))
     return found
 
@@ -214,10 +229,11 @@ def _moved(spare: Spare, rng: np.random.Generator) -> Step:
 
 
 def _same_version(spare: Spare, rng: np.random.Generator) -> Step:
-    """A service gets a new version that is as good as the old one."""
-    name = str(rng.choice(spare.services))
+    """A service gets a new version that is nearly as good as the old one, and as quick."""
+    name, worse = str(rng.choice(spare.services)), float(rng.uniform(-0.01, 0.015))
 
     def step(since: int, now_ms: int) -> list[Event]:
+        spare.world.spoiled[name] = worse
         return [service(name, 2, now_ms)] if since == 0 else []
 
     return step

@@ -13,6 +13,7 @@ from streams.bench.incident_world import (
     APP,
     EXECUTION_MS,
     NODES,
+    ROOM_MIB,
     SERVICES,
     STAGES,
     START,
@@ -23,8 +24,6 @@ from streams.bench.incident_world import (
 
 RATE: Final = 20.0
 """Requests a second, each of which every service serves."""
-ROOM_MIB: Final = 700.0
-"""Memory that an instance may take more before it must be given some back."""
 SPEED: Final = dict(zip(NODES, (1.25, 1.1, 1.0, 1.0, 0.9, 0.7), strict=True))
 _STAGES: Final = {stage.stage: stage for stage in STAGES}
 Series = tuple[str, str, str, str, str]
@@ -45,12 +44,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Tendencies:
-    """What is drawn once per incident: bases, and who is how sensitive to a drift."""
+    """What is drawn once per incident; `delay` is how late labels are, windows."""
 
     rtt: Mapping[tuple[str, str], float]
     sensitive: Mapping[str, float]
     inputs: Mapping[str, float]
     shown: Mapping[str, bool]
+    delay: int
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> "Tendencies":
@@ -60,12 +60,14 @@ class Tendencies:
             {name: float(rng.uniform(0.5, 1.0)) for name in SERVICES},
             {"video": float(rng.uniform(0.4, 0.6)), "audio": float(rng.uniform(0.4, 0.6))},
             {"video": rng.random() < 0.7, "audio": rng.random() < 0.7},
+            int(rng.integers(0, 6)),
         )
 
 
 def measure(world: World, tends: Tendencies, rng: np.random.Generator) -> Measured:
     """Return the measurements of a window."""
     found = Measured()
+    _bursts(world, rng)
     for way, base in tends.rtt.items():
         extra = world.link_ms.get(way, 0.0) * rng.lognormal(0, 0.2)
         found.rtt[way] = base * rng.lognormal(0, 0.15) + extra
@@ -88,6 +90,24 @@ def measure(world: World, tends: Tendencies, rng: np.random.Generator) -> Measur
     return found
 
 
+def _bursts(world: World, rng: np.random.Generator) -> None:
+    """Let an instance be slow now and then, for some windows and no reason of anybody's."""
+    left = {one: (more - 1, by) for one, (more, by) in world.bursts.items() if more > 1}
+    for one in world.node_of:
+        if one not in left and rng.random() < 0.004:
+            left[one] = int(rng.integers(2, 7)), float(rng.uniform(1.3, 2.2))
+    world.bursts = left
+
+
+def _fullest(world: World, node: str) -> float:
+    """Return how far the instance of a node that takes most memory has used up its room."""
+    return max(
+        (world.memory[one] - world.memory_base[one]) / ROOM_MIB
+        for one, place in world.node_of.items()
+        if place == node
+    )
+
+
 def _of(service: str, metric: str) -> Series:
     return SERVICES[service].stage, service, "", "", metric
 
@@ -98,7 +118,9 @@ def _instance(world: World, found: Measured, name: str, one: str, rng: np.random
     full = (world.memory[one] - world.memory_base[one]) / ROOM_MIB
     factor = SPEED[node] * world.slow.get(node, 1.0) * world.service_speed.get(name, 1.0)
     factor *= 1.0 + 3.0 * min(1.0, max(0.0, full - 0.5))
-    execution = EXECUTION_MS[name] * factor * rng.lognormal(0, 0.05)
+    factor *= 1.0 + 0.5 * min(1.0, max(0.0, _fullest(world, node) - 0.6))
+    factor *= world.bursts.get(one, (0, 1.0))[1]
+    execution = EXECUTION_MS[name] * factor * rng.lognormal(0, 0.07)
     share = RATE * world.load / len(world.alive(name)) * rng.lognormal(0, 0.05)
     busy = min(0.95, share * execution / 1000)
     queue = execution * busy / (1 - busy) * rng.lognormal(0, 0.2)

@@ -45,9 +45,10 @@ class Standing:
 
 
 class Judges:
-    """All judges of one incident; `first` is the window of the first verdict that is no false one.
+    """All judges of one incident.
 
-    `due` drifts are told when their detectors would have been sure.
+    `raised` keeps the windows of verdicts that were raised, each with the service that it is about,
+    empty for the application as a whole.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -56,7 +57,7 @@ class Judges:
         self._drifts: dict[str, tuple[int, DriftDetected]] = {}
         self._false = int(rng.integers(45, 95)) if rng.random() < 0.4 else -1
         self._accused = str(rng.choice(list(SERVICES)))
-        self.first: int | None = None
+        self.raised: list[tuple[int, str]] = []
 
     def say(self, found: Measured, window: int, causes: dict[str, str]) -> Iterator[Event]:
         """Yield what is said of a window; `causes` tells what drifts of a service come of."""
@@ -66,8 +67,7 @@ class Judges:
             *self._rules(found, window, now),
             *self._told_drifts(found, window, now, causes),
         ]
-        if told and self.first is None and window > _LEARNED:
-            self.first = window
+        self.raised += [(window, getattr(e, "service", "")) for e in told if _is_raised(e)]
         yield from told
         if window in (self._false, self._false + 8):
             verdict = "degraded" if window == self._false else "healthy"
@@ -112,11 +112,17 @@ class Judges:
             right = found.right[name]
             standing = self._standings.setdefault(f"drift {name}", Standing())
             if standing.turn(right, 1.0, -0.08) and standing.raised:
-                since = now - int(self._rng.integers(2, 6)) * STEP_MS
+                since = now - int(self._rng.integers(0, 8)) * STEP_MS
                 told = window + int(self._rng.integers(2, 8))
                 self._drifts[name] = told, _drift(name, since, told, causes.get(name, ""))
             if name in self._drifts and self._drifts[name][0] <= window:
                 yield self._drifts.pop(name)[1]
+
+
+def _is_raised(event: Event) -> bool:
+    if isinstance(event, ContractViolated):
+        return event.status == "violated"
+    return not isinstance(event, QualityEvaluated) or event.verdict == "degraded"
 
 
 def _violation(clause: str, metric: str, raised: bool, window: int, now: int) -> ContractViolated:

@@ -47,6 +47,8 @@ ACCURACY = {
     "resnet": 0.88, "vit": 0.93, "mobile": 0.84, "join": 0.94,
 }  # fmt: skip
 COPIES = 2
+ROOM_MIB = 700.0
+"""Memory that an instance may take more of until it suffers in full; it does from half on."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class World:
     drift: dict[str, float] = field(default_factory=dict)
     version: dict[str, int] = field(default_factory=dict)
     service_speed: dict[str, float] = field(default_factory=dict)
+    bursts: dict[str, tuple[int, float]] = field(default_factory=dict)
     load: float = 1.0
     generation: int = 1
 

@@ -6,6 +6,7 @@ which is no cause. What is told follows from a small simulation: times in queues
 instances are, wrong answers from stage to stage, round trips on the way between nodes.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,13 @@ from schemas.catalogue import Catalogue, Update
 from schemas.processing import Batch, Record
 from schemas.topics import key_of, topic_of
 from streams.bench.incident_faults import FAULTS, Fault, Step, Truth, coincidences, reaction
-from streams.bench.incident_measures import Series, Tendencies, measure, observations
+from streams.bench.incident_measures import (
+    Measured,
+    Series,
+    Tendencies,
+    measure,
+    observations,
+)
 from streams.bench.incident_verdicts import Judges
 from streams.bench.incident_world import (
     NODES,
@@ -36,15 +43,15 @@ MIXED = "mixed"
 KINDS = (*FAULTS, MIXED)
 WINDOWS = 145
 _BEGINS = (85, 105)
-_HIDDEN = 0.12
+_HIDDEN, _MUTE = 0.2, 0.15
 _NO_MEMORY = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The batches that a processor is given, the true causes, and when it was first noticed, ms.
+    """The batches that a processor is given, the true causes, and when they were noticed, ms.
 
-    `noticed` is None when no verdict was raised by the end.
+    `noticed` is when every one of them had raised a verdict, None when one never did.
     """
 
     kind: str
@@ -58,13 +65,26 @@ def incident(kind: str, seed: int, number: int) -> Incident:
     rng = np.random.default_rng([seed, number])
     world = world_of(rng)
     faults = _faults(kind, world, rng)
-    begins = max(fault.begins for fault in faults)
+    begins = max(fault.begins + fault.hidden for fault in faults)
     spared = {name for fault in faults for name in _touched(world, fault)}
     steps: list[tuple[int, Step]] = [(fault.begins, fault.step) for fault in faults]
     steps += coincidences(world, rng, begins, spared)
     batches, judges = _unfolded(world, steps, faults, rng)
-    noticed = None if judges.first is None else START + (judges.first + 1) * STEP_MS
+    windows = [_noticed(world, fault, judges) for fault in faults]
+    last = None if None in windows else max(w for w in windows if w is not None)
+    noticed = None if last is None else START + (last + 1) * STEP_MS
     return Incident(kind, tuple(fault.truth for fault in faults), tuple(batches), noticed)
+
+
+def _noticed(world: World, fault: Fault, judges: Judges) -> int | None:
+    """Return the window of the first verdict on what a fault touches, or on the application."""
+    touched = _touched(world, fault) | {""}
+    if fault.truth[0] == "node":
+        touched |= {world.service_of[o] for o, n in world.node_of.items() if n == fault.truth[1]}
+    if fault.truth[0] == "input":
+        touched |= {name for name, at in SERVICES.items() if at.modality == fault.truth[1]}
+    felt = fault.begins + fault.hidden
+    return next((at for at, service in judges.raised if at >= felt and service in touched), None)
 
 
 def _faults(kind: str, world: World, rng: np.random.Generator) -> list[Fault]:
@@ -97,22 +117,27 @@ def _unfolded(
     rng: np.random.Generator,
 ) -> tuple[list[Batch], Judges]:
     tends, judges = Tendencies.drawn(rng), Judges(rng)
+    begins = min(fault.begins for fault in faults)
     causes = _causes(faults, tends, rng)
     catalogue = Catalogue().apply(_updates(registrations()))
     catalogue = catalogue.apply(_updates(placement(world, name, START) for name in SERVICES))
     hidden: frozenset[Series] = frozenset()
+    mute: set[str] = set()
+    past: deque[dict[Series, float]] = deque(maxlen=tends.delay + 1)
     batches: list[Batch] = []
     offset, reacts = 0, int(rng.integers(3, 8))
     for window in range(WINDOWS):
         now = START + (window + 1) * STEP_MS + 400
         told = [e for at, step in steps if window >= at for e in step(window - at, now)]
-        if judges.first is not None and window == judges.first + reacts:
+        if any(at >= begins and window == at + reacts for at, _ in judges.raised[-1:]):
             told += reaction(window, now)
         found = measure(world, tends, rng)
         if window == 0:
             hidden = _hidden(list(found.values), rng)
+            mute = {name for name in NODES if rng.random() < _MUTE}
+        _late_labels(found, past)
         told += [heartbeat(world, one, now) for one in world.node_of if one not in world.lost]
-        told += [node(world, name, found.cpu[name], found.rtt, now) for name in NODES]
+        told += [node(world, n, found.cpu[n], found.rtt, now) for n in NODES if n not in mute]
         catalogue = catalogue.apply(_updates(told))
         events: list[Event] = [*observations(found, world.load, window, hidden, rng)]
         events += judges.say(found, window, causes)
@@ -123,6 +148,12 @@ def _unfolded(
         offset += len(records)
         batches.append(Batch(tuple(records), now, catalogue))
     return batches, judges
+
+
+def _late_labels(found: Measured, past: deque[dict[Series, float]]) -> None:
+    """Replace what labels say of a window by what they say of the one that they are of."""
+    past.append({key: value for key, value in found.values.items() if key[4] == "accuracy"})
+    found.values |= past[0]
 
 
 def _updates(events: Iterable[Event]) -> list[Update]:

@@ -163,9 +163,10 @@ def test_a_drift_that_is_explained_counts_as_what_it_is() -> None:
         return [*usual(window), *told]
 
     told = run(values, windows=BEGINS + 25)
-    assert names(told[0])[0] == ("service", "a")
-    assert names(told[-1])[0] == ("input", "video")
-    assert told[-1].root_causes[0].evidence == ("explained",)
+    before, after = told[0].root_causes[0], told[-1].root_causes[0]
+    assert before.evidence == (f"drift-a-{BEGINS + 3}",)
+    assert (after.kind, after.name, after.evidence) == ("input", "video", ("explained",))
+    assert after.score > before.score
     assert told[-1].spell == told[0].event_id
 
 
