@@ -222,3 +222,23 @@ def _fields(writer: str, record: str) -> list[str]:
         elif isinstance(one, list):
             left += one
     raise AssertionError(record)
+
+
+def test_a_violation_names_who_left_what_was_usual() -> None:
+    quick = replace(RIGHT, name="quick", metric="latency", operator="<", threshold=50.0)
+    feeder = Feeder(world(replace(CONTRACT, clauses=(quick,))))
+    for second in range(1, 13):
+        slow = 150.0 if second > 9 else 40.0
+        windows = [
+            observation(value, 1_000 * second, metric="latency", stage="classify", service=service)
+            for service, value in (("small", 30.0), ("large", slow))
+        ]
+        feeder.feed(*windows, at=1_000 * second)
+    feeder.wait(14_000)
+
+    (violated,) = feeder.verdicts()
+    large, small = violated.contributions
+    assert (large.service, small.service) == ("large", "small")
+    assert (large.baseline, small.baseline) == (40.0, 30.0)
+    assert math.fsum((large.amount, small.amount)) == violated.excess > 0
+    assert (large.share, small.share) == (1.0, 0.0)
