@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from processors.errors import ProcessorError
+from processors.selecting import staged
 from processors.selecting.ensembles import Candidate, Found, Problem, Scored
 from processors.selecting.estimating import (
     Evidence,
@@ -105,9 +106,8 @@ def choose(
         failure, plain = f"{name}: {error}", replace(view, chosen=replace(view.chosen, told={}))
         problem = _problem(state, plain, candidates)
         found = _found(problem, chosen, WEIR, algorithms)
-    present = [c for c in problem.candidates if c.service in state.services]
     return Choice(
-        present=evaluated(present, problem.objective),
+        present=_together(problem, state.services),
         found=found,
         evidence=evidence,
         unknown=tuple(s.service for s in services if s not in considered),
@@ -139,15 +139,26 @@ def _found(
 
     Raises ProcessorError where it fails, or finds nothing.
     """
-    found = algorithms[name](problem, _RUNNERS_UP)
+    algorithm = algorithms[name]
+    if name not in PLANNERS and staged.is_staged(problem):
+        found = staged.by_stage(algorithm, problem, _RUNNERS_UP)
+    else:
+        found = algorithm(problem, _RUNNERS_UP)
     if not found.ranked:
         raise ProcessorError("it ranked no ensemble")
     if not chosen:
         return found
-    members = [c for c in problem.candidates if c.service in chosen]
-    led = evaluated(members, problem.objective)
+    led = _together(problem, chosen)
     others = tuple(one for one in found.ranked if one.services != led.services)
     return Found((led, *others), PINNED, max(0.0, found.ranked[0].value - led.value))
+
+
+def _together(problem: Problem, services: tuple[str, ...]) -> Scored:
+    """Return what some of the candidates together are predicted to do."""
+    if staged.is_staged(problem):
+        return staged.present(problem, services)
+    members = [c for c in problem.candidates if c.service in services]
+    return evaluated(members, problem.objective)
 
 
 def _explaining(best: Scored, problem: Problem) -> Candidate | None:
@@ -163,7 +174,7 @@ def learn_correlation(state: AppState, view: AppView, since: int) -> None:
     """Learn from the present ensemble's answers since then how much its members fail together."""
     members = [s for s in usable(state, view) if s.service in state.services]
     answers = summary(state.answers, since)
-    if len(members) < max(2, len(state.members)) or not answers.count:
+    if view.after or len(members) < max(2, len(state.members)) or not answers.count:
         return
     evidence = tuple(evidence_of(state, s.service, since) for s in members)
     candidates = candidates_of(state, view, members, evidence)

@@ -108,7 +108,7 @@ def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
     budget = problem.budget_ms - problem.objective.overhead_ms
     free: dict[str, float] = {}
     ends: dict[str, float] = {}
-    taken: list[tuple[Candidate, float]] = []
+    taken: list[Candidate] = []
     room = max(problem.objective.max_members, len(tasks))
     while len(taken) < room:
         ready = [
@@ -129,25 +129,24 @@ def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
             continue
         _, task, option, start = max(found, key=lambda f: (f[0], _named(f[2])))
         end = start + option.latency_ms
-        free[option.place.place] = end
+        free[option.place.place] = task.served_ms = end
         task.chosen.append(option.candidate)
-        task.served_ms = end
         ends[task.stage] = max(end, ends.get(task.stage, 0.0))
-        taken.append(
-            (
-                replace(
-                    option.candidate,
-                    places=(),
-                    latency_ms=start + option.place.latency_ms,
-                    latency_high_ms=end,
-                    cost=option.place.cost,
-                    energy_j=option.place.energy_j,
-                ),
-                end,
-            )
-        )
-    members = [member for member, _ in taken]
-    return evaluated(members, problem.objective, range(len(members)))
+        taken.append(_begun(option, start))
+    return evaluated(taken, problem.objective, range(len(taken)))
+
+
+def _begun(option: Option, start_ms: float) -> Candidate:
+    """Return a candidate as it is where it answers, from when it begins there."""
+    place = option.place
+    return replace(
+        option.candidate,
+        places=(),
+        latency_ms=start_ms + place.latency_ms,
+        latency_high_ms=start_ms + place.latency_high_ms,
+        cost=place.cost,
+        energy_j=place.energy_j,
+    )
 
 
 def _may_begin(task: Task, tasks: Sequence[Task], problem: Problem) -> bool:
@@ -208,17 +207,8 @@ def _phased(problem: Problem, size: int) -> Scored:
         for option in sorted(fitting or task.options, key=lambda o: (o.latency_ms, _named(o))):
             best.setdefault(option.candidate.service, option)
         chosen = sorted(best.values(), key=lambda o: (-o.candidate.accuracy, _named(o)))[:size]
-        start = starts[phases[task.stage]]
-        for option in chosen:
-            late = replace(
-                option.candidate,
-                places=(),
-                latency_ms=start + option.place.latency_ms,
-                latency_high_ms=start + option.place.latency_high_ms,
-                cost=option.place.cost,
-                energy_j=option.place.energy_j,
-            )
-            members.append((late, phases[task.stage]))
+        phase = phases[task.stage]
+        members += [(_begun(option, starts[phase]), phase) for option in chosen]
     room = max(problem.objective.max_members, len(allocated))
     told = members[:room]
     return evaluated([m for m, _ in told], problem.objective, [phase for _, phase in told])

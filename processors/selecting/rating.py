@@ -222,13 +222,6 @@ class Table:
         taken.sort(key=lambda n: self.candidates[numbers[n]].service)
         chosen = numbers[taken]
         wanted, seen = self.objective, rated.votes
-        values = {
-            "accuracy": seen.accuracy[at],
-            "latency": rated.high[at],
-            "cost": rated.cost[at],
-            "energy": rated.energy[at],
-            "confidence": seen.confidence[at],
-        } | {f"{CLASS}{c}": class_accuracy(seen, c, wanted)[at] for c, _ in wanted.asked}
         heard: tuple[tuple[float, ...], ...] = ()
         if seen.per_class is not None:
             votes = self.class_weights(chosen[None, :], emphasis)[0]
@@ -246,13 +239,24 @@ class Table:
             shortfall=float(rated.shortfall[at]),
             risk=float(rated.risk[at]),
             caution=wanted.caution,
-            parts=tuple(
-                Part(name, float(values[name]), float(rated.scaled[name][at]), weight)
-                for name, weight in _shares(wanted)
-            ),
+            parts=self._parts(rated, at),
             unmet=self._unmet(rated, at),
             class_weights=heard,
             places=tuple(places.names[row[n]] for n in taken) if places is not None else (),
+        )
+
+    def _parts(self, rated: Rated, at: int) -> tuple[Part, ...]:
+        seen, wanted = rated.votes, self.objective
+        values = {
+            "accuracy": seen.accuracy,
+            "latency": rated.high,
+            "cost": rated.cost,
+            "energy": rated.energy,
+            "confidence": seen.confidence,
+        } | {f"{CLASS}{label}": class_accuracy(seen, label, wanted) for label, _ in wanted.asked}
+        return tuple(
+            Part(name, float(values[name][at]), float(rated.scaled[name][at]), weight)
+            for name, weight in _shares(wanted)
         )
 
     def _unmet(self, rated: Rated, at: int) -> tuple[Unmet, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from processors.selecting import learning, refusing
+from processors.selecting import learning, reasons, refusing
 from processors.selecting.choice import (
     PINNED,
     Choice,
@@ -15,12 +15,11 @@ from processors.selecting.choice import (
 )
 from processors.selecting.ensembles import NOBODY, Found, Scored
 from processors.selecting.estimating import evidence_of, labels_of
-from processors.selecting.own import EXPLORERS, VALUED
+from processors.selecting.own import VALUED
 from processors.selecting.profiles import Series
 from processors.selecting.proposals import WEIR, Algorithm
 from processors.selecting.state import AppState, Trial, Trigger
 from processors.selecting.triggers import forget, newest, raise_trigger
-from processors.selecting.wishes import EXPLORE
 from processors.selecting.words import (
     Moment,
     Selection,
@@ -35,11 +34,9 @@ from processors.selecting.words import (
     trial_words,
 )
 from processors.selecting.world import AppView, all_ready, down, failed_services
-from schemas.authority import REASON, RESELECT, parameter
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected
-from schemas.registrations import PolicySelected
 
 _MOST_BACK_OFF = 5
 _CAUSES_SEEN = 16
@@ -112,9 +109,9 @@ class Steps:
         """Return whether a look would change nothing: nothing is pending, new, lost or failed."""
         state = self.state
         pending = state.trial or state.trigger or state.violated or state.down_since
-        if self._moved() or set(refusing.ids(self.view)) - set(state.refused):
-            return False
-        if pending or not state.generation or self._newer() is not None or self._asked():
+        asked = self._moved() or reasons.asked(state, self.catalogue)
+        untold = set(refusing.ids(self.view)) - set(state.refused)
+        if pending or asked or untold or not state.generation or self._newer() is not None:
             return False
         settled = state.signature == state.settled == self.view.signature
         return settled and all_ready(state.app, self.catalogue, self.now)
@@ -205,40 +202,19 @@ class Steps:
         state = self.state
         outage = state.down_since and self.now - state.down_since < self.params.patience_ms
         waiting = bool(outage) or self.now < state.quiet_until
-        if state.trigger is None and state.violated and not waiting:
-            clauses = ", ".join(state.violated)
-            again = Trigger(
-                kind="violation", reason=f"still violated: {clauses}", since=newest(state)
-            )
-            raise_trigger(state, again)
+        if not waiting:
+            reasons.still_violated(state)
         if state.signature != state.settled and self._settled():
             state.settled = state.signature
-            raise_trigger(
-                state,
-                Trigger(
-                    kind="catalogue",
-                    reason="the application, its services or its contract changed",
-                    since=state.since,
-                    causes=self.view.causes[:2],
-                ),
-            )
+            reasons.changed(state, self.view)
             waiting = waiting and state.trigger is not None and state.trigger.kind != "catalogue"
-        asked = self._asked()
+        asked = reasons.asked(state, self.catalogue)
         if asked is not None and (state.trigger is None or state.trigger.kind != asked.kind):
             raise_trigger(state, asked)
         if state.trigger is None and (moved := self._moved()):
-            raise_trigger(state, Trigger(kind=moved[0], reason=moved[1], since=state.since))
+            raise_trigger(state, moved)
         if state.trigger is not None and not waiting:
             self._begin(state.trigger)
-
-    def _asked(self) -> Trigger | None:
-        """Return that another selection was asked for since the last one, by a policy."""
-        policy = self.catalogue.get(PolicySelected, f"{RESELECT}{self.state.app}")
-        if policy is None or policy.selected_at <= self.state.selected_at:
-            return None
-        told = f"another selection is asked for: {parameter(policy, REASON)}"
-        causes = tuple(filter(None, (policy.event_id, parameter(policy, "cause"))))
-        return Trigger(kind="asked", reason=told, since=newest(self.state), causes=causes)
 
     def _go_on(self, choice: Choice) -> None:
         """Leave the ensemble as it is; what it learns from, and the plan, begin anew."""
@@ -251,20 +227,8 @@ class Steps:
         names = [service.service for service in usable(self.state, self.view)]
         learning.served(self.state, names, self.view.chosen.told)
 
-    def _moved(self) -> tuple[str, str] | None:
-        """Return (kind, reason) where the algorithm itself asks for another selection."""
-        name = self.view.chosen.name
-        if not self.state.generation or self.state.trial is not None:
-            return None
-        if name in EXPLORERS and not pinned(self.state, self.view):
-            told = self.view.chosen.told.get(EXPLORE, "")
-            every = int(told) if told.isdecimal() and int(told) else self.params.explore_ms
-            if learning.is_due(self.state, self.now, every):
-                return "exploration", f"{name} draws again"
-        if name == "adaptive":
-            moved = learning.off_plan(self.state)
-            return ("plan", moved) if moved else None
-        return None
+    def _moved(self) -> Trigger | None:
+        return reasons.moved(self.state, self.view, self.now, self.params.explore_ms)
 
     def _choose(self, since: int) -> Choice | None:
         choice = choose(self.state, self.view, since, self.params.known, self.algorithms)

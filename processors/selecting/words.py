@@ -109,14 +109,8 @@ def announce(
         selected_at=at.now_ms,
         catalogue=at.catalogue,
         causes=selection.causes[:CAUSES],
-        scores=tuple(
-            ScorePart(objective=p.objective, value=p.value, scaled=p.scaled, weight=p.weight)
-            for p in scored.parts
-        ),
-        unmet=tuple(
-            ClauseUnmet(clause=u.clause, threshold=u.threshold, predicted=u.predicted)
-            for u in scored.unmet
-        ),
+        scores=_parts(scored),
+        unmet=_unmet(scored),
         pinned=found.algorithm == PINNED,
         consumer=state.consumer,
     )
@@ -172,6 +166,20 @@ def demand(
         reason=reason,
         requested_at=at.now_ms,
         causes=causes,
+    )
+
+
+def _parts(scored: Scored) -> tuple[ScorePart, ...]:
+    return tuple(
+        ScorePart(objective=p.objective, value=p.value, scaled=p.scaled, weight=p.weight)
+        for p in scored.parts
+    )
+
+
+def _unmet(scored: Scored) -> tuple[ClauseUnmet, ...]:
+    return tuple(
+        ClauseUnmet(clause=u.clause, threshold=u.threshold, predicted=u.predicted)
+        for u in scored.unmet
     )
 
 

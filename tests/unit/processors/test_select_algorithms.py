@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from processors.selecting import staged
 from processors.selecting.laws import broken_by, problems
 from processors.selecting.own import OWN, algorithms
 from processors.selecting.selection import spec
 from processors.selecting.steps import SelectParams
 from schemas.decisions import ActionTaken, EnsembleSelected
+from schemas.graphs import Stage
 from schemas.records import KeyValue
 from schemas.registrations import ConsumerRegistered, PolicySelected, Weight
 from schemas.topics import key_of
@@ -263,3 +265,50 @@ def test_the_problems_of_the_suite_differ() -> None:
 
 def test_selections_can_be_sent() -> None:
     assert all(isinstance(e, EnsembleSelected) for e in world().ensembles)
+
+
+def staged_world(*more: Any, **told: Any) -> World:
+    """Return an application of two stages, of which the second reads the first's answers."""
+    first, second = ("bayes", "tree"), ("mlp", "forest", "svm")
+    stages = (
+        Stage(stage="find", stage_id="find", services=first),
+        Stage(stage="name", stage_id="name", services=second, inputs=("find",)),
+    )
+    finders = [c.service(name, latency_ms=10.0) for name in first]
+    of = World(None, c.contract(**told), *more)
+    of.register(replace(c.application(), stages=stages))
+    of.register(*(replace(one, stage="find") for one in finders))
+    of.register(*(replace(c.service(name), stage="name") for name in second))
+    of.seconds(4)
+    return of
+
+
+def test_every_stage_of_a_graph_gets_an_ensemble_and_predictions_are_those_of_the_way() -> None:
+    of = staged_world()
+    ensemble = of.ensembles[-1]
+    assert {m.stage for m in ensemble.members} == {"find", "name"}
+    assert ensemble.predicted_latency_ms == pytest.approx(10.0 + 5.0 + 12.0)  # and the way
+    best = max(c.DECLARED.values()) * c.DECLARED["bayes"]
+    assert ensemble.predicted_accuracy <= best + 0.03
+
+
+@pytest.mark.parametrize("name", ["accuracy", "greedy", "thompson", "dream", "adaptive"])
+def test_other_algorithms_serve_every_stage_too(name: str) -> None:
+    of = staged_world(policy(algorithm=name))
+    assert {m.stage for m in of.ensembles[-1].members} == {"find", "name"}
+    assert not refusals(of)
+
+
+def test_a_stage_without_a_member_meets_nothing() -> None:
+    problem = problems()["stages and nodes"]
+    alone = next(one for one in problem.candidates if one.stage == "stage 0")
+    assert staged.present(problem, (alone.service,)).value < 0
+    assert staged.present(problem, ()).members == ()
+
+
+def test_shares_of_time_follow_the_longest_way_and_survive_a_circle() -> None:
+    problem = problems()["stages and nodes"]
+    shares = staged.shares_of(problem)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    circle = replace(problem, after={"stage 0": ("stage 1",), "stage 1": ("stage 0",)})
+    assert all(0 < share <= 1 for share in staged.shares_of(circle).values())
