@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from processors.diagnosing import spells
 from processors.diagnosing.diagnose import spec
 from processors.diagnosing.spells import DiagnoseParams
+from processors.diagnosing.state import AppState
 from processors.errors import InvalidParameters
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -149,25 +151,20 @@ def test_a_drift_of_the_input_tells_as_much() -> None:
     assert f"drift-a-{BEGINS + 4}" in told[-1].root_causes[0].evidence
 
 
-def test_a_drift_that_is_explained_counts_as_what_it_is() -> None:
-    def values(window: int) -> list[Event]:
-        first = cases.drift(BEGINS + 3, cause="")
-        why = replace(
-            first,
-            event_id="explained",
-            status="explained",
-            cause="sensor-stuck",
-            causes=(first.event_id, "other"),
-        )
-        told = {BEGINS + 3: [first], BEGINS + 9: [why]}.get(window, [])
-        return [*usual(window), *told]
+def test_a_drift_that_is_explained_is_told_as_what_it_is_and_no_new_reason() -> None:
+    params, state, now = DiagnoseParams(), AppState(app=cases.APP), cases.T0 + 50_000
+    first = cases.drift(BEGINS, cause="")
+    why = replace(
+        first, event_id="why", status="explained", cause="sensor-stuck", causes=(first.event_id,)
+    )
+    spells.drifted(state, first, now, params)
+    opened, (symptom,) = state.open, spells.drift_symptoms(state, now, params)
+    assert symptom.key == ("service", "a", "truth")
 
-    told = run(values, windows=BEGINS + 25)
-    before, after = told[0].root_causes[0], told[-1].root_causes[0]
-    assert before.evidence == (f"drift-a-{BEGINS + 3}",)
-    assert (after.kind, after.name, after.evidence) == ("input", "video", ("explained",))
-    assert after.score > before.score
-    assert told[-1].spell == told[0].event_id
+    spells.drifted(state, why, now + 1_000, params)
+    (symptom,) = spells.drift_symptoms(state, now, params)
+    assert (symptom.key, symptom.evidence) == (("stage", "see", "input"), "why")
+    assert state.open == opened
 
 
 def test_a_link_is_slow_where_no_instance_is() -> None:
