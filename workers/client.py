@@ -32,7 +32,7 @@ from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
 from workers.kafka import clients as kafka
 from workers.kafka.steady import SteadyProducer
-from workers.payloads.claims import claimed
+from workers.payloads.claims import claimed, is_large
 from workers.payloads.store import store_of
 from workers.registry import Registry
 from workers.settings import Settings
@@ -153,7 +153,12 @@ class Client:
         return await self.answer(request_of(app, inputs, **wishes))
 
     async def answer(self, request: InferenceRequest) -> InferenceResponse:
-        """Return the answer to a request, raising as `submit` and its future do."""
+        """Return the answer to a request, raising as `submit` and its future do.
+
+        Large inputs are stored by a thread, so that no other coroutine waits for that.
+        """
+        if is_large(request):
+            request = await asyncio.to_thread(claimed, request, self._payloads)
         return await asyncio.shield(asyncio.wrap_future(self.submit(request)))
 
     def submit(self, request: InferenceRequest) -> "Future[InferenceResponse]":

@@ -78,7 +78,7 @@ def pin(
     from workers.clock import wall_ms
 
     with opened() as entries:
-        known = _known(entries, of, change=True)
+        known = known_of(entries, of, change=True)
         made = pure.pin(known, of, consumer, services, wall_ms())
         entries.send([made])
     _changed(made, f"{'+'.join(services)} answers for {consumer or of} from now on", as_json)
@@ -91,7 +91,7 @@ def unpin(of: App, *, consumer: Consumer = "", as_json: AsJson = False) -> None:
     from workers.clock import wall_ms
 
     with opened() as entries:
-        made = pure.unpin(_known(entries, of, change=True), of, consumer, wall_ms())
+        made = pure.unpin(known_of(entries, of, change=True), of, consumer, wall_ms())
         entries.send([made])
     _changed(made, f"the ensemble of {consumer or of} is selected again", as_json)
 
@@ -126,7 +126,7 @@ def policy(
     scope = wishes.scopes(of, consumer)[0] if of else wishes.SCOPE
     with opened() as entries:
         changing = bool(algorithm is not None or told or unset)
-        known = _known(entries, of, change=changing)
+        known = known_of(entries, of, change=changing)
         if not changing:
             standing = known.get(PolicySelected, scope)
             _show_policy(scope, standing, as_json=as_json)
@@ -158,7 +158,7 @@ def compare(
 
     others = installed()
     with opened() as entries:
-        known = _known(entries, of)
+        known = known_of(entries, of)
         view = pure.viewed(known, of, consumer, wall_ms(), others)
         seen = [e for e in entries.events("weir.observations", of) if isinstance(e, Observation)]
     found = pure.compared(known, view, seen, names or (), others)
@@ -179,7 +179,7 @@ def compare(
     show_rows(COMPARED, rows, as_json=as_json)
 
 
-def _known(entries: "Entries", of: str, *, change: bool = False) -> "Catalogue":
+def known_of(entries: "Entries", of: str, *, change: bool = False) -> "Catalogue":
     """Return what selections rest on; with `change`, if whoever asks may change the application.
 
     Raises RegistrationError.

@@ -9,11 +9,13 @@ from schemas.base import Event
 from schemas.errors import ContractError
 from schemas.introspect import to_plain
 from schemas.topics import key_of
+from streams import ensembles
+from streams.commands.ensembles import known_of
 from streams.commands.nouns import send_changed
 from streams.commands.switching import switch_over
 from streams.controlling.nouns import NOUNS, Noun
 from streams.entries import Entries
-from streams.errors import StreamsError
+from streams.errors import RegistrationError, StreamsError
 from streams.forms.consumers import with_token
 from streams.registration import unknown
 from workers.clock import wall_ms
@@ -69,18 +71,19 @@ def _verbs(noun: Noun) -> list[Verb]:
         found.append(Verb("POST", f"/{many}", "register", f"Register one {one}, or change it."))
     if noun.guard is not None:
         found.append(Verb("DELETE", f"/{many}/{{name}}", "remove", f"Remove one {one}."))
-    return (
-        found
-        + [
-            Verb("POST", f"/{many}{path}", name, told)
-            for name, (plural, path, told, *_) in _SWITCHES.items()
-            if plural == many
-        ]
-        + ([_TOKEN] if many == "consumers" else [])
-    )
+    found += [
+        Verb("POST", f"/{many}{path}", name, told)
+        for name, (plural, path, told, *_) in _SWITCHES.items()
+        if plural == many
+    ]
+    return found + [verb for verb in _OTHERS if verb.path.startswith(f"/{many}/")]
 
 
-_TOKEN = Verb("POST", "/consumers/{name}/token", "token", "Give it a new token, told once.")
+_OTHERS = (
+    Verb("POST", "/consumers/{name}/token", "token", "Give it a new token, told once."),
+    Verb("POST", "/ensembles/{name}/pin", "pin", "Let these services answer for an app."),
+    Verb("POST", "/ensembles/{name}/unpin", "unpin", "Let them be selected again."),
+)
 _SWITCHES: Mapping[str, tuple[str, str, str, str, str, bool]] = {
     "app.pause": ("apps", "/{name}/pause", "Let no deed of it happen.", FREEZE, "freeze", True),
     "app.resume": ("apps", "/{name}/resume", "End that.", FREEZE, "unfreeze", False),
@@ -148,6 +151,20 @@ def _token(entries: Entries, noun: Noun, order: Order) -> Told:
     return 201, {"name": order.name, "event_id": event.event_id, "token": token}
 
 
+def _pin(entries: Entries, _: Noun, order: Order) -> Told:
+    """Pin, or end it: of an application, or of the ensemble of one of its consumers."""
+    known = known_of(entries, order.name, change=True)
+    consumer, services = str(order.body.get("consumer", "")), order.body.get("services")
+    if order.verb == "unpin":
+        event = ensembles.unpin(known, order.name, consumer, wall_ms())
+    elif isinstance(services, list) and services and all(type(s) is str for s in services):
+        event = ensembles.pin(known, order.name, consumer, services, wall_ms())
+    else:
+        raise RegistrationError("services: name those that shall answer, in a list")
+    entries.send([event])
+    return 200, {"name": order.name, "event_id": event.event_id, "changed": True}
+
+
 def _known(entries: Entries, noun: Noun, name: str) -> Any:
     found = entries.of(noun.kind)
     if name not in found:
@@ -168,5 +185,7 @@ _ACTIONS: Mapping[str, Callable[[Entries, Noun, Order], Told]] = {
     "register": _register,
     "remove": _remove,
     "token": _token,
+    "pin": _pin,
+    "unpin": _pin,
     **dict.fromkeys(_SWITCHES, _switch),
 }

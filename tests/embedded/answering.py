@@ -13,6 +13,8 @@ from ssl import create_default_context
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import numpy.typing as npt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -119,6 +121,14 @@ class Caller:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def binary(name: str, array: npt.NDArray[np.float32]) -> tuple[bytes, dict[str, str]]:
+    """Return a request of the Open Inference Protocol with a tensor as bytes, and its header."""
+    parameters = {"binary_data_size": array.nbytes}
+    tensor = {"name": name, "shape": array.shape, "datatype": "FP32", "parameters": parameters}
+    head = json.dumps({"inputs": [tensor], "parameters": {"deadline_ms": 5_000}}).encode()
+    return head + array.tobytes(), {"Inference_Header_Content_Length": str(len(head))}
 
 
 def certificate(folder: Path) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """From a request to its answer: client, route on the batch host, worker processes, probe."""
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -193,26 +192,9 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
         assert (told.status, told.plain["label"], told.plain["status"]) == (200, "1", "complete")
         assert [member["status"] for member in told.plain["members"]] == ["ok", "ok"]
 
-        binary = np.array([0, 0, 5], "<f4").tobytes()
-        head = {
-            "inputs": [
-                {
-                    "name": "x",
-                    "shape": [3],
-                    "datatype": "FP32",
-                    "parameters": {"binary_data_size": 12},
-                }
-            ],
-            "parameters": {"deadline_ms": 5000},
-        }
-        text = json.dumps(head).encode()
-        told = call(
-            "POST",
-            "/v2/models/shapes/infer",
-            text + binary,
-            kind="application/octet-stream",
-            Inference_Header_Content_Length=str(len(text)),
-        )
+        body, header = binary("x", np.array([0, 0, 5], np.float32))
+        kind = "application/octet-stream"
+        told = call("POST", "/v2/models/shapes/infer", body, kind=kind, **header)
         outputs = {one["name"]: one["data"] for one in told.plain["outputs"]}
         assert (told.status, outputs["label"]) == (200, ["2"])
 
@@ -286,6 +268,11 @@ def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
         paused = call("POST", "/v1/placements/pause", {"reason": "test"}, **boss)
         assert (paused.plain["changed"], len(paused.plain["event_id"])) == (True, 32)
         assert call("POST", "/v1/placements/resume", **boss).plain["on"] is False
+        for_o = boss | {"Weir_User": "o"}
+        pinned = call("POST", "/v1/ensembles/shapes/pin", {"services": ["soft"]}, **for_o)
+        assert (pinned.status, len(pinned.plain["event_id"])) == (200, 32)
+        assert call("POST", "/v1/ensembles/shapes/pin", {"services": "soft"}, **for_o).status == 422
+        assert call("POST", "/v1/ensembles/shapes/unpin", {}, **for_o).status == 200
         owner = call("POST", "/v1/apps/shapes/pause", **boss)
         assert (owner.status, "belongs to o" in owner.plain["what"]) == (422, True)
         gone = call("DELETE", "/v1/consumers/desk", **boss)

@@ -19,10 +19,15 @@ def claimed(request: InferenceRequest, store: PayloadStore) -> InferenceRequest:
 
     Raises PayloadRefused, and InvalidEvent for bytes that do not fit type and shape.
     """
-    if all(tensor.data is None or len(tensor.data) <= INLINE_BYTES for tensor in request.inputs):
+    if not is_large(request):
         return request
     inputs = tuple(_claimed(tensor, store, request.user) for tensor in request.inputs)
     return replace(request, inputs=inputs)
+
+
+def is_large(request: InferenceRequest) -> bool:
+    """Tell whether inputs of a request are too large for an event."""
+    return any(len(tensor.data or b"") > INLINE_BYTES for tensor in request.inputs)
 
 
 def resolved(inputs: Sequence[Tensor], store: PayloadStore) -> tuple[Tensor, ...]:
