@@ -38,13 +38,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from processors.remedying.state import Finding
+from processors.remedying.state import Asker, Finding
 from schemas.authority import ACT
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementRequested, ServiceDemand
 from schemas.identity import stable_id
-from schemas.quality import RemedyDefined, RetrainingRequested
+from schemas.quality import RetrainingRequested
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
 
@@ -56,7 +56,7 @@ ASKING: tuple[type[Event], ...] = (PlacementRequested, PolicySelected, Retrainin
 class Case:
     """A remedy, the finding that it answers for the `attempt`th time, and the world now (ms)."""
 
-    remedy: RemedyDefined
+    remedy: Asker
     finding: Finding
     catalogue: Catalogue
     now_ms: int

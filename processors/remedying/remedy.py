@@ -160,8 +160,8 @@ class Remedy:
         for stands in list(self._ledger.expired(steps.now)):
             yield from self._resolved(stands, steps)
         for deed in list(self._ledger.deeds.values()):
-            if steps.now >= deed.verify_at and deed.action in self._actions:
-                action = self._actions[deed.action]
+            if steps.now >= deed.verify_at and deed.asker.action in self._actions:
+                action = self._actions[deed.asker.action]
                 yield from verify(deed, action, self._ledger, steps.catalogue, steps.now)
         for held in list(self._ledger.held.values()):
             if steps.now >= held.until:

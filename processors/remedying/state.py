@@ -84,6 +84,16 @@ class Open:
     replies: tuple[Reply, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """The remedy that asks: its name, the id of its definition, its action and parameters."""
+
+    name: str
+    event_id: str
+    action: str
+    parameters: tuple[KeyValue, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Deed:
     """An action whose effect is awaited.
@@ -94,9 +104,7 @@ class Deed:
     """
 
     event_id: str
-    remedy: str
-    definition: str
-    action: str
+    asker: Asker
     target: str
     finding: Finding
     taken_at: int

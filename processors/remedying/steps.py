@@ -8,7 +8,7 @@ from processors.remedying import telling
 from processors.remedying.actions import NOTIFY
 from processors.remedying.base import Action, Case, Plan, Refusal, pairs
 from processors.remedying.ledger import Ledger
-from processors.remedying.state import DRIFT, Deed, Held, Open, Reply, Rest
+from processors.remedying.state import DRIFT, Asker, Deed, Finding, Held, Open, Reply, Rest
 from schemas.authority import ACT, OBSERVE, REASON, frozen, mode_of, parameter
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -33,6 +33,16 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A remedy and a finding that it answers, what it did about it before, and the case now."""
+
+    stands: Open
+    remedy: RemedyDefined
+    reply: Reply
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """The world at one moment, and the ledger, which changes."""
 
@@ -43,71 +53,75 @@ class Steps:
 
     def answer(self, stands: Open, remedy: RemedyDefined) -> list[Event]:
         """Do what a remedy says about a finding, if it is time; about a drift once."""
-        reply = self._reply(stands, remedy)
+        turn = self._turn(stands, remedy)
         if remedy.action == NOTIFY:
-            return self._notify(stands, remedy, reply)
-        found = stands.finding
+            return self._notify(turn)
+        found, reply = stands.finding, turn.reply
         if self.now < reply.not_before or (found.on == DRIFT and reply.attempts):
             return []
         if mode_of(self.catalogue, COMPONENT, found.app) == OBSERVE:
             return []
-        case = Case(remedy, found, self.catalogue, self.now, reply.attempts)
-        plan = planned(self.actions[remedy.action], case)
+        plan = planned(self.actions[remedy.action], turn.case)
         if isinstance(plan, Refusal):
-            return self._refuse(stands, case, reply, "", Against(plan.reason))
-        return self._weigh(stands, case, reply, plan)
+            return self._refuse(turn, "", Against(plan.reason))
+        return self._weigh(turn, plan)
 
     def resolve(self, stands: Open, remedy: RemedyDefined) -> list[Event]:
         """Tell whom a finding was told that it is over."""
-        reply = self._reply(stands, remedy)
-        if remedy.action != NOTIFY or not reply.told:
+        turn = self._turn(stands, remedy)
+        if remedy.action != NOTIFY or not turn.reply.told:
             return []
-        case = Case(remedy, stands.finding, self.catalogue, self.now, reply.attempts)
-        self._keep(stands, replace(reply, told=""))
-        return [telling.notified(case, telling.RESOLVED)]
+        _keep(turn, replace(turn.reply, told=""))
+        return [telling.notified(turn.case, telling.RESOLVED)]
 
-    def _notify(self, stands: Open, remedy: RemedyDefined, reply: Reply) -> list[Event]:
-        found = stands.finding
+    def _turn(self, stands: Open, remedy: RemedyDefined) -> Turn:
+        known = (reply for reply in stands.replies if reply.remedy == remedy.event_id)
+        reply = next(known, Reply(remedy=remedy.event_id))
+        asker = Asker(
+            name=remedy.name,
+            event_id=remedy.event_id,
+            action=remedy.action,
+            parameters=remedy.parameters,
+        )
+        case = Case(asker, stands.finding, self.catalogue, self.now, reply.attempts)
+        return Turn(stands, remedy, reply, case)
+
+    def _notify(self, turn: Turn) -> list[Event]:
+        found, remedy, reply = turn.case.finding, turn.remedy, turn.reply
         if reply.told == found.severity:
             return []
-        case = Case(remedy, found, self.catalogue, self.now, reply.attempts)
         target = f"notify/{remedy.name}/{found.key}"
         rest = self.ledger.rests.get(target)
         waits = rest is not None and self.now < rest.until and not reply.told
         if waits or self._exceeded(remedy, found.app):
             return []
+        until = self.now + remedy.cooldown_ms
         self.ledger.rest(
-            Rest(
-                target=target,
-                app=found.app,
-                until=self.now + remedy.cooldown_ms,
-                remedy=remedy.name,
-                at=self.now,
-            )
+            Rest(target=target, app=found.app, until=until, remedy=remedy.name, at=self.now)
         )
         self.ledger.count(remedy, found.app, self.now)
-        self._keep(stands, replace(reply, told=found.severity, attempts=reply.attempts + 1))
-        return [telling.notified(case, telling.FIRING)]
+        _keep(turn, replace(reply, told=found.severity, attempts=reply.attempts + 1))
+        return [telling.notified(turn.case, telling.FIRING)]
 
-    def _weigh(self, stands: Open, case: Case, reply: Reply, plan: Plan) -> list[Event]:
+    def _weigh(self, turn: Turn, plan: Plan) -> list[Event]:
         """Act, unless something is against it."""
         rest = self.ledger.rests.get(plan.target)
-        against = self._forbidden(case) or self._too_soon(case, plan, rest)
+        against = self._forbidden(turn) or self._too_soon(turn.case.finding, plan, rest)
         if against is not None:
-            return self._refuse(stands, case, reply, plan.name, against)
-        mode = mode_of(self.catalogue, COMPONENT, case.finding.app)
+            return self._refuse(turn, plan.name, against)
+        mode = mode_of(self.catalogue, COMPONENT, turn.case.finding.app)
         if mode == ACT:
-            return self._act(stands, case, reply, plan, rest)
+            return self._act(turn, plan, rest)
         words = f"the mode is {mode}"
-        if reply.said == words:
+        if turn.reply.said == words:
             return []
-        later = self.now + max(PAUSE_MS, case.remedy.cooldown_ms)
-        self._keep(stands, replace(reply, said=words, not_before=later))
-        return [telling.step(case, plan, telling.RECOMMENDED, words)]
+        later = self.now + max(PAUSE_MS, turn.remedy.cooldown_ms)
+        _keep(turn, replace(turn.reply, said=words, not_before=later))
+        return [telling.step(turn.case, plan, telling.RECOMMENDED, words)]
 
-    def _forbidden(self, case: Case) -> Against | None:
+    def _forbidden(self, turn: Turn) -> Against | None:
         """Return that a freeze or the remedy's own limit lets nothing be done now."""
-        remedy, app = case.remedy, case.finding.app
+        remedy, app = turn.remedy, turn.case.finding.app
         stop = frozen(self.catalogue, app)
         if stop is not None:
             return Against(f"deeds are frozen: {parameter(stop, REASON)}", stop.scope)
@@ -116,7 +130,7 @@ class Steps:
             return Against(f"{remedy.name} acted {most} times within the hour, and may no more")
         return None
 
-    def _too_soon(self, case: Case, plan: Plan, rest: Rest | None) -> Against | None:
+    def _too_soon(self, found: Finding, plan: Plan, rest: Rest | None) -> Against | None:
         """Return why a target is left alone; None when it is not."""
         if rest is not None and self.now < rest.until:
             return Against(f"{plan.target} rests after {rest.remedy}", until=rest.until)
@@ -125,26 +139,22 @@ class Steps:
             return Against(f"it would turn what {rest.remedy} did to {plan.target} with success")
         if self.ledger.is_full(plan.target):
             return Against("too many targets are acted upon")
-        first = self.ledger.unsettled(case.finding)
+        first = self.ledger.unsettled(found)
         if first is not None:
-            why = (
-                f"it began after {first.remedy} acted on {first.target}, which is not verified yet"
-            )
-            return Against(why, until=first.verify_at)
+            told = f"it began after {first.asker.name} acted on {first.target}"
+            return Against(f"{told}, which is not verified yet", until=first.verify_at)
         return None
 
-    def _act(
-        self, stands: Open, case: Case, reply: Reply, plan: Plan, rest: Rest | None
-    ) -> list[Event]:
-        remedy = case.remedy
-        said = telling.step(case, plan, telling.DONE)
+    def _act(self, turn: Turn, plan: Plan, rest: Rest | None) -> list[Event]:
+        remedy, found = turn.remedy, turn.case.finding
+        said = telling.step(turn.case, plan, telling.DONE)
         verify_at = self.now + remedy.verify_ms if remedy.verify_ms > 0 else 0
         futile = rest.futile if rest is not None else 0
         until = max(self.now + (remedy.cooldown_ms << futile), verify_at)
         self.ledger.rest(
             Rest(
                 target=plan.target,
-                app=case.finding.app,
+                app=found.app,
                 until=until,
                 remedy=remedy.name,
                 at=self.now,
@@ -152,50 +162,43 @@ class Steps:
                 futile=futile,
             )
         )
-        self.ledger.count(remedy, case.finding.app, self.now)
+        self.ledger.count(remedy, found.app, self.now)
         if verify_at:
             self.ledger.deeds[said.event_id] = Deed(
                 event_id=said.event_id,
-                remedy=remedy.name,
-                definition=remedy.event_id,
-                action=remedy.action,
+                asker=turn.case.remedy,
                 target=plan.target,
-                finding=replace(case.finding, explains=self.ledger.explained(case.finding)),
+                finding=replace(found, explains=self.ledger.explained(found)),
                 taken_at=self.now,
                 verify_at=verify_at,
                 undo=remedy.undo,
                 memo=pairs(plan.memo),
             )
         if plan.holds:
-            app, hold = case.finding.app, self.now + plan.hold_ms
-            held = Held(scope=plan.holds, app=app, until=hold, deed=said.event_id)
+            hold = self.now + plan.hold_ms
+            held = Held(scope=plan.holds, app=found.app, until=hold, deed=said.event_id)
             self.ledger.held[plan.holds] = held
-        after = replace(reply, attempts=reply.attempts + 1, not_before=until, said="")
-        self._keep(stands, after)
+        attempts = turn.reply.attempts + 1
+        _keep(turn, replace(turn.reply, attempts=attempts, not_before=until, said=""))
         return [said, *plan.events]
 
-    def _refuse(
-        self, stands: Open, case: Case, reply: Reply, target: str, against: Against
-    ) -> list[Event]:
+    def _refuse(self, turn: Turn, target: str, against: Against) -> list[Event]:
         """Say once why nothing is done, and try again later."""
         later = against.until or self.now + PAUSE_MS
-        self._keep(stands, replace(reply, said=against.why, not_before=later))
-        if reply.said == against.why:
+        _keep(turn, replace(turn.reply, said=against.why, not_before=later))
+        if turn.reply.said == against.why:
             return []
-        return [telling.refused(case, target, against.why, against.policy)]
+        return [telling.refused(turn.case, target, against.why, against.policy)]
 
     def _exceeded(self, remedy: RemedyDefined, app: str) -> bool:
         if remedy.max_per_hour <= 0:
             return False
         return self.ledger.acted(remedy.name, app, self.now) >= remedy.max_per_hour
 
-    def _reply(self, stands: Open, remedy: RemedyDefined) -> Reply:
-        known = (reply for reply in stands.replies if reply.remedy == remedy.event_id)
-        return next(known, Reply(remedy=remedy.event_id))
 
-    def _keep(self, stands: Open, reply: Reply) -> None:
-        rest = [one for one in stands.replies if one.remedy != reply.remedy]
-        stands.replies = (*rest, reply)[-_REPLIES:]
+def _keep(turn: Turn, reply: Reply) -> None:
+    rest = [one for one in turn.stands.replies if one.remedy != reply.remedy]
+    turn.stands.replies = (*rest, reply)[-_REPLIES:]
 
 
 def planned(action: Action, case: Case) -> Plan | Refusal:

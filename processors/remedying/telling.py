@@ -148,7 +148,11 @@ def _after(
     causes: tuple[str, ...],
     helped: bool | None,
 ) -> ActionTaken:
-    told: Mapping[str, str] = {"action": deed.action, "deed": deed.event_id, "target": deed.target}
+    told: Mapping[str, str] = {
+        "action": deed.asker.action,
+        "deed": deed.event_id,
+        "target": deed.target,
+    }
     return ActionTaken(
         event_id=_identity(deed, kind)
         if status != REFUSED
@@ -156,7 +160,7 @@ def _after(
         target=deed.target.partition("/")[2],
         kind=kind,
         status=status,
-        policy=deed.remedy,
+        policy=deed.asker.name,
         reason=why[:_MOST_WORDS],
         parameters=pairs({**told, **unpaired(deed.memo)}),
         helped=helped,

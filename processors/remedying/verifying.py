@@ -1,5 +1,7 @@
 """Whether an action helped, and what is taken back when it did not. Pure."""
 
+from dataclasses import replace
+
 from processors.defining.plugins import PluginError
 from processors.remedying import telling
 from processors.remedying.base import Action, Case, Plan, Refusal, unpaired
@@ -9,7 +11,6 @@ from processors.remedying.steps import PAUSE_MS, back_off
 from schemas.authority import REASON, frozen, parameter
 from schemas.base import Event
 from schemas.catalogue import Catalogue
-from schemas.quality import RemedyDefined
 
 LEAST = 0.5
 """Share of the way from what was found to what would be right that counts as help."""
@@ -71,15 +72,9 @@ def _judged(deed: Deed, ledger: Ledger) -> tuple[bool, str]:
 
 
 def _case(deed: Deed, catalogue: Catalogue, now_ms: int) -> Case:
-    """Return the case of an action again, whatever became of its remedy."""
-    remedy = RemedyDefined(
-        name=deed.remedy,
-        on=deed.finding.on,
-        action=deed.action,
-        registered_at=deed.taken_at,
-        event_id=deed.event_id,
-    )
-    return Case(remedy, deed.finding, catalogue, now_ms)
+    """Return the case of an action again, whatever became of its remedy; ids are others."""
+    asker = replace(deed.asker, event_id=deed.event_id)
+    return Case(asker, deed.finding, catalogue, now_ms)
 
 
 def _carried_out(action: Action, case: Case, deed: Deed) -> str:

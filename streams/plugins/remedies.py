@@ -11,9 +11,8 @@ from importlib.metadata import EntryPoint
 from processors.defining.plugins import PluginError
 from processors.remedying.actions import ACTIONS, NOTIFY
 from processors.remedying.base import ASKING, GROUP, Action, Case, Plan, Refusal, broken_laws
-from processors.remedying.state import DRIFT, KINDS, Finding
+from processors.remedying.state import DRIFT, KINDS, Asker, Finding
 from schemas.catalogue import Catalogue
-from schemas.quality import RemedyDefined
 from streams.plugins.metrics import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
@@ -81,7 +80,7 @@ def _allowed(said: object) -> Plan | Refusal:
 
 def _case(on: str, *, bare: bool) -> Case:
     """Return a case: with a service, an instance and a node; or with none."""
-    remedy = RemedyDefined(name="law", on=on, action="it", registered_at=0, event_id="remedy-law")
+    remedy = Asker(name="law", event_id="remedy-law", action="it")
     service, instance, node = ("", "", "") if bare else ("s", "s.a", "a")
     finding = Finding(
         key=f"key-{on}",

@@ -1,4 +1,4 @@
-"""Notices as receivers want them: a signed JSON message, or alerts of Alertmanager. Pure.
+"""Notices as receivers want them: a signed JSON message, or alerts of Alertmanager.
 
 A webhook gets POST with the body
 
