@@ -18,7 +18,15 @@ from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
 from schemas.topics import Topic
 from streams.embedded.broker import Broker
-from tests.embedded.answering import Caller, Told, application, certificate, gateway, serve_shapes
+from tests.embedded.answering import (
+    Caller,
+    Told,
+    application,
+    binary,
+    certificate,
+    gateway,
+    serve_shapes,
+)
 from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, until
 from workers.awaiting import NoAnswer
