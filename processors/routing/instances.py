@@ -87,6 +87,10 @@ class Instances:
         instance = self._by_place.get((attempt.worker, attempt.instance))
         return instance is not None and self._takes(instance, now_ms)
 
+    def live(self, now_ms: int) -> frozenset[Place]:
+        """Return the incarnations of instances that take tasks now."""
+        return frozenset(place for place, one in self._by_place.items() if self._takes(one, now_ms))
+
     def choose(
         self, service: str, tried: Collection[Place], request_id: str, now_ms: int
     ) -> InstanceReported | None:

@@ -17,7 +17,7 @@ from processors.routing import replies
 from processors.routing.admission import RESPONSES, Admission, is_own, same_question
 from processors.routing.answers import Answers
 from processors.routing.explaining import explained, held
-from processors.routing.instances import Instances
+from processors.routing.instances import Instances, Place
 from processors.routing.params import CATALOGUE, DEFAULTS, RouteParams
 from processors.routing.pending import Waiting
 from processors.routing.plans import placed, selected_for
@@ -27,7 +27,7 @@ from processors.routing.votes import Combiner
 from processors.routing.working import Working
 from schemas.catalogue import Catalogue
 from schemas.codec import pack, pack_state, unpack_state
-from schemas.decisions import DeadLetter
+from schemas.decisions import DeadLetter, EnsembleSelected
 from schemas.identity import stable_id
 from schemas.inference import (
     InferenceRequest,
@@ -82,6 +82,8 @@ class Router:
         self._arrivals = 0
         self._next_check: int | None = None
         self._now = 0
+        self._live: frozenset[Place] | None = None
+        self._selections: object = None
         self._catalogue = Catalogue()
         self._out: list[Output | Packed] = []
 
@@ -153,6 +155,7 @@ class Router:
         self._working.allowance.left = state.hedges
         self._results_next, self._arrivals = state.results_next, state.arrivals
         self._next_check = state.next_check
+        self._live = self._selections = None
         self._working.resume()
 
     def _take(self, record: Record) -> None:
@@ -266,13 +269,23 @@ class Router:
         self._next_check = self._now + self._params.check_ms
         self._instances.forget_removed()
         self._admission.rates.forget_removed(self._catalogue)
+        self._look_for_selections()
+        live = self._instances.live(self._now)
+        if live != self._live:
+            self._live = live
+            for pending in tuple(self._waiting):
+                if pending.runs:
+                    self._working.look_after(pending, self._now, self._out)
+                    self._answer_if_over(pending)
+
+    def _look_for_selections(self) -> None:
+        """Begin with requests for whose application nothing was selected before."""
+        selections = self._catalogue.of(EnsembleSelected)
+        if selections is self._selections:
+            return
+        self._selections = selections
         for pending in tuple(self._waiting):
-            if pending.refused:
-                continue
-            if pending.runs:
-                self._working.look_after(pending, self._now, self._out)
-                self._answer_if_over(pending)
-            else:
+            if not pending.runs and not pending.refused:
                 self._begin(pending)
 
     def _answer(self, pending: Pending) -> None:

@@ -106,7 +106,7 @@ def bed(folder: Path, nodes: Sequence[str] = NODES[:1], *slow: str) -> Iterator[
 
 
 def _register(made: Bed) -> None:
-    producer = kafka.producer(made.settings.kafka, linger_ms=0)
+    producer = kafka.producer(made.settings.kafka, linger_ms=1)
     for event in _registrations(wall_ms()):
         producer.produce(topic_of(event), made.codec.encode(event), key=key_of(event))
     producer.flush(START_S)
@@ -171,7 +171,7 @@ def _await(made: Bed, count: int) -> None:
     asker = Asker(made)
     while time.monotonic() < until:
         (answer,) = asker.ask(1.0, 1.0, 2_000, most=1).answers
-        if answer is not None and answer.status == "complete":
+        if answer is not None and answer.label is not None:
             asker.close()
             return
     raise StackError("the router does not answer; see its log")
@@ -182,7 +182,7 @@ class Asker:
 
     def __init__(self, made: Bed) -> None:
         self._bed = made
-        self._producer = kafka.producer(made.settings.kafka, linger_ms=0)
+        self._producer = kafka.producer(made.settings.kafka, linger_ms=1)
         self._reader = kafka.reader(made.settings.kafka)
         partitions = kafka.partition_counts(made.settings.kafka)[RESPONSES]
         kafka.assign_more(self._reader, {(RESPONSES, p): END for p in range(partitions)})

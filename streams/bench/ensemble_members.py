@@ -91,7 +91,7 @@ class _Members:
         settings = load()
         self._node, self._slow = node, slow
         self._codec: Codec = Registry(settings.registry).codec()
-        self._producer = kafka.producer(settings.kafka, linger_ms=0)
+        self._producer = kafka.producer(settings.kafka, linger_ms=1)
         self._reader = kafka.reader(settings.kafka)
         kafka.assign_all(self._reader, settings.kafka, [task_topic(node)])
         self._later: list[tuple[float, int, InferenceTask]] = []

@@ -30,6 +30,8 @@ _GONE = (
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
 )
+LINGER_MS = 1
+"""So long outputs of one batch wait for each other: each request to a broker has its price."""
 Partition = tuple[str, int]
 
 log = logger(__name__)
@@ -179,7 +181,7 @@ class Deliveries:
     def __init__(self, settings: KafkaSettings, stalled: Callable[[], bool]) -> None:
         self._stalled = stalled
         self._settings = settings
-        self._producer = kafka.producer(settings, linger_ms=0)
+        self._producer = kafka.producer(settings, linger_ms=LINGER_MS)
         self._outside: SteadyProducer | None = None
         self._failed: KafkaError | None = None
 
