@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from streams.settings import load
-from workers.settings import Section, Settings
+from workers.settings import Settings
+from workers.settings_section import Section
 
 FILE = "stack.json"
 

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from workers.settings import Section, Settings
+from workers.settings import Settings
+from workers.settings_section import Section
 
 PREFIX = "WEIR_"
 LIST = "`weir config` lists all"

@@ -18,7 +18,7 @@ from tests.examples import codec, example
 from workers.clickhouse import Database
 from workers.client import tensors
 from workers.payloads.store import PayloadStore
-from workers.settings import PrivacySettings
+from workers.settings_outside import PrivacySettings
 from workers.sinking.erasing import Erasing, redacted
 from workers.sinking.storing import Storing
 

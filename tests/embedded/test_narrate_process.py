@@ -22,7 +22,8 @@ from workers.clock import wall_ms
 from workers.kafka import clients as kafka
 from workers.narrating.loop import INPUT, OUTPUT, run
 from workers.registry import Registry
-from workers.settings import KafkaSettings, NarrateSettings, RegistrySettings, Settings
+from workers.settings import KafkaSettings, RegistrySettings, Settings
+from workers.settings_outside import NarrateSettings
 
 pytestmark = pytest.mark.faults
 

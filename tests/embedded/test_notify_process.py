@@ -18,7 +18,8 @@ from workers.clock import wall_ms
 from workers.kafka import clients as kafka
 from workers.notifying.loop import TOPIC, run
 from workers.registry import Registry
-from workers.settings import KafkaSettings, NotifySettings, RegistrySettings, Settings
+from workers.settings import KafkaSettings, RegistrySettings, Settings
+from workers.settings_outside import NotifySettings
 
 pytestmark = pytest.mark.faults
 

@@ -20,7 +20,7 @@ from workers.edge.errors import LocalRefusal
 from workers.inference.replicas import Hosted
 from workers.runtimes.base import Array, Port
 from workers.runtimes.http_tensors import DATATYPES, elements
-from workers.settings import Section
+from workers.settings_section import Section
 
 MOST_PRIORITY: Final = 1000
 LONGEST_MS: Final = 600_000.0

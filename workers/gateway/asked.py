@@ -13,7 +13,7 @@ from schemas.records import Tensor
 from schemas.registrations import ApplicationRegistered
 from workers.gateway.access import Caller
 from workers.gateway.refusals import Refusal
-from workers.settings import Section
+from workers.settings_section import Section
 
 LONGEST_MS = 600_000
 MOST_PRIORITY = 1_000

@@ -18,7 +18,7 @@ from workers.gateway.kept import Answered, Entry, Kept
 from workers.gateway.limits import Limits
 from workers.gateway.outcomes import FAILURES, refusal
 from workers.gateway.refusals import Refusal
-from workers.settings import GatewaySettings
+from workers.settings_outside import GatewaySettings
 
 Ask = Callable[[InferenceRequest], Awaitable[InferenceResponse]]
 """Returns the answer to a request; raises as workers.client.Client.answer."""

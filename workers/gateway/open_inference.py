@@ -21,7 +21,7 @@ from workers.gateway.asked import Asked, taken
 from workers.gateway.plain import check_bytes, finite, parsed
 from workers.gateway.refusals import Refusal
 from workers.runtimes.http_tensors import DATATYPES, elements
-from workers.settings import Section
+from workers.settings_section import Section
 
 HEADER = "Inference-Header-Content-Length"
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}

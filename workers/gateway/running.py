@@ -18,7 +18,8 @@ from workers.gateway.control import Control, NoControl
 from workers.gateway.refusals import NotServing
 from workers.gateway.server import Means, Routes
 from workers.registry import Registry
-from workers.settings import GatewaySettings, Settings
+from workers.settings import Settings
+from workers.settings_outside import GatewaySettings
 from workers.telemetry import logger
 
 GRACE_S = 8.0

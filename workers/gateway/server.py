@@ -23,7 +23,7 @@ from workers.gateway.control import Control, Order
 from workers.gateway.kept import Answered
 from workers.gateway.openapi import PAGE, document
 from workers.gateway.refusals import Refusal
-from workers.settings import GatewaySettings
+from workers.settings_outside import GatewaySettings
 from workers.telemetry import logger
 
 READ_S = 10.0

@@ -13,7 +13,7 @@ from workers.inference.replicas import SERVE, Hosted
 from workers.runtimes.options import checked
 from workers.scheduling.terms import Terms
 from workers.scheduling.windows import Window
-from workers.settings import Section
+from workers.settings_section import Section
 
 UNKNOWN_BUDGET_MS = 1000.0
 """What tasks are expected to be given until the first one has come."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from workers.http_asking import Answer, Unanswered, ask_now
 from workers.narrating.redacting import printable
-from workers.settings import NarrateSettings
+from workers.settings_outside import NarrateSettings
 
 TOLD, TIMEOUT, FAILED, REFUSED, OVER_BUDGET = "told", "timeout", "failed", "refused", "over-budget"
 MOST_BYTES: Final = 262_144

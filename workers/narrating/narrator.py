@@ -17,7 +17,7 @@ from workers.narrating import chatting
 from workers.narrating.budget import Budget, estimated
 from workers.narrating.chatting import Ask, Told
 from workers.narrating.prompting import messages
-from workers.settings import NarrateSettings
+from workers.settings_outside import NarrateSettings
 from workers.telemetry import logger
 
 TIER, DEGRADED = "diagnosis", "degraded"

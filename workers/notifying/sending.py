@@ -4,7 +4,7 @@ from workers.clock import wall_ms
 from workers.http_asking import Answer, Unanswered, ask_now, place_of
 from workers.notifying import notices
 from workers.notifying.outbox import Message, Terms
-from workers.settings import NotifySettings
+from workers.settings_outside import NotifySettings
 
 MOST_ANSWER = 16_384
 _ALERTS = "/api/v2/alerts"

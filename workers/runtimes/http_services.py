@@ -17,7 +17,7 @@ from workers.runtimes.errors import ArtifactMissing, BrokenModel, ExecutionFaile
 from workers.runtimes.http_link import Link, NoAnswer, Refused
 from workers.runtimes.http_tensors import array_of, datatype, declared, described
 from workers.runtimes.options import checked
-from workers.settings import Section
+from workers.settings_section import Section
 
 TOKENS = "INFERENCE_TOKEN_"
 

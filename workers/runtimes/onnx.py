@@ -23,7 +23,7 @@ from workers.runtimes.onnx_files import refuse_weights_elsewhere
 from workers.runtimes.options import checked
 from workers.runtimes.resting import Resting
 from workers.runtimes.watchdog import Watchdog
-from workers.settings import Section
+from workers.settings_section import Section
 
 LONGEST_REST_S = 600.0
 _PROVIDERS: Mapping[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from schemas.registrations import ServiceRegistered
 from workers.runtimes.base import DEFAULT
 from workers.runtimes.errors import BrokenModel
-from workers.settings import Section
+from workers.settings_section import Section
 
 HOUR_MS = 3_600_000.0
 PREFIX = "runtime."

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from workers.runtimes.base import Port
 from workers.runtimes.errors import BrokenModel
-from workers.settings import Section
+from workers.settings_section import Section
 
 
 class EngineOptions(Section):

@@ -15,7 +15,7 @@ from schemas.inference import InferenceRequest
 from schemas.registrations import ErasureRequested
 from workers.clickhouse import Database
 from workers.payloads.store import PayloadStore
-from workers.settings import PrivacySettings
+from workers.settings_outside import PrivacySettings
 from workers.sinking.tables import Table, literal, tables
 from workers.telemetry import logger
 

@@ -14,7 +14,8 @@ from streams.actuating.actuate import limits_of
 from streams.actuating.kube import rights_of
 from tests.unit.deploy.manifests import AGENTS, BASE, containers, manifests, templates
 from tests.unit.deploy.manifests import WORKLOADS as PLACED
-from workers.settings import GatewaySettings, IntakeSettings, Settings, WorkerSettings
+from workers.settings import IntakeSettings, Settings, WorkerSettings
+from workers.settings_outside import GatewaySettings
 
 ALL = {
     f: {f"{d['kind']}/{d['metadata']['name']}": d for d in manifests(f)}

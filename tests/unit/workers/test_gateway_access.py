@@ -26,7 +26,7 @@ from workers.gateway.openapi import document
 from workers.gateway.refusals import NotServing, Refusal
 from workers.gateway.running import allows_anonymous, tls_of
 from workers.payloads.errors import PayloadRefused
-from workers.settings import GatewaySettings
+from workers.settings_outside import GatewaySettings
 
 
 def consumer(name: str, token: str = "", **fields: Any) -> ConsumerRegistered:

@@ -14,7 +14,7 @@ from tests.examples import example
 from tests.unit.workers.chat_server import ChatServer, completion, serving
 from workers.narrating.budget import DAY_MS, Budget
 from workers.narrating.narrator import Narrator
-from workers.settings import NarrateSettings
+from workers.settings_outside import NarrateSettings
 
 NOW = 1_900_000_000_000
 

@@ -18,7 +18,7 @@ from tests.loopback import running
 from workers.notifying import notices
 from workers.notifying.outbox import Message, Outbox, Terms
 from workers.notifying.sending import attempt, terms_of
-from workers.settings import NotifySettings
+from workers.settings_outside import NotifySettings
 
 T0 = 1_700_000_000_000
 BOTH = ("webhook", "alertmanager")
