@@ -69,10 +69,10 @@ def batches(seed: int) -> list[Batch | Columns]:
     still = summary(dice)
     made: list[Batch | Columns] = []
     number, at = 0, START
-    while number < 900:
+    while number < 480:
         records = []
         for _ in range(dice.choice((1, 7, 40, 90))):
-            late = number >= 450
+            late = number >= 240
             app = MINE if dice.random() < 0.8 else OTHER
             service = dice.choice(("small", "large"))
             seen = summary(dice, 0.3 if late and service == "small" else 0.5)
