@@ -16,7 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import ContractError
 from schemas.events import event_named
 from schemas.introspect import to_plain
-from schemas.quality import RemedyDefined, RuleDefined
+from schemas.quality import RemedyDefined, RuleDefined, SilenceDefined
 from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
@@ -39,6 +39,7 @@ KINDS: tuple[type[Event], ...] = (
     MetricDefined,
     RuleDefined,
     RemedyDefined,
+    SilenceDefined,
     PolicySelected,
     ConsumerRegistered,
     ModelPublished,
