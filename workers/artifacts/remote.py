@@ -8,6 +8,7 @@ import http.client
 import os
 import time
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timezone
 from email.message import Message
 from pathlib import Path
@@ -63,22 +64,32 @@ class Remote:
 
     def upload(self, path: Path, location: Location) -> None:
         """Put a file into an S3-compatible store, whole. Raises ArtifactMissing."""
-        idle = 0
-        digest, size = sha256(path), path.stat().st_size
-        while True:
+        size = str(path.stat().st_size)
+        headers = {"Content-Length": size, "Content-Type": "application/octet-stream"}
+        digest = sha256(path)
+
+        def put() -> None:
             with path.open("rb") as file:
-                headers = {
-                    "Content-Length": str(size),
-                    "Content-Type": "application/octet-stream",
-                }
-                request = self._request("PUT", location, headers, digest, file)
-                try:
-                    self._open(location, request).close()
-                except _Interrupted as error:
-                    idle += 1
-                    self._rest(location, idle, error)
-                else:
-                    return
+                request = self._request("PUT", location, dict(headers), digest, file)
+                self._open(location, request).close()
+
+        self._insist(location, put)
+
+    def remove(self, location: Location) -> None:
+        """Remove an object of an S3-compatible store, if it is there. Raises ArtifactMissing."""
+        self._insist(
+            location, lambda: self._open(location, self._request("DELETE", location, {})).close()
+        )
+
+    def _insist(self, location: Location, act: Callable[[], None]) -> None:
+        """Do something again while it breaks off. Raises ArtifactMissing."""
+        idle = 0
+        while True:
+            try:
+                return act()
+            except _Interrupted as error:
+                idle += 1
+                self._rest(location, idle, error)
 
     def _rest(self, location: Location, idle: int, error: _Interrupted) -> None:
         if idle >= self._settings.attempts:

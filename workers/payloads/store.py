@@ -1,7 +1,8 @@
 """A folder of payloads by their SHA-256, bounded in bytes and in age, shared by processes.
 
 A payload stands as `<two digits>/<digest>`; storing it again makes it young again. What is older
-than its time goes, then the oldest until the rest fits. Whose inputs a payload was is told by
+than its time goes, then the oldest until the rest fits. With a store far away the folder is where
+this machine keeps what it put there or fetched. Whose inputs a payload was is told by
 empty files `.users/<SHA-256 of user>/<digest>`, so that all that is kept of somebody can be found
 without his name standing anywhere.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.payloads.errors import PayloadLost, PayloadRefused
+from workers.payloads.far import Far
 from workers.settings import Settings
 
 SCHEME = "payload:"
@@ -47,8 +49,8 @@ class Cleaned:
 class PayloadStore:
     """Payloads below `root`, at most `limit` bytes together, each for `ttl_s` seconds."""
 
-    def __init__(self, root: Path, limit: int, ttl_s: float) -> None:
-        self.root, self.limit, self.ttl_s = root, limit, ttl_s
+    def __init__(self, root: Path, limit: int, ttl_s: float, far: Far | None = None) -> None:
+        self.root, self.limit, self.ttl_s, self._far = root, limit, ttl_s, far
         self._added = 0
         self._next_look = 0.0
 
@@ -67,10 +69,11 @@ class PayloadStore:
         try:
             if user:
                 self._mark(user, digest)
-            if not _touched(path, len(data)):
+            if not self._stands(path, len(data)):
                 self._make_room(len(data))
                 _write(path, data)
                 self._added += len(data)
+                self._send(path)
         except OSError as error:
             raise PayloadRefused(f"{error.filename or path}: {error.strerror}; {_HINT}") from error
         return digest
@@ -80,6 +83,8 @@ class PayloadStore:
         if not _DIGEST.fullmatch(digest):
             raise PayloadLost(f"{digest!r:.80} is no SHA-256 in small hexadecimal digits")
         path = self._path(digest)
+        if self._far is not None and not path.exists():
+            self._fetch(digest, self._far)
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
@@ -91,6 +96,7 @@ class PayloadStore:
             raise PayloadLost(f"payload {digest[:12]}…: {error.strerror}; {_HINT}") from error
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
+            path.unlink(missing_ok=True)  # so that it can be stored again
             raise PayloadLost(
                 f"payload {digest[:12]}… has SHA-256 {found[:12]}…: it was changed or damaged; "
                 "send the input again"
@@ -140,11 +146,50 @@ class PayloadStore:
                     continue
                 mark.unlink()
                 if not self._has_others(mark.name):
-                    path.unlink()
-                    gone += 1
+                    if self._far is not None:
+                        self._far.remove(mark.name)
+                    gone += path.exists()
+                    path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # marks of later are there, or no folder ever was
             folder.rmdir()
         return gone
+
+    def _stands(self, path: Path, size: int) -> bool:
+        """Tell whether a payload is here, and make it young again.
+
+        With a store far away it grows old, and is put there again before it is half as old as may
+        be: there it was not made young.
+        """
+        if self._far is None:
+            return _touched(path, size)
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        return status.st_size == size and time.time() - status.st_mtime < self.ttl_s / 2
+
+    def _send(self, path: Path) -> None:
+        """Put a payload into the store far away, or have it nowhere. Raises PayloadRefused."""
+        if self._far is None:
+            return
+        try:
+            self._far.put(path)
+        except PayloadRefused:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _fetch(self, digest: str, far: Far) -> None:
+        """Bring a payload here. Raises PayloadLost."""
+        with tempfile.TemporaryFile() as file:
+            far.get(digest, file, self.limit)
+            file.seek(0)
+            data = file.read()
+        try:
+            self._make_room(len(data))
+            _write(self._path(digest), data)
+        except OSError as error:
+            raise PayloadLost(f"payload {digest[:12]}…: {error.strerror}; {_HINT}") from error
+        self._added += len(data)
 
     def _make_room(self, size: int) -> None:
         """Look through the folder when the bound may be reached, and now and then for the old."""
@@ -183,7 +228,8 @@ def store_of(settings: Settings) -> PayloadStore:
     """Return the store of a process's settings."""
     own = settings.payloads
     root = Path(own.folder) if own.folder else settings.data_dir / "payloads"
-    return PayloadStore(root, own.max_mib * 1_048_576, own.ttl_s)
+    far = Far(own.store, settings.artifacts) if own.store else None
+    return PayloadStore(root, own.max_mib * 1_048_576, own.ttl_s, far)
 
 
 def _touched(path: Path, size: int) -> bool:

@@ -61,6 +61,12 @@ class _Handler(BaseHTTPRequestHandler):
         store.objects[self.path] = body
         self._end(200, {})
 
+    def do_DELETE(self) -> None:
+        store = self._store
+        store.seen.append(("DELETE", self.path, {}))
+        store.objects.pop(self.path, None)
+        self._end(204, {})
+
     def _give(self, content: bytes, wanted: str, fault: int | None) -> None:
         store = self._store
         start = int(wanted.removeprefix("bytes=").rstrip("-") or 0) if store.ranges else 0

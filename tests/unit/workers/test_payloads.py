@@ -12,10 +12,13 @@ import pytest
 from schemas.checks import INLINE_BYTES
 from schemas.errors import InvalidEvent
 from schemas.inference import InferenceRequest
+from tests.unit.workers.artifact_server import ObjectStore, serving
 from workers.client import tensors
 from workers.payloads.claims import claimed, resolved
 from workers.payloads.errors import PayloadLost, PayloadRefused
+from workers.payloads.far import Far
 from workers.payloads.store import PayloadStore
+from workers.settings import ArtifactSettings
 
 HOUR = 3600.0
 
@@ -43,7 +46,7 @@ def test_what_is_stored_twice_stands_once_and_is_young_again(store: PayloadStore
 
 def test_a_payload_that_is_missing_damaged_or_no_digest_says_so(store: PayloadStore) -> None:
     digest = store.put(b"frame")
-    (store.root / digest[:2] / digest).write_bytes(b"fame")
+    (store.root / digest[:2] / digest).write_bytes(b"flame")
     with pytest.raises(PayloadLost, match="changed or damaged"):
         store.get(digest)
     with pytest.raises(PayloadLost, match="is not in"):
@@ -80,6 +83,32 @@ def test_what_is_kept_of_somebody_goes_and_what_others_share_stays(store: Payloa
     with pytest.raises(PayloadLost):
         store.get(mine)
     assert "ann" not in str(list(store.root.rglob("*")))
+
+
+def test_machines_without_a_shared_folder_meet_in_a_store_far_away(tmp_path: Path) -> None:
+    with serving(ObjectStore()) as objects:
+        own = ArtifactSettings(s3_endpoint=objects.url, attempts=1)
+        far = Far("s3://bucket/payloads", own)
+        here, there = (PayloadStore(tmp_path / n, 10_000, HOUR, far) for n in ("here", "there"))
+        digest = here.put(b"frame", "ann")
+        assert objects.objects == {f"/bucket/payloads/{digest}": b"frame"}
+        assert there.get(digest) == b"frame"
+        assert [one.digest for one in there.kept()] == [digest]
+        here.put(b"frame")
+        age(here, digest, HOUR * 0.6)
+        here.put(b"frame")
+        assert [seen[0] for seen in objects.seen].count("PUT") == 2, "again, before it is over"
+        assert here.erase("ann", time.time() + 1) == 1
+        assert objects.objects == {}
+        with pytest.raises(PayloadLost, match="404"):
+            here.get(digest)
+        objects.objects[f"/bucket/payloads/{digest}"] = b"forged"
+        with pytest.raises(PayloadLost, match="changed or damaged"):
+            here.get(digest)
+        objects.faults.append(-503)
+        with pytest.raises(PayloadRefused, match="503"):
+            here.put(b"other")
+        assert here.put(b"other") in str(objects.objects), "what failed is tried again"
 
 
 def request(array: np.ndarray) -> InferenceRequest:
