@@ -35,6 +35,7 @@ def _undominated(candidate: Candidate) -> list[tuple[str, float, float, float, f
     )
     kept: list[tuple[float, float, float, float, str]] = []
     for one in every:
-        if not any(all(o <= v for o, v in zip(k[:4], one[:4], strict=True)) for k in kept):
+        _, mean, cost, energy, _ = one
+        if not any(k[1] <= mean and k[2] <= cost and k[3] <= energy for k in kept):
             kept.append(one)
     return [(name, mean, high, cost, energy) for high, mean, cost, energy, name in kept]

@@ -163,13 +163,14 @@ class Table:
         errors = self._errors[rows]
         if not errors.any() or not any(b.what == "accuracy" for b in self.objective.bounds):
             return np.zeros(len(rows))
-        base = sides(sure, weights, self.objective.correlation)
-        total = np.zeros(len(rows))
-        for member in range(rows.shape[1]):
-            worse = sure.copy()
+        members = range(rows.shape[1])
+        every = np.concatenate((sure,) * (1 + len(members)))
+        for member in members:
+            worse = every[(1 + member) * len(rows) : (2 + member) * len(rows)]
             worse[:, member] = np.maximum(0.0, sure[:, member] - errors[:, member])
-            total += (base - sides(worse, weights, self.objective.correlation)) ** 2
-        found: Floats = np.sqrt(total)
+        heard = np.concatenate((weights,) * (1 + len(members)))
+        base, *moved = np.split(sides(every, heard, self.objective.correlation), 1 + len(members))
+        found: Floats = np.sqrt(sum(((base - one) ** 2 for one in moved), np.zeros(len(rows))))
         return found
 
     def rate(self, rows: Ints, votes: Votes | None = None, places: Places | None = None) -> Rated:

@@ -165,7 +165,7 @@ def _violation(state: AppState, seen: ContractViolated) -> None:
 
 def _quality(state: AppState, seen: QualityEvaluated) -> None:
     grave = seen.verdict == "degraded" and seen.severity == "critical"
-    if not grave or seen.window_end <= state.judged:
+    if not grave or seen.silenced_by or seen.window_end <= state.judged:
         return
     if seen.service and seen.service not in state.services:
         return

@@ -12,6 +12,8 @@ import polars as pl
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
 from placement.cluster.columns import Columns, Floats, Ints, Mask
 from placement.cluster.needs import Need
+from processors.routing.votes import Verdict, Vote
+from processors.selecting.ensembles import Problem
 from workers.scheduling.orders.ranked import Ranked
 from workers.scheduling.waiting import Rank, Waiting
 
@@ -65,6 +67,12 @@ def outliers(rows: pl.DataFrame, threshold: float = 3.5) -> float | None:
     return float((distances > threshold * np.median(distances)).sum())
 
 
+def surest(votes: Sequence[Vote], _: float) -> Verdict:
+    """A combiner: whoever is surest has it, by as much; who does not say how sure counts last."""
+    best = max(votes, key=lambda vote: vote.confidence or 0.0)
+    return Verdict(best.label, best.confidence or 0.0, best.classes, best.scores)
+
+
 class Steps:
     """A detector of anomalies: how far a value is from the one before it."""
 
@@ -90,3 +98,13 @@ class Cusum:
         memory[1] += (value - memory[1]) / memory[0]
         memory[2] = max(0.0, memory[2] + value - memory[1] - 0.05)
         return bool(memory[0] > 30 and memory[2] > 10.0)
+
+
+class Cheapest:
+    """An algorithm of selection: those that cost least, as many as may be, or one alone."""
+
+    def rank(self, problem: Problem) -> list[list[str]]:
+        """Return two ensembles, the larger one first."""
+        by_cost = sorted(problem.candidates, key=lambda one: (one.cost, one.service))
+        most = problem.objective.max_members
+        return [[one.service for one in by_cost[:size]] for size in (most, 1)]
