@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from processors.contracts.standings import CLEARED, UNOBSERVED, VIOLATED
+from processors.contracts.telling import NOT_IN_FORCE
 from schemas.registrations import ContractRegistered
 from streams.errors import RegistrationError
 from workers.clickhouse import Database
 
 FRESH_MS = 180_000
 """A standing that was told longer ago tells nothing of now: nobody judges."""
-UNJUDGED = "unobserved"
 _LATEST = """
 SELECT
     contract,
@@ -60,8 +61,8 @@ def standing_rows(
     """Return a row per clause of a registered contract, told of this version or not."""
     known = told if told is not None and told["version"] == contract.version else None
     by_clause = {one["clause"]: one for one in known["clauses"]} if known else {}
-    status = known["status"] if known else UNJUDGED
-    empty = {"status": UNJUDGED if status != "not-in-force" else status, "observed": None,
+    status = known["status"] if known else UNOBSERVED
+    empty = {"status": UNOBSERVED if status != NOT_IN_FORCE else status, "observed": None,
              "held": None, "judged": 0, "budget_left": None, "since": None}  # fmt: skip
     return [
         {
@@ -93,8 +94,8 @@ def violations(
 def spells(found: Iterable[Mapping[str, Any]]) -> list[Spell]:
     """Return the spells of violations and their ends, newest first."""
     rows = list(found)
-    ends = {row["spell"]: row["window_end"] for row in rows if row["status"] == "cleared"}
-    broken = (row for row in rows if row["status"] == "violated")
+    ends = {row["spell"]: row["window_end"] for row in rows if row["status"] == CLEARED}
+    broken = (row for row in rows if row["status"] == VIOLATED)
     return [Spell(row, ends.get(row["spell"] or row["event_id"])) for row in broken]
 
 
@@ -133,8 +134,8 @@ def by_stage(contributions: Sequence[Mapping[str, Any]]) -> list[tuple[str, floa
 
 def _current(told: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     clauses = [dict(zip(_CLAUSE, one, strict=True)) for one in told["clauses"]]
-    silent = now_ms - told["evaluated_at"] > FRESH_MS and told["status"] != "not-in-force"
+    silent = now_ms - told["evaluated_at"] > FRESH_MS and told["status"] != NOT_IN_FORCE
     if silent:
-        clauses = [one | {"status": UNJUDGED, "observed": None} for one in clauses]
-    status = UNJUDGED if silent else told["status"]
+        clauses = [one | {"status": UNOBSERVED, "observed": None} for one in clauses]
+    status = UNOBSERVED if silent else told["status"]
     return {**told, "status": status, "clauses": clauses}

@@ -34,13 +34,11 @@ class Judged:
     windows: tuple[Observation, ...]
 
 
-def judge(clause: Clause, windows: Iterable[Observation]) -> Judged | None:
-    """Return what a clause came to over windows of its span; None with too few events."""
-    return judged_as(clause, value_of(clause, windows))
-
-
 def value_of(clause: Clause, windows: Iterable[Observation]) -> Value | None:
-    """Return the value that a clause is judged by, and the windows that it is of."""
+    """Return the value that a clause is judged by over windows of its span, and which it is of.
+
+    None with too few events, and where the value is no finite number.
+    """
     chosen = _coarsest([window for window in windows if _concerns(clause, window)])
     if sum(window.count for window in chosen) < max(1, clause.min_count):
         return None

@@ -34,6 +34,7 @@ Schema = Annotated[
     bool, typer.Option("--schema", help="Print the JSON schema of such files, and end.")
 ]
 _NAMES_ONE = ("contract", "clauses")
+_OPTIONS = "the options"
 
 
 @app.command()
@@ -88,7 +89,7 @@ def register(
     )
     found = _found(file, options)
     with opened() as entries:
-        events = [made for made, _ in _built(found, entries, undeclared=undeclared)]
+        events = _built(found, entries, undeclared=undeclared)
         warnings = send_checked(entries, events, strict=strict)
         changed = set(send_changed(entries, events))
     _show(events, changed, warnings, as_json=as_json)
@@ -169,7 +170,7 @@ def _found(file: Path | None, options: dict[str, Any]) -> "list[Entry]":
     from streams.forms import files as form_files
 
     if file is None:
-        return [form_files.Entry("the options", options)]
+        return [form_files.Entry(_OPTIONS, options)]
     found = form_files.entries(file, contract_forms.FORM)
     alone = [name for name in _NAMES_ONE if name in options]
     if len(found) > 1 and alone:
@@ -179,7 +180,7 @@ def _found(file: Path | None, options: dict[str, Any]) -> "list[Entry]":
 
 def _built(
     found: "list[Entry]", entries: "Entries", *, undeclared: bool
-) -> "list[tuple[ContractRegistered, Entry]]":
+) -> "list[ContractRegistered]":
     """Return the events of tables, each as the next version of what stands."""
     from schemas.registrations import ContractRegistered, MetricDefined
     from streams import registration
@@ -195,10 +196,9 @@ def _built(
         own = {} if plain.get("owner") else acting
         return registration.next_contract(plain | own, known, now_ms, undeclared=undeclared)
 
-    if found and found[0].where == "the options":
-        return [(make(found[0].plain), found[0])]
-    made = form_files.built(found, contract_forms.FORM, make)
-    return list(zip(made, found, strict=True))
+    if found[0].where == _OPTIONS:
+        return [make(found[0].plain)]
+    return form_files.built(found, contract_forms.FORM, make)
 
 
 def _show(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.contracts.clauses import beyond, judge
+from processors.contracts.clauses import beyond, judged_as, value_of
 from processors.contracts.games import EXACT, moved
 from processors.contracts.shares import MOST, Past, contributions
 from processors.contracts.usual import Usual, learned
@@ -68,7 +68,7 @@ def told(clause: Clause, windows: list[Observation], before: Past = NOTHING) -> 
 def parts_of(
     clause: Clause, windows: list[Observation], before: Past = NOTHING
 ) -> tuple[Contribution, ...]:
-    judged = judge(clause, windows)
+    judged = judged_as(clause, value_of(clause, windows))
     assert judged is not None
     parts = contributions(clause, judged, windows, before)
     excess = beyond(clause, judged.observed)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from processors.contracts.clauses import judge
+from processors.contracts.clauses import Judged, judged_as, value_of
 from processors.contracts.contract import Contracts, spec
 from processors.vocabulary import known
 from schemas.catalogue import Catalogue
@@ -43,6 +43,10 @@ def world(*contracts: ContractRegistered, metrics: tuple[MetricDefined, ...] = (
             MetricDefined: {one.name: one for one in metrics},
         }
     )
+
+
+def judge(clause: Clause, windows: list[Observation]) -> Judged | None:
+    return judged_as(clause, value_of(clause, windows))
 
 
 class Feeder:
