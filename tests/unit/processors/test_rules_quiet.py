@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from processors.rules.quality import Quality, QualityParams
+from processors.selecting.state import AppState
+from processors.selecting.triggers import take
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.observing import Observation, QualityEvaluated
@@ -209,3 +211,20 @@ def test_a_rule_that_changes_forgets_and_one_that_stays_remembers() -> None:
         ("slow", "healthy", "info", ""),
         ("slow", "degraded", "warning", ""),
     ]
+
+
+def test_a_silenced_verdict_makes_nobody_select_anew() -> None:
+    bad = replace(
+        example(QualityEvaluated),
+        app="digits",
+        service="",
+        verdict="degraded",
+        severity="critical",
+        silenced_by="silence upkeep",
+        window_end=START,
+    )
+    state = AppState(app="digits")
+    take(state, bad, 1)
+    assert state.trigger is None
+    take(state, replace(bad, silenced_by=""), 1)
+    assert state.trigger is not None
