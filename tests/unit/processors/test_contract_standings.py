@@ -44,6 +44,38 @@ def test_a_metric_that_nobody_reports_is_unobserved_and_never_ok() -> None:
     assert len(told) <= 2 + 130_000 // 60_000 + 1, "told when it changes, and once a minute"
 
 
+def test_a_series_that_appears_once_breaks_nothing_and_is_soon_unobserved() -> None:
+    for value, status in ((0.1, "unobserved"), (0.9, "ok")):
+        feeder = Feeder(world(CONTRACT))
+        feed(feeder, {2: value})
+        feeder.wait(100_000)
+
+        assert feeder.verdicts() == []
+        told = [one.status for one in standings(feeder)]
+        assert (told[0], status in told, told[-1]) == ("unobserved", True, "unobserved")
+        assert "ok" not in told or status == "ok"
+
+
+def test_a_gap_leaves_a_spell_open() -> None:
+    feeder = Feeder(world(CONTRACT))
+    feed(feeder, every(1, 4, 0.1) | every(90, 93, 0.9))
+    feeder.wait(95_000)
+
+    assert [one.status for one in feeder.verdicts()] == ["violated", "cleared"]
+    assert feeder.verdicts()[1].window_end - START > 89_000
+    told = list(dict.fromkeys(one.status for one in standings(feeder)))
+    assert told == ["unobserved", "violated", "ok"]
+
+
+def test_a_constant_series_is_judged_like_any() -> None:
+    feeder = Feeder(world(CONTRACT))
+    feed(feeder, every(1, 20, 0.8))
+    feeder.wait(22_000)
+
+    assert [one.status for one in standings(feeder)] == ["unobserved", "ok"]
+    assert feeder.verdicts() == []
+
+
 def test_standings_follow_the_spells() -> None:
     feeder = Feeder(world(CONTRACT))
     feed(feeder, every(1, 4, 0.9) | every(5, 8, 0.2) | every(9, 14, 0.9))

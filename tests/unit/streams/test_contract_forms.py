@@ -12,6 +12,7 @@ from schemas.registrations import ContractRegistered
 from streams import registration, text_files
 from streams.errors import RegistrationError
 from streams.forms import contracts, files, qoa4ml
+from streams.forms import schema as form_schema
 from workers.handover.errors import DocumentRefused
 
 OCAD = Path(__file__).parents[4] / "shared/data/ocad/contract.yaml"
@@ -65,6 +66,15 @@ def test_clauses_may_be_words_or_tables(tmp_path: Path) -> None:
     assert (event.clauses[2].severity, event.clauses[2].period_ms) == ("critical", 604_800_000)
     assert contracts.undeclared(event) == []
     jsonschema.validate(FILE, contracts.schema())
+
+
+def test_the_form_to_fill_in_is_a_contract(tmp_path: Path) -> None:
+    file = tmp_path / "contract.toml"
+    file.write_text(form_schema.template(contracts.FORM))
+    (entry,) = files.entries(file, contracts.FORM)
+
+    assert worded(registration.contract(entry.plain, {}, 0)) == ["accuracy.mean >= 0.9 over 10s"]
+    jsonschema.validate(entry.plain, contracts.schema())
 
 
 @pytest.mark.parametrize(
