@@ -60,8 +60,8 @@ class Incident:
     noticed: int | None
 
 
-def incident(kind: str, seed: int, number: int) -> Incident:
-    """Return one incident; the same seed and number give the same."""
+def incident(kind: str, seed: int, number: int, windows: int = WINDOWS) -> Incident:
+    """Return one incident of so many windows; the same seed and number give the same."""
     rng = np.random.default_rng([seed, number])
     world = world_of(rng)
     faults = _faults(kind, world, rng)
@@ -69,9 +69,9 @@ def incident(kind: str, seed: int, number: int) -> Incident:
     spared = {name for fault in faults for name in _touched(world, fault)}
     steps: list[tuple[int, Step]] = [(fault.begins, fault.step) for fault in faults]
     steps += coincidences(world, rng, begins, spared)
-    batches, judges = _unfolded(world, steps, faults, rng)
-    windows = [_noticed(world, fault, judges) for fault in faults]
-    last = None if None in windows else max(w for w in windows if w is not None)
+    batches, judges = _unfolded(world, steps, faults, windows, rng)
+    found = [_noticed(world, fault, judges) for fault in faults]
+    last = None if None in found else max(at for at in found if at is not None)
     noticed = None if last is None else START + (last + 1) * STEP_MS
     return Incident(kind, tuple(fault.truth for fault in faults), tuple(batches), noticed)
 
@@ -114,6 +114,7 @@ def _unfolded(
     world: World,
     steps: Sequence[tuple[int, Step]],
     faults: Sequence[Fault],
+    windows: int,
     rng: np.random.Generator,
 ) -> tuple[list[Batch], Judges]:
     tends, judges = Tendencies.drawn(rng), Judges(rng)
@@ -126,7 +127,7 @@ def _unfolded(
     past: deque[dict[Series, float]] = deque(maxlen=tends.delay + 1)
     batches: list[Batch] = []
     offset, reacts = 0, int(rng.integers(3, 8))
-    for window in range(WINDOWS):
+    for window in range(windows):
         now = START + (window + 1) * STEP_MS + 400
         told = [e for at, step in steps if window >= at for e in step(window - at, now)]
         if any(at >= begins and window == at + reacts for at, _ in judges.raised[-1:]):
@@ -162,9 +163,13 @@ def _updates(events: Iterable[Event]) -> list[Update]:
 
 
 def _hidden(series: Sequence[Series], rng: np.random.Generator) -> frozenset[Series]:
-    """Draw the series that nobody reports; memory of instances is often among them."""
+    """Draw the series that nobody reports; memory of instances is often among them.
+
+    What clauses judge is there, or they could not.
+    """
     without = {"memory"} if rng.random() < _NO_MEMORY else set()
-    return frozenset(one for one in series if one[4] in without or rng.random() < _HIDDEN)
+    drawn = frozenset(one for one in series if one[4] in without or rng.random() < _HIDDEN)
+    return drawn - {("", "", "", "", metric) for metric in ("accuracy", "response_latency")}
 
 
 def _causes(faults: Sequence[Fault], tends: Tendencies, rng: np.random.Generator) -> dict[str, str]:
