@@ -17,6 +17,12 @@ class PayloadSettings(Section):
     ttl_s: float = Field(
         default=3600.0, gt=0, allow_inf_nan=False, description="a payload is kept for so long, s"
     )
+    store: str = Field(
+        default="",
+        pattern="^(s3://.+)?$",
+        description="prefix of a store of objects, as s3://bucket/payloads, for machines without a "
+        "folder in common; empty for none",
+    )
 
 
 class PrivacySettings(Section):

@@ -1,7 +1,7 @@
 -- What remedies asked for, and what came of it: one row per action that was done, recommended or
 -- refused. `helped` is null while unknown, and where it was not verified; `carried_out` is false
 -- where it was asked for and did not come to pass.
-CREATE OR REPLACE VIEW remedies AS
+CREATE OR REPLACE VIEW remedy_outcomes AS
 WITH
     told AS
     (
