@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from processors.routing import route
 from schemas.errors import InvalidEvent
+from schemas.graphs import Condition, Split, Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
 from schemas.topics import Topic
@@ -94,6 +95,32 @@ def test_a_request_is_answered_by_the_ensemble(world: Surroundings) -> None:
         assert client.acknowledged == 23
     labels = [world.codec.decode(m.value() or b"", GroundTruth) for m in _all(world, "weir.labels")]
     assert [label.label for label in labels] == ["1"]
+
+
+@pytest.mark.usefixtures("router")
+def test_a_graph_is_walked_stage_by_stage(world: Surroundings) -> None:
+    first = Stage(
+        stage="quick", stage_id="1", services=("sharp", "soft"), kind="cascade", escalate_below=0.1
+    )
+    second = Stage(
+        stage="sure",
+        stage_id="2",
+        services=("soft",),
+        kind="split",
+        splits=(Split(service="soft", weight=1.0),),
+        conditions=(Condition(stage="quick", on="label", operator="in", labels=("1",)),),
+    )
+    world.send(replace(application(), app="graph", event_id="graph", stages=(first, second)))
+    with Client(world.settings) as client:
+        until(lambda: client.ask("graph", IMAGE).status == "complete")
+        request = replace(_request(900), app="graph", explain=True)
+        answer = client.submit(request).result(10)
+    assert [(s.stage, s.status) for s in answer.stages] == [
+        ("quick", "answered"),
+        ("sure", "answered"),
+    ]
+    assert [(m.stage, m.service) for m in answer.members] == [("quick", "sharp"), ("sure", "soft")]
+    assert "stage sure answered" in (answer.explanation or "")
 
 
 @pytest.mark.usefixtures("router")
