@@ -6,12 +6,14 @@ are taken as select takes them, and every algorithm is asked about the same prof
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from processors.errors import ProcessorError
 from processors.selecting import wishes
 from processors.selecting.choice import Choice, choose
-from processors.selecting.estimating import caution_of
+from processors.selecting.estimating import candidates_of, caution_of, evidence_of
 from processors.selecting.own import algorithms
+from processors.selecting.profiles import Summary, by_node, summary
 from processors.selecting.proposals import Selector
 from processors.selecting.state import AppState
 from processors.selecting.steps import SelectParams
@@ -99,6 +101,57 @@ def viewed(
     return view
 
 
+def observed(view: AppView, seen: Iterable[Observation]) -> AppState:
+    """Return the state that observations make of an application, as select would keep it."""
+    state = AppState(app=view.app, consumer=view.consumer)
+    for one in seen:
+        take(state, one, SelectParams().windows)
+    return state
+
+
+def profiled(view: AppView, seen: Iterable[Observation]) -> list[dict[str, Any]]:
+    """Return what is known of each service, and of it on each node, with how sure that is.
+
+    Accuracies and confidences are shares, latencies ms; None is what was never observed.
+    """
+    state = observed(view, seen)
+    if not view.services:
+        return []
+    evidence = [evidence_of(state, s.service, 0) for s in view.services]
+    found = []
+    for one in candidates_of(state, view, view.services, evidence):
+        profile = state.profile(one.service)
+        sure = summary(profile.confidence)
+        told = {
+            "service": one.service,
+            "accuracy": one.accuracy,
+            "error": one.error,
+            "judged": one.count,
+            "confidence": sure.mean if sure.count else None,
+            "calibration": one.calibration if sure.count and one.count else None,
+            "cost": one.cost,
+            "energy_j": one.energy_j or None,
+            "classes": {c.label: summary(c.accuracy).mean for c in profile.classes},
+        }
+        found.append({"node": "", **told, **_latency(summary(profile.latency))})
+        found += [
+            {"service": one.service, "node": node, **_latency(there)}
+            for node, there in by_node(profile.latency).items()
+        ]
+    return found
+
+
+def _latency(seen: Summary) -> dict[str, Any]:
+    known = seen.count > 0
+    return {
+        "results": seen.count,
+        "p50_ms": seen.median if known else None,
+        "p95_ms": seen.high if known else None,
+        "p99_ms": seen.top if known else None,
+        "p95_error_ms": seen.unsure if known else None,
+    }
+
+
 def compared(
     catalogue: Catalogue,
     view: AppView,
@@ -111,9 +164,7 @@ def compared(
     if strangers := [name for name in names if name not in known]:
         raise unknown("algorithm", strangers[0], known)
     params = SelectParams()
-    state = AppState(app=view.app, consumer=view.consumer)
-    for one in seen:
-        take(state, one, params.windows)
+    state = observed(view, seen)
     standing = catalogue.get(EnsembleSelected, "/".join(filter(None, (view.app, view.consumer))))
     state.members = standing.members if standing is not None else ()
     found = {}

@@ -20,6 +20,10 @@ COLUMNS = (
     *("app", "consumer", "members", "shadows", "algorithm", "accuracy", "latency ms", "cost"),
     *("score", "pinned", "unmet", "generation"),
 )
+PROFILED = (
+    *("service", "node", "accuracy", "error", "judged", "confidence", "calibration"),
+    *("results", "p50_ms", "p95_ms", "p99_ms", "p95_error_ms", "cost", "energy_j"),
+)
 COMPARED = ("algorithm", "members", "accuracy", "p95 ms", "cost", "value", "gap", "unmet", "failed")
 
 
@@ -177,6 +181,24 @@ def compare(
         for name, choice in found.items()
     ]
     show_rows(COMPARED, rows, as_json=as_json)
+
+
+@app.command()
+def profiles(of: App, *, as_json: AsJson = False) -> None:
+    """Show what is known of each service: accuracy, calibration, latency by node; how surely."""
+    from schemas.observing import Observation
+    from streams import ensembles as pure
+    from streams.commands.output import show_rows
+    from workers.clock import wall_ms
+
+    with opened() as entries:
+        view = pure.viewed(known_of(entries, of), of, "", wall_ms(), {})
+        seen = [e for e in entries.events("weir.observations", of) if isinstance(e, Observation)]
+    found = pure.profiled(view, seen)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    show_rows(PROFILED, [[one.get(name) for name in PROFILED] for one in found], as_json=False)
 
 
 def known_of(entries: "Entries", of: str, *, change: bool = False) -> "Catalogue":

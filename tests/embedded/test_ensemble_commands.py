@@ -126,3 +126,5 @@ def test_an_ensemble_is_listed_explained_pinned_let_go_and_selected_by_another_a
     assert found["accuracy"] == ["forest", "svm"]
     assert len(found) >= 14
     assert not any(row["failed"] for row in rows)
+    profiles = told(weir("ensembles", "profiles", "digits", "--json"))
+    assert {one["service"] for one in profiles} == set(cases.DECLARED)

@@ -55,6 +55,24 @@ def test_algorithms_are_compared_on_what_was_observed() -> None:
         ensembles.compared(known(), view, seen, ("x",), {})
 
 
+def test_profiles_are_told_with_how_sure_they_are() -> None:
+    seen = [
+        c.observation("latency", c.T0 + 1000 * n, 8.0, service="svm", instance="svm.a", node="pi-1")
+        for n in range(4)
+    ]
+    seen += [c.observation("accuracy", c.T0, 0.9, service="svm", count=900)]
+    seen += [c.observation("accuracy.class.3", c.T0, 0.7, service="svm")]
+    view = ensembles.viewed(known(), c.APP, "", c.T0, {})
+    told = ensembles.profiled(view, seen)
+    ours = [one for one in told if one["service"] == "svm"]
+    assert [one["node"] for one in ours] == ["", "pi-1"]
+    assert (ours[0]["judged"], ours[1]["results"], ours[1]["p95_ms"]) == (900, 160, 8.0)
+    assert ours[0]["classes"] == {"3": 0.7}
+    unseen = next(one for one in told if one["service"] == "tree")
+    assert unseen["error"] > 3 * ours[0]["error"]
+    assert unseen["p95_ms"] is None
+
+
 def profiles() -> ensemble_profiles.Profiles:
     rates = np.random.default_rng(3).uniform(0.5, 0.98, (4, 4))
     return ensemble_profiles.Profiles(
