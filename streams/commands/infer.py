@@ -53,27 +53,14 @@ def infer(
     from workers.sources.forms import Form, size_of
 
     settings = quiet_settings()
-    form = Form(
-        tensor=tensor,
-        size=size_of(size) if size else None,
-        gray=gray,
-        scaled=scaled,
-        channels_first=channels_first,
-    )
+    pixels = size_of(size) if size else None
+    form = Form(tensor=tensor, size=pixels, gray=gray, scaled=scaled, channels_first=channels_first)
     read_inputs = read(inputs, _known(app, settings), form)
-    wishes = {
-        "deadline_ms": deadline,
-        "consumer": consumer,
-        "contract": contract,
-        "priority": priority,
-        "user": user,
-        "explain": explain,
-        "idempotency_key": key,
-    }
+    asked = {"consumer": consumer, "contract": contract, "priority": priority, "user": user}
     if key:
-        wishes["request_id"] = stable_id("gateway", consumer, app, key)
+        asked |= {"request_id": stable_id("gateway", consumer, app, key), "idempotency_key": key}
     with Client(settings, resend_ms=RESEND_MS) as client:
-        response = client.ask(app, read_inputs, **wishes)
+        response = client.ask(app, read_inputs, deadline_ms=deadline, explain=explain, **asked)
     _show(response, explain=explain, as_json=as_json)
     if response.status not in ANSWERED:
         raise typer.Exit(BAD_DATA)
