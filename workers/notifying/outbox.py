@@ -129,6 +129,7 @@ class Outbox:
     def sent(self, message: Message, now_ms: int) -> list[ActionTaken]:
         """Note that a message was taken, and return what to say of it."""
         if message.receiver == ALERTMANAGER:
+            self._repeated = self._repeated if self._firing else now_ms
             for notice in () if message.again else message.notices:
                 self._note_firing(notice)
         if message.again:

@@ -166,6 +166,7 @@ def test_alerts_that_fire_are_told_again_until_they_are_resolved() -> None:
     box.take(asked(1, finding="f"), T0)
     (first,) = box.due(T0)
     box.sent(first, T0)
+    assert box.due(T0 + 59_999) == []
     (again,) = box.due(T0 + 60_000)
     assert again.again
     assert box.sent(again, T0 + 60_000) == []
