@@ -18,8 +18,10 @@ _KINDS = {
     meaning.BURN: k.IS_BURN,
     meaning.ABSENCE: k.IS_ABSENCE,
 }
-_COST = 8
+_COST = 32
 """Numbers of memory that count as much as a pair without any."""
+_CAUSES = 10
+"""Windows before a verdict that it names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Book:
         ).reshape(-1)
         across = k.SIDE if k.IS_ACROSS in codes else 0
         longest = [max(rule.for_windows, rule.clear_windows) for rule in self.rules]
-        self.remembers = max(longest, default=1) + across
+        self.remembers = min(max(longest, default=1), _CAUSES) + across
         self._by_metric: dict[str, list[tuple[int, int]]] = {}
         for at, rule in enumerate(self.rules):
             metrics = meaning.metrics_of(rule)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from processors.rules.book import Call
 from processors.rules.meaning import METRIC, STATISTICS, Key
 from processors.rules.table import Table
 from processors.rules.telling import Said, Telling
-from processors.rules.verdicts import kind_failed
+from processors.rules.verdicts import full, kind_failed
 from schemas.catalogue import Catalogue
 from schemas.processing import Output
 
@@ -27,20 +28,31 @@ UNCALLED = -1
 _Sized = npt.NDArray[np.int64]
 
 
-class Judging:
-    """Judges batches on a table of at most `room`; `failed` are kinds of others that are told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much room there is, how many older windows in a row mean another clock, a gap's length.
 
-    def __init__(self, room: int, table: Table, telling: Telling, failed: Sequence[str]) -> None:
-        self._room = room
+    `where` names the partition.
+    """
+
+    room: int
+    back: int
+    stale_ms: int
+    where: str
+
+
+class Judging:
+    """Judges batches on a table; `failed` are kinds of others that are told, `full` whether is."""
+
+    def __init__(
+        self, limits: Limits, table: Table, telling: Telling, failed: Sequence[str], *, full: bool
+    ) -> None:
+        self._limits = limits
         self._table = table
         self._telling = telling
         self._uncalled: set[Key] = set()
-        self._back, self._stale_ms = 1, 1
         self.failed = tuple(failed)
-
-    def limits(self, back: int, stale_ms: int) -> None:
-        """Set how many older windows in a row mean another clock, and how long a gap may be."""
-        self._back, self._stale_ms = back, stale_ms
+        self.full = full
 
     def judge(self, frame: pl.DataFrame, catalogue: Catalogue, now_ms: int) -> list[Output]:
         """Return what follows from observations, in their order."""
@@ -50,7 +62,7 @@ class Judging:
             return []
         numbers, new = self._numbers(frame)
         cost = sum(self._table.book.cost(call.rule) for calls in new.values() for call in calls)
-        if self._table.cost + cost > self._room:
+        if self._table.cost + cost > self._limits.room:
             return self._one_by_one(frame, catalogue, now_ms)
         if new:
             for key, calls in new.items():
@@ -92,7 +104,10 @@ class Judging:
             number = self._table.numbers.get(key, UNCALLED)
             if number == UNCALLED and (calls := self._calls(key)):
                 number = self._table.begin(key, calls)
-                while self._table.cost > self._room and len(self._table.series) > 1:
+                while self._table.cost > self._limits.room and len(self._table.series) > 1:
+                    if not self.full:
+                        self.full = True
+                        outputs.append(full(self._limits.where, self._limits.room, now_ms))
                     gone = self._table.end(self._table.oldest())
                     why = "no longer judged, for lack of room"
                     outputs += self._telling.forgotten(gone, why, now_ms)
@@ -112,7 +127,7 @@ class Judging:
         table.used[numbers] = table.clock + 1 + np.arange(len(numbers))
         table.clock += len(numbers)
         kept = np.zeros(len(numbers), np.int64)
-        k.follow(rows, table.last, table.older, kept, self._back, self._stale_ms)
+        k.follow(rows, table.last, table.older, kept, self._limits.back, self._limits.stale_ms)
         if not kept.all():
             frame, rows = frame.filter(kept != 0), rows[kept != 0]
         values = frame.select(pl.col(STATISTICS).cast(pl.Float64)).to_numpy()

@@ -17,7 +17,7 @@ from processors.refusals import refusal
 from processors.rules import meaning
 from processors.rules.absences import Absences
 from processors.rules.book import Book
-from processors.rules.judging import Judging
+from processors.rules.judging import Judging, Limits
 from processors.rules.kinds import Kind
 from processors.rules.state import PairState, QualityState
 from processors.rules.table import Table
@@ -33,22 +33,22 @@ from schemas.records import KeyValue
 from schemas.registrations import InstanceReported, NodeReported
 from schemas.topics import PARTITIONS
 
-_EMPTY = QualityState(looked=0, wake=0, series=(), pairs=(), refused=(), failed=())
+_EMPTY = QualityState(looked=0, wake=0, series=(), pairs=(), refused=(), failed=(), full=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityParams:
     """How many pairs of rule and series are judged at once, and the times of the clock, ms.
 
-    Beyond `max_judged` the longest unused series is forgotten; a pair that remembers numbers (rate,
-    ratio of two metrics, burn) counts once more for eight of them. `back` windows older than the
-    newest, in a row, mean that the clock was set back; after a gap of `stale_ms` windows in a row
-    are counted anew. Every `look_ms` it looks for silences that ended; when that comes `away_ms`
-    late the host was away, and absence is counted anew. What is absent is forgotten after
-    `forget_ms`.
+    Beyond `max_judged`, some 8 MB of state, the longest unused series is forgotten; a pair that
+    remembers numbers (rate, ratio of two metrics, burn) counts once more for each 32. `back`
+    windows older than the newest, in a row, mean that the clock was set back; after a gap of
+    `stale_ms` windows in a row are counted anew. Every `look_ms` it looks for silences that ended;
+    when that comes `away_ms` late the host was away, and absence is counted anew. What is absent is
+    forgotten after `forget_ms`.
     """
 
-    max_judged: int = 50_000
+    max_judged: int = 10_000
     back: int = 60
     stale_ms: int = 3_600_000
     look_ms: int = 5_000
@@ -72,13 +72,19 @@ class Quality:
         self._kept: QualityState | None = state
         self._defined: Mapping[str, RuleDefined] | None = None
         self._looked, self._refused = state.looked, state.refused
-        self._work(Table(Book({}, {}), 0), state.failed)
+        self._work(Table(Book({}, {}), 0), state)
 
-    def _work(self, table: Table, failed: tuple[str, ...]) -> None:
+    def _work(self, table: Table, state: QualityState) -> None:
+        params = self._params
+        limits = Limits(
+            room=params.max_judged,
+            back=params.back,
+            stale_ms=params.stale_ms,
+            where=str(self._partition),
+        )
         self._table = table
         self._telling = Telling(table)
-        self._judging = Judging(self._params.max_judged, table, self._telling, failed)
-        self._judging.limits(self._params.back, self._params.stale_ms)
+        self._judging = Judging(limits, table, self._telling, state.failed, full=state.full)
         self._absences = Absences(self._params.forget_ms, table, self._telling)
 
     def process(self, batch: Columns) -> Sequence[Output]:
@@ -118,6 +124,7 @@ class Quality:
             pairs=tuple(self._table.pairs_state()),
             refused=self._refused,
             failed=self._judging.failed,
+            full=self._judging.full,
         )
 
     def _look(self, batch: Columns) -> list[Output]:
@@ -147,7 +154,7 @@ class Quality:
         for rule in table.book.absent:
             self._expect(table, rule)
         self._kept, self._defined = None, defined
-        self._work(table, state.failed)
+        self._work(table, state)
         known, self._refused = self._refused, tuple(defined[name].event_id for name in refused)
         outputs: list[Output] = []
         for name, reason in refused.items():
@@ -182,6 +189,7 @@ def _share(states: Sequence[QualityState], partition: int, home: Home) -> Qualit
         pairs=mine("pairs"),
         refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
         failed=tuple(dict.fromkeys(name for state in states for name in state.failed)),
+        full=False,
     )
 
 

@@ -46,7 +46,8 @@ class PairState:
 class QualityState:
     """Series, the longest unused first, pairs, rules refused, kinds of others that failed.
 
-    `looked` is when the timer fired last, `wake` when it is due, ms; 0 is at once.
+    `looked` is when the timer fired last, `wake` when it is due, ms; 0 is at once. `full` says
+    whether it was told that series had to be forgotten.
     """
 
     looked: int
@@ -55,3 +56,4 @@ class QualityState:
     pairs: tuple[PairState, ...]
     refused: tuple[str, ...]
     failed: tuple[str, ...]
+    full: bool

@@ -119,6 +119,21 @@ def kind_failed(kind: str, reason: str, now_ms: int) -> ActionTaken:
     )
 
 
+def full(where: str, room: int, now_ms: int) -> ActionTaken:
+    """Return the action that says that series are forgotten; of one id for a partition."""
+    return ActionTaken(
+        event_id=stable_id("quality", "rules.full", where),
+        target="quality",
+        kind="rules.full",
+        status="done",
+        policy="",
+        reason=f"partition {where} has room for {room} pairs of rule and series, a pair that looks "
+        "back counting for several; the longest unused series are forgotten: narrow the rules, or "
+        "grow weir.observations",
+        taken_at=now_ms,
+    )
+
+
 def _limit(turn: Turn) -> float:
     kind = kind_of(turn.rule)
     if kind == ABSENCE:

@@ -11,7 +11,7 @@ from schemas.registrations import NodeReported
 from tests.contracts.making import START, columns, observation
 from tests.examples import example
 
-SPEC = spec(QualityParams(max_judged=240, look_ms=1_500, forget_ms=12_000))
+SPEC = spec(QualityParams(max_judged=85, look_ms=1_500, forget_ms=12_000))
 APP = "digits"
 NODE = replace(example(NodeReported), node="n1", status="ready", expires_at=START + 9_000)
 

@@ -113,9 +113,13 @@ def test_a_verdict_that_is_forgotten_for_lack_of_room_is_withdrawn() -> None:
     processor.process(columns(row([0.1, 0.1]), START, world(LOW)))
 
     other = row([0.9], 3, service="small")
-    outputs = processor.process(columns(other, START, world(LOW)))
+    full, *outputs = processor.process(columns(other, START, world(LOW)))
 
     assert told(outputs) == [("healthy", "info", 2)]
+    assert isinstance(full, ActionTaken)
+    assert full.kind == "rules.full"
+    again = processor.process(columns(row([0.9], 4, service="third"), START, world(LOW)))
+    assert list(again) == []
 
 
 def test_it_is_worse_by_how_much_and_by_how_long() -> None:
