@@ -53,9 +53,12 @@ class Instances:
         self._since: dict[str, int] = {}
         self._estimates: dict[str, float] = {}
         self._spreads: dict[str, Spread] = {}
+        self._live: frozenset[Place] = frozenset()
+        self._moved = True
 
-    def refresh(self, catalogue: Catalogue) -> None:
+    def refresh(self, catalogue: Catalogue, now_ms: int) -> None:
         """Take over the catalogue, where it changed."""
+        nodes, seen = self._nodes, self._seen
         self._services = catalogue.of(ServiceRegistered)
         nodes = catalogue.of(NodeReported)
         if nodes is not self._nodes:
@@ -66,6 +69,19 @@ class Instances:
         if found is not self._seen:
             self._seen = found
             self._take_over(found)
+        if nodes is not self._nodes or seen is not self._seen:
+            self._compare(now_ms)
+
+    def _compare(self, now_ms: int) -> None:
+        live = frozenset(p for p, one in self._by_place.items() if self._takes(one, now_ms))
+        self._moved |= live != self._live
+        self._live = live
+
+    def have_moved(self, now_ms: int) -> bool:
+        """Tell whether instances came or went since this was asked, however shortly."""
+        self._compare(now_ms)
+        moved, self._moved = self._moved, False
+        return moved
 
     def _take_over(self, found: Mapping[str, InstanceReported]) -> None:
         grouped: dict[str, list[InstanceReported]] = {}
@@ -86,10 +102,6 @@ class Instances:
         """Tell whether the incarnation of an instance that was asked takes tasks now."""
         instance = self._by_place.get((attempt.worker, attempt.instance))
         return instance is not None and self._takes(instance, now_ms)
-
-    def live(self, now_ms: int) -> frozenset[Place]:
-        """Return the incarnations of instances that take tasks now."""
-        return frozenset(place for place, one in self._by_place.items() if self._takes(one, now_ms))
 
     def choose(
         self, service: str, tried: Collection[Place], request_id: str, now_ms: int
@@ -185,6 +197,7 @@ class Instances:
         self._spreads = {spread.service: spread for spread in spreads}
         self._sent, self._since = {}, {}
         self._seen = self._nodes = None
+        self._moved = True
 
     def _heard(self, worker: str) -> int:
         reported = self._reported.get(worker)

@@ -14,10 +14,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from processors.routing import replies
-from processors.routing.admission import RESPONSES, Admission, is_own, same_question
+from processors.routing.admission import RESPONSES, Admission, same_question
 from processors.routing.answers import Answers
-from processors.routing.explaining import explained, held
-from processors.routing.instances import Instances, Place
+from processors.routing.desk import Desk
+from processors.routing.instances import Instances
 from processors.routing.params import CATALOGUE, DEFAULTS, RouteParams
 from processors.routing.pending import Waiting
 from processors.routing.plans import placed, selected_for
@@ -26,7 +26,7 @@ from processors.routing.taskbytes import packed_tasks
 from processors.routing.votes import Combiner
 from processors.routing.working import Working
 from schemas.catalogue import Catalogue
-from schemas.codec import pack, pack_state, unpack_state
+from schemas.codec import pack_state, unpack_state
 from schemas.decisions import DeadLetter, EnsembleSelected
 from schemas.identity import stable_id
 from schemas.inference import (
@@ -35,11 +35,10 @@ from schemas.inference import (
     InferenceResult,
     InferenceTask,
 )
-from schemas.packed import Packed, Told
-from schemas.processing import Batch, Directed, Output, Partition, Record, Spec
+from schemas.packed import Told
+from schemas.processing import Batch, Output, Partition, Record, Spec
 from schemas.registrations import (
     ApplicationRegistered,
-    ContractRegistered,
 )
 
 REQUESTS = "weir.requests"
@@ -76,16 +75,16 @@ class Router:
         self._partition = partition
         self._plugins = plugins
         self._answers = Answers(params.max_answers)
+        self._desk = Desk(self._answers, params.window_ms)
         self._instances = Instances(params.default_ms, params.smoothing)
         self._clear()
         self._results_next = 0
         self._arrivals = 0
         self._next_check: int | None = None
         self._now = 0
-        self._live: frozenset[Place] | None = None
+        self._lag = 0
         self._selections: object = None
         self._catalogue = Catalogue()
-        self._out: list[Output | Packed] = []
 
     def _clear(self) -> None:
         params = self._params
@@ -95,14 +94,14 @@ class Router:
 
     def process(self, batch: Batch) -> Sequence[Output]:
         """Answer what is due, then take the records; see schemas.processing."""
-        self._out = []
         self._now, self._catalogue = batch.now_ms, batch.catalogue
-        self._instances.refresh(batch.catalogue)
+        self._desk.open(batch.now_ms, batch.catalogue)
+        self._instances.refresh(batch.catalogue, batch.now_ms)
         self._do_due()
         self._check()
         for record in batch.records:
             self._take(record)
-        return Told(tuple(packed_tasks(self._out)))
+        return Told(tuple(packed_tasks(self._desk.out)))
 
     def recognised(self, topic: str, key: bytes, offset: int) -> bool:
         """Tell whether a message is one of its own answers that comes back; it notes where."""
@@ -139,6 +138,7 @@ class Router:
                 results_next=self._results_next,
                 arrivals=self._arrivals,
                 hedges=self._working.allowance.left,
+                lag=self._lag,
                 next_check=self._next_check,
             )
         )
@@ -155,7 +155,8 @@ class Router:
         self._working.allowance.left = state.hedges
         self._results_next, self._arrivals = state.results_next, state.arrivals
         self._next_check = state.next_check
-        self._live = self._selections = None
+        self._lag = state.lag
+        self._selections = None
         self._working.resume()
 
     def _take(self, record: Record) -> None:
@@ -172,47 +173,46 @@ class Router:
         pending = self._waiting.get(request.request_id)
         if pending is not None:
             if not same_question(request, pending.request):
-                self._refuse_id(request, record)
+                self._desk.refuse_id(request, record)
             return
         given = self._answers.get(request.request_id, self._now)
         if given is None:
             self._admit(request, record)
         elif (given.app, given.consumer) == (request.app, request.consumer):
-            self._reply(given, pack(given), request)
+            self._desk.again(given, request)
         else:
-            self._refuse_id(request, record)
-
-    def _refuse_id(self, request: InferenceRequest, record: Record) -> None:
-        """Refuse another request under an id that is taken, without touching the first one's."""
-        why = f"request id {request.request_id!r} is another request's; choose a new one"
-        self._out.append(replies.dead_letter(record, "id-taken", "request_id", why, self._now))
-        self._direct(replies.rejection(request, why, self._now), request)
+            self._desk.refuse_id(request, record)
 
     def _admit(self, request: InferenceRequest, record: Record) -> None:
         app = self._catalogue.get(ApplicationRegistered, request.app)
         if app is None:
-            why = f"no application {request.app!r} is registered; see `weir apps list`"
-            letter = replies.dead_letter(record, "unknown-app", "app", why, self._now)
-            self._out.append(letter)
-            self._reject(request, why)
+            self._desk.refuse_unknown(request, record)
             return
         asked = Pending(
             request=request,
             offset=record.offset,
             results_from=self._results_next,
-            answer_at=request.deadline - self._params.margin_ms,
+            answer_at=request.deadline - self._margin_ms(request),
         )
         entry = self._admission.enter(asked, app, self._catalogue, self._now)
         if entry.weaker is not None:
             self._forget(entry.weaker)
             why = "overloaded: it gave way to a more important request"
-            self._reject(entry.weaker.request, why)
+            self._desk.reject(entry.weaker.request, why)
         if entry.pending is None:
-            self._reject(request, entry.refused)
+            self._desk.reject(request, entry.refused)
             return
         self._hold(entry.pending)
         if not entry.pending.refused:
             self._begin(entry.pending)
+
+    def _margin_ms(self, request: InferenceRequest) -> int:
+        """Return how long before its deadline a request is answered.
+
+        Longer by as much as answers were late of late, up to a quarter of the time there is.
+        """
+        left = max(0, request.deadline - self._now)
+        return self._params.margin_ms + min(self._lag, left // 4)
 
     def _hold(self, pending: Pending) -> None:
         self._waiting.add(pending)
@@ -225,7 +225,7 @@ class Router:
         if selected is not None:
             pending.selected = placed(selected, self._catalogue)
             self._working.adopted(pending)
-        self._working.begin(pending, self._now, self._out)
+        self._working.begin(pending, self._now, self._desk.out)
         self._answer_if_over(pending)
 
     def _take_result(self, result: InferenceResult) -> None:
@@ -236,7 +236,7 @@ class Router:
         pending = self._waiting.get(result.request_id)
         if pending is None or pending.refused:
             return
-        if self._working.take(pending, result, self._arrivals, self._now, self._out):
+        if self._working.take(pending, result, self._arrivals, self._now, self._desk.out):
             self._arrivals += 1
             self._answer_if_over(pending)
 
@@ -257,8 +257,10 @@ class Router:
     def _do_due(self) -> None:
         for pending in self._waiting.take_due(self._now):
             if not pending.refused:
-                self._working.tend(pending, self._now, self._out)
+                self._working.tend(pending, self._now, self._desk.out)
             if pending.answer_at <= self._now:
+                if not pending.refused:
+                    self._lag = max(self._now - pending.answer_at, self._lag * 15 // 16)
                 self._answer(pending)
             else:
                 self._answer_if_over(pending)
@@ -270,12 +272,10 @@ class Router:
         self._instances.forget_removed()
         self._admission.rates.forget_removed(self._catalogue)
         self._look_for_selections()
-        live = self._instances.live(self._now)
-        if live != self._live:
-            self._live = live
+        if self._instances.have_moved(self._now):
             for pending in tuple(self._waiting):
                 if pending.runs:
-                    self._working.look_after(pending, self._now, self._out)
+                    self._working.look_after(pending, self._now, self._desk.out)
                     self._answer_if_over(pending)
 
     def _look_for_selections(self) -> None:
@@ -289,36 +289,9 @@ class Router:
                 self._begin(pending)
 
     def _answer(self, pending: Pending) -> None:
-        request, plan = pending.request, self._working.plan(pending)
+        plan = self._working.plan(pending)
         self._forget(pending)
-        if pending.refused:
-            self._reject(request, pending.refused)
-            return
-        response = replies.answer(pending, plan, self._now)
-        contract = self._catalogue.get(ContractRegistered, request.contract)
-        if contract is not None:
-            response = replace(response, clauses=held(response, contract))
-        if request.explain:
-            response = explained(response, pending.selected)
-        self._give(response, request)
-
-    def _reject(self, request: InferenceRequest, reason: str) -> None:
-        self._give(replies.rejection(request, reason, self._now), request)
-
-    def _give(self, response: InferenceResponse, request: InferenceRequest) -> None:
-        expires_at = max(request.deadline, self._now) + self._params.window_ms
-        body = pack(response)
-        self._answers.give(response.request_id, body, expires_at, self._now)
-        self._reply(response, body, request)
-
-    def _reply(self, response: InferenceResponse, body: bytes, request: InferenceRequest) -> None:
-        self._out.append(Packed(InferenceResponse, response.request_id, body))
-        self._direct(response, request)
-
-    def _direct(self, response: InferenceResponse, request: InferenceRequest) -> None:
-        reply_to = request.reply_to_topic
-        if reply_to and not is_own(reply_to):
-            self._out.append(Directed(response, reply_to, request.reply_to_partition))
+        self._desk.answer(pending, plan)
 
     def _forget(self, pending: Pending) -> None:
         self._waiting.remove(pending)

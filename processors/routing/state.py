@@ -152,7 +152,10 @@ class Bucket:
 
 @dataclass(slots=True, kw_only=True)
 class RouteState:
-    """Everything that one route instance knows; `hedges` is how many more it may make, in %."""
+    """Everything that one route instance knows.
+
+    `hedges` is how many more it may make, in %, `lag` how late (ms) answers were of late.
+    """
 
     pending: tuple[Pending, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -162,4 +165,5 @@ class RouteState:
     results_next: int = 0
     arrivals: int = 0
     hedges: int = 0
+    lag: int = 0
     next_check: int | None = None

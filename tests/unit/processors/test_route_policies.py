@@ -286,3 +286,15 @@ def test_an_explainable_member_joins_on_request_only() -> None:
     assert [t.service for t in tasks(world.step(0, w.request()))] == ["a"]
     more = tasks(world.step(0, w.request(1, explain=True)))
     assert [(t.service, t.purpose) for t in more] == [("a", ""), ("b", "explain")]
+
+
+def test_a_router_that_wakes_late_answers_earlier_for_a_while() -> None:
+    world = World(w.usual(), check_ms=10_000)
+    world.step(0, w.request())
+    assert only(world.step(540)).deadline_met is False
+    world.step(541, w.request(1, created_at=T0 + 541, deadline=T0 + 1_041))
+    world.restart()
+    assert world.router.wake_at() == T0 + 1_041 - 20 - 60
+    only(world.step(961))
+    world.step(962, w.request(2, created_at=T0 + 962, deadline=T0 + 1_062))
+    assert world.router.wake_at() == T0 + 1_062 - 20 - 100 // 4
