@@ -1,6 +1,7 @@
 """From a request to its answer: client, route on the batch host, worker processes, probe."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from schemas.errors import InvalidEvent
 from schemas.graphs import Condition, Split, Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
+from schemas.registrations import ErasureRequested
 from schemas.topics import Topic
 from streams.embedded.broker import Broker
+from tests.commanding import command
 from tests.embedded.answering import (
     Caller,
     Told,
@@ -340,3 +343,24 @@ def test_what_is_under_way_is_answered_over_tls_before_a_gateway_ends(
     asking.join(10)
     assert [answer.status for answer in told] == [503]
     assert "no ensemble" in told[0].plain["what"]
+
+
+@pytest.mark.usefixtures("router")
+def test_one_request_is_asked_from_the_command_line(world: Surroundings, tmp_path: Path) -> None:
+    environ = world.settings.environment()
+    np.save(tmp_path / "image.npy", np.array([0, 0, 5], np.float32))
+    wishes = ("--deadline", "5000", "--key", "once", "--explain")
+    told = command("infer", "shapes", str(tmp_path / "image.npy"), *wishes, environ=environ)
+    assert (told.returncode, told.stdout.splitlines()[0][:17]) == (0, "2, confidence 1.0")
+    assert "sharp" in told.stdout
+    again = command("infer", "shapes", "[0, 0, 5]", *wishes, "--json", environ=environ)
+    assert json.loads(again.stdout)["label"] == "2"
+    wrong = command("infer", "shapes", "x=[1]", "--deadline", "5000", environ=environ)
+    assert (wrong.returncode, "has shape 1" in wrong.stdout) == (4, True)
+    nobody = command("infer", "nobody", "[1]", environ=environ)
+    assert (nobody.returncode, "no application 'nobody'" in nobody.stderr) == (4, True)
+    asked = command("erase", "ann", "--reason", "she asked", "--json", environ=environ)
+    assert asked.returncode == 0
+    (sent,) = (message.value() for message in _all(world, "weir.erasures"))
+    erasure = world.codec.decode(sent or b"", ErasureRequested)
+    assert (erasure.user, erasure.event_id) == ("ann", json.loads(asked.stdout)["event_id"])
