@@ -1,4 +1,4 @@
-"""What processors say of a definition that cannot be applied."""
+"""What processors say of definitions, policies and detectors that cannot be applied."""
 
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
@@ -30,5 +30,33 @@ def refusal(
         policy="",
         reason=f"{_CALLED[type(definition)]} {definition.name}: {reason}",
         parameters=parameters,
+        taken_at=now_ms,
+    )
+
+
+def policy_refused(
+    processor: str, event_id: str, scope: str, reason: str, now_ms: int
+) -> ActionTaken:
+    """Return the action that says why a policy is not heeded; of one id whenever it does."""
+    return ActionTaken(
+        event_id=stable_id(processor, "policy.refused", event_id),
+        target=scope,
+        kind="policy.refused",
+        status="refused",
+        policy=scope,
+        reason=f"policy {scope}: {reason}",
+        taken_at=now_ms,
+    )
+
+
+def detector_failed(processor: str, detector: str, reason: str, now_ms: int) -> ActionTaken:
+    """Return the action that says that a detector of others fails; of one id whenever it does."""
+    return ActionTaken(
+        event_id=stable_id(processor, "detector.failed", detector),
+        target=detector,
+        kind="detector.failed",
+        status="refused",
+        policy="",
+        reason=f"detector {detector}: {reason}",
         taken_at=now_ms,
     )

@@ -18,7 +18,7 @@ import polars as pl
 from processors.anomalies.batches import KEYS, Windows
 from processors.anomalies.detectors import WEIR, Detector, Judge, Memories, PlainJudge, WeirJudge
 from processors.anomalies.multivariate import VECTOR_DETECTORS, VectorDetector
-from processors.anomalies.policies import OFF, Choice, failed, policies_of, refusal
+from processors.anomalies.policies import OFF, Choice, policies_of
 from processors.anomalies.series import (
     METRIC,
     Judgement,
@@ -34,6 +34,7 @@ from processors.errors import InvalidParameters
 from processors.measures import STATISTICS
 from processors.params import identity, require
 from processors.recent import Recent
+from processors.refusals import detector_failed, policy_refused
 from processors.rules.silencing import node_down, silence_of
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -162,7 +163,7 @@ class Anomalies:
         self._policies = policies_of(selected, self._judges, self._default)
         known, self._refused = self._refused, tuple(self._policies.refused)
         return [
-            refusal(event_id, *said, self._now_ms)
+            policy_refused("anomaly", event_id, *said, self._now_ms)
             for event_id, said in self._policies.refused.items()
             if event_id not in known
         ]
@@ -267,7 +268,7 @@ class Anomalies:
         failing = {name: judge.failure for name, judge in self._judges.items() if judge.failure}
         new = [name for name in sorted(failing) if name not in self._failed]
         self._failed += tuple(new)
-        return [failed(name, failing[name], self._now_ms) for name in new]
+        return [detector_failed("anomaly", name, failing[name], self._now_ms) for name in new]
 
     def _end(self, key: Key) -> list[Output]:
         one = self._series.get(key)

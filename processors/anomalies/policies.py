@@ -14,8 +14,6 @@ import numpy as np
 from processors.anomalies.kernels import Floats, Ints
 from processors.measures import STATISTICS
 from processors.scoped import Scoped
-from schemas.decisions import ActionTaken
-from schemas.identity import stable_id
 from schemas.registrations import PolicySelected
 
 SCOPE, OFF = "detect", "off"
@@ -67,32 +65,6 @@ def chosen(policy: PolicySelected, known: Collection[str], default: Choice) -> C
     if not 0.0 < weekly < math.inf:
         return "false_alarms_per_week must be a number above 0"
     return Choice(detector=policy.algorithm, statistic=statistic, weekly=weekly)
-
-
-def refusal(event_id: str, scope: str, reason: str, now_ms: int) -> ActionTaken:
-    """Return the action that says why a policy is not heeded; of one id whenever it does."""
-    return ActionTaken(
-        event_id=stable_id("anomaly", "policy.refused", event_id),
-        target=scope,
-        kind="policy.refused",
-        status="refused",
-        policy=scope,
-        reason=f"policy {scope}: {reason}",
-        taken_at=now_ms,
-    )
-
-
-def failed(detector: str, reason: str, now_ms: int) -> ActionTaken:
-    """Return the action that says that a detector of others fails; of one id whenever it does."""
-    return ActionTaken(
-        event_id=stable_id("anomaly", "detector.failed", detector),
-        target=detector,
-        kind="detector.failed",
-        status="refused",
-        policy="",
-        reason=f"detector {detector}: {reason}",
-        taken_at=now_ms,
-    )
 
 
 def _number(text: str) -> float:

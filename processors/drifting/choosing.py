@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from processors.drifting.detectors import OFF, Choice, policies_of
-from processors.drifting.events import refusal
+from processors.refusals import policy_refused
 from processors.vocabulary import DATA
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
@@ -62,7 +62,7 @@ class Choosing:
         self._policies = policies_of(selected, self._plugins, DATA)
         known, self.refused = self.refused, tuple(self._policies.refused)
         return [
-            refusal(event_id, *said, now_ms)
+            policy_refused("drift", event_id, *said, now_ms)
             for event_id, said in self._policies.refused.items()
             if event_id not in known
         ]

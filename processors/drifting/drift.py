@@ -24,13 +24,14 @@ from processors.drifting.banks import Bank, Window
 from processors.drifting.changes import Drift
 from processors.drifting.choosing import Choosing
 from processors.drifting.detectors import ADWIN, PARAMETERS, Choice, DriftDetector, default
-from processors.drifting.events import discarded, drift_detected, failed, full
+from processors.drifting.events import discarded, drift_detected, full
 from processors.drifting.pasts import Ints
 from processors.drifting.series import Key, Rows, SeriesState, WatchedSeries
 from processors.drifting.watch import WatchParams
 from processors.entries import UNKNOWN, Entries
 from processors.errors import InvalidParameters
 from processors.params import identity, require
+from processors.refusals import detector_failed
 from processors.vocabulary import CLASS_ACCURACY
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -184,7 +185,7 @@ class Detect:
         failing = self._series.failures()
         new = [name for name in sorted(failing) if name not in self._failed]
         self._failed += tuple(new)
-        return [failed(name, failing[name], now_ms) for name in new]
+        return [detector_failed("drift", name, failing[name], now_ms) for name in new]
 
     def _rows(self, batch: Columns, series: pl.DataFrame) -> tuple[Rows, bool]:
         """Return the events of the watched series, and whether others had to be refused.

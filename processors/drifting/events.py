@@ -126,29 +126,3 @@ def full(most: int, now_ms: int) -> ActionTaken:
         parameters=(KeyValue(key="max_series", value=str(most)),),
         taken_at=now_ms,
     )
-
-
-def refusal(event_id: str, scope: str, reason: str, now_ms: int) -> ActionTaken:
-    """Return the action that says why a policy is not heeded; of one id whenever it does."""
-    return ActionTaken(
-        event_id=stable_id("drift", "policy.refused", event_id),
-        target=scope,
-        kind="policy.refused",
-        status="refused",
-        policy=scope,
-        reason=f"policy {scope}: {reason}",
-        taken_at=now_ms,
-    )
-
-
-def failed(detector: str, reason: str, now_ms: int) -> ActionTaken:
-    """Return the action that says that a detector of others fails; of one id whenever it does."""
-    return ActionTaken(
-        event_id=stable_id("drift", "detector.failed", detector),
-        target=detector,
-        kind="detector.failed",
-        status="refused",
-        policy="",
-        reason=f"detector {detector}: {reason}",
-        taken_at=now_ms,
-    )

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from processors.drifting.detectors import SCOPE, metric_of, number
-from processors.drifting.events import refusal
 from processors.errors import InvalidParameters
 from processors.params import identity, require
 from processors.recent import Recent
+from processors.refusals import policy_refused
 from processors.scoped import Scoped
 from processors.shifting import vectors
 from processors.shifting.judging import ALL, OFF, TESTS
@@ -144,7 +144,7 @@ class Shift:
         self._policies = Scoped(own, SCOPE, read)
         known, self._refused = self._refused, tuple(self._policies.refused)
         return [
-            refusal(event_id, *said, batch.now_ms)
+            policy_refused("shift", event_id, *said, batch.now_ms)
             for event_id, said in self._policies.refused.items()
             if event_id not in known
         ]
