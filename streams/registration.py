@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from placement.authority import APPLY, PLACE
 from processors.contracts.checks import Limits, limits_of, reasons_against
 from processors.graphs.checking import problems
+from processors.selecting.ensembles import CLASS
+from processors.selecting.wishes import OBJECTIVES
 from schemas.authority import CANARY, SHARE
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -44,7 +46,6 @@ from workers.settings import Identity
 E = TypeVar("E", bound=Event)
 Plain = Mapping[str, Any]
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-OBJECTIVES = ("accuracy", "latency", "cost", "energy", "confidence")
 _POLICIES = (APPLY, CANARY, SHARE)
 """How the scopes of policies begin that are of one service."""
 
@@ -168,7 +169,8 @@ def contract(
         if one.min_count < 1:
             raise RegistrationError(f"contract {name}, clause {one.name}: min_count is below 1")
     for weight in made.weights:
-        _one_of(f"contract {name}: objective", weight.objective, OBJECTIVES)
+        if not weight.objective.removeprefix(CLASS) or not weight.objective.startswith(CLASS):
+            _one_of(f"contract {name}: objective", weight.objective, (*OBJECTIVES, f"{CLASS}LABEL"))
         _check_amount(f"contract {name}: weight of {weight.objective}", weight.weight)
     if made.max_members < 1 or made.version < 1:
         raise RegistrationError(f"contract {name}: max_members and version must be at least 1")

@@ -170,6 +170,15 @@ def test_declared_metrics_may_be_promised() -> None:
         )
 
 
+def test_the_accuracy_of_a_class_may_be_asked_for_if_the_class_is_named() -> None:
+    asked = [{"objective": "accuracy.class.rider", "weight": 1}]
+    made = registration.contract({**CONTRACT, "weights": asked}, {}, 0)
+    assert made.weights[0].objective == "accuracy.class.rider"
+    nameless = [{"objective": "accuracy.class.", "weight": 1}]
+    with pytest.raises(RegistrationError, match=r"accuracy\.class\.LABEL"):
+        registration.contract({**CONTRACT, "weights": nameless}, {}, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
