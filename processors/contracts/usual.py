@@ -97,14 +97,19 @@ def finest(windows: Iterable[Observation]) -> dict[Place, list[Observation]]:
 def learned(
     usual: Sequence[Usual], windows: Iterable[Observation], forget_before: int
 ) -> tuple[Usual, ...]:
-    """Return what is usual after further windows, by place; parts unseen since then are forgotten.
+    """Return what is usual after newer windows, by place; parts unseen since then are forgotten.
 
+    Windows of a place that end together, as of several nodes, count as one.
     Of more than `MAX_PARTS` the longest unseen are forgotten.
     """
-    known = {(one.metric, *one.place): one for one in usual}
+    known: dict[tuple[str, ...], Usual] = {(one.metric, *one.place): one for one in usual}
+    groups: dict[tuple[str, ...], list[Observation]] = {}
     for window in windows:
-        key = (window.metric, *place_of(window))
-        known[key] = _after(known.get(key) or _fresh(window), window)
+        end = str(window.window_end)
+        groups.setdefault((window.metric, *place_of(window), end), []).append(window)
+    for (*part, _), group in groups.items():
+        key = tuple(part)
+        known[key] = _after(known.get(key) or _fresh(group[0]), summed(group))
     kept = [one for one in known.values() if one.last_end > forget_before]
     kept = sorted(kept, key=lambda one: one.last_end)[-MAX_PARTS:]
     return tuple(sorted(kept, key=lambda one: (one.metric, *one.place)))
@@ -119,9 +124,7 @@ def _fresh(window: Observation) -> Usual:
     )
 
 
-def _after(one: Usual, window: Observation) -> Usual:
-    if window.window_end <= one.last_end:
-        return one
+def _after(one: Usual, window: Summary) -> Usual:
     share = 1.0 / min(one.seen + 1, MEMORY)
     now = tuple(float(getattr(window, name)) for name in STATISTICS)
     before = one.values or now

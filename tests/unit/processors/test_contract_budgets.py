@@ -47,6 +47,14 @@ def test_the_budget_burns_down_and_comes_back() -> None:
     assert left[199] == 1.0
 
 
+def test_the_ring_never_grows_beyond_its_buckets() -> None:
+    ring: tuple[Bucket, ...] = ()
+    for second in range(1_000):
+        ring = entered(ring, second * 1_000, 1_000, held=True, period_ms=200_000)
+
+    assert len(ring) <= BUCKETS
+
+
 def test_what_is_older_goes_into_the_newest_bucket() -> None:
     ring = entered((), 5_000, 10, held=True, period_ms=1_200)
     ring = entered(ring, 4_000, 10, held=False, period_ms=1_200)

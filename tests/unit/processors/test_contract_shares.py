@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processors.contracts.clauses import beyond, judged_as, value_of
 from processors.contracts.games import EXACT, moved
 from processors.contracts.shares import MOST, Past, contributions
-from processors.contracts.usual import Usual, learned
+from processors.contracts.usual import MAX_PARTS, Usual, learned
 from processors.measures import STATISTICS
 from schemas.observing import Contribution, Observation
 from schemas.registrations import Clause
@@ -122,6 +122,48 @@ def test_who_was_slow_is_named_against_the_past_of_each() -> None:
     assert [(one.service, one.baseline) for one in parts] == [("large", 40.0), ("small", 30.0)]
     assert parts[0].amount == pytest.approx(15)
     assert parts[1].amount == pytest.approx(0)
+
+
+def test_who_got_better_has_a_negative_amount_and_the_slack_is_not_his() -> None:
+    usual = past(40.0, window(40, "a"), window(40, "b"))
+    found = told(QUICK, [window(100, "a"), window(20, "b")], usual)
+
+    # the mean rose by 20, of which a has 30 and b -10; the first 10 were allowed
+    assert found == pytest.approx({"a": 20, "b": -10})
+
+
+def test_a_past_that_broke_the_clause_too_is_no_measure() -> None:
+    usual = past(55.0, window(80, "a"), window(30, "b"))
+    found = told(QUICK, [window(90, "a"), window(30, "b")], usual)
+
+    assert found == pytest.approx({"a": 20, "b": -10})
+
+
+def test_more_parts_than_are_remembered_are_compared_with_the_threshold() -> None:
+    known = past(30.0, window(30, "a"))
+    (mine,) = known.parts
+    others = tuple(replace(mine, stage="x", service=f"s{n}") for n in range(MAX_PARTS - 1))
+    usual = replace(known, parts=(mine, *others))
+    here = replace(QUICK, stage="classify")
+    found = told(here, [window(40, "a"), window(100, "new")], usual)
+
+    assert found["a"] < 0
+
+
+def test_two_that_need_each_other_share_alike_among_many() -> None:
+    amounts = moved(EXACT + 2, lambda chosen: float({0, 1} <= chosen))
+
+    assert amounts == pytest.approx([0.5, 0.5, *[0.0] * EXACT])
+
+
+def test_nodes_of_a_service_are_learned_together() -> None:
+    one = window(30, "a", count=10)
+    other = replace(one, event_id="other", node="edge-2", mean=60.0, count=20)
+    (part,) = past(50.0, one, other).parts
+
+    assert part.seen == 10
+    assert part.summary(0, 1_000).count == pytest.approx(30)
+    assert part.summary(0, 1_000).mean == pytest.approx(50)
 
 
 def test_more_traffic_of_a_slow_service_counts_as_its_part() -> None:

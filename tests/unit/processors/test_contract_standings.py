@@ -7,12 +7,13 @@ from io import BytesIO
 
 import fastavro
 
+from processors.contracts.contract import MAX_CAUSES
 from processors.contracts.state import ContractState
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.files import state_text
 from schemas.observing import ContractStanding, ContractViolated, Observation
-from schemas.processing import Batch, Output
+from schemas.processing import Batch
 from tests.contracts.making import START, observation, records
 from tests.unit.processors.test_contracts import CONTRACT, RIGHT, Feeder, world
 
@@ -193,18 +194,39 @@ def test_a_window_of_the_far_future_is_not_believed() -> None:
     assert [one.status for one in feeder.verdicts()] == ["violated"]
 
 
-def test_a_host_whose_clock_goes_back_judges_on() -> None:
+def test_a_host_whose_clock_goes_back_judges_and_tells_on() -> None:
     feeder = Feeder(world(CONTRACT))
-    feed(feeder, every(1, 3, 0.9))
+    feed(feeder, every(1, 2, 0.9) | {3: 0.1})
     processor = feeder.processor
-    back = START - 3_600_000
-    told: list[Output] = []
-    for second in (4, 5, 6):
-        event = observation(0.1, 1_000 * second)
-        told += processor.process(batch_at(feeder, event, back + 1_000 * second))
-    told += processor.process(batch_at(feeder, None, processor.wake_at()))
+    back = START - 1_800_000
+    told = [*processor.process(batch_at(feeder, observation(0.1, 4_000), back))]
+    for _ in range(3):
+        told += processor.process(batch_at(feeder, None, processor.wake_at()))
 
-    assert [one.status for one in told if isinstance(one, ContractViolated)] == ["violated"]
+    (violated,) = [one for one in told if isinstance(one, ContractViolated)]
+    assert violated.since == START + 3_000, "what was due before the jump is judged after it"
+    assert "violated" in [one.status for one in told if isinstance(one, ContractStanding)]
+
+
+def test_overlapping_spans_spend_each_second_once() -> None:
+    slo = replace(RIGHT, objective=0.5, period_ms=100_000)
+    feeder = Feeder(world(replace(CONTRACT, clauses=(slo,))))
+    feed(feeder, every(1, 2, 0.9) | every(3, 6, 0.1) | every(7, 10, 0.9))
+    feeder.wait(12_000)
+
+    # spans of two seconds that end at 3 to 7 are broken
+    assert feeder.verdicts()[-1].budget_left == 1 - 5_000 / 50_000
+
+
+def test_a_verdict_names_no_more_than_the_newest_observations() -> None:
+    feeder = Feeder(world(CONTRACT))
+    for second in (1, 2, 3):
+        windows = [observation(0.1, 1_000 * second, stage="s", service=f"m{n}") for n in range(40)]
+        feeder.feed(*windows, at=1_000 * second)
+    feeder.wait(5_000)
+
+    (violated,) = feeder.verdicts()
+    assert len(violated.causes) == MAX_CAUSES
 
 
 def batch_at(feeder: Feeder, event: Observation | None, now_ms: int) -> Batch:
