@@ -123,7 +123,10 @@ class Client:
         self._awaited.give_up()
         self._registry.close()
         if self._replies:
-            kafka.delete_topics(self._settings.kafka, [self._replies])
+            try:
+                kafka.delete_topics(self._settings.kafka, [self._replies])
+            except KafkaUnavailable as unavailable:  # its answers end by its retention, an hour
+                log.warning("client.leaves_its_topic", topic=self._replies, error=str(unavailable))
 
     @property
     def listening(self) -> bool:

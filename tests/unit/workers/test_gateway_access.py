@@ -19,12 +19,13 @@ from workers.gateway import outcomes
 from workers.gateway.access import Access, Caller, application, check_origin, digest_of
 from workers.gateway.asked import Asked, Wishes
 from workers.gateway.asking import Asking
-from workers.gateway.control import Verb
+from workers.gateway.control import NoControl, Verb
 from workers.gateway.kept import Entry, Kept
 from workers.gateway.limits import Limits
 from workers.gateway.openapi import document
 from workers.gateway.refusals import NotServing, Refusal
 from workers.gateway.running import allows_anonymous, tls_of
+from workers.gateway.server import Means, Routes
 from workers.payloads.errors import PayloadRefused
 from workers.settings_outside import GatewaySettings
 
@@ -219,3 +220,26 @@ def test_a_certificate_that_cannot_be_read_says_so() -> None:
     assert tls_of(GatewaySettings()) is None
     with pytest.raises(NotServing, match="WEIR_GATEWAY__CERTIFICATE"):
         tls_of(GatewaySettings(certificate="/nowhere.pem", key="/nowhere.key"))
+
+
+def test_every_route_is_in_the_document() -> None:
+    async def never(request: InferenceRequest) -> InferenceResponse:
+        raise NoAnswer(request.request_id)
+
+    settings = GatewaySettings()
+    means = Means(
+        asking=Asking(never, settings),
+        access=Access("", anonymous=True),
+        settings=settings,
+        catalogue=Catalogue,
+        ready=lambda: True,
+        control=NoControl(),
+        version="1",
+    )
+    served = {
+        (route.method.lower(), route.resource.canonical)
+        for route in Routes(means).application().router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    paths = document((), "1")["paths"]
+    assert served == {(method, path) for path, methods in paths.items() for method in methods}
