@@ -89,7 +89,7 @@ class Board:
                     trigger = self.triggers.get(event.app)
                     if trigger is not None and trigger.begins == event.window_start:
                         self._note(event.app, "observation", heard.at_ns)
-                case DriftDetected() as event:
+                case DriftDetected() as event if event.status == "confirmed":
                     last = event.sources[0]
                     self.drifts[event.app] = (last.partition, last.last, heard.at_ns)
             self._news.notify_all()
