@@ -4,6 +4,8 @@ Each is raised after two or more windows that break it, and withdrawn after as m
 the processors do. Some alarms are false.
 """
 
+import math
+import statistics
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ class Standing:
     """How a judged value stands: its usual level, windows against it in a row, whether raised."""
 
     usual: list[float] = field(default_factory=list)
+    level: float = math.nan
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=4))
     against: int = 0
     raised: bool = False
@@ -34,8 +37,10 @@ class Standing:
         if len(self.usual) < _LEARNED:
             self.usual.append(value)
             return False
-        level, now = float(np.median(self.usual)), float(np.mean(self.recent))
-        limit = level * factor + difference
+        if math.isnan(self.level):
+            self.level = statistics.median(self.usual)
+        now = sum(self.recent) / len(self.recent)
+        limit = self.level * factor + difference
         broken = now > limit if factor > 1 or difference > 0 else now < limit
         self.against = self.against + 1 if broken != self.raised else 0
         if self.against < _SPELL:
