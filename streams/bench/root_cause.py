@@ -1,6 +1,6 @@
 """Whether diagnose names the true cause of generated incidents.
 
-The seed of the figures that are told is `SEED`; the processor was tuned on seeds 1 to 9, never on
+The seed of the figures that are told is `SEED`; the processor was tuned on seeds 1 to 5, never on
 this one. An incident in which no verdict noticed a fault is judged at its end. Two faults at a time
 are found first when either is, and among the first three only when both are.
 """
