@@ -35,7 +35,6 @@ from processors.measures import STATISTICS
 from processors.params import identity, require
 from processors.recent import Recent
 from processors.refusals import detector_failed, policy_refused
-from processors.rules.silencing import node_down, silence_of
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
@@ -150,7 +149,7 @@ class Anomalies:
         self._looked = self._now_ms
         outputs: list[Output] = []
         for key, one in sorted(self._silenced.items()):
-            if not self._silence(one):
+            if not one.silence(self._catalogue, self._now_ms):
                 del self._silenced[key]
                 outputs.append(again(one, self._now_ms))
         return outputs
@@ -171,7 +170,13 @@ class Anomalies:
     def _take(self, frame: pl.DataFrame) -> list[Output]:
         """Judge windows: all at once, or one by one where series end or begin anew among them."""
         found = frame.select(KEYS).unique(maintain_order=True)
+        busy = [self._busy(key) for key in found.iter_rows()]
+        if not all(busy):
+            found = found.filter(busy)
+            frame = frame.join(found, on=KEYS, how="semi")
         keys = found.rows()
+        if not keys:
+            return []
         if not self._at_once(keys, frame):
             outputs: list[Output] = []
             for at, key in enumerate(frame.select(KEYS).iter_rows()):
@@ -181,22 +186,24 @@ class Anomalies:
         coded = found.with_row_index("_code")
         joined = frame.select(KEYS).join(coded, on=KEYS, how="left", maintain_order="left")
         codes = joined["_code"].to_numpy().astype(np.int64)
-        outputs = self._judge(Windows(frame, codes, watched, self._choices(watched)))
+        outputs = self._judge(Windows(frame, codes, watched, list(map(self._choice, keys))))
         last = np.zeros(len(keys), np.int64)
         last[codes] = np.arange(len(codes))
         for code in np.argsort(last).tolist():
             self._series.put(keys[code], watched[code])
         return outputs
 
+    def _busy(self, key: Key) -> bool:
+        """Return whether a window of a series is judged, or ends it."""
+        return self._choice(key).detector != OFF or self._series.get(key) is not None
+
     def _at_once(self, keys: Sequence[Key], frame: pl.DataFrame) -> bool:
         known = [(key, self._series.get(key)) for key in keys]
         if len(self._series) + sum(one is None for _, one in known) > self._params.max_series:
             return False
         ends = [one.last_end for _, one in known if one is not None and one.last_end]
-        first, newest = frame.select(
-            pl.col("window_end").min().alias("a"), pl.col("window_end").max().alias("b")
-        ).row(0)
-        if newest - min([first, *ends]) > self._params.stale_ms:
+        seen = frame["window_end"].to_numpy()
+        if seen.max() - min([seen.min(), *ends]) > self._params.stale_ms:
             return False
         return all(
             (chosen := self._choice(key).detector) != OFF
@@ -221,13 +228,10 @@ class Anomalies:
             outputs += self._quieted(one, "begun anew after a gap")
             self._memories[one.detector].clear(one.row)
         codes = np.zeros(1, np.int64)
-        return [*outputs, *self._judge(Windows(frame, codes, [one], self._choices([one])))]
+        return [*outputs, *self._judge(Windows(frame, codes, [one], [choice]))]
 
     def _choice(self, key: Key) -> Choice:
         return self._policies.of(key[0], key[METRIC]) or self._default
-
-    def _choices(self, watched: Sequence[Watched]) -> list[Choice]:
-        return [self._choice(one.key) for one in watched]
 
     def _watched(self, key: Key) -> Watched:
         detector = self._choice(key).detector
@@ -247,7 +251,7 @@ class Anomalies:
         return outputs
 
     def _turned(self, one: Watched, seen: Judgement) -> QualityEvaluated:
-        silenced_by = self._silence(one) if one.raised else ""
+        silenced_by = one.silence(self._catalogue, self._now_ms) if one.raised else ""
         event = judged(one, seen, silenced_by, self._now_ms)
         self._silenced.pop(one.key, None)
         if silenced_by:
@@ -255,13 +259,6 @@ class Anomalies:
                 self._looked = self._now_ms
             self._silenced[one.key] = one
         return event
-
-    def _silence(self, one: Watched) -> str:
-        subject, known = one.subject(), self._catalogue
-        silences = known.of(SilenceDefined)
-        return silence_of(subject, silences, self._now_ms) or node_down(
-            subject, known, self._now_ms
-        )
 
     def _failures(self) -> list[Output]:
         """Tell once of each detector that it fails."""

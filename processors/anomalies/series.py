@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass, fields, replace
 
-from processors.rules.silencing import Subject
+from processors.rules.silencing import Subject, node_down, silence_of
 from processors.rules.verdicts import DEGRADED, HEALTHY
+from schemas.catalogue import Catalogue
 from schemas.identity import stable_id
 from schemas.observing import Finding, QualityEvaluated
+from schemas.quality import SilenceDefined
 
 TIER = "anomaly"
 Key = tuple[str, ...]
@@ -82,10 +84,12 @@ class Watched:
         self.raised = self.raised != turns
         return turns
 
-    def subject(self) -> Subject:
-        """Return what a verdict on it is about."""
+    def silence(self, catalogue: Catalogue, now_ms: int) -> str:
+        """Return what silences a verdict on it now; empty for nothing."""
         app, stage, service, instance, node, _, _, _ = self.key
-        return Subject(app, stage, service, instance, node, self.detector, TIER)
+        subject = Subject(app, stage, service, instance, node, self.detector, TIER)
+        silences = catalogue.of(SilenceDefined)
+        return silence_of(subject, silences, now_ms) or node_down(subject, catalogue, now_ms)
 
 
 _KEPT = tuple(one.name for one in fields(SeriesState) if one.name != "memory")

@@ -330,3 +330,14 @@ def test_a_silenced_verdict_is_told_when_the_silence_ends() -> None:
     assert processor.wake_at() is None
     (good,) = see(windows([10.0] * 8, first=1_001, service="camera"), until + 2_000)
     assert (good.verdict, good.silenced_by, good.spell) == ("healthy", "", bad.spell)
+
+
+def test_what_is_off_takes_no_part_in_a_batch() -> None:
+    quiet = windows([1.0] * 3, service="camera", first=5)
+    off = policy("detect/digits/latency", "off")
+    processor = made()
+    loud = [replace(one, metric="load") for one in quiet]
+    assert said(processor, [quiet[0], *loud, *quiet[1:]], off) == []
+    kept = unpack_state(processor.snapshot(), AnomalyState).series
+    assert [(one.key[5], one.last_end) for one in kept] == [("load", loud[-1].window_end)]
+    assert said(processor, quiet, off) == []
