@@ -58,7 +58,7 @@ def exp3(problem: Problem, keep: int) -> Found:
     size = min(problem.objective.max_members, len(rest))
     members: list[Candidate] = []
     while len(members) < size:
-        shares = chances([c.service for c in rest], problem.losses, _gamma(problem))
+        shares = chances([c.service for c in rest], problem.losses, gamma_of(problem.told))
         at, left = 0, uniform("exp3", problem.draw, len(members)) - shares[0]
         while left > 0 and at + 1 < len(rest):
             at += 1
@@ -81,5 +81,6 @@ def chances(
     return [(1.0 - gamma) * weight / total + gamma / len(weights) for weight in weights]
 
 
-def _gamma(problem: Problem) -> float:
-    return min(1.0, max(0.0, number(problem.told, "gamma", GAMMA)))
+def gamma_of(told: Mapping[str, str]) -> float:
+    """Return the share of chance that goes to all alike; raises InvalidParameters for no number."""
+    return min(1.0, max(0.0, number(told, "gamma", GAMMA)))

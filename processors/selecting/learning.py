@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from processors.selecting.bandits import GAMMA, chances
+from processors.selecting.bandits import chances, gamma_of
 from processors.selecting.profiles import after, newest_end, summary
 from processors.selecting.state import AppState, Arm
 from processors.selecting.triggers import newest
@@ -37,8 +37,7 @@ def served(state: AppState, services: Sequence[str], told: Mapping[str, str]) ->
         return
     known = {arm.service: arm for arm in state.arms}
     losses = {name: arm.loss for name, arm in known.items()}
-    gamma = told.get("gamma", "")
-    shares = chances(services, losses, float(gamma) if gamma else GAMMA)
+    shares = chances(services, losses, gamma_of(told))
     since = newest(state)
     state.arms = tuple(
         Arm(

@@ -13,7 +13,7 @@ from schemas.processing import Batch, Columns, Record
 from schemas.topics import PARTITIONS, key_of, topic_of
 from tests.unit.processors import selecting_cases as cases
 
-SPEC = spec(SelectParams(trial_min=30, trial_ms=4_000, cooldown_ms=5_000))
+SPEC = spec(SelectParams(trial_min=30, trial_ms=4_000, cooldown_ms=5_000, explore_ms=2_000))
 APP = next(f"digits{n}" for n in range(100) if partition_of(f"digits{n}", PARTITIONS) == 0)
 START = cases.T0
 
@@ -55,7 +55,10 @@ def _events(dice: random.Random, number: int, now: int) -> list[Event]:
 
 
 def _catalogues() -> list[Catalogue]:
-    """Return the catalogue at first, with another contract, and without the application."""
+    """Return the catalogue at first, with more contracts and an algorithm that explores, and bare.
+
+    Then a consumer has a contract, and an ensemble, of its own.
+    """
     services = [cases.service(name) for name in cases.DECLARED]
     entries: dict[type[Event], dict[str, Event]] = {}
     for event in (cases.application(), cases.contract(), *services):
@@ -64,7 +67,13 @@ def _catalogues() -> list[Catalogue]:
     stricter = _renamed(cases.contract(threshold=0.6))
     positions = {("weir.apps", 0): 3, ("weir.services", 0): 9}
     first = Catalogue(entries, positions)
-    second = Catalogue(entries | {type(stricter): {"desk": stricter}}, positions)
+    clinic = dataclasses.replace(stricter, contract="clinic", consumer="clinic")
+    explore = dataclasses.replace(cases.policy("act"), algorithm="exp3")
+    others: dict[type[Event], dict[str, Event]] = {
+        type(stricter): {"desk": stricter, "clinic": clinic},
+        type(explore): {"select": explore},
+    }
+    second = Catalogue(entries | others, positions)
     third = Catalogue({}, positions)
     return [first, second, third]
 
