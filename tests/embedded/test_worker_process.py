@@ -80,6 +80,9 @@ def test_it_serves_what_is_placed_and_says_what_is_broken(
         assert (result.runtime, result.provider) == ("onnxruntime", "CPUExecutionProvider")
         assert result.confidence is not None
         assert result.execution_ms > 0
+        (summary,) = result.input_summary
+        assert (summary.name, summary.missing) == ("x", 0.0)
+        assert summary.low <= summary.mean <= summary.high
     why = [results[asked.task_id].reason or "" for asked in odd]
     assert why[0] == "input x has shape 1x2; the model takes ?x3"
     assert why[1] == "broken.edge is not ready on edge"

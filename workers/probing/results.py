@@ -14,7 +14,7 @@ from typing import Protocol
 from typing_extensions import Self
 
 from schemas.identity import stable_id
-from schemas.inference import GroundTruth, InferenceResult
+from schemas.inference import GroundTruth, InferenceResult, InputSummary
 from workers.probing.encoding import clean
 from workers.settings import Identity
 
@@ -29,7 +29,7 @@ class Answer:
 
     `status` is ok, failed, expired or dropped, and anything but ok has a `reason`; times are ms;
     `scores` go with `classes`; `confidence` is a probability; `finished_at` (ms since the epoch)
-    is now when it is None.
+    is now when it is None. `input_summary` says what its inputs looked like, for drift of the data.
     """
 
     label: str | None = None
@@ -48,6 +48,7 @@ class Answer:
     input_digest: str = ""
     deadline_missed: bool = False
     finished_at: int | None = None
+    input_summary: Sequence[InputSummary] = ()
 
 
 def new_request_id() -> str:
@@ -93,6 +94,7 @@ def result_of(own: Identity, request_id: str, answer: Answer, now_ms: int) -> In
         input_digest=answer.input_digest,
         deadline_missed=answer.deadline_missed,
         generation=0,
+        input_summary=tuple(answer.input_summary),
     )
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from processors.deriving import derive
-from schemas.inference import GroundTruth, InferenceResult
+from schemas.inference import GroundTruth, InferenceResult, InputSummary
 from schemas.observing import MetricReport
 from schemas.registrations import InstanceReported
 from schemas.topics import topic_of
@@ -148,12 +148,17 @@ def test_a_repeated_answer_is_the_same_event() -> None:
     assert (first.status, first.runtime) == ("ok", "external")
 
 
+SEEN = InputSummary(name="image", mean=0.5, std=0.1, low=0.0, high=1.0, missing=0.0)
+
+
 def test_a_block_times_a_model_and_tells_its_failure() -> None:
     producer = FakeProducer()
     with probe(producer) as made:
         with made.inference("r1") as call:
             threading.Event().wait(0.01)
-            call.answer = Answer(label="cat", confidence=0.5, scores=(0.5, 0.5), queue_ms=2.0)
+            call.answer = Answer(
+                label="cat", confidence=0.5, scores=(0.5, 0.5), queue_ms=2.0, input_summary=(SEEN,)
+            )
         with pytest.raises(ZeroDivisionError), made.inference() as failing:
             raise ZeroDivisionError("no")
     good, bad = producer.events(InferenceResult)
@@ -163,6 +168,7 @@ def test_a_block_times_a_model_and_tells_its_failure() -> None:
         (0.5, 0.5),
         "ok",
     )
+    assert good.input_summary == (SEEN,)
     assert good.execution_ms >= 10
     assert good.finished_at - good.received_at == round(good.execution_ms + 2.0)
     assert (bad.request_id, bad.status) == (failing.request_id, "failed")
