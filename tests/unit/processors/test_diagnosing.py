@@ -327,7 +327,7 @@ def test_partitions_share_states_out_by_application() -> None:
     assert made.share is not None
     state = made.state
     assert state is not None
-    found = unpack_state(processor.snapshot(), state)
+    found: Any = unpack_state(processor.snapshot(), state)
     mine = made.share([found], 3, lambda app: 3 if app == cases.APP else 0)
     other = made.share([found], 1, lambda app: 3 if app == cases.APP else 0)
     assert (len(mine.apps), len(other.apps)) == (1, 0)

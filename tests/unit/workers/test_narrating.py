@@ -39,7 +39,8 @@ class Bench:
     def __init__(self, server: ChatServer, **more: Any) -> None:
         self.now = NOW
         self.waits: list[float] = []
-        terms = {"url": server.url, "model": "tiny", "timeout_s": 0.3, "attempts": 1} | more
+        terms: dict[str, Any] = {"url": server.url, "model": "tiny", "timeout_s": 0.3}
+        terms |= {"attempts": 1} | more
         self.narrator = Narrator(NarrateSettings(**terms), self.wait, lambda: self.now)
 
     def wait(self, seconds: float) -> bool:
