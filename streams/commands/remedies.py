@@ -154,6 +154,7 @@ def _checked(entries: "Entries", file: Path) -> "tuple[list[RemedyDefined], list
     """Return what a file wants, and what is odd about it. Raises RegistrationError."""
     from processors.remedying.actions import ACTIONS
     from schemas.quality import RemedyDefined
+    from streams.definitions import KINDS, others
     from streams.errors import RegistrationError
     from streams.forms import remedies as forms
     from streams.plugins import remedies as plugins
@@ -162,7 +163,8 @@ def _checked(entries: "Entries", file: Path) -> "tuple[list[RemedyDefined], list
     actions = {**plugins.installed(), **ACTIONS}
     wanted = forms.read(file, actions, entries.settings.identity.user, wall_ms())
     standing = entries.of(RemedyDefined)
-    taken = _taken(entries)
+    kinds = [kind for kind in KINDS if kind is not RemedyDefined]
+    taken = others(entries.catalogue(*kinds), kinds)
     for one in wanted:
         if one.name in taken:
             raise RegistrationError(f"{file}: {one.name} is the name of a {taken[one.name]}")
@@ -174,20 +176,6 @@ def _checked(entries: "Entries", file: Path) -> "tuple[list[RemedyDefined], list
     for one in wanted:
         warnings += check_application(entries, "remedy", one.name, one.app, strict=False)
     return wanted, warnings
-
-
-def _taken(entries: "Entries") -> dict[str, str]:
-    """Return the names of other definitions, which share the topic, and what they are."""
-    from schemas.quality import RemedyDefined
-    from schemas.topics import home_of
-
-    others = [kind for kind in home_of(RemedyDefined).events if kind is not RemedyDefined]
-    known = entries.catalogue(*others)
-    return {
-        name: kind.__name__.removesuffix("Defined").lower()
-        for kind in others
-        for name in known.of(kind)
-    }
 
 
 def _row(one: "RemedyDefined") -> tuple[Any, ...]:
