@@ -30,6 +30,7 @@ LISTS = {
     "contract": "standings",
     "select": "apps",
     "remedy": "rests",
+    "diagnose": "apps",
     "scale": "apps",
     "canary": "rollouts",
 }
