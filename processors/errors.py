@@ -1,6 +1,7 @@
 """Errors of the processors.
 
 ProcessorError
+├── CombinerFailed       what a combiner of others raised (`routing.votes`)
 ├── InvalidParameters    parameters that make no sense (raised while a processor is built)
 ├── Mistake              an expression that is refused, and where (`expressions.tree`)
 ├── PluginError          what a plug-in raised (`plugins`)
