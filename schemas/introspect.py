@@ -127,4 +127,4 @@ def _optional(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _sequence(kind: Callable[[Any], Any], item: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda values: kind(map(item, values)) if values else kind()
+    return lambda values: kind(map(item, values)) if values else kind(())

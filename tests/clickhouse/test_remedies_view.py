@@ -31,7 +31,8 @@ def test_what_was_asked_done_and_of_help(database: Database) -> None:
     store(database, *asked, helped, idle, lost, taken_back, helped)
 
     found = database.query(
-        "SELECT remedy, action, status, carried_out, helped, undone_at IS NOT NULL FROM remedy_outcomes"
+        "SELECT remedy, action, status, carried_out, helped, undone_at IS NOT NULL"
+        " FROM remedy_outcomes"
     )
     assert found.rows == (
         ("mend", "reselect", "refused", None, None, 0),
