@@ -32,7 +32,7 @@ from processors.selecting.searching import (
 )
 from processors.selecting.voting import log_odds, recalls
 
-_FRONT = 64
+_FRONT = 8
 _EPSILON = 1e-9
 
 
@@ -40,7 +40,8 @@ def weir(problem: Problem, keep: int) -> Found:
     """Return the ensembles of the Pareto front among the best, by value."""
     found = search(problem.candidates, problem.objective, max(keep, _FRONT))
     front = _front(found.ranked)
-    others = tuple(one for one in found.ranked if one not in front)
+    leading = {one.services for one in front}
+    others = tuple(one for one in found.ranked if one.services not in leading)
     return Found((*front, *others)[:keep], WEIR, found.gap)
 
 
@@ -51,13 +52,10 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
     figures = np.array(
         [[s.accuracy, -s.latency_high_ms, -s.cost, -s.energy_j, -s.shortfall] for s in ranked]
     )
-    kept = []
-    for number, one in enumerate(figures):
-        as_good = (figures >= one - _EPSILON).all(axis=1)
-        better = (figures > one + _EPSILON).any(axis=1)
-        if not (as_good & better).any():
-            kept.append(ranked[number])
-    return tuple(kept)
+    ones, others = figures[:, None, :], figures[None, :, :]
+    as_good = (others >= ones - _EPSILON).all(axis=2)
+    beaten = (as_good & (others > ones + _EPSILON).any(axis=2)).any(axis=1)
+    return tuple(one for one, worse in zip(ranked, beaten, strict=True) if not worse)
 
 
 def weighted(problem: Problem, keep: int) -> Found:

@@ -67,7 +67,9 @@ def _catalogues() -> list[Catalogue]:
     stricter = _renamed(cases.contract(threshold=0.6))
     positions = {("weir.apps", 0): 3, ("weir.services", 0): 9}
     first = Catalogue(entries, positions)
-    clinic = dataclasses.replace(stricter, contract="clinic", consumer="clinic")
+    clinic = _renamed(
+        dataclasses.replace(cases.contract(threshold=0.6), contract="clinic", consumer="clinic")
+    )
     explore = dataclasses.replace(cases.policy("act"), algorithm="exp3")
     others: dict[type[Event], dict[str, Event]] = {
         type(stricter): {"desk": stricter, "clinic": clinic},
