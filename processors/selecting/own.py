@@ -54,8 +54,9 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
     )
     ones, others = figures[:, None, :], figures[None, :, :]
     as_good = (others >= ones - _EPSILON).all(axis=2)
-    beaten = (as_good & (others > ones + _EPSILON).any(axis=2)).any(axis=1)
-    return tuple(one for one, worse in zip(ranked, beaten, strict=True) if not worse)
+    better = (others > ones + _EPSILON).any(axis=2)
+    free = np.flatnonzero(~(as_good & better).any(axis=1))
+    return tuple(ranked[number] for number in free)
 
 
 def weighted(problem: Problem, keep: int) -> Found:
