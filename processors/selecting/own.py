@@ -55,8 +55,8 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
     ones, others = figures[:, None, :], figures[None, :, :]
     as_good = (others >= ones - _EPSILON).all(axis=2)
     better = (others > ones + _EPSILON).any(axis=2)
-    free = np.flatnonzero(~(as_good & better).any(axis=1))
-    return tuple(ranked[number] for number in free)
+    beaten: list[bool] = np.asarray((as_good & better).any(axis=1)).tolist()
+    return tuple(one for one, worse in zip(ranked, beaten, strict=True) if not worse)
 
 
 def weighted(problem: Problem, keep: int) -> Found:
