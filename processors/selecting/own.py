@@ -53,9 +53,9 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
         [[s.accuracy, -s.latency_high_ms, -s.cost, -s.energy_j, -s.shortfall] for s in ranked]
     )
     ones, others = figures[:, None, :], figures[None, :, :]
-    as_good = (others >= ones - _EPSILON).all(axis=2)
-    better = (others > ones + _EPSILON).any(axis=2)
-    beaten: list[bool] = np.asarray((as_good & better).any(axis=1)).tolist()
+    as_good = np.all(others >= ones - _EPSILON, axis=2)
+    better = np.any(others > ones + _EPSILON, axis=2)
+    beaten = np.logical_and(as_good, better).sum(axis=1)
     return tuple(one for one, worse in zip(ranked, beaten, strict=True) if not worse)
 
 
