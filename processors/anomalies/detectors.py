@@ -27,7 +27,7 @@ import numpy.typing as npt
 from processors.anomalies import kernels
 from processors.anomalies.kernels import CALIBRATION, USUAL, WIDTH, Floats, Ints
 from processors.anomalies.multivariate import VectorDetector
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 
 GROUP = "weir.detectors"
 WEIR = "weir"

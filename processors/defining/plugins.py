@@ -21,7 +21,7 @@ from typing import Protocol
 
 import polars as pl
 
-from processors.errors import ProcessorError
+from processors.errors import PluginError, ProcessorError
 from processors.expressions.tree import Value
 from processors.expressions.typed import AGGREGATES, COLUMNS, DEFINED, FUNCTIONS, SECONDS
 
@@ -34,10 +34,6 @@ class WindowFunction(Protocol):
     def __call__(self, rows: pl.DataFrame, /, *parameters: Value) -> float | None:
         """Return the number that the rows make."""
         ...
-
-
-class PluginError(ProcessorError):
-    """What the function of a plug-in raised, told by whoever loaded it."""
 
 
 @dataclass(frozen=True, slots=True)

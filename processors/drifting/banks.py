@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from processors.defining.plugins import PluginError
 from processors.drifting import kernels
 from processors.drifting.detectors import DriftDetector
 from processors.drifting.kernels import Flags, Floats, Ints
+from processors.errors import PluginError
 
 _FIRST = 16
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.remedying.actions import NOTIFY, RETRAIN
 from processors.remedying.base import Action
 from processors.remedying.findings import SEVERITIES

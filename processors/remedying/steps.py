@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.remedying import telling
 from processors.remedying.actions import NOTIFY
 from processors.remedying.base import Action, Case, Plan, Refusal, pairs

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.remedying import telling
 from processors.remedying.base import Action, Case, Plan, Refusal, unpaired
 from processors.remedying.ledger import Ledger

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.rules import kernels as k
 from processors.rules.book import Call
 from processors.rules.meaning import METRIC, STATISTICS, Key

@@ -15,8 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from processors.defining.plugins import PluginError
-from processors.errors import InvalidParameters
+from processors.errors import InvalidParameters, PluginError
 from processors.selecting.ensembles import Candidate, Found, Problem
 from processors.selecting.searching import evaluated
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from polars.exceptions import PanicException
 
-from processors.defining.plugins import GROUP, Plugin, PluginError, name_objection
+from processors.defining.plugins import GROUP, Plugin, name_objection
+from processors.errors import PluginError
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

@@ -8,7 +8,7 @@ own actions stay theirs.
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.remedying.actions import ACTIONS, NOTIFY
 from processors.remedying.base import ASKING, GROUP, Action, Case, Plan, Refusal, broken_laws
 from processors.remedying.state import DRIFT, KINDS, Asker, Finding

@@ -14,8 +14,7 @@ from processors.anomalies.kernels import SEEN, Floats
 from processors.anomalies.multivariate import VECTOR_DETECTORS
 from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policies_of, rates
 from processors.anomalies.univariate import DETECTORS
-from processors.defining.plugins import PluginError
-from processors.errors import InvalidParameters
+from processors.errors import InvalidParameters, PluginError
 from processors.scoped import _MOST_KEPT
 from schemas.catalogue import Catalogue
 from schemas.codec import unpack_state

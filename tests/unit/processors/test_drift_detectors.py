@@ -8,7 +8,6 @@ import pytest
 from river.drift import PageHinkley
 from river.drift.binary import DDM, HDDMA, HDDMW
 
-from processors.defining.plugins import PluginError
 from processors.drifting.banking import banked
 from processors.drifting.banks import Level, Window
 from processors.drifting.changes import CONFIRMED
@@ -16,7 +15,7 @@ from processors.drifting.detectors import PARAMETERS, DriftDetector, default
 from processors.drifting.drift import Detect, DriftParams, spec
 from processors.drifting.kernels import Floats
 from processors.drifting.samples import ks, ks_p, mmd, psi, psi_p
-from processors.errors import InvalidParameters
+from processors.errors import InvalidParameters, PluginError
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
 from schemas.observing import DriftDetected

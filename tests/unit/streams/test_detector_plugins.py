@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from processors.anomalies.anomaly import Anomalies
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from schemas.observing import QualityEvaluated
 from streams import topology
 from streams.plugins.detectors import installed

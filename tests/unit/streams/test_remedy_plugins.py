@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from processors.defining.plugins import PluginError
+from processors.errors import PluginError
 from processors.remedying import base, remedy
 from streams import topology
 from streams.plugins import groups
