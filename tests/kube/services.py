@@ -97,7 +97,7 @@ FULL = service(
     gpus=1,
     disk_mib=100,
     amounts=(AmountNeeded(name="example.com/npu", amount=1),),
-    patch='{"spec": {"template": {"spec": {"priorityClassName": "system-node-critical"}}}}',
+    patch='{"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}',
 )
 SCALED = service("scaled", environment=(KeyValue(key="kubernetes.autoscale", value="cpu"),))
 WORKER = service("of-weir", image="")

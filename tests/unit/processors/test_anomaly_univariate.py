@@ -104,14 +104,11 @@ def test_a_memory_of_another_length_is_forgotten() -> None:
 
 def test_a_flag_that_is_not_stranger_than_before_raises_nothing_anew() -> None:
     series = Watched(("a",), "robust-z", 0)
-    assert not series.turn(5.0, 1e-3, new=False, clear=2)
-    assert series.turn(5.0, 1e-3, new=True, clear=2)
-    assert [series.turn(score, 1e-3, new=False, clear=2) for score in (0.0, 5.0, 0.0, 0.0)] == [
-        False,
-        False,
-        False,
-        True,
-    ]
+    assert not series.turn(flagged=True, new=False, clear=2)
+    assert series.turn(flagged=True, new=True, clear=2)
+    flags = (False, True, False, False)
+    turned = [series.turn(flagged=flagged, new=False, clear=2) for flagged in flags]
+    assert turned == [False, False, False, True]
 
 
 def test_an_hour_of_the_first_week_is_that_of_the_day_before() -> None:

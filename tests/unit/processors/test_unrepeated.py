@@ -66,5 +66,5 @@ def test_early_observations_are_no_evidence_and_no_profile() -> None:
     evidence = Evidence()
     assert not evidence.add(early, 1, 1_000)
     assert evidence.add(replace(early, final=True, revision=3), 2, 1_000)
-    assert [seen.revision for seen in evidence.within(10, 100)] == [3]
+    assert [seen.revision for seen in evidence.within(10, 100, (early.metric,))] == [3]
     assert add(Series(), early, 10) == Series()
