@@ -60,10 +60,11 @@ class Judging:
         frame = frame.filter(wanted) if self._table.book.rules else frame.clear()
         if frame.is_empty():
             return []
+        outputs = self._make_room(now_ms)  # rules may have become more
         numbers, new = self._numbers(frame)
         cost = sum(self._table.book.cost(call.rule) for calls in new.values() for call in calls)
         if self._table.cost + cost > self._limits.room:
-            return self._one_by_one(frame, catalogue, now_ms)
+            return [*outputs, *self._one_by_one(frame, catalogue, now_ms)]
         if new:
             for key, calls in new.items():
                 self._table.begin(key, calls)
@@ -71,7 +72,18 @@ class Judging:
         called = numbers != UNCALLED
         if not called.all():
             frame, numbers = frame.filter(called), numbers[called]
-        return self._judge(frame, numbers, catalogue, now_ms)
+        return [*outputs, *self._judge(frame, numbers, catalogue, now_ms)]
+
+    def _make_room(self, now_ms: int) -> list[Output]:
+        """Forget the longest unused series while there are more pairs than there is room for."""
+        outputs: list[Output] = []
+        while self._table.cost > self._limits.room and len(self._table.series) > 1:
+            if not self.full:
+                self.full = True
+                outputs.append(full(self._limits.where, self._limits.room, now_ms))
+            gone = self._table.end(self._table.oldest())
+            outputs += self._telling.forgotten(gone, "no longer judged, for lack of room", now_ms)
+        return outputs
 
     def _numbers(self, frame: pl.DataFrame) -> tuple[_Sized, dict[Key, list[Call]]]:
         """Return the series of each row, UNCALLED for none, and the new ones with their calls."""
@@ -104,13 +116,7 @@ class Judging:
             number = self._table.numbers.get(key, UNCALLED)
             if number == UNCALLED and (calls := self._calls(key)):
                 number = self._table.begin(key, calls)
-                while self._table.cost > self._limits.room and len(self._table.series) > 1:
-                    if not self.full:
-                        self.full = True
-                        outputs.append(full(self._limits.where, self._limits.room, now_ms))
-                    gone = self._table.end(self._table.oldest())
-                    why = "no longer judged, for lack of room"
-                    outputs += self._telling.forgotten(gone, why, now_ms)
+                outputs += self._make_room(now_ms)
             if number != UNCALLED:
                 numbers = np.array([number], np.int64)
                 outputs += self._judge(frame[at : at + 1], numbers, catalogue, now_ms)
@@ -222,7 +228,10 @@ class _Causes:
         self._next = 0
 
     def of(self, row: int, number: int, count: int) -> tuple[str, ...]:
-        """Return the ids of the last windows that a pair was judged by, up to a row."""
+        """Return the ids of the last windows that a pair was judged by, up to a row.
+
+        Those of the other side of a ratio are not known where it was forgotten for lack of room.
+        """
         self._remember(row + 1)
         pair, end = self._table.pairs[number], self._ends[row]
         rule = self._table.book.rules[pair.rule]
@@ -231,8 +240,9 @@ class _Causes:
             names = (rule.metric, rule.over_metric)
             keys = [(*pair.key[:METRIC], metric, pair.key[-1]) for metric in names]
         found: list[str] = []
-        for key in keys:
-            seen = self._table.series[self._table.numbers[key]].seen
+        known = (self._table.numbers[key] for key in keys if key in self._table.numbers)
+        for side in known:
+            seen = self._table.series[side].seen
             found += [event_id for at, event_id in seen if at <= end][-max(count, 1) :]
         return tuple(found)
 
