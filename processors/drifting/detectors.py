@@ -65,11 +65,15 @@ PARAMETERS: Mapping[str, Mapping[str, Range]] = {
     DDM: {"errors": Range(3.0, 0.1, 100.0), "least": Range(30.0, 1.0, 1e6)},
     HDDM_A: {"significance": Range(0.001, 1e-12, 0.5)},
     HDDM_W: {"significance": Range(0.001, 1e-12, 0.5), "weight": Range(0.05, 1e-4, 1.0)},
-    KS: {"significance": Range(0.001, 1e-12, 0.5), "window": Range(200.0, 20.0, 400.0)},
-    PSI: {"threshold": Range(0.25, 0.01, 10.0), "window": Range(200.0, 50.0, 400.0)},
+    KS: {"significance": Range(0.001, 1e-12, 0.5), "window": Range(200.0, 20.0, 300.0)},
+    PSI: {"threshold": Range(0.25, 0.01, 10.0), "window": Range(200.0, 50.0, 300.0)},
     KSWIN: {"significance": Range(0.001, 1e-12, 0.5), "window": Range(200.0, 30.0, 400.0)},
 }
-"""Weir's own detectors, and what policies may set of each."""
+"""Weir's own detectors, and what policies may set of each.
+
+Two windows of ks or psi must be within the past that is kept, and a thousand series of them fit
+into a snapshot.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -303,7 +303,7 @@ def spec(
     if chosen.detector not in (*PARAMETERS, *others):
         raise InvalidParameters(f"DriftParams.detector is {chosen.detector!r}; nobody knows it")
     require(chosen, clock=1, grace=1, max_series=1, stale_ms=1)
-    require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=64)
+    require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=75)
     return Spec(
         name="drift",
         inputs=("weir.metrics",),

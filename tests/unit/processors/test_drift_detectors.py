@@ -135,7 +135,7 @@ def test_a_series_begins_anew_under_another_policy_and_ends_when_it_is_off() -> 
     [
         ("nix", {}, "detector 'nix' is unknown; known: adwin, ddm"),
         ("ks", {"delta": "1"}, "ks has no parameter 'delta'; it has: significance, window"),
-        ("ks", {"window": "7"}, "window must be within 20 and 400"),
+        ("ks", {"window": "7"}, "window must be within 20 and 300"),
         ("adwin", {"delta": "much"}, "delta must be within 1e-12 and 0.5"),
     ],
 )
@@ -241,6 +241,17 @@ def test_a_warning_comes_first_and_is_confirmed_or_dismissed() -> None:
     warning, dismissal = told((1_000, 0.05), (16, 1.0), (1_500, 0.05))
     assert (warning.status, dismissal.status) == ("warning", "dismissed")
     assert dismissal.causes == (warning.event_id,)
+
+
+@pytest.mark.parametrize("name", ["ks", "psi", "kswin"])
+def test_the_largest_window_is_within_the_past(name: str) -> None:
+    dice = np.random.default_rng(2)
+    values = np.concatenate([dice.normal(0.3, 0.05, 600), dice.normal(0.7, 0.05, 900)])
+    largest = policy("drift/digits/error", name, window=f"{PARAMETERS[name]['window'].high:g}")
+
+    one, *_ = confirmed(Detect(DriftParams()).process(columns(values, catalogue=world(largest))))
+
+    assert (one.detector, one.before) == (name, pytest.approx(0.3, abs=0.15))
 
 
 class Cusum:
