@@ -21,7 +21,7 @@ MOST_WIDTH = 700
 
 
 class Guarded:
-    """A detector of others; it raises nothing but processors.defining.plugins.PluginError."""
+    """A detector of others; it raises nothing but processors.errors.PluginError."""
 
     def __init__(self, detector: Detector, width: int) -> None:
         self._detector = detector

@@ -13,12 +13,12 @@ from streams.plugins.metrics import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 
-MOST_WIDTH = 700
+MOST_WIDTH = 600
 """Most numbers that a detector of others may remember of a series: more would not fit."""
 
 
 class Guarded:
-    """A detector of others; it raises nothing but processors.defining.plugins.PluginError."""
+    """A detector of others; it raises nothing but processors.errors.PluginError."""
 
     def __init__(self, detector: DriftDetector, width: int) -> None:
         self._detector = detector
@@ -26,7 +26,8 @@ class Guarded:
 
     def update(self, memory: Floats, value: float) -> bool:
         """Return what the detector says."""
-        return bool(attempted(self._detector.update, memory, value))
+        said: bool = attempted(lambda: bool(self._detector.update(memory, value)))
+        return said
 
 
 def installed() -> dict[str, DriftDetector]:

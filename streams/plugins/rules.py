@@ -18,7 +18,7 @@ MOST_WIDTH = 256
 
 
 class Guarded:
-    """A kind of others; it raises nothing but processors.defining.plugins.PluginError."""
+    """A kind of others; it raises nothing but processors.errors.PluginError."""
 
     def __init__(self, kind: Kind, width: int) -> None:
         self._kind = kind
