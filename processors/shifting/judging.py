@@ -89,11 +89,17 @@ def _feature(
         p = samples.ks_p(distance, first, second)
         found.append(_shift(name, KS, before, after, distance, p))
     if PSI in tests:
-        edges = np.unique(reference)[:-1] if name == LABEL else samples.tenths(reference)
+        edges = _labels(reference, current) if name == LABEL else samples.tenths(reference)
         index = samples.psi(samples.binned(reference, edges), samples.binned(current, edges))
         p = samples.psi_p(index, first, second, len(edges) + 1) if index > _STABLE else 1.0
         found.append(_shift(name, PSI, before, after, index, p))
     return found
+
+
+def _labels(reference: Floats, current: Floats) -> Floats:
+    """Return the edges of bins of which each holds one label, also one that is new."""
+    known: Floats = np.unique(np.concatenate((reference, current)))
+    return known[:-1]
 
 
 def _together(names: tuple[str, ...], reference: Floats, current: Floats) -> list[FeatureShift]:

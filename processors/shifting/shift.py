@@ -34,6 +34,8 @@ from schemas.processing import Batch, Output, Record, Spec
 from schemas.registrations import PolicySelected
 from schemas.topics import PARTITIONS
 
+ROOM = 7_000_000
+"""Bytes of vectors per partition: so many fit into a snapshot."""
 _Series = tuple[str, str, str, str]
 """Application, stage, service, and inputs or outputs."""
 
@@ -50,7 +52,8 @@ class Choice:
 class ShiftParams:
     """How data is judged unless a policy says otherwise, in samples of which sizes.
 
-    `max_spaces` inputs and outputs of services are kept per partition; the longest unused go.
+    `max_spaces` inputs and outputs of services are kept per partition, fewer where they have many
+    features (see ROOM); the longest unused go.
     """
 
     choice: Choice = field(default_factory=Choice)
@@ -167,6 +170,8 @@ class Shift:
         entry, _ = self._entries.use((*key, metric), lambda: _Entry(self._space(names)))
         if entry.space.names != names:
             entry.space = self._space(names)
+        if entry.space.empty:
+            self._make_room()
         if metric == INPUTS:
             vector = vectors.inputs(event)
         else:
@@ -177,6 +182,14 @@ class Shift:
         )
         if change is not None:
             yield drift_of(key, metric, change, record, choice.test)
+
+    def _make_room(self) -> None:
+        size = sum(one.space.size for _, one in self._entries.items())
+        for series, one in self._entries.items():
+            if size <= ROOM or len(self._entries) == 1:
+                break
+            self._entries.drop(series)
+            size -= one.space.size
 
     def _space(self, names: tuple[str, ...]) -> Space:
         return Space(self._params.sizes, names)

@@ -92,6 +92,16 @@ class Space:
         self._began = -1
         self._known: tuple[Known, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has taken no vector yet."""
+        return self._began < 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of its state when it is full, but for its names."""
+        return self._vectors.nbytes + self._places.nbytes
+
     def add(
         self, vector: Sequence[float], time: int, offset: int, test: str, significance: float
     ) -> Change | None:
@@ -195,8 +205,8 @@ class Space:
 
     def _again(self, before: Floats, after: Floats) -> Known | None:
         """Return the concept of old that is nearest to the new one, if it is near."""
-        scale = np.maximum(np.nan_to_num(np.nanstd(before, axis=0)), 1e-12)
         now, then = np.array(_means(after)), np.array(_means(before))
+        scale = np.maximum(np.where(np.isfinite(before), before, then).std(axis=0), 1e-12)
         change = float(np.linalg.norm((now - then) / scale))
 
         def distance(one: Known) -> float:

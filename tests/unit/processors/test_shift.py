@@ -9,6 +9,7 @@ import pytest
 
 from processors.errors import InvalidParameters
 from processors.shifting.shift import Choice, Shift, ShiftParams, spec
+from processors.shifting.spaces import Sizes
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken
 from schemas.inference import InferenceResult, InputSummary
@@ -131,6 +132,21 @@ def test_other_answers_are_a_drift_of_outputs() -> None:
     assert {one.feature for one in drift.features} == {"label", "confidence"}
 
 
+@pytest.mark.parametrize("confidence", [0.9, None])
+def test_a_label_that_nobody_gave_before_is_a_drift_of_outputs(confidence: float | None) -> None:
+    seen = results([(800, None)])
+    answers = ["a"] * 400 + ["b"] * 400
+    seen = [
+        replace(one, label=label, confidence=confidence)
+        for one, label in zip(seen, answers, strict=True)
+    ]
+
+    drift = told(seen)[-1]
+
+    assert (drift.metric, drift.status) == ("outputs", "confirmed")
+    assert [one.feature for one in drift.features] == ["label"]
+
+
 def test_a_concept_that_comes_back_has_its_old_id() -> None:
     dark = shifted(-0.2)
     seen = results([(400, None), (500, dark), (500, None), (500, dark)])
@@ -213,6 +229,17 @@ def test_services_beyond_the_bound_push_out_the_longest_unused() -> None:
     assert again.snapshot() == shift.snapshot()
     assert b"three" in shift.snapshot()
     assert b"two" not in shift.snapshot()
+
+
+def test_of_large_spaces_there_are_as_many_as_fit_into_a_snapshot() -> None:
+    shift = Shift(ShiftParams(sizes=Sizes(reference=20_000, window=20)), 0, 4)
+    for number in range(9):
+        one = replace(result(1, MINE, f"service-{number}", STILL, "a"), label=None)
+        shift.process(batch([one]))
+
+    saved = shift.snapshot()
+
+    assert [n for n in range(9) if f"service-{n}".encode() in saved] == [3, 4, 5, 6, 7, 8]
 
 
 def test_a_test_that_nobody_knows_is_refused() -> None:
