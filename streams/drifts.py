@@ -34,7 +34,7 @@ def stories(events: Iterable[object]) -> list[Story]:
     found: dict[str, list[DriftDetected]] = {}
     home: dict[str, str] = {}
     drifts = {one.event_id: one for one in events if isinstance(one, DriftDetected)}
-    for one in sorted(drifts.values(), key=lambda each: (each.detected_at, _RANK[each.status])):
+    for one in sorted(drifts.values(), key=lambda each: (each.detected_at, _rank(each.status))):
         before = one.causes[0] if one.causes else ""
         own = home.get(before, one.event_id)
         home[one.event_id] = own
@@ -42,7 +42,8 @@ def stories(events: Iterable[object]) -> list[Story]:
     return [Story(tuple(told)) for told in found.values()]
 
 
-_RANK = {"warning": 0, "confirmed": 1, DISMISSED: 1, "explained": 2}
+def _rank(status: str) -> int:
+    return {"warning": 0, "explained": 2}.get(status, 1)
 
 
 def chosen(known: Sequence[Story], start: str) -> Story:

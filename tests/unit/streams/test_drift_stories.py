@@ -21,14 +21,16 @@ def test_the_events_of_one_drift_are_told_together_however_they_come() -> None:
         told("x2", "dismissed", "w2", at=4),
         told("d3", "confirmed", at=5),
         told("d3", "confirmed", at=5),
+        told("o4", "of others", at=6),
     ]
 
-    first, second, third = stories([*events, "what is no drift"])
+    first, second, third, other = stories([*events, "what is no drift"])
 
     assert [one.event_id for one in first.told] == ["w1", "d1", "e1"]
     assert (first.first.status, first.newest.status) == ("warning", "explained")
     assert second.newest.status == "dismissed"
     assert [one.event_id for one in third.told] == ["d3"]
+    assert other.newest.status == "of others"
 
 
 def test_one_is_found_by_the_beginning_of_an_id() -> None:
