@@ -39,13 +39,12 @@ from processors.observing import windows
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.errors import InvalidEvent
-from schemas.identity import stable_id
 from schemas.quality import RemedyDefined, RuleDefined, SilenceDefined
 from schemas.registrations import MetricDefined, WindowDefined
 from schemas.topics import SERIES
 from streams.errors import RegistrationError
 from streams.plain_events import build
-from streams.registration import NAME
+from streams.registration import NAME, identified
 
 Definition = WindowDefined | MetricDefined
 D = TypeVar("D", WindowDefined, MetricDefined)
@@ -162,13 +161,6 @@ def unknown(name: str, standing: Standing) -> RegistrationError:
     """Return the error for a name that neither a window nor a metric has."""
     known = ", ".join(sorted({*standing.windows, *standing.metrics})) or "none"
     return RegistrationError(f"no window or metric {name!r} is defined; defined: {known}")
-
-
-def identified(definition: D, now_ms: int) -> D:
-    """Return a definition with the id of its content and the time of its registration."""
-    bare = replace(definition, event_id="", registered_at=0)
-    identity = stable_id("registered", type(definition).__name__, repr(bare))
-    return replace(definition, event_id=identity, registered_at=now_ms)
 
 
 def cut(definition: WindowDefined) -> str:

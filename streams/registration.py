@@ -131,10 +131,8 @@ def measured(
         known,
         latency_ms=known.latency_ms if latency_ms is None else latency_ms,
         environment=tuple(KeyValue(key=key, value=value) for key, value in entries.items()),
-        registered_at=0,
-        event_id="",
     )
-    return _identified(bare, now_ms)
+    return identified(bare, now_ms)
 
 
 def remeasured(known: ServiceRegistered, found: Plain, now_ms: int) -> ServiceRegistered:
@@ -142,7 +140,7 @@ def remeasured(known: ServiceRegistered, found: Plain, now_ms: int) -> ServiceRe
     told: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
     }
-    return _identified(replace(known, **told, registered_at=0, event_id=""), now_ms)
+    return identified(replace(known, **told), now_ms)
 
 
 def consumer(plain: Plain, now_ms: int) -> ConsumerRegistered:
@@ -307,13 +305,14 @@ def _built(kind: type[E], plain: Plain, now_ms: int, **ids: str) -> E:
         made = build(kind, given)
     except InvalidEvent as error:
         raise RegistrationError(str(error)) from error
-    return _identified(made, now_ms)
+    return identified(made, now_ms)
 
 
-def _identified(made: E, now_ms: int) -> E:
-    """Return an event whose `event_id` and `registered_at` are empty with both."""
-    identity = stable_id("registered", type(made).__name__, repr(made))
-    return replace(made, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]  # every event is a dataclass
+def identified(made: E, now_ms: int) -> E:
+    """Return an event with the id of its content and the time of its registration."""
+    bare = replace(made, event_id="", registered_at=0)  # type: ignore[type-var]  # every event is a dataclass
+    identity = stable_id("registered", type(made).__name__, repr(bare))
+    return replace(bare, event_id=identity, registered_at=now_ms)  # type: ignore[type-var]  # likewise
 
 
 def _name(plain: Plain, field: str) -> str:

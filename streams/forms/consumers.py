@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from schemas.identity import stable_id
 from schemas.registrations import ConsumerRegistered
 from streams import registration
 from streams.errors import RegistrationError
@@ -41,16 +40,9 @@ def registered(
 def with_token(known: ConsumerRegistered, now_ms: int) -> tuple[ConsumerRegistered, str]:
     """Return a consumer with a new token, and the token, which nothing else tells."""
     token = f"weir_{secrets.token_urlsafe(TOKEN_BYTES)}"
-    return identified(replace(known, token_sha256=digest_of(token)), now_ms), token
+    return registration.identified(replace(known, token_sha256=digest_of(token)), now_ms), token
 
 
 def without_token(known: ConsumerRegistered, now_ms: int) -> ConsumerRegistered:
     """Return a consumer whose token counts no more."""
-    return identified(replace(known, token_sha256=""), now_ms)
-
-
-def identified(made: ConsumerRegistered, now_ms: int) -> ConsumerRegistered:
-    """Return a registration with the id of its content, as `weir consumers register` gives it."""
-    bare = replace(made, event_id="", registered_at=0)
-    identity = stable_id("registered", type(made).__name__, repr(bare))
-    return replace(made, event_id=identity, registered_at=now_ms)
+    return registration.identified(replace(known, token_sha256=""), now_ms)

@@ -40,17 +40,15 @@ The kind follows from what is given; `kind` names one of a plug-in.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from processors.rules import meaning
 from schemas.errors import InvalidEvent
-from schemas.identity import stable_id
 from schemas.quality import RuleDefined
 from streams.definitions import duration_ms
 from streams.errors import RegistrationError
 from streams.plain_events import build
-from streams.registration import NAME, tables
+from streams.registration import NAME, identified, tables
 
 _SAME = (
     *("name", "app", "stage", "service", "instance", "node", "window", "kind", "metric"),
@@ -128,14 +126,6 @@ def check(
                 "never come"
             )
     return warnings
-
-
-def identified(rule: RuleDefined, now_ms: int) -> RuleDefined:
-    """Return a rule with the id of its content and the time of its registration."""
-    bare = replace(rule, event_id="", registered_at=0)
-    return replace(
-        rule, event_id=stable_id("registered", "RuleDefined", repr(bare)), registered_at=now_ms
-    )
 
 
 def _rule(plain: Mapping[str, Any], now_ms: int) -> RuleDefined:

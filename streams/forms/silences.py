@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from schemas.identity import stable_id
 from schemas.quality import SilenceDefined
 from streams.definitions import duration_ms
 from streams.errors import RegistrationError
-from streams.registration import NAME
+from streams.registration import NAME, identified
 
 TIERS = ("rules", "anomaly", "diagnosis")
 
@@ -40,7 +39,7 @@ def made(
     length = _ms(lasting, f"silence {name}: --for")
     if length < 1:
         raise RegistrationError(f"silence {name}: --for is {lasting}; it must be longer")
-    return _identified(
+    return identified(
         SilenceDefined(
             name=name,
             **scope,
@@ -50,7 +49,8 @@ def made(
             owner=owner,
             registered_at=now_ms,
             event_id="",
-        )
+        ),
+        now_ms,
     )
 
 
@@ -59,18 +59,13 @@ def ended(silence: SilenceDefined, now_ms: int) -> SilenceDefined:
     if silence.ends_at <= now_ms:
         return silence
     starts_at = min(silence.starts_at, now_ms)
-    return _identified(replace(silence, starts_at=starts_at, ends_at=now_ms, registered_at=now_ms))
+    return identified(replace(silence, starts_at=starts_at, ends_at=now_ms), now_ms)
 
 
 def check_name(name: str, taken: Mapping[str, str]) -> None:
     """Raise RegistrationError when something else on the topic of definitions has a name."""
     if name in taken:
         raise RegistrationError(f"{name} is the name of a {taken[name]}; choose another")
-
-
-def _identified(silence: SilenceDefined) -> SilenceDefined:
-    bare = replace(silence, event_id="", registered_at=0)
-    return replace(silence, event_id=stable_id("registered", "SilenceDefined", repr(bare)))
 
 
 def _ms(text: str, what: str) -> int:
