@@ -40,19 +40,21 @@ def _longest(
     overhead_ms: float,
     whole: int,
 ) -> tuple[float, float]:
-    """Return the time of the stages after one, ms: by their shares, and by what is usual."""
-    best = (0.0, 0.0)
-    for later in plan.steps[number].before:
-        if has_ended(runs[later]):
-            continue
-        step = plan.steps[later]
-        reserved, profiled = _longest(later, plan, runs, instances, overhead_ms, whole)
+    """Return the time of the stages after one, ms: by their shares, and by what is usual.
+
+    From the last stage back, each once: there may be many ways through a graph.
+    """
+    behind: dict[int, tuple[float, float]] = {}
+    ways: dict[int, tuple[float, float]] = {}
+    for at in range(len(plan.steps) - 1, number - 1, -1):
+        step = plan.steps[at]
+        open_ = [ways[later] for later in step.before if not has_ended(runs[later])]
+        reserved, profiled = behind[at] = max(open_, key=sum, default=(0.0, 0.0))
         if step.stage.deadline_share > 0:
-            reserved += step.stage.deadline_share * whole
+            ways[at] = (reserved + step.stage.deadline_share * whole, profiled)
         else:
-            profiled += _usual(step, instances) + overhead_ms
-        best = max(best, (reserved, profiled), key=sum)
-    return best
+            ways[at] = (reserved, profiled + _usual(step, instances) + overhead_ms)
+    return behind[number]
 
 
 def _usual(step: Step, instances: Instances) -> float:

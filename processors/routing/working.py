@@ -17,7 +17,7 @@ from processors.routing.inputs import inputs_of
 from processors.routing.instances import Instances
 from processors.routing.pending import Waiting
 from processors.routing.plans import Plan, members_of, needs_selection, plan_of
-from processors.routing.stages import close, fate, following, has_ended, is_settled
+from processors.routing.stages import close, fate, following, has_ended, is_settled, voters_of
 from processors.routing.state import (
     ASKED,
     FAILED,
@@ -113,8 +113,9 @@ class Working:
         for number, run in enumerate(pending.runs):
             if run.status != ASKED:
                 continue
-            if plan.steps[number].one_by_one and all(member.passed for member in run.members):
-                for member in run.members:
+            voters = voters_of(run)
+            if plan.steps[number].one_by_one and all(member.passed for member in voters):
+                for member in voters:
                     member.passed = False
                 self._go_on(pending, plan, number, now_ms, out)
             for member in run.members:

@@ -157,6 +157,16 @@ def test_a_cascade_passes_over_who_is_down() -> None:
     assert [(m.service, m.status) for m in answer.members] == [("down", "unplaced"), ("up", "ok")]
 
 
+def test_a_cascade_of_which_all_were_down_goes_on_beside_its_shadow_when_one_is_back() -> None:
+    chosen = w.ensemble({"down": 1.0}, shadows=("up",))
+    graph = stage("c", "down", "up", kind="cascade", escalate_below=0.8)
+    one = world(graph, more=(chosen,))
+    one.learn(w.instance("down", "n0", health="draining"))
+    assert list(asked(one.step(0, w.request()))) == ["up"]
+    one.learn(w.instance("down", "n0"))
+    assert list(asked(one.step(100))) == ["down"]
+
+
 def test_a_split_serves_its_shares_and_shadows_by_request_id() -> None:
     graph = stage(
         "s",
@@ -206,6 +216,15 @@ def test_the_time_is_shared_by_what_services_usually_take() -> None:
     assert first["a"].deadline == T0 + int(480 * 125 / 170)
     second = asked(one.step(30, result(first["a"])))
     assert second["b"].deadline == T0 + 480
+
+
+def test_the_time_of_a_graph_with_very_many_ways_through_it_is_shared() -> None:
+    stages = [stage("0", "a")]
+    for number in range(1, 40):
+        before = (f"{number - 1}",) if number < 3 else (f"{number - 1}", f"{number - 2}")
+        stages.append(stage(f"{number}", "a", inputs=before))
+    first = asked(world(*stages).step(0, w.request()))
+    assert first["a"].deadline == T0 + 480 // 40
 
 
 def test_a_stage_that_fails_ends_what_needs_it_at_once() -> None:
