@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from processors.routing.state import SHADOW
 from schemas.decisions import EnsembleSelected
 from schemas.inference import ClauseHeld, InferenceResponse
 from schemas.registrations import Clause, ContractRegistered
@@ -112,7 +113,7 @@ def _said(label: str | None, confidence: float | None) -> str:
 
 
 def _selection(selected: EnsembleSelected) -> Iterator[str]:
-    names = ", ".join(member.service for member in selected.members)
+    names = ", ".join(m.service for m in selected.members if m.role != SHADOW)
     yield (
         f"{names} were selected by {selected.algorithm} with score {selected.score:.4g} "
         f"(accuracy {selected.predicted_accuracy:.4g}, latency "

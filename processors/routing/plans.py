@@ -156,9 +156,14 @@ def needs_selection(plan: Plan) -> bool:
 
 
 def members_of(step: Step, request: InferenceRequest) -> tuple[Member, ...]:
-    """Return the members of a stage for a request; a split's follow from the request's id."""
+    """Return the members of a stage for a request; a split's follow from the request's id.
+
+    Who is asked anyhow is no shadow besides.
+    """
     if step.stage.kind == "split":
         return _split(step.stage, request.request_id)
+    voters = [voter for voter in step.voters if voter.role != EXPLAIN or request.explain]
+    asked = {voter.service for voter in voters if voter.role != SHADOW}
     members = tuple(
         Member(
             service=voter.service,
@@ -166,8 +171,8 @@ def members_of(step: Step, request: InferenceRequest) -> tuple[Member, ...]:
             role=voter.role,
             class_weights=voter.class_weights,
         )
-        for voter in step.voters
-        if voter.role != EXPLAIN or request.explain
+        for voter in voters
+        if voter.role != SHADOW or voter.service not in asked
     )
     if step.stage.kind == "cascade":
         for member in [one for one in members if not one.role][1:]:

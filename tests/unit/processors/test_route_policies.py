@@ -288,6 +288,22 @@ def test_an_explainable_member_joins_on_request_only() -> None:
     assert [(t.service, t.purpose) for t in more] == [("a", ""), ("b", "explain")]
 
 
+def test_a_member_that_explains_is_no_shadow_besides() -> None:
+    chosen = w.ensemble({"a": 1.0})
+    members = (
+        EnsembleMember(service="a", weight=1.0, role="active"),
+        EnsembleMember(service="b", weight=1.0, role="explain"),
+        EnsembleMember(service="b", weight=0.0, role="shadow"),
+    )
+    world = World(w.usual(replace(chosen, members=members)))  # type: ignore[type-var]  # an ensemble
+    plain = tasks(world.step(0, w.request()))
+    assert [(t.service, t.purpose) for t in plain] == [("a", ""), ("b", "shadow")]
+    asked = tasks(world.step(0, w.request(1, explain=True)))
+    assert [(t.service, t.purpose) for t in asked] == [("a", ""), ("b", "explain")]
+    answer = only(world.step(5, *(result(task) for task in asked)))
+    assert "a, b were selected by" in (answer.explanation or "")
+
+
 def test_a_router_that_wakes_late_answers_earlier_for_a_while() -> None:
     world = World(w.usual(), check_ms=10_000)
     world.step(0, w.request())
