@@ -74,7 +74,7 @@ def read(folder: Path) -> Profiles:
             np.array([[float(row[column]) for row in rows] for rows in tables.values()])
             for column in ("accuracy", "avg_confidence", "avg_response_time")
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ProfilesError(f"{folder / QUALITY}: {error}") from error
     if not np.isfinite(rates).all() or rates.min() < 0 or rates.max() > 1:
         raise ProfilesError(f"{folder / QUALITY}: an accuracy is not within 0 and 1")
@@ -113,7 +113,7 @@ def _costs(folder: Path, models: tuple[str, ...]) -> Floats:
     try:
         with order.open(encoding="utf-8", newline="") as file:
             named = [row["model_id"].lower() for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError) as error:
         raise ProfilesError(f"{order}: {error!r}") from error
     told = dict(zip(named, bases, strict=False))
     return np.array([told.get(name.lower(), 0.0) for name in models])

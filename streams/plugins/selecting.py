@@ -17,7 +17,7 @@ from workers.plugin_points import Unusable
 
 
 class Guarded:
-    """A selector of others; it raises nothing but processors.defining.plugins.PluginError."""
+    """A selector of others; it raises nothing but processors.errors.PluginError."""
 
     def __init__(self, selector: Selector) -> None:
         self._selector = selector

@@ -114,6 +114,11 @@ def test_a_folder_of_profiles_is_read_and_a_bad_one_refused(tmp_path: Path) -> N
     (quality / "b.csv").write_text("class\n1\n")
     with pytest.raises(ProfilesError, match="no column accuracy"):
         ensemble_profiles.read(tmp_path)
+    (quality / "b.csv").write_text("class,class_label,accuracy,avg_confidence,avg_response_time\n")
+    with (quality / "b.csv").open("a") as file:
+        file.write("0,cat,0.7\n1,dog,0.9\n")
+    with pytest.raises(ProfilesError, match="inference_quality"):
+        ensemble_profiles.read(tmp_path)
 
 
 @pytest.mark.faults
