@@ -50,6 +50,11 @@ class Choice:
         """Return the best ensemble."""
         return self.found.ranked[0]
 
+    @property
+    def others_are_best(self) -> bool:
+        """Return whether the best has other members, in whatever order a plan names them."""
+        return set(self.best.services) != set(self.present.services)
+
 
 def usable(state: AppState, view: AppView) -> tuple[ServiceRegistered, ...]:
     """Return the services of an application but those that failed."""
@@ -85,13 +90,16 @@ def choose(
 
     In the first concept (state.since 0) declared profiles count. After a change only services
     with `least` observations since then, and the present members, are considered; all when there
-    are neither, and by algorithms that explore.
+    are neither, and by algorithms that explore. Where nobody's accuracy was observed since then,
+    what the last concept showed of them is what is known.
     """
     services = usable(state, view)
-    evidence = tuple(evidence_of(state, s.service, since) for s in services)
     name = view.chosen.name or WEIR
     unsure = not state.since or name in EXPLORERS
-    enough = {e.service for e in evidence if unsure or e.count >= least}
+    counts = {s.service: evidence_of(state, s.service, since).count for s in services}
+    enough = {service for service, count in counts.items() if unsure or count >= least}
+    told = state.known_since(since)
+    evidence = tuple(evidence_of(state, s.service, told) for s in services)
     known = [s for s in services if s.service in enough or s.service in state.services]
     considered = known or list(services)
     if not considered:

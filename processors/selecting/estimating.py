@@ -86,7 +86,8 @@ def _judged(state: AppState, seen: Evidence) -> Summary:
     """Return what is known of accuracy: by the truth, else by agreement with the answers."""
     if state.labelled or seen.labels.count:
         return seen.labels
-    agreed = summary(state.profile(seen.service).agreement, state.since)
+    since = state.known_since(state.since)
+    agreed = summary(state.profile(seen.service).agreement, since)
     return replace(agreed, count=int(agreed.count * _AGREED_SHARE))
 
 
@@ -103,7 +104,7 @@ def _candidate(
     results = summary(profile.latency)
     declared = slowest if service.latency_ms is None else service.latency_ms
     observed = results.count >= _LEAST_RESULTS
-    sure = summary(profile.confidence, state.since)
+    sure = summary(profile.confidence, state.known_since(state.since))
     energy, cost = summary(profile.energy), summary(profile.cost)
     return Candidate(
         service=service.service,
@@ -129,9 +130,9 @@ def _rates(
     profile = state.profile(service)
     if not profile.classes:
         return ()
-    found = []
+    found, since = [], state.known_since(state.since)
     for label in labels:
-        seen = summary(profile.of_class(label), state.since)
+        seen = summary(profile.of_class(label), since)
         k = _CLASS_COUNTS
         found.append((seen.count * seen.mean + k * accuracy) / (seen.count + k))
     return tuple(found)
@@ -202,8 +203,9 @@ def objective_of(state: AppState, view: AppView, candidates: Sequence[Candidate]
 
 def _frequencies(state: AppState, labels: tuple[str, ...]) -> tuple[float, ...]:
     """Return how often each class was true, one more each; empty where nothing was observed."""
+    since = state.known_since(state.since)
     counts = [
-        max((summary(p.of_class(label), state.since).count for p in state.profiles), default=0)
+        max((summary(p.of_class(label), since).count for p in state.profiles), default=0)
         for label in labels
     ]
     return tuple(1.0 + count for count in counts) if any(counts) else ()

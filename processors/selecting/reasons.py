@@ -4,7 +4,7 @@ from processors.selecting import learning
 from processors.selecting.choice import pinned
 from processors.selecting.own import EXPLORERS
 from processors.selecting.state import AppState, Trigger
-from processors.selecting.triggers import newest, raise_trigger
+from processors.selecting.triggers import raise_trigger, unjudged
 from processors.selecting.wishes import EXPLORE
 from processors.selecting.world import AppView
 from schemas.authority import REASON, RESELECT, parameter
@@ -19,7 +19,7 @@ def asked(state: AppState, catalogue: Catalogue) -> Trigger | None:
         return None
     told = f"another selection is asked for: {parameter(policy, REASON)}"
     causes = tuple(filter(None, (policy.event_id, parameter(policy, "cause"))))
-    return Trigger(kind="asked", reason=told, since=newest(state), causes=causes)
+    return Trigger(kind="asked", reason=told, since=unjudged(state), causes=causes)
 
 
 def moved(state: AppState, view: AppView, now_ms: int, explore_ms: int) -> Trigger | None:
@@ -45,7 +45,7 @@ def still_violated(state: AppState) -> None:
     """Raise what is violated still, where nothing else is pending."""
     if state.trigger is None and state.violated:
         reason = f"still violated: {', '.join(state.violated)}"
-        raise_trigger(state, Trigger(kind="violation", reason=reason, since=newest(state)))
+        raise_trigger(state, Trigger(kind="violation", reason=reason, since=unjudged(state)))
 
 
 def changed(state: AppState, view: AppView) -> None:

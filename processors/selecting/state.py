@@ -98,6 +98,15 @@ class AppState:
         """Return the names of those who are asked when an answer shall be explained."""
         return tuple(member.service for member in self.members if member.role == EXPLAIN)
 
+    def known_since(self, since: int) -> int:
+        """Return `since` (ms), or 0 where no accuracy was observed since: the last known counts."""
+        judged = [
+            series
+            for p in self.profiles
+            for series in ((p.accuracy,) if self.labelled else (p.agreement, p.confidence))
+        ]
+        return since if any(s.spans and s.spans[-1].start >= since for s in judged) else 0
+
     def profile(self, service: str) -> Profile:
         """Return the profile of a service, an empty one when nothing was observed."""
         for profile in self.profiles:

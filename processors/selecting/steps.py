@@ -140,7 +140,8 @@ class Steps:
         state.members = tuple(m for m in newest_known.members if m.role != "shadow")
         state.shadows = tuple(m.service for m in newest_known.members if m.role == "shadow")
         state.demanded = tuple(service.service for service in self.view.services)
-        state.signature = state.settled = self.view.signature
+        state.signature = self.view.signature
+        state.settled = self.view.signature if state.members else ""
         if state.shadows:
             state.since = newest_known.selected_at
             state.trial = Trial(started=self.now)
@@ -243,7 +244,7 @@ class Steps:
         if wanted != self.state.explaining:
             return True
         if choice.found.algorithm == PINNED or (self.view.chosen.name or WEIR) not in VALUED:
-            return best.services != present.services
+            return choice.others_are_best
         return best.value - present.value >= self.params.min_gain
 
     def _begin(self, trigger: Trigger) -> None:
@@ -319,11 +320,12 @@ class Steps:
     def _finish(self, choice: Choice) -> None:
         state = self.state
         state.trial = state.trigger = None
+        if not state.shadows or set(state.shadows) - set(choice.unknown):
+            state.judged = max(state.judged, newest(state))
         state.shadows = ()
-        state.judged = max(state.judged, newest(state))
         if state.since:
             forget(state, state.since)
-        if choice.present.services != choice.best.services:
+        if choice.others_are_best:
             state.responses = Series()
 
     def _announce(

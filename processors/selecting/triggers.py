@@ -45,8 +45,18 @@ def newest(state: AppState) -> int:
     return max(newest_end(one) for one in series)
 
 
+def unjudged(state: AppState) -> int:
+    """Return from when (event time, ms) what is observed was not compared by a trial yet."""
+    return max(state.since, state.judged) or newest(state)
+
+
 def forget(state: AppState, since: int) -> None:
-    """Drop accuracy that was observed before `since` (ms): it is of another concept."""
+    """Drop accuracy that was observed before `since` (ms): it is of another concept.
+
+    Where none was observed since, the last known stays.
+    """
+    if not state.known_since(since):
+        return
     state.answers = after(state.answers, since)
     state.profiles = tuple(
         replace(

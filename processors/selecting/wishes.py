@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from processors.selecting.ensembles import CLASS, Bound
+from schemas.authority import MODES
 from schemas.registrations import (
     ApplicationRegistered,
     Clause,
@@ -15,7 +16,6 @@ SCOPE = "select"
 PIN, SIZE, CAUTION, EXPLORE = "members", "size", "caution", "explore_ms"
 DEFAULT_WEIGHTS = {"accuracy": 0.6, "latency": 0.2, "cost": 0.2}
 OBJECTIVES = ("accuracy", "latency", "cost", "energy", "confidence")
-MODES = ("observe", "recommend", "act")
 _HIGH = ("p90", "p95", "p99", "max")
 
 

@@ -206,7 +206,7 @@ def trial_words(reason: str, shadows: tuple[str, ...], least: int, wait_ms: int)
 def kept_words(reason: str, choice: Choice, least_gain: float) -> str:
     """Say why the ensemble stays."""
     best, present = choice.best, choice.present
-    if best.services == present.services:
+    if not choice.others_are_best:
         why = f"{_names(present)} is still the best of {choice.compared} services"
     else:
         gain = best.value - present.value

@@ -133,6 +133,49 @@ def test_a_trial_without_evidence_keeps_the_ensemble_after_twice_its_time() -> N
     assert "left out for want of evidence" in world.ensembles[-1].reason
 
 
+def silence(world: World, seconds: int) -> None:
+    """Let time pass in which nothing is observed."""
+    for _ in range(2 * seconds):
+        world.now += 500
+        world.feed()
+
+
+def test_what_was_observed_last_counts_while_nothing_new_is() -> None:
+    world = started()
+    world.accuracy = dict.fromkeys(c.DECLARED, 0.3)
+    world.seconds(20)
+    world.feed(c.drift(world.members[0], world.now))
+    silence(world, 2 * PARAMS.trial_ms // 1000 + 1)
+    assert world.shadows == ()
+    (tried, kept) = world.ensembles[-2:]
+    assert tried.predicted_accuracy == kept.predicted_accuracy < 0.6
+    assert "observed: bayes 0.40" in kept.reason
+    world.feed(c.violation(world.now - 1000))
+    silence(world, 60)
+    assert world.ensembles[-1].predicted_accuracy < 0.6
+
+
+def test_answers_of_shadows_that_come_after_a_trial_count_in_the_next_one() -> None:
+    world = blurred()
+    world.feed(c.violation(world.now - 1000))
+    begun = world.now
+    while world.shadows:
+        start = world.now
+        world.now += 1000
+        world.feed(
+            *(c.observation("accuracy", start, c.BLURRED[s], service=s) for s in world.members)
+        )
+    assert "svm" not in world.members
+    late = [
+        c.observation("accuracy", begun + 1000 * second, c.BLURRED[s], service=s)
+        for second in range(4)
+        for s in c.DECLARED
+    ]
+    world.feed(*late)
+    silence(world, PARAMS.cooldown_ms // 1000 + 2)
+    assert "svm" in world.members
+
+
 def test_a_service_that_was_never_seen_in_the_new_concept_is_not_chosen() -> None:
     world = blurred()
     while world.shadows:
