@@ -22,6 +22,7 @@ from processors.selecting import aggregates, bandits, planners
 from processors.selecting.ensembles import Candidate, Found, Problem, Scored
 from processors.selecting.proposals import WEIR, Algorithm, Selector, adapted, within
 from processors.selecting.searching import (
+    MOST_SUMMED,
     branch_and_bound,
     evaluated,
     exact,
@@ -30,7 +31,7 @@ from processors.selecting.searching import (
     subsets,
     tabled,
 )
-from processors.selecting.voting import log_odds, recalls
+from processors.selecting.voting import MOST_PATTERNS, log_odds, recalls
 
 _FRONT = 8
 _EPSILON = 1e-9
@@ -147,14 +148,19 @@ def confident(problem: Problem, keep: int) -> Found:
 
 
 def generalising(problem: Problem, keep: int) -> Found:
-    """Return the ensemble with the highest mean accuracy on as many of its worst classes."""
+    """Return the ensemble with the highest mean accuracy on as many of its worst classes.
+
+    Where there is too much to sum, wrong votes are taken to agree.
+    """
     objective, able = problem.objective, within(problem)
     if not objective.labels or not able:
         return replace(most_accurate(problem, keep), algorithm="generalisation")
     table = tabled(able, objective)
     rows = subsets(table.nobody, sizes(table)[1], sizes(table)[1])
     rates = table.rates[rows]
-    per_class = recalls(rates, log_odds(rates, len(objective.labels)), objective.correlation)
+    classes = len(objective.labels)
+    patterns = min(MOST_PATTERNS, MOST_SUMMED // (classes * len(rows)))
+    per_class = recalls(rates, log_odds(rates, classes), objective.correlation, patterns)
     worst = np.sort(per_class, axis=1)[:, : objective.max_members].mean(axis=1)
     order = np.argsort(-np.round(worst, 12), kind="stable")[:keep]
     ranked = [evaluated([table.candidates[n] for n in rows[at]], objective) for at in order]

@@ -12,6 +12,7 @@ from math import comb
 
 import numpy as np
 
+from processors.errors import InvalidParameters
 from processors.selecting.ensembles import NOBODY, Candidate, Found, Objective, Scored
 from processors.selecting.places import Places
 from processors.selecting.rating import Rated, Table, Votes
@@ -19,6 +20,8 @@ from processors.selecting.voting import MOST_PATTERNS, Floats, Ints, independent
 
 EXACT_ROWS = 60_000
 """Ensembles that are rated one and all; of more, the best are looked for."""
+MOST_ROWS = 1 << 20
+"""Ensembles that are listed one and all, at most."""
 EMPHASES = (*(2.0 ** (step / 2) for step in range(13)), 128.0, 1024.0, 1e6)
 """How much more votes may count for classes that something is asked of."""
 MOST_SUMMED = 2_000_000
@@ -56,7 +59,16 @@ def sizes(table: Table) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def subsets(count: int, fewest: int, most: int) -> Ints:
-    """Return all subsets of so many numbers, smaller ones first; `count` fills up a row."""
+    """Return all subsets of so many numbers, smaller ones first; `count` fills up a row.
+
+    Raises InvalidParameters for more than `MOST_ROWS`.
+    """
+    number = sum(comb(count, size) for size in range(fewest, most + 1))
+    if number > MOST_ROWS:
+        raise InvalidParameters(
+            f"{number} ensembles are too many to rate one and all, {MOST_ROWS} at most: let them "
+            "have fewer members, or choose an algorithm that searches"
+        )
     rows = [
         (*chosen, *(count,) * (most - size))
         for size in range(fewest, most + 1)

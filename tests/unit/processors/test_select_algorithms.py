@@ -1,12 +1,15 @@
 """select: by which algorithm, for whom, pinned by whom, explained by whom, and what it cannot."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from processors.errors import InvalidParameters
 from processors.selecting import staged
-from processors.selecting.laws import broken_by, problems
+from processors.selecting.ensembles import Objective, Problem
+from processors.selecting.laws import broken_by, candidates, problems
 from processors.selecting.own import OWN, algorithms
 from processors.selecting.selection import spec
 from processors.selecting.steps import SelectParams
@@ -312,3 +315,52 @@ def test_shares_of_time_follow_the_longest_way_and_survive_a_circle() -> None:
     assert sum(shares.values()) == pytest.approx(1.0)
     circle = replace(problem, after={"stage 0": ("stage 1",), "stage 1": ("stage 0",)})
     assert all(0 < share <= 1 for share in staged.shares_of(circle).values())
+
+
+def test_a_plan_with_the_same_members_in_another_order_is_no_other_ensemble() -> None:
+    of = staged_world(policy(algorithm="llf"))
+    names = of.members
+    before = len(of.ensembles)
+    of.feed(c.violation(of.now - 1000))
+    of.seconds(30)
+    assert set(of.members) == set(names)
+    told = [one.reason for one in of.ensembles[before:] if not one.reason.count("trial:")]
+    assert told
+    assert all("is still the best" in reason for reason in told)
+
+
+def test_a_consumer_whose_contract_comes_back_gets_an_ensemble_again() -> None:
+    clinic = replace(c.contract(), contract="clinic", consumer="clinic")
+    of = world(clinic)
+    of.remove(clinic)
+    of.seconds(2)
+    gone = [one for one in of.ensembles if one.consumer][-1]
+    assert gone.members == ()
+    of.register(gone, clinic)
+    of.seconds(3)
+    again = [one for one in of.ensembles if one.consumer][-1]
+    assert again.members
+    assert again.generation == gone.generation + 1
+
+
+def test_more_ensembles_than_can_be_listed_are_refused() -> None:
+    many = Problem(
+        candidates=candidates(40),
+        objective=Objective(accuracy=1.0, latency=0, cost=0, max_members=9),
+    )
+    for name in ("exact", "generalisation"):
+        labelled = replace(many, objective=replace(many.objective, labels=("cat", "dog")))
+        with pytest.raises(InvalidParameters, match="ensembles are too many"):
+            OWN[name](labelled, 1)
+
+
+def test_classes_of_many_ensembles_are_summed_within_bounds() -> None:
+    labels = tuple(map(str, range(12)))
+    wanted = Objective(accuracy=1.0, latency=0.0, cost=0.0, labels=labels, classes=12)
+    many = tuple(replace(one, rates=(one.accuracy,) * 12) for one in candidates(30))
+    tracemalloc.start()
+    found = OWN["generalisation"](Problem(candidates=many, objective=wanted), 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.ranked[0].members) == 3
+    assert peak < 100 << 20
