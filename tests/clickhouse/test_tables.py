@@ -64,12 +64,13 @@ def test_a_field_that_a_nested_record_gained_widens_its_column(own: Database) ->
     narrow = "Array(Tuple(service String, weight Float64))"
     own.execute("DROP TABLE ensembles")
     ddl = next(t for t in tables().values() if t.name == "ensembles").ddl()
-    own.execute(re.sub(r"Array\(Tuple\(`service` String, `weight`.*?\)\)", narrow, ddl))
+    own.execute(re.sub(r"Array\(Tuple\(`service` String, `weight`.*?(?= COMMENT)", narrow, ddl))
     own.execute("INSERT INTO ensembles (app, members) VALUES ('a', [('m', 0.5)])")
     own.execute("ALTER TABLE migrations DELETE WHERE name = 'ensembles' SETTINGS mutations_sync=1")
     assert migrate(own) == ["ensembles"]
     found = own.query("SELECT members FROM ensembles").rows[0][0]
-    assert found == [{"service": "m", "weight": 0.5, "role": ""}]
+    gained = {"role": "", "stage": "", "order": 0, "class_weights": []}
+    assert found == [{"service": "m", "weight": 0.5, **gained}]
 
 
 def test_a_table_that_somebody_dropped_is_made_again(own: Database) -> None:
