@@ -26,7 +26,7 @@ from schemas.base import Event
 from schemas.errors import DecodeError
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.records import Tensor
-from schemas.topics import HOUR_MS, Topic, key_of, topic_of
+from schemas.topics import HOUR_MS, Topic, home_of, key_of, topic_of
 from workers.awaiting import Awaited, Undelivered
 from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
@@ -146,8 +146,8 @@ class Client:
     def ask(self, app: str, inputs: Sequence[Tensor], **wishes: Any) -> InferenceResponse:
         """Return the answer of an application; `wishes` are those of `request_of`.
 
-        Raises InvalidEvent for unusable inputs, NoAnswer when none comes, Undelivered, TooMany,
-        PayloadRefused.
+        Raises InvalidEvent for unusable inputs, DecodeError for too large ones, NoAnswer when none
+        comes, Undelivered, TooMany, PayloadRefused.
         """
         return self.submit(request_of(app, inputs, **wishes)).result()
 
@@ -168,8 +168,8 @@ class Client:
         """Send a request and return its answer to come; repeated requests share one.
 
         The future raises NoAnswer `grace_ms` after the deadline, Undelivered when Kafka does not
-        take the request. Raises InvalidEvent for a request that makes no sense, PayloadRefused,
-        and TooMany when as many as may wait for an answer.
+        take the request. Raises InvalidEvent for a request that makes no sense, DecodeError for one
+        that is too large, PayloadRefused, and TooMany when as many as may wait for an answer.
         """
         ready = self._prepared(request)
         future = self._awaited.add(ready, wall_ms())
@@ -181,7 +181,10 @@ class Client:
         return future
 
     def send(self, request: InferenceRequest) -> None:
-        """Send a request without waiting for its answer. Raises InvalidEvent, PayloadRefused."""
+        """Send a request without waiting for its answer.
+
+        Raises InvalidEvent, DecodeError, PayloadRefused.
+        """
         self._send(self._prepared(request), request.request_id)
 
     def label(
@@ -227,6 +230,7 @@ class Client:
             self._note(request_id, error)
 
         value = self._codec.encode(event)
+        checks.check_size(len(value), home_of(type(event)))
         while True:
             try:
                 self._producer.produce(

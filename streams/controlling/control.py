@@ -45,7 +45,7 @@ class CatalogueControl:
                 return _ACTIONS[order.verb](entries, _noun(order.noun), order)
         except Unavailable as error:
             raise Refusal(503, str(error), where, "ask again", after_s=1) from error
-        except (StreamsError, ContractError, PlacementError, WorkerError) as error:
+        except (StreamsError, ContractError, PlacementError, WorkerError, UnicodeError) as error:
             status = 404 if str(error).startswith("no ") else 422
             raise Refusal(status, str(error), where, "mend it as the message says") from error
 

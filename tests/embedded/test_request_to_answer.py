@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from processors.routing import route
-from schemas.errors import InvalidEvent
+from schemas.errors import DecodeError, InvalidEvent
 from schemas.graphs import Condition, Split, Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.observing import MetricReport
@@ -42,6 +42,7 @@ from workers.payloads.store import store_of
 from workers.probe import NoIdentity, Probe
 from workers.settings import Identity, RegistrySettings
 
+INFER = "/v1/apps/shapes/infer"
 IMAGE = tensors({"x": np.array([0, 5, 0], np.float32)})
 
 
@@ -224,9 +225,7 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
     asked = {"inputs": {"x": [0, 5.0, 0]}}
     with gateway(world.settings, admin_token=SecretStr("boss")) as call:
         assert call("GET", "/v2/health/ready").plain == {"ready": True}
-        told = call(
-            "POST", "/v1/apps/shapes/infer", asked, Weir_Explain="1", Weir_Deadline_Ms="5000"
-        )
+        told = call("POST", INFER, asked, Weir_Explain="1", Weir_Deadline_Ms="5000")
         assert (told.status, told.plain["label"], told.plain["status"]) == (200, "1", "complete")
         assert [member["status"] for member in told.plain["members"]] == ["ok", "ok"]
 
@@ -236,21 +235,19 @@ def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> No
         outputs = {one["name"]: one["data"] for one in told.plain["outputs"]}
         assert (told.status, outputs["label"]) == (200, ["2"])
 
-        later = call(
-            "POST", "/v1/apps/shapes/infer", asked, Prefer="respond-async", Idempotency_Key="k"
-        )
+        later = call("POST", INFER, asked, Prefer="respond-async", Idempotency_Key="k")
         assert later.status == 202
         again = call("GET", f"{later.headers['Location']}?wait_s=10")
         assert (again.status, again.plain["label"]) == (200, "1")
-        repeated = call("POST", "/v1/apps/shapes/infer", asked, Idempotency_Key="k")
+        repeated = call("POST", INFER, asked, Idempotency_Key="k")
         assert repeated.plain["request_id"] == later.plain["request_id"]
         other = {"inputs": {"x": [1, 5.0, 0]}}
-        assert call("POST", "/v1/apps/shapes/infer", other, Idempotency_Key="k").status == 422
+        assert call("POST", INFER, other, Idempotency_Key="k").status == 422
 
         assert call("GET", "/v2/models/shapes/ready").plain["ready"] is True
         wrong = call("POST", "/v1/apps/nobody/infer", asked)
         assert (wrong.status, sorted(wrong.plain)) == (404, ["error", "remedy", "what", "where"])
-        short = call("POST", "/v1/apps/shapes/infer", {"inputs": {"x": [1.0]}})
+        short = call("POST", INFER, {"inputs": {"x": [1.0]}})
         assert (short.status, "shape" in short.plain["what"]) == (422, True)
 
 
@@ -270,6 +267,11 @@ def test_a_large_input_reaches_every_member_by_reference(world: Surroundings) ->
         assert store.erase("ann", time.time() + 1) == 1
         answer = client.ask("shapes", (stored,), deadline_ms=5_000)
         assert all("is not in" in member.reason for member in answer.members)
+        many = [
+            replace(IMAGE[0], name=f"x{n}", shape=(15_000,), data=bytes(60_000)) for n in range(20)
+        ]
+        with pytest.raises(DecodeError, match="takes at most 1048576"):
+            client.ask("shapes", many)
         inline = asyncio.run(client.asking("shapes", IMAGE, deadline_ms=5_000))
         assert inline.status == "complete"
         assert client.waiting == 0
@@ -290,19 +292,19 @@ def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
         known = call("GET", "/v1/consumers/desk", **boss).plain
         assert (known["has_token"], "token_sha256" in known) == (True, False)
 
-        path = "/v1/apps/shapes/infer"
-        until(lambda: call("POST", path, asked, Weir_Consumer="desk").status == 401)
-        told = call("POST", path, asked, Authorization=f"Bearer {token}")
+        until(lambda: call("POST", INFER, asked, Weir_Consumer="desk").status == 401)
+        by_token = {"Authorization": f"bearer {token}"}
+        told = call("POST", INFER, asked, **by_token)
         assert (told.status, told.plain["consumer"]) == (200, "desk")
         limited = {"consumer": "desk", "apps": ["shapes"], "rate_per_s": 0.1, "burst": 1}
         assert call("POST", "/v1/consumers", limited, **boss).status == 201
-        until(lambda: call("POST", path, asked, Authorization=f"Bearer {token}").status == 429)
-        late = call("POST", path, asked, Authorization=f"Bearer {token}")
-        assert int(late.headers["Retry-After"]) > 1
+        until(lambda: call("POST", INFER, asked, **by_token).status == 429)
+        assert int(call("POST", INFER, asked, **by_token).headers["Retry-After"]) > 1
 
         clause = {"contract": "c", "app": "shapes", "clauses": ["nothing >= 1 over 10s"]}
         refused = call("POST", "/v1/contracts", clause, **boss)
         assert (refused.status, "unknown metric" in refused.plain["what"]) == (422, True)
+        assert call("POST", "/v1/placements/pause", {"reason": "\ud800"}, **boss).status == 422
         paused = call("POST", "/v1/placements/pause", {"reason": "test"}, **boss)
         assert (paused.plain["changed"], len(paused.plain["event_id"])) == (True, 32)
         assert call("POST", "/v1/placements/resume", **boss).plain["on"] is False
@@ -318,7 +320,7 @@ def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
         assert call("GET", "/v1/consumers/desk", **boss).status == 404
 
         paths = call("GET", "/openapi.json").plain["paths"]
-        assert {"/v1/apps", "/v1/placements/pause", path.replace("shapes", "{app}")} <= set(paths)
+        assert {"/v1/apps", "/v1/placements/pause", INFER.replace("shapes", "{app}")} <= set(paths)
         assert b"/openapi.json" in call("GET", "/docs").body
         assert b"weir_gateway_calls_total" in call("GET", "/metrics").body
 

@@ -15,6 +15,7 @@ from workers.gateway.refusals import Refusal
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LONGEST_NAME = 200
 ADMIN = "send the admin token: Authorization: Bearer <WEIR_GATEWAY__ADMIN_TOKEN>"
 
 
@@ -32,6 +33,12 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def token_of(authorization: str) -> str:
+    """Return the token that a header Authorization brings, '' for none."""
+    scheme, _, rest = authorization.partition(" ")
+    return (rest if scheme.lower() == "bearer" else authorization).strip()
+
+
 class Access:
     """Says who calls; consumers without a token may be named only where `anonymous` allows it."""
 
@@ -45,8 +52,9 @@ class Access:
         """Return who calls, naming a consumer or none. Raises Refusal."""
         consumers = catalogue.of(ConsumerRegistered)
         self._refresh(consumers)
-        token = authorization.removeprefix("Bearer ").strip() if authorization else ""
-        if token:
+        if not (named.isprintable() and len(named) <= LONGEST_NAME):
+            raise Refusal(400, "it is no name", "Weir-Consumer", f"at most {LONGEST_NAME} letters")
+        if token := token_of(authorization):
             return self._by(digest_of(token), named, consumers)
         known = consumers.get(named)
         if known is not None and known.token_sha256:
@@ -57,7 +65,7 @@ class Access:
 
     def admin(self, authorization: str) -> None:
         """Let nobody pass but who has the admin token. Raises Refusal."""
-        token = authorization.removeprefix("Bearer ").strip()
+        token = token_of(authorization)
         if not self._admin:
             raise Refusal(
                 403,

@@ -25,6 +25,8 @@ from workers.settings_section import Section
 
 HEADER = "Inference-Header-Content-Length"
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
+_DIGITS = 12
+"""Of the longest length that is read as a number."""
 _TOLD = ("status", "label", "confidence", "partial", "deadline_met", "latency_ms", "ensemble")
 
 
@@ -141,7 +143,7 @@ def written(app: str, response: InferenceResponse, form: Form) -> Written:
 
 
 def _length(header: str, most: int) -> int:
-    if not header.isdecimal() or int(header) > most:
+    if not header.isdecimal() or len(header) > _DIGITS or int(header) > most:
         raise Refusal(400, f"it is {header!r:.40}", HEADER, f"a number of bytes up to {most}")
     return int(header)
 

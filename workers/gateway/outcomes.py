@@ -1,13 +1,13 @@
 """What an answer, or none, means over HTTP."""
 
-from schemas.errors import InvalidEvent
+from schemas.errors import ContractError, DecodeError, InvalidEvent
 from schemas.inference import InferenceResponse
 from workers.awaiting import NoAnswer, TooMany, Undelivered
 from workers.gateway.plain import answer
 from workers.gateway.refusals import Refusal
 from workers.payloads.errors import PayloadRefused
 
-FAILURES = (InvalidEvent, NoAnswer, TooMany, Undelivered, PayloadRefused)
+FAILURES = (ContractError, NoAnswer, TooMany, Undelivered, PayloadRefused)
 """What asking may raise; `refusal` says what that means."""
 
 _MISFITS = ("the model takes", "is missing; given", "payload ")
@@ -33,6 +33,9 @@ def refusal(error: Exception) -> Refusal:
     """Return what an error of asking means to the caller."""
     if isinstance(error, InvalidEvent):
         return Refusal(400, str(error), error.field, "mend the request")
+    if isinstance(error, ContractError):
+        status = 413 if isinstance(error, DecodeError) else 400
+        return Refusal(status, str(error), "request", "mend the request")
     if isinstance(error, NoAnswer):
         remedy = "give it more time (Weir-Deadline-Ms), or see whether route runs: `weir status`"
         return Refusal(504, "no answer came in time", "deadline", remedy)

@@ -104,7 +104,7 @@ def _whole(name: str, value: dict[str, Any], where: str) -> Tensor:
     if strange := sorted(set(value) - _FIELDS):
         raise Refusal(400, "there is no such field", f"{where}.{strange[0]}", str(sorted(_FIELDS)))
     dtype, shape = value.get("dtype"), value.get("shape")
-    if dtype not in ELEMENT_BYTES:
+    if not isinstance(dtype, str) or dtype not in ELEMENT_BYTES:
         raise Refusal(400, f"{dtype!r:.40} is no type", f"{where}.dtype", ", ".join(ELEMENT_BYTES))
     if not isinstance(shape, list) or not all(type(s) is int and s >= 0 for s in shape):
         raise Refusal(400, "it is no list of sizes", f"{where}.shape", "send such as [28, 28]")

@@ -24,6 +24,8 @@ from workers.telemetry import logger
 
 GRACE_S = 8.0
 """Requests under way have so long to end."""
+IDLE_S = 75.0
+"""Longest wait of a connection for the headers of a request, the first or the next."""
 LOOK_S = 0.1
 NO_ANSWER_MS = 1_000
 """An answer is awaited so long after its deadline: route tells the late at the deadline."""
@@ -82,12 +84,7 @@ class Gateway:
             control=self._control,
             version=self._version,
         )
-        runner = web.AppRunner(
-            Routes(means).application(),
-            access_log=None,
-            shutdown_timeout=GRACE_S,
-            auto_decompress=False,
-        )
+        runner = runner_of(Routes(means).application())
         await runner.setup()
         try:
             self.address = await self._listening(runner)
@@ -113,6 +110,17 @@ class Gateway:
             ) from error
         name = f"[{host}]" if ":" in host else host
         return f"http{'s' if self._tls else ''}://{name}:{runner.addresses[0][1]}"
+
+
+def runner_of(application: web.Application, idle_s: float = IDLE_S) -> web.AppRunner:
+    """Return what serves an application, on connections that are not silent for `idle_s`."""
+    return web.AppRunner(
+        application,
+        access_log=None,
+        keepalive_timeout=idle_s,
+        shutdown_timeout=GRACE_S,
+        auto_decompress=False,
+    )
 
 
 def allows_anonymous(settings: GatewaySettings) -> bool:

@@ -16,7 +16,7 @@ from schemas.decisions import EnsembleSelected
 from schemas.registrations import ApplicationRegistered
 from workers.gateway import gateway_metrics as metrics
 from workers.gateway import open_inference, outcomes, plain
-from workers.gateway.access import LOOPBACK, Access, Caller, application, check_origin
+from workers.gateway.access import LOOPBACK, Access, Caller, application, check_origin, token_of
 from workers.gateway.asked import Asked, wishes_of
 from workers.gateway.asking import Asking, Begun
 from workers.gateway.control import Control, Order
@@ -82,7 +82,7 @@ class Routes:
     def _caller(self, request: web.Request) -> Caller:
         """Return who calls. Raises Refusal."""
         given = request.headers.get("Authorization", "")
-        if not given:
+        if not token_of(given):
             origin = request.headers.get("Origin", "")
             check_origin(request.host, origin, loopback=self._loopback)
         named = request.headers.get("Weir-Consumer", "")
@@ -249,7 +249,8 @@ def _accepted(request_id: str) -> web.Response:
 def _told(
     content: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    body = json.dumps(content, default=_text, ensure_ascii=False).encode()
+    text = json.dumps(content, default=_text, ensure_ascii=False)
+    body = text.encode(errors="replace")  # half of a pair, as "\\ud800" in a body that is quoted
     return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 
 

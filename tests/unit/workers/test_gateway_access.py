@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from schemas.catalogue import Catalogue, Update
-from schemas.errors import InvalidEvent
+from schemas.errors import DecodeError, EncodeError, InvalidEvent
 from schemas.inference import InferenceRequest, InferenceResponse
 from schemas.records import Tensor
 from schemas.registrations import ApplicationRegistered, ConsumerRegistered
@@ -24,8 +27,8 @@ from workers.gateway.kept import Entry, Kept
 from workers.gateway.limits import Limits
 from workers.gateway.openapi import document
 from workers.gateway.refusals import NotServing, Refusal
-from workers.gateway.running import allows_anonymous, tls_of
-from workers.gateway.server import Means, Routes
+from workers.gateway.running import allows_anonymous, runner_of, tls_of
+from workers.gateway.server import Means, Routes, _told
 from workers.payloads.errors import PayloadRefused
 from workers.settings_outside import GatewaySettings
 
@@ -39,6 +42,25 @@ def consumer(name: str, token: str = "", **fields: Any) -> ConsumerRegistered:
 def catalogue(*entries: Any) -> Catalogue:
     updates = [Update(topic_of(one), 0, n, key_of(one), one) for n, one in enumerate(entries)]
     return Catalogue().apply(updates)
+
+
+def routes() -> Routes:
+    """Return the routes of a gateway on the loopback to which nobody answers."""
+
+    async def never(request: InferenceRequest) -> InferenceResponse:
+        raise NoAnswer(request.request_id)
+
+    settings = GatewaySettings()
+    means = Means(
+        asking=Asking(never, settings),
+        access=Access("", anonymous=True),
+        settings=settings,
+        catalogue=Catalogue,
+        ready=lambda: True,
+        control=NoControl(),
+        version="1",
+    )
+    return Routes(means)
 
 
 KNOWN = catalogue(consumer("desk", "secret"), consumer("open"), consumer("gate", "other"))
@@ -72,9 +94,12 @@ def test_without_a_token_only_those_without_one_can_be_named() -> None:
     assert access.caller("", "open", KNOWN).consumer == "open"
     assert access.caller("", "stranger", KNOWN) == Caller("stranger", None)
     assert status(lambda: access.caller("", "desk", KNOWN)) == 401
+    for strange in ("\udcff", "a\tb", "a" * 201):
+        assert status(partial(access.caller, "", strange, KNOWN)) == 400
     assert status(lambda: access.admin("Bearer ")) == 403, "there is no administrator"
     boss = Access("boss", anonymous=True)
     boss.admin("Bearer boss")
+    boss.admin("bearer boss")
     assert status(lambda: boss.admin("Bearer secret")) == 401
     assert status(lambda: boss.admin("")) == 401
     assert [allows_anonymous(GatewaySettings(host=h)) for h in ("127.0.0.1", "0.0.0.0")] == [
@@ -98,6 +123,34 @@ def test_pages_of_others_and_strange_names_are_refused() -> None:
     check_origin("weir.example:80", "http://weir.example:80", loopback=False)
     assert status(lambda: check_origin("evil.example:80", "", loopback=True)) == 403
     assert status(lambda: check_origin("127.0.0.1:80", "http://evil.example", loopback=True)) == 403
+
+
+def test_an_authorization_without_a_token_opens_nothing_to_pages_of_others() -> None:
+    for said in ("Bearer \u00a0", "bearer", "\u00a0"):
+        headers = {"Host": "evil.example:8090", "Authorization": said}
+        asked = make_mocked_request("GET", "/v2/models/digits", headers)
+        assert status(partial(routes()._caller, asked)) == 403
+
+
+def test_a_refusal_can_be_told_whatever_it_quotes() -> None:
+    assert b'"what": "field ?"' in bytes(_told({"what": "field \ud800"}).body)
+
+
+def test_a_connection_that_says_nothing_whole_is_closed() -> None:
+    async def main() -> bytes:
+        runner = runner_of(web.Application(), idle_s=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            reader, writer = await asyncio.open_connection(*runner.addresses[0])
+            writer.write(b"GET /v2 HTTP/1.1\r\nHost: 127")
+            told = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return told
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(main()) == b""
 
 
 def test_rates_and_places_are_bounded() -> None:
@@ -174,6 +227,8 @@ def test_kept_answers_are_bounded_in_number_and_time() -> None:
     ("error", "expected"),
     [
         (InvalidEvent("tensor", "inputs.x", "no"), 400),
+        (EncodeError("no"), 400),
+        (DecodeError("too-large", "no"), 413),
         (NoAnswer("no"), 504),
         (TooMany("no"), 429),
         (PayloadRefused("no"), 507),
@@ -181,6 +236,7 @@ def test_kept_answers_are_bounded_in_number_and_time() -> None:
     ],
 )
 def test_errors_of_asking_have_a_status(error: Exception, expected: int) -> None:
+    assert isinstance(error, outcomes.FAILURES)
     assert outcomes.refusal(error).status == expected
 
 
@@ -223,22 +279,9 @@ def test_a_certificate_that_cannot_be_read_says_so() -> None:
 
 
 def test_every_route_is_in_the_document() -> None:
-    async def never(request: InferenceRequest) -> InferenceResponse:
-        raise NoAnswer(request.request_id)
-
-    settings = GatewaySettings()
-    means = Means(
-        asking=Asking(never, settings),
-        access=Access("", anonymous=True),
-        settings=settings,
-        catalogue=Catalogue,
-        ready=lambda: True,
-        control=NoControl(),
-        version="1",
-    )
     served = {
         (route.method.lower(), route.resource.canonical)
-        for route in Routes(means).application().router.routes()
+        for route in routes().application().router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
     paths = document((), "1")["paths"]

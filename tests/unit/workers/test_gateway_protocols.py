@@ -70,6 +70,7 @@ def test_plain_inputs_take_the_type_that_the_application_says() -> None:
         (body(inputs={"x": [[1], [2, 3]]}), "inputs.x"),
         (body(inputs={"x": ["a"]}), "inputs.x"),
         (body(inputs={"x": {"dtype": "object", "shape": []}}), "inputs.x.dtype"),
+        (body(inputs={"x": {"dtype": ["int8"], "shape": []}}), "inputs.x.dtype"),
         (body(inputs={"x": {"dtype": "int8", "shape": [-1]}}), "inputs.x.shape"),
         (body(inputs={"x": {"dtype": "int8", "shape": [2], "data": "!"}}), "inputs.x.data"),
         (body(inputs={"x": {"dtype": "int8", "shape": [2], "data": "AA=="}}), "inputs.x"),
@@ -177,6 +178,7 @@ def test_an_answer_tells_what_members_gave() -> None:
         (json.dumps(v2()).encode() + b"1234", "", "body"),
         (json.dumps(v2()).encode(), "99999", "Inference-Header-Content-Length"),
         (json.dumps(v2()).encode(), "-1", "Inference-Header-Content-Length"),
+        (json.dumps(v2()).encode(), "9" * 5_000, "Inference-Header-Content-Length"),
         (
             json.dumps(v2(data=None, parameters={"binary_data_size": 12})).encode(),
             "",
