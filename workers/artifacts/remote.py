@@ -4,6 +4,7 @@ Nothing here trusts what comes: the caller compares digests. A redirection is fo
 HTTP, never for S3, whose signature is for one host.
 """
 
+import contextlib
 import http.client
 import os
 import time
@@ -31,6 +32,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 
 class _Interrupted(Exception):
     """It broke off, or was refused for the moment; the message says why."""
+
+
+class _NotThere(ArtifactMissing):
+    """The source answers, and has no such thing."""
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -76,10 +81,16 @@ class Remote:
         self._insist(location, put)
 
     def remove(self, location: Location) -> None:
-        """Remove an object of an S3-compatible store, if it is there. Raises ArtifactMissing."""
-        self._insist(
-            location, lambda: self._open(location, self._request("DELETE", location, {})).close()
-        )
+        """Remove an object of an S3-compatible store, if it is there.
+
+        Raises ArtifactMissing when the store refuses, or cannot be reached.
+        """
+
+        def delete() -> None:
+            with contextlib.suppress(_NotThere):  # where others than S3 say so
+                self._open(location, self._request("DELETE", location, {})).close()
+
+        self._insist(location, delete)
 
     def _insist(self, location: Location, act: Callable[[], None]) -> None:
         """Do something again while it breaks off. Raises ArtifactMissing."""
@@ -193,6 +204,8 @@ def _refusal(location: Location, error: HTTPError) -> Exception:
         return _Unsatisfiable(f"{error.code} {error.reason}")
     if error.code in (408, 425, 429) or error.code >= 500:
         return _Interrupted(f"{error.code} {error.reason}".rstrip())
+    if error.code in (404, 410):
+        return _NotThere(told)
     if error.code in (401, 403):
         hint = "see WEIR_ARTIFACTS__S3_ACCESS_KEY" if location.scheme == "s3" else "it is protected"
         return ArtifactMissing(f"{told}; {hint}")

@@ -73,6 +73,8 @@ class PayloadStore:
                 self._make_room(len(data))
                 _write(path, data)
                 self._added += len(data)
+                if user:
+                    self._mark(user, digest)  # who made room forgot it: nothing stood there yet
                 self._send(path)
         except OSError as error:
             raise PayloadRefused(f"{error.filename or path}: {error.strerror}; {_HINT}") from error
@@ -135,24 +137,31 @@ class PayloadStore:
     def erase(self, user: str, before_s: float) -> int:
         """Remove what was stored of a person before an instant, s since the epoch; return how much.
 
-        The same content stored for somebody else stays.
+        The same content stored for somebody else stays. Raises PayloadRefused when something cannot
+        be removed; it is tried again when this is asked again.
         """
         folder = self._folder(user)
-        gone = 0
-        for mark in _listed(folder):
-            path = self._path(mark.name)
-            with contextlib.suppress(FileNotFoundError):
-                if mark.stat().st_mtime >= before_s:
-                    continue
-                mark.unlink()
-                if not self._has_others(mark.name):
-                    if self._far is not None:
-                        self._far.remove(mark.name)
-                    gone += path.exists()
-                    path.unlink(missing_ok=True)
+        try:
+            gone = sum(self._erased(mark, before_s) for mark in _listed(folder))
+        except OSError as error:
+            raise PayloadRefused(f"{error.filename or folder}: {error.strerror}") from error
         with contextlib.suppress(OSError):  # marks of later are there, or no folder ever was
             folder.rmdir()
         return gone
+
+    def _erased(self, mark: Path, before_s: float) -> bool:
+        """Remove what a mark names, then the mark; tell whether something was here."""
+        path, here = self._path(mark.name), False
+        with contextlib.suppress(FileNotFoundError):
+            if mark.stat().st_mtime >= before_s:
+                return False
+            if not self._has_others(mark):
+                if self._far is not None:
+                    self._far.remove(mark.name)
+                here = path.exists()
+                path.unlink(missing_ok=True)
+            mark.unlink()
+        return here
 
     def _stands(self, path: Path, size: int) -> bool:
         """Tell whether a payload is here, and make it young again.
@@ -209,8 +218,9 @@ class PayloadStore:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / digest).touch()
 
-    def _has_others(self, digest: str) -> bool:
-        return any((folder / digest).exists() for folder in _listed(self.root / USERS))
+    def _has_others(self, mark: Path) -> bool:
+        folders = _listed(self.root / USERS)
+        return any((each / mark.name).exists() for each in folders if each != mark.parent)
 
     def _forget_marks(self) -> None:
         for folder in _listed(self.root / USERS):

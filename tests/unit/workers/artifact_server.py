@@ -64,6 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         store = self._store
         store.seen.append(("DELETE", self.path, {}))
+        if store.faults:
+            self._end(-store.faults.pop(0), {})
+            return
         store.objects.pop(self.path, None)
         self._end(204, {})
 

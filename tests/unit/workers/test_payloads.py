@@ -85,6 +85,29 @@ def test_what_is_kept_of_somebody_goes_and_what_others_share_stays(store: Payloa
     assert "ann" not in str(list(store.root.rglob("*")))
 
 
+def test_who_makes_room_forgets_nobody(store: PayloadStore) -> None:
+    age(store, store.put(b"old"), 2 * HOUR)
+    store._next_look = 0.0
+    digest = store.put(b"hers", "ann")
+    assert [kept.digest for kept in store.kept()] == [digest], "the old has gone meanwhile"
+    assert store.erase("ann", time.time() + 60) == 1
+
+
+def test_what_could_not_be_erased_far_away_is_erased_when_asked_again(tmp_path: Path) -> None:
+    with serving(ObjectStore()) as objects:
+        far = Far("s3://bucket/payloads", ArtifactSettings(s3_endpoint=objects.url, attempts=1))
+        store = PayloadStore(tmp_path, 10_000, HOUR, far)
+        store.put(b"frame", "ann")
+        objects.faults.append(-503)
+        with pytest.raises(PayloadRefused, match=r"stays: .*503"):
+            store.erase("ann", time.time() + 1)
+        assert store.erase("ann", time.time() + 1) == 1
+        assert (objects.objects, store.kept()) == ({}, [])
+        store.put(b"another", "ann")
+        objects.faults.append(-404)
+        assert store.erase("ann", time.time() + 1) == 1, "who has it no more has not refused"
+
+
 def test_machines_without_a_shared_folder_meet_in_a_store_far_away(tmp_path: Path) -> None:
     with serving(ObjectStore()) as objects:
         own = ArtifactSettings(s3_endpoint=objects.url, attempts=1)
