@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from workers.settings_section import Section
 
@@ -34,6 +34,16 @@ class PrivacySettings(Section):
     redact: tuple[str, ...] = Field(
         default=(), description="columns stored empty, such as requests.user or results.outputs"
     )
+
+    @field_validator("redact")
+    @classmethod
+    def _known(cls, redact: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what would be stored after all: a column that is not there."""
+        from workers.sinking.tables import objection_to_empty  # noqa: PLC0415 - for who redacts
+
+        if told := [why for name in redact if (why := objection_to_empty(name))]:
+            raise ValueError("; ".join(told))
+        return redact
 
 
 class GatewaySettings(Section):

@@ -14,6 +14,7 @@ import polars as pl
 from schemas.inference import InferenceRequest
 from schemas.registrations import ErasureRequested
 from workers.clickhouse import Database
+from workers.payloads.errors import PayloadRefused
 from workers.payloads.store import PayloadStore
 from workers.settings_outside import PrivacySettings
 from workers.sinking.tables import Table, literal, tables
@@ -36,6 +37,7 @@ class Erasing:
     ) -> None:
         self._database, self._payloads, self._privacy = database, payloads, privacy
         self._next_look = time.monotonic() + AGAIN_S
+        self._refused = False
 
     def all(self) -> None:
         """Carry out every erasure that is known: after a start, and after rows were filled in."""
@@ -54,13 +56,14 @@ class Erasing:
         """Now and then look again for what must go, and end what is older than may be."""
         if time.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + EXPIRE_S
+        self._refused = False
         self.all()
         if self._privacy.retention_days:
             before = now_ms - self._privacy.retention_days * DAY_MS
             old = f"created_at < fromUnixTimestamp64Milli({before})"
             self._delete(old)
             self._database.execute(f"DELETE FROM `{_REQUESTS}` WHERE {old}")  # noqa: S608 - a number
+        self._next_look = time.monotonic() + (AGAIN_S if self._refused else EXPIRE_S)
 
     def _erase(self, event_id: str, user: str, app: str, before: int) -> None:
         name = literal(f"erased:{event_id}")
@@ -71,8 +74,18 @@ class Erasing:
             f"ALTER TABLE `{_REQUESTS}` UPDATE user = {name}, inputs = [], idempotency_key = '' "
             f"WHERE {whose} SETTINGS mutations_sync = 1"
         )
-        gone = 0 if app else self._payloads.erase(user, before / 1000)
+        gone = 0 if app else self._without_payloads(event_id, user, before)
         _log.info("sink.erased", erasure=event_id, app=app or "*", payloads=gone)
+
+    def _without_payloads(self, event_id: str, user: str, before: int) -> int:
+        """Remove a person's payloads; a store that refuses is asked again at the next look."""
+        try:
+            return self._payloads.erase(user, before / 1000)
+        except PayloadRefused as error:
+            self._refused = True
+            self._next_look = time.monotonic() + AGAIN_S
+            _log.warning("sink.payloads-stay", erasure=event_id, why=str(error))
+            return 0
 
     def _delete(self, where: str) -> None:
         """Delete what came of requests, but not the requests."""

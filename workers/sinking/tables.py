@@ -136,6 +136,22 @@ def tables() -> dict[type[Event], Table]:
     return {event: _table(event, name, leading) for event, name, leading in _NAMES}
 
 
+def objection_to_empty(name: str) -> str:
+    """Return why a column, as `table.column`, cannot be stored empty; '' when it can."""
+    called, _, column = name.partition(".")
+    table = next((each for each in tables().values() if each.name == called), None)
+    if table is None:
+        return f"there is no table {called!r}"
+    kinds = {each.name: each.type for each in table.columns if not each.name.startswith("_")}
+    if column not in kinds:
+        return f"table {called} has no column {column!r}; it has {', '.join(kinds)}"
+    if column in (*table.order, table.version, "event_id", "request_id"):
+        return f"rows of {called} are told apart, or found, by {column}"
+    if "String" not in kinds[column] and not kinds[column].startswith(("Array", "Nullable")):
+        return f"{name} is {kinds[column]}, which nothing is empty of"
+    return ""
+
+
 def _table(event: type[Event], name: str, leading: tuple[str, ...]) -> Table:
     schema = _inline(files.schema(event.__name__), {})
     home = home_of(event)
