@@ -23,7 +23,10 @@ def built(plain: Mapping[str, Any], run: str) -> ServiceRegistered:
     What others serve over HTTP has no file. Raises RegistrationError.
     """
     if plain.get("artifact") and plain.get("format") not in SERVED_ELSEWHERE:
-        uri, digest = located(str(plain["artifact"]), plain.get("digest"))
+        digest = plain.get("digest")
+        if not isinstance(digest, str | None):
+            raise RegistrationError(f"digest {digest!r:.80} is no text")
+        uri, digest = located(str(plain["artifact"]), digest)
         plain = {**plain, "artifact": uri, "digest": digest}
     return registration.service(plain, run, wall_ms())
 
@@ -46,9 +49,12 @@ def located(artifact: str, digest: str | None) -> tuple[str, str]:
             )
         return artifact, digest.lower()
     path = Path(unquote(split.path) if split.scheme else artifact)
-    if not path.is_file():
-        raise RegistrationError(f"artifact {artifact}: there is no such file")
-    found = sha256(path)
+    try:
+        if not path.is_file():
+            raise RegistrationError(f"artifact {artifact}: there is no such file")
+        found = sha256(path)
+    except OSError as error:
+        raise RegistrationError(f"artifact {artifact:.80}: {error.strerror}") from error
     if digest and digest.lower() != found:
         raise RegistrationError(f"artifact {artifact}: its SHA-256 is {found}, not {digest}")
     if path.stat().st_size == 0:

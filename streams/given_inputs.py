@@ -36,7 +36,7 @@ def read(texts: Sequence[str], app: ApplicationRegistered, form: Form) -> tuple[
         except Refusal as refusal:
             told = f"{refusal.where}: {refusal.what}; {refusal.remedy}"
             raise RegistrationError(told) from refusal
-        except UnusableSource as error:
+        except (UnusableSource, OSError) as error:
             raise RegistrationError(str(error)) from error
     try:
         check_inputs(app, tuple(found))
@@ -72,7 +72,7 @@ def _arrays(path: Path) -> dict[str, Any]:
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RegistrationError(
             f"{where!r:.80} is neither JSON nor a file (.json, .npz, {', '.join(SUFFIXES)})"
         ) from error

@@ -93,6 +93,8 @@ def test_inputs_come_as_text_and_in_files(tmp_path: Path) -> None:
         ("nothing", "neither JSON nor a file"),
         ("gone.npy", "No such file"),
         ("gone.npz", "no npz"),
+        ("gone.json", "No such file"),
+        ("[" * 100_000, "neither JSON"),
         ("x=[1, [2]]", "inputs.x"),
         ("y=[1, 2, 3]", "input x is missing"),
         ("x=[1, 2]", "it is x: float32 2"),

@@ -316,11 +316,14 @@ def test_artifacts_are_looked_at(tmp_path: Path) -> None:
     assert located(carried, None) == (carried, digest)
     served = {"service": "s", "app": "a", "stage": "t", "artifact": "http://h/v2/models/m"}
     assert built(served | {"format": "open-inference"}, "r").digest is None
+    with pytest.raises(RegistrationError, match="digest 5 is no text"):
+        built(served | {"artifact": uri, "digest": 5}, "r")
     empty = tmp_path / "empty.onnx"
     empty.touch()
     for artifact, stated, told in (
         (str(tmp_path / "none"), None, "no such file"),
         (str(empty), None, "empty"),
+        ("x" * 5_000, None, "File name too long"),
         (uri, "00", "not 00"),
         ("s3://b/m", None, "--digest"),
         ("s3://b/m", "00", "64 hexadecimal digits"),
