@@ -109,6 +109,12 @@ def test_compose_publishes_on_loopback_only() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_the_admin_token_of_this_host_reaches_the_gateway() -> None:
+    given = compose()["services"]["gateway"]["environment"]
+    assert given["WEIR_GATEWAY__ADMIN_TOKEN"] == "${WEIR_GATEWAY__ADMIN_TOKEN:-}"
+    assert given["WEIR_KAFKA__BOOTSTRAP"] == "kafka:9092"
+
+
 def test_compose_volumes_are_declared() -> None:
     loaded = compose()
     used = {
