@@ -4,7 +4,8 @@
 cool-aisle` runs one.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import polars as pl
 from placement.algorithms.base import Algorithm, Scored, Wish, plain, room_left
 from placement.cluster.columns import Columns, Floats, Ints, Mask
 from placement.cluster.needs import Need
+from processors.remedying.base import Case, Plan, Refusal
 from processors.routing.votes import Verdict, Vote
 from processors.selecting.ensembles import Problem
 from workers.scheduling.orders.ranked import Ranked
@@ -108,3 +110,45 @@ class Cheapest:
         by_cost = sorted(problem.candidates, key=lambda one: (one.cost, one.service))
         most = problem.objective.max_members
         return [[one.service for one in by_cost[:size]] for size in (most, 1)]
+
+
+class Jump:
+    """A kind of rules: how far a window is above the mean of those before it."""
+
+    width = 2
+
+    def value(
+        self, memory: Floats, statistic: float, _span_ms: int, _start_ms: int, _end_ms: int
+    ) -> float:
+        """Return the distance; the first five windows pass unjudged."""
+        seen, mean = memory
+        memory[0] = seen + 1
+        memory[1] = mean + (statistic - mean) / (seen + 1)
+        return float(statistic - mean) if seen >= 5 else math.nan
+
+
+class LessLoad:
+    """An action of remedies: so many copies of the service that a finding is about."""
+
+    parameters = ("copies",)
+
+    def objections(self, given: Mapping[str, str]) -> list[str]:
+        """Tell what is wrong with the parameters."""
+        return [] if given.get("copies", "1").isdecimal() else ["copies is no number"]
+
+    def plan(self, case: Case) -> Plan | Refusal:
+        """Ask for the copies, where a service is named."""
+        service = case.finding.name_of("service")
+        if not service:
+            return Refusal("no service is named")
+        wanted = int(case.given.get("copies", "1"))
+        request = case.demand(service, wanted, "more copies, by less-load")
+        return Plan("service", service, f"{wanted} copies of {service}", (request,))
+
+    def undo(self, _: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002 - none is kept
+        """Tell that there is no way back."""
+        return Refusal("it cannot be undone")
+
+    def carried_out(self, _: Case, memo: Mapping[str, str]) -> str:  # noqa: ARG002 - none is kept
+        """Tell nothing: whoever asked finds out by the service."""
+        return ""
