@@ -9,6 +9,7 @@ from streams.commands.apps_graph import show, validate
 from streams.commands.nouns import (
     AsJson,
     add_looking,
+    check_contract_owner,
     check_owner,
     check_service_owner,
     given,
@@ -122,13 +123,12 @@ def _send(
 def _check_owners(entries: "Entries", events: "Sequence[Event]", owner: str) -> None:
     """Let nobody change services and contracts of others by the file of an application."""
     from schemas.registrations import ContractRegistered, ServiceRegistered
-    from streams.commands.contracts import check_standing
 
     for event in events:
         if isinstance(event, ServiceRegistered):
             check_service_owner(entries, event.service, event.app, event.owner or owner)
         elif isinstance(event, ContractRegistered):
-            check_standing(entries, event, event.owner or owner)
+            check_contract_owner(entries, event.contract, event.owner or owner)
 
 
 def _files(folder: Path | None, identities: list["Identity"], settings: "Settings") -> list[str]:

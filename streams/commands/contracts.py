@@ -13,6 +13,7 @@ from streams.commands.nouns import (
     add_looking,
     add_removing,
     check_application,
+    check_contract_owner,
     check_owner,
     given,
     opened,
@@ -90,7 +91,7 @@ def register(
     found = _found(file, options)
     with opened() as entries:
         events = _built(found, entries, undeclared=undeclared)
-        warnings = send_checked(entries, events, strict=strict)
+        warnings = _checked(entries, events, strict=strict)
         changed = set(send_changed(entries, events))
     _show(events, changed, warnings, as_json=as_json)
 
@@ -136,25 +137,16 @@ def template() -> None:
     typer.echo(form_schema.template(contract_forms.FORM), nl=False)
 
 
-def send_checked(
+def _checked(
     entries: "Entries", events: "list[ContractRegistered]", *, strict: bool
 ) -> dict[str, list[str]]:
     """Check owners and applications; return warnings by contract. Raises RegistrationError."""
     for event in events:
-        check_standing(entries, event, event.owner)
+        check_contract_owner(entries, event.contract, event.owner)
     return {
         one.contract: check_application(entries, "contract", one.contract, one.app, strict=strict)
         for one in events
     }
-
-
-def check_standing(entries: Any, event: Any, declared: str) -> None:
-    """Let nobody but its owner register a contract anew. Raises RegistrationError."""
-    from schemas.registrations import ContractRegistered
-
-    standing = entries.of(ContractRegistered).get(event.contract)
-    if standing is not None:
-        check_owner(entries, "contract", event.contract, standing.owner, declared)
 
 
 def _print_schema() -> None:

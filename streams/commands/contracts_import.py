@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.nouns import AsJson, Strict, check_application, given, opened, send_changed
+from streams.commands.nouns import (
+    AsJson,
+    Strict,
+    check_application,
+    check_contract_owner,
+    given,
+    opened,
+    send_changed,
+)
 
 if TYPE_CHECKING:
     from schemas.registrations import ContractRegistered
@@ -78,13 +86,12 @@ def _read(file: Path, window_ms: int) -> "Translation":
 def _send(plain: dict[str, Any], *, strict: bool) -> "tuple[ContractRegistered, bool, list[str]]":
     from schemas.registrations import ContractRegistered, MetricDefined
     from streams import registration
-    from streams.commands.contracts import check_standing
     from workers.clock import wall_ms
 
     with opened() as entries:
         known = entries.catalogue(ContractRegistered, MetricDefined)
         event = registration.next_contract(plain, known, wall_ms(), undeclared=True)
-        check_standing(entries, event, event.owner)
+        check_contract_owner(entries, event.contract, event.owner)
         warnings = check_application(entries, "contract", event.contract, event.app, strict=strict)
         return event, bool(send_changed(entries, [event])), warnings
 

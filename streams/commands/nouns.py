@@ -183,6 +183,15 @@ def check_service_owner(entries: "Entries", service: str, app: str, declared: st
         check_owner(entries, "service", service, owner, declared)
 
 
+def check_contract_owner(entries: "Entries", contract: str, declared: str) -> None:
+    """Let nobody but its owner register a contract anew. Raises RegistrationError."""
+    from schemas.registrations import ContractRegistered
+
+    standing = entries.of(ContractRegistered).get(contract)
+    if standing is not None:
+        check_owner(entries, "contract", contract, standing.owner, declared)
+
+
 def check_application(
     entries: "Entries", noun: str, name: str, app: str, *, strict: bool
 ) -> list[str]:

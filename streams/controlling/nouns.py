@@ -17,8 +17,7 @@ from schemas.registrations import (
 from streams import registration
 from streams.artifacts import built
 from streams.commands.apps import ended
-from streams.commands.contracts import check_standing
-from streams.commands.nouns import check_owner, check_service_owner
+from streams.commands.nouns import check_contract_owner, check_owner, check_service_owner
 from streams.entries import Entries
 from streams.errors import RegistrationError
 from streams.forms import consumers as consumer_forms
@@ -64,7 +63,7 @@ def _service(entries: Entries, plain: Plain) -> Event:
 def _contract(entries: Entries, plain: Plain) -> Event:
     known = entries.catalogue(ContractRegistered, MetricDefined)
     made = registration.next_contract(plain, known, wall_ms())
-    check_standing(entries, made, made.owner)
+    check_contract_owner(entries, made.contract, made.owner)
     return made
 
 
