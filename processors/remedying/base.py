@@ -39,7 +39,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from processors.remedying.state import Asker, Finding
-from schemas.authority import ACT
+from schemas.authority import ACT, standing
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementRequested, ServiceDemand
@@ -50,6 +50,8 @@ from schemas.registrations import PolicySelected
 
 GROUP = "weir.remedies"
 ASKING: tuple[type[Event], ...] = (PlacementRequested, PolicySelected, RetrainingRequested)
+_REMEDY = "remedy"
+"""The algorithm of policies by which remedies ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Case:
         return PolicySelected(
             scope=scope,
             component=component,
-            algorithm="remedy",
+            algorithm=_REMEDY,
             parameters=pairs(told),
             mode=ACT,
             selected_at=self.now_ms,
@@ -154,6 +156,12 @@ class Action(Protocol):
     def carried_out(self, case: Case, memo: Mapping[str, str]) -> str:
         """Return why what was asked for has not come to pass; empty when it has, or who knows."""
         ...
+
+
+def asked_for(catalogue: Catalogue, scope: str) -> PolicySelected | None:
+    """Return the policy of a scope while it is on and a remedy's, else None."""
+    policy = standing(catalogue, scope)
+    return policy if policy is not None and policy.algorithm == _REMEDY else None
 
 
 def pairs(told: Mapping[str, str]) -> tuple[KeyValue, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from processors.remedying.base import Case, Plan, Refusal, not_whole, whole
+from processors.remedying.base import Case, Plan, Refusal, asked_for, not_whole, whole
 from schemas.authority import AVOID, DRAIN, OFF, ON, REASON, STATE, draining, standing
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
@@ -82,6 +82,8 @@ class Replace:
         scope, node, service = memo["scope"], memo["node"], memo["service"]
         if standing(case.catalogue, scope) is None:
             return Refusal(f"{node} is in use again already")
+        if asked_for(case.catalogue, scope) is None:
+            return Refusal(f"others want {scope} to stay")
         words = f"{service} may use {node} again" if service else f"{node} is in use again"
         return Plan("node", node, words, (_switched(case, scope, OFF),))
 

@@ -29,14 +29,14 @@ from processors.params import identity, require
 from processors.refusals import refusal
 from processors.remedying import telling
 from processors.remedying.actions import ACTIONS
-from processors.remedying.base import Action, pairs
+from processors.remedying.base import Action, asked_for, pairs
 from processors.remedying.definitions import objections
 from processors.remedying.findings import answers, found, key_of, withdraws
 from processors.remedying.ledger import FINDINGS, Ledger, joined
 from processors.remedying.state import Held, Open, RemedyState
 from processors.remedying.steps import Steps
 from processors.remedying.verifying import verify
-from schemas.authority import OFF, REASON, STATE, standing
+from schemas.authority import OFF, REASON, STATE, frozen
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -160,11 +160,11 @@ class Remedy:
         for stands in list(self._ledger.expired(steps.now)):
             yield from self._resolved(stands, steps)
         for deed in list(self._ledger.deeds.values()):
-            if steps.now >= deed.verify_at and deed.asker.action in self._actions:
-                action = self._actions[deed.asker.action]
+            if steps.now >= deed.verify_at:
+                action = self._actions.get(deed.asker.action)
                 yield from verify(deed, action, self._ledger, steps.catalogue, steps.now)
         for held in list(self._ledger.held.values()):
-            if steps.now >= held.until:
+            if steps.now >= held.until and frozen(steps.catalogue, held.app) is None:
                 del self._ledger.held[held.scope]
                 yield from _ended(held, steps)
         for stands in sorted(self._ledger.findings.values(), key=_attempts):
@@ -186,8 +186,8 @@ def _attempts(stands: Open) -> int:
 
 
 def _ended(held: Held, steps: Steps) -> Iterator[Event]:
-    """End a policy whose time is over, unless somebody has."""
-    policy = standing(steps.catalogue, held.scope)
+    """End a policy whose time is over, unless somebody else has ended it or made it theirs."""
+    policy = asked_for(steps.catalogue, held.scope)
     if policy is None:
         return
     yield telling.ended(held.scope, held.deed, held.app, steps.now)

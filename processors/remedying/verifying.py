@@ -14,12 +14,16 @@ from schemas.catalogue import Catalogue
 
 LEAST = 0.5
 """Share of the way from what was found to what would be right that counts as help."""
+_GONE = "its plug-in is gone"
 
 
 def verify(
-    deed: Deed, action: Action, ledger: Ledger, catalogue: Catalogue, now_ms: int
+    deed: Deed, action: Action | None, ledger: Ledger, catalogue: Catalogue, now_ms: int
 ) -> list[Event]:
-    """Judge an action whose time has come; one that cannot be undone for now is kept."""
+    """Judge an action whose time has come; one that cannot be undone for now is kept.
+
+    Of an action whose plug-in is gone (None) nobody knows whether it was carried out.
+    """
     case = _case(deed, catalogue, now_ms)
     said: list[Event] = []
     if not deed.judged:
@@ -38,7 +42,7 @@ def verify(
     return said + _take_back(deed, action, case, ledger)
 
 
-def _take_back(deed: Deed, action: Action, case: Case, ledger: Ledger) -> list[Event]:
+def _take_back(deed: Deed, action: Action | None, case: Case, ledger: Ledger) -> list[Event]:
     """Undo an action; while deeds are frozen that is said once, and waits."""
     stop = frozen(case.catalogue, deed.finding.app)
     if stop is not None:
@@ -77,14 +81,18 @@ def _case(deed: Deed, catalogue: Catalogue, now_ms: int) -> Case:
     return Case(asker, deed.finding, catalogue, now_ms)
 
 
-def _carried_out(action: Action, case: Case, deed: Deed) -> str:
+def _carried_out(action: Action | None, case: Case, deed: Deed) -> str:
+    if action is None:
+        return _GONE
     try:
         return action.carried_out(case, unpaired(deed.memo))
     except PluginError as error:
         return f"its plug-in failed: {error}"
 
 
-def _undoing(action: Action, case: Case, deed: Deed) -> Plan | Refusal:
+def _undoing(action: Action | None, case: Case, deed: Deed) -> Plan | Refusal:
+    if action is None:
+        return Refusal(_GONE)
     try:
         return action.undo(case, unpaired(deed.memo))
     except PluginError as error:

@@ -70,6 +70,42 @@ def test_copies_leave_the_node_of_a_sick_instance_until_the_time_is_over() -> No
     assert [one.target for one in run.said("remedy.ended")] == [f"{AVOID}s/a"]
 
 
+def _held() -> w.Run:
+    """Return a run in which `s` avoids a node from 1 to 31 s."""
+    mend = w.defined("replace", parameters=w.pairs(hold_ms="30000"))
+    run = w.Run(w.service(), w.placed("s", "ab"), w.selected("s"), mend)
+    return run.at(1_000, w.verdict(1_000, instance="s.a")).during(2_000, 4_000)
+
+
+def test_a_freeze_keeps_what_is_held_until_it_ends() -> None:
+    run = _held().at(5_000, w.policy("freeze", at=5_000, state="on", reason="repairs"))
+
+    run.during(30_000, 40_000)
+    assert standing(run.log.catalogue(), f"{AVOID}s/a") is not None
+
+    run.at(41_000, w.policy("freeze", at=41_000, state="off")).during(42_000, 43_000)
+    assert standing(run.log.catalogue(), f"{AVOID}s/a") is None
+
+
+def test_what_somebody_wants_to_stay_is_not_ended_with_the_time() -> None:
+    theirs = w.policy(f"{AVOID}s/a", at=5_000, state="on", reason="its fan is broken")
+    run = _held().at(5_000, theirs).during(30_000, 40_000)
+
+    assert standing(run.log.catalogue(), f"{AVOID}s/a") == theirs
+    assert run.said("remedy.ended") == []
+
+
+def test_what_somebody_wants_to_stay_is_not_undone() -> None:
+    known = (w.service(), w.placed("s", "ab"), w.selected("s"))
+    run = w.Run(*known, w.defined("replace", undo=True))
+    theirs = w.policy(f"{AVOID}s/a", at=5_000, state="on", reason="its fan is broken")
+    run.at(1_000, w.verdict(1_000, instance="s.a")).at(5_000, theirs).during(20_000, 23_000)
+
+    assert standing(run.log.catalogue(), f"{AVOID}s/a") == theirs
+    (said,) = run.said("remedy.undone")
+    assert (said.status, "others want" in said.reason) == ("failed", True)
+
+
 def test_a_node_that_a_diagnosis_names_first_is_drained_and_used_again_when_that_was_no_help() -> (
     None
 ):

@@ -12,6 +12,7 @@ from streams.plugins import groups
 from streams.plugins.remedies import installed, laws_broken
 from tests import distributions
 from tests.unit.processors import remedy_world as w
+from workers.local import LocalHost
 
 HEADER = "from processors.remedying.base import Plan, Refusal\nimport itertools\n"
 OTHERS = """
@@ -87,6 +88,22 @@ def test_an_action_of_others_is_carried_out_and_a_failing_one_refuses(refused: l
     (broken,) = [one for one in run.said() if one.policy == "broken"][:1]
     assert (broken.status, "ZeroDivisionError" in broken.reason) == ("refused", True)
     assert "it cannot be undone" in run.said("remedy.undone")[0].reason
+
+
+def test_an_action_whose_plug_in_is_gone_is_told_as_failed_and_holds_nobody_up(
+    refused: list[str],
+) -> None:
+    known = (w.service(max_replicas=4), w.selected("s"), w.placed("s", "a"))
+    more = w.defined("less-load", parameters=w.pairs(copies="3"), verify_ms=2_000, undo=True)
+    run = w.Run(*known, more, w.defined("scale", name="later", rule="odd"), others=installed())
+    run.at(1_000, w.verdict(1_000)).at(2_000)
+
+    run.host = LocalHost((remedy.spec(), *w.CARRYING), run.log)
+    run.at(4_000, w.verdict(4_000, rule="odd")).during(5_000, 90_000)
+
+    (judged,) = [one for one in run.said("remedy.verified") if one.policy == "mend"]
+    assert (judged.status, judged.reason) == ("failed", "its plug-in is gone")
+    assert "done" in {one.status for one in run.said("remedy.scale")}
 
 
 def test_the_processor_of_the_topology_has_them(refused: list[str]) -> None:
