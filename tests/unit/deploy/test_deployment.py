@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.cli import load
+from streams.topology import APPS, names
 from tests.unit.deploy.manifests import IMAGES, ROOT, compose, containers, manifests
 from workers.settings import Settings
 
@@ -38,6 +39,17 @@ def test_the_command_exists_and_takes_these_arguments(words: list[str]) -> None:
     if hasattr(command, "commands") and not rest[0].startswith("-"):
         command, rest = command.commands[rest[0]], rest[1:]
     command.make_context(command.name, rest)
+
+
+@pytest.mark.parametrize("where", ["compose", "kubernetes"])
+def test_everything_that_runs_is_deployed(where: str) -> None:
+    started = {
+        word
+        for place, words in COMMANDS.items()
+        if place.startswith(where) and words[0] == "run"
+        for word in words[1:]
+    }
+    assert set(names()) - set(APPS) | {"control"} <= started
 
 
 def settings_named() -> set[str]:
