@@ -58,6 +58,6 @@ def avoided(catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for scope in catalogue.of(PolicySelected):
         if scope.startswith(AVOID) and standing(catalogue, scope) is not None:
-            _, service, node = scope.split("/", 2)
+            service, _, node = scope.removeprefix(AVOID).partition("/")
             found[service] = found.get(service, frozenset()) | {node}
     return found

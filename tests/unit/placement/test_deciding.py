@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from placement.control.asked import avoided
 from placement.control.controller import PlaceParams, spec
 from schemas.base import Event
 from schemas.codec import pack
@@ -485,3 +486,9 @@ def test_who_finds_no_room_when_all_is_built_anew_is_planned_again() -> None:
 
     control.look(world.service("s", disk_mib=60), world.node("z", cpu=10))
     assert sorted((control.where("s"), control.where("t"))) == ["", "a"]
+
+
+def test_a_policy_that_names_no_node_keeps_nobody_from_deciding() -> None:
+    odd, good = policy("avoid/s", state="on"), policy("avoid/s/a", state="on")
+
+    assert "a" in avoided(world.catalogue_of([odd, good]))["s"]
