@@ -100,7 +100,7 @@ def spells(found: Iterable[Mapping[str, Any]]) -> list[Spell]:
 
 
 def named(database: Database, cluster: str, name: str) -> dict[str, Any]:
-    """Return the violation that an id (or its beginning), or the newest of a contract or clause.
+    """Return the newest violation of a contract or clause, or else that of an id or its beginning.
 
     Raises RegistrationError when there is none, or several begin so.
     """
@@ -111,15 +111,15 @@ def named(database: Database, cluster: str, name: str) -> dict[str, Any]:
     )
     given = {"name": name, "contract": contract, "clause": clause}
     found = violations(database, cluster, where, given, 50)
-    by_id = [one for one in found if one["event_id"].startswith(name)]
-    if len(by_id) > 1 and not any(one["contract"] == contract for one in found):
-        raise RegistrationError(f"{len(by_id)} violations begin with {name!r}; write more of it")
+    of_contract = [one for one in found if one["contract"] == contract]
+    if len(found) > 1 and not of_contract:
+        raise RegistrationError(f"{len(found)} violations begin with {name!r}; write more of it")
     if not found:
         raise RegistrationError(
             f"no violation {name!r}; name its event id, a contract, or contract/clause; "
             "`weir contracts history` lists them"
         )
-    return found[0]
+    return (of_contract or found)[0]
 
 
 def by_stage(contributions: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:

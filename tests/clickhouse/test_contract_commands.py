@@ -90,6 +90,15 @@ def test_a_violation_is_explained_by_stage_and_service(weir: Any) -> None:
     assert "by stage: classify +22.5, crop +7.5" in words
 
 
+def test_a_contract_comes_before_ids_that_begin_like_its_name(
+    weir: Any, database: Database
+) -> None:
+    older = replace(VIOLATED, event_id="aa", contract="beef", evaluated_at=world.T0)
+    store(database, older)
+
+    assert contract_reports.named(database, "", "beef")["event_id"] == "aa"
+
+
 def test_a_violation_that_is_not_there_or_not_clear_is_refused(
     weir: Any, database: Database
 ) -> None:
