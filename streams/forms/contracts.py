@@ -29,7 +29,7 @@ _CLAUSE = re.compile(
     rf"(?:\.(?P<statistic>{'|'.join(STATISTICS)}))?(?:@(?P<label>[\w.-]+))?"
     r"\s*(?P<operator><=|>=|<|>)\s*(?P<threshold>[-+0-9.eE]+)\s+over\s+(?P<window>.+)"
 )
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
+_DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
 _MILLISECONDS = {
     "ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000,
 }  # fmt: skip
@@ -98,7 +98,7 @@ def words(one: Clause) -> str:
     told += f" over {duration(one.window_ms)}" + (f" of {place}" if place else "")
     told += f" ± {one.tolerance:.0%}" if one.tolerance else ""
     if one.objective:
-        told += f" in {one.objective:.4g} of {duration(one.period_ms or 28 * 86_400_000)}"
+        told += f" in {one.objective:.10g} of {duration(one.period_ms or 28 * 86_400_000)}"
     return told
 
 

@@ -68,6 +68,18 @@ def test_clauses_may_be_words_or_tables(tmp_path: Path) -> None:
     jsonschema.validate(FILE, contracts.schema())
 
 
+def test_an_objective_of_five_nines_is_told_as_such(tmp_path: Path) -> None:
+    (one,) = made(changed(objective=0.99999), tmp_path).clauses
+
+    assert contracts.words(one).endswith("in 0.99999 of 7d")
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 400])
+def test_a_duration_beyond_all_times_is_none(digits: str) -> None:
+    with pytest.raises(RegistrationError, match="is no duration; write 10s"):
+        contracts.milliseconds(f"{digits}d")
+
+
 def test_the_form_to_fill_in_is_a_contract(tmp_path: Path) -> None:
     file = tmp_path / "contract.toml"
     file.write_text(form_schema.template(contracts.FORM))
