@@ -16,6 +16,7 @@ max_per_hour = 4
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def made(
     tables = content.get("remedies") if isinstance(content, dict) else None
     if not isinstance(tables, list) or not tables:
         raise RegistrationError(f"{where}: {_REMEDY}")
-    if strangers := sorted(content.keys() - {"app", "remedies"}):
+    if strangers := sorted(map(str, content.keys() - {"app", "remedies"})):
         raise RegistrationError(f"{where}: {strangers[0]} stands beside remedies; leave it out")
     found: list[RemedyDefined] = []
     wrong: list[str] = []
@@ -124,8 +125,9 @@ def _built(table: Any, app: Any, owner: str, now_ms: int) -> RemedyDefined:
         if name in plain:
             plain[field] = _duration(name, plain.pop(name))
     plain["parameters"] = _texts(plain.get("parameters", {}))
+    made = build(RemedyDefined, {**plain, "registered_at": now_ms, "event_id": ""})
     identity = stable_id("remedy", repr(sorted(plain.items(), key=lambda pair: pair[0])))
-    return build(RemedyDefined, {**plain, "registered_at": now_ms, "event_id": identity})
+    return replace(made, event_id=identity)
 
 
 def _duration(name: str, told: Any) -> int:
@@ -140,6 +142,6 @@ def _texts(told: Any) -> Any:
     if not isinstance(told, dict):
         return told
     plain = {key: value for key, value in told.items() if isinstance(value, int | float | str)}
-    if odd := sorted(told.keys() - plain.keys()):
+    if odd := sorted(map(str, told.keys() - plain.keys())):
         raise RegistrationError(f"parameters.{odd[0]}: it must be text or a number")
     return {key: value if isinstance(value, str) else f"{value}" for key, value in plain.items()}

@@ -98,3 +98,23 @@ def test_remedies_that_turn_each_others_work_are_warned_of() -> None:
 
     told = [line.partition(" scale")[0] for line in remedies.fights(found, {})]
     assert told == ["down and own", "down and up", "far and up"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("1: 2", "remedies; leave it out"),
+        ("remedies: [{name: a, on: quality, action: notify, 1: 2}]", "RemedyDefined has no field"),
+        (
+            "remedies: [{name: a, on: quality, action: notify, parameters: {1: [], b: []}}]",
+            "parameters.1: it must be text or a number",
+        ),
+    ],
+)
+def test_names_that_are_numbers_are_mistakes_too(tmp_path: Path, more: str, told: str) -> None:
+    file = tmp_path / "remedies.yaml"
+    head = "" if more.startswith("remedies") else "yes: 1\nremedies: [{}]\n"
+    file.write_text(head + more, "utf-8")
+
+    with pytest.raises(RegistrationError, match=told):
+        remedies.read(file, ACTIONS, "ann", 1_000)
