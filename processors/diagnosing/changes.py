@@ -11,6 +11,7 @@ from processors.diagnosing import hypotheses as h
 from processors.diagnosing import symptoms as s
 from processors.diagnosing.graph import Graph
 from processors.diagnosing.state import AppState, Change, Known
+from schemas.authority import SHARE
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected, PlacementDecided
 from schemas.registrations import (
@@ -24,7 +25,6 @@ MOST_CHANGES = 64
 KEPT_MS = 1_800_000
 MOST_FACTS = 1_024
 _LEAVING = ("draining", "stopped")
-_SHARE = "share/"
 _Fact = tuple[Known, Change]
 
 
@@ -61,7 +61,7 @@ def _facts(graph: Graph, catalogue: Catalogue) -> Iterator[_Fact]:
             yield _fact(
                 "placement", service, where, h.PLACEMENT, decided.decided_at, why, decided.event_id
             )
-        share = catalogue.get(PolicySelected, f"{_SHARE}{service}")
+        share = catalogue.get(PolicySelected, f"{SHARE}{service}")
         if share is not None:
             at, why = share.selected_at, "a new version took a share"
             yield _fact("share", service, share.event_id, h.MODEL, at, why, share.event_id)

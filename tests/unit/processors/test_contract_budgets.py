@@ -1,7 +1,5 @@
 """Error budgets: exact as if every judgement were kept, and bounded."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,4 +64,3 @@ def test_nothing_judged_is_nothing_spent_and_no_objective_no_budget() -> None:
     empty = account((), 0, 1_000)
 
     assert (empty.share, empty.left(0.9, 1_000), empty.left(0.0, 1_000)) == (1.0, 1.0, None)
-    assert replace(Bucket(number=1, judged=1, held=0, broken_ms=3), number=2).number == 2
