@@ -270,9 +270,13 @@ def test_selections_can_be_sent() -> None:
     assert all(isinstance(e, EnsembleSelected) for e in world().ensembles)
 
 
-def staged_world(*more: Any, **told: Any) -> World:
+def staged_world(
+    *more: Any,
+    first: tuple[str, ...] = ("bayes", "tree"),
+    second: tuple[str, ...] = ("mlp", "forest", "svm"),
+    **told: Any,
+) -> World:
     """Return an application of two stages, of which the second reads the first's answers."""
-    first, second = ("bayes", "tree"), ("mlp", "forest", "svm")
     stages = (
         Stage(stage="find", stage_id="find", services=first),
         Stage(stage="name", stage_id="name", services=second, inputs=("find",)),
@@ -318,7 +322,9 @@ def test_shares_of_time_follow_the_longest_way_and_survive_a_circle() -> None:
 
 
 def test_a_plan_with_the_same_members_in_another_order_is_no_other_ensemble() -> None:
-    of = staged_world(policy(algorithm="llf"))
+    of = staged_world(
+        policy(algorithm="adaptive"), first=("svm", "tree"), second=("bayes", "mlp", "forest")
+    )
     names = of.members
     before = len(of.ensembles)
     of.feed(c.violation(of.now - 1000))
