@@ -28,7 +28,7 @@ def messages(diagnosis: QualityEvaluated, words: Sequence[str] = ()) -> list[dic
         told: dict[str, Any] = {
             "kind": redacted(one.kind, words),
             "name": redacted(one.name, words),
-            "plausibility": round(one.score, 3),
+            "plausibility": _figure(one.score),
             "why": redacted(one.why, words),
         }
         if one.since is not None:

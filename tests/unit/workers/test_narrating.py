@@ -114,8 +114,10 @@ def test_the_prompt_is_made_of_the_diagnosis_alone_and_redacted(server: ChatServ
 
 def test_figures_that_json_does_not_know_are_words(server: ChatServer) -> None:
     odd = Finding(what="x", observed=float("nan"), expected=float("-inf"))
-    Bench(server).told(diagnosed(findings=(odd,)))
+    cause = replace(diagnosed().root_causes[0], score=float("nan"))
+    Bench(server).told(diagnosed(findings=(odd,), root_causes=(cause,)))
     body = json.loads(server.requests[0]["messages"][1]["content"])
+    assert body["root_causes"][0]["plausibility"] == "nan"
     assert body["observed"] == [{"what": "x", "now": "nan", "before": "-inf"}]
 
 
@@ -160,6 +162,11 @@ def test_odd_counts_of_tokens_are_none(server: ChatServer, usage: Any) -> None:
     found = Bench(server).told()
     assert (found.status, found.prompt_tokens, found.completion_tokens) == ("told", 0, 0)
     assert found.model == "tiny"
+
+
+def test_half_a_character_is_none(server: ChatServer) -> None:
+    server.answers = [b'{"choices": [{"message": {"content": "Hot \\ud83d fan"}}]}']
+    assert Bench(server).told().text == "Hot   fan"
 
 
 def test_nobody_there_is_a_failure() -> None:
