@@ -42,7 +42,11 @@ class Answer:
 
 def place_of(url: str) -> str:
     """Return host and port of a URL, without name, password and path."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+    try:
+        place = urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        place = ""
+    return place or "an address without a host"
 
 
 async def ask(
@@ -68,7 +72,7 @@ async def ask(
                 if len(found) >= most:
                     break
             return Answer(reply.status, bytes(found), _seconds(reply.headers.get("Retry-After")))
-    except TimeoutError as error:
+    except asyncio.TimeoutError as error:
         raise Unanswered(f"{where} did not answer within {timeout_s:g} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Unanswered(f"{where} cannot be asked: {type(error).__name__}") from error

@@ -126,7 +126,7 @@ class Scraper:
                     if len(body) > most:
                         raise _Failed(f"more than {most} bytes")
                 return body.decode("utf-8"), response.headers.get("Content-Type", "")
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             raise _Failed(f"no answer within {self._target.timeout_s:g} s") from error
         except UnicodeDecodeError as error:
             raise _Failed(f"not UTF-8: {error}") from error
