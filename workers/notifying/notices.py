@@ -26,6 +26,8 @@ WEBHOOK, ALERTMANAGER = RECEIVERS = ("webhook", "alertmanager")
 FIRING, RESOLVED = "firing", "resolved"
 SHOWN = 100
 """Notices that a message spells out; the rest is counted."""
+_LATEST_MS = 253_402_300_799_000
+"""The last second of the year 9999."""
 _LABELS = ("stage", "service", "instance", "node", "metric", "rule", "tier", "severity")
 
 
@@ -121,8 +123,8 @@ def alerts_body(notices: Sequence[Notice], ends_ms: int) -> bytes:
 
 
 def instant(ms: int) -> str:
-    """Return an instant as RFC 3339 has it."""
-    told = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    """Return an instant as RFC 3339 has it; one that it does not know as the nearest it does."""
+    told = datetime.fromtimestamp(min(max(ms, 0), _LATEST_MS) / 1000, timezone.utc)
     return told.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

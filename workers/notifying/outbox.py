@@ -149,6 +149,9 @@ class Outbox:
             later = now_ms + max(pause, wait_ms)
             self._retried.append(replace(message, attempts=attempts, not_before=later))
             return []
+        for notice in message.notices if message.receiver == ALERTMANAGER else ():
+            if notice.status == RESOLVED:
+                self._note_firing(notice)
         return [_outcome(FAILED, message.receiver, message.notices, why, attempts, now_ms)]
 
     @property

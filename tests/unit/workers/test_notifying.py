@@ -179,6 +179,19 @@ def test_alerts_that_fire_are_told_again_until_they_are_resolved() -> None:
     assert box.due(T0 + 200_000) == []
 
 
+def test_an_alert_whose_end_could_not_be_told_is_not_told_again() -> None:
+    box = Outbox(Terms(("alertmanager",), group_ms=0, attempts=1))
+    box.take(asked(1, finding="f"), T0)
+    (first,) = box.due(T0)
+    box.sent(first, T0)
+    box.take(asked(2, "resolved", finding="f"), T0 + 1)
+    (last,) = box.due(T0 + 1)
+    (dead,) = box.failed(last, "nobody at home", T0 + 2, again=True)
+
+    assert dead.kind == "notify.failed"
+    assert box.due(T0 + 200_000) == []
+
+
 def test_an_alert_whose_severity_rises_ends_under_its_old_labels() -> None:
     box = Outbox(Terms(("alertmanager",), group_ms=0))
     box.take(asked(1, finding="f", severity="warning"), T0)
@@ -192,6 +205,14 @@ def test_an_alert_whose_severity_rises_ends_under_its_old_labels() -> None:
     assert [one["labels"]["severity"] for one in alerts] == ["warning", "critical"]
     assert alerts[0]["endsAt"] == notices.instant(asked(2).taken_at)
     assert alerts[1]["endsAt"] == notices.instant(T0 + 240_000)
+
+
+@pytest.mark.parametrize(
+    ("ms", "told"),
+    [(2**62, "9999-12-31T23:59:59.000Z"), (-(2**62), "1970-01-01T00:00:00.000Z")],
+)
+def test_an_instant_that_no_calendar_knows_is_the_nearest(ms: int, told: str) -> None:
+    assert notices.instant(ms) == told
 
 
 def test_a_webhook_is_sent_signed_json() -> None:
@@ -249,6 +270,15 @@ def test_nobody_at_home_is_tried_again_and_tells_no_path() -> None:
 
     assert again
     assert "127.0.0.1:9" in why
+    assert "secret-path" not in why
+
+
+@pytest.mark.parametrize("url", ["http://[x/secret-path", "hooks.example/secret-path"])
+def test_an_address_that_is_none_is_told_without_it(url: str) -> None:
+    why, again, _ = attempt(NotifySettings(webhook_url=url), Message("webhook", (_trial(),)), 0)
+
+    assert again
+    assert why.startswith("an address without a host cannot be asked: ")
     assert "secret-path" not in why
 
 
