@@ -97,7 +97,9 @@ class NarrateSettings(Section):
         default=100_000, ge=0, description="most tokens a day (UTC), prompts included"
     )
     calls_per_minute: int = Field(default=6, ge=1, description="most calls a minute")
-    max_age_s: float = Field(default=900.0, gt=0, description="older diagnoses are passed over, s")
+    max_age_s: float = Field(
+        default=900.0, gt=0, allow_inf_nan=False, description="older diagnoses are passed over, s"
+    )
     redact: tuple[str, ...] = Field(
         default=(), description="words that never go out, beside what looks like a secret"
     )
@@ -133,7 +135,10 @@ class NotifySettings(Section):
         default=60.0, ge=1, le=3600, description="alerts that fire are told again so often, s"
     )
     max_age_s: float = Field(
-        default=3600.0, gt=0, description="older ones are not told when it begins, s"
+        default=3600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="older ones are not told when it begins, s",
     )
 
     @property

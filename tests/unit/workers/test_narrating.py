@@ -14,7 +14,7 @@ from tests.examples import example
 from tests.unit.workers.chat_server import ChatServer, completion, serving
 from workers.narrating.budget import DAY_MS, Budget
 from workers.narrating.narrator import Narrator
-from workers.settings_outside import NarrateSettings
+from workers.settings_outside import NarrateSettings, NotifySettings
 
 NOW = 1_900_000_000_000
 
@@ -262,3 +262,9 @@ def test_clocks_that_jump_back_give_no_second_budget() -> None:
 def test_endpoints_that_are_none_or_hold_a_secret_are_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         NarrateSettings(url=url)
+
+
+@pytest.mark.parametrize("section", [NarrateSettings, NotifySettings])
+def test_an_age_without_end_is_refused(section: type[NarrateSettings | NotifySettings]) -> None:
+    with pytest.raises(ValidationError, match="max_age_s"):
+        section(max_age_s=float("inf"))
