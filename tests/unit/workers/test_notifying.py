@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from processors.remedying import definitions, telling
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.records import KeyValue
@@ -291,3 +292,8 @@ def test_settings_name_the_receivers() -> None:
 
 def _trial() -> notices.Notice:
     return notices.trial(T0)
+
+
+def test_remedies_and_notify_speak_of_the_same() -> None:
+    told = (notices.RECEIVERS, notices.ASKED, notices.FIRING, notices.RESOLVED)
+    assert told == (definitions.RECEIVERS, telling.NOTIFIED, telling.FIRING, telling.RESOLVED)
