@@ -192,7 +192,8 @@ def test_killed_and_started_again_it_loses_nothing(world: Surroundings) -> None:
     results = world.await_results("far-1", asked)
     assert {result.status for result in results} == {"ok"}
     each_ms = [result.execution_ms / result.batch_size for result in results]
-    assert each_ms[0] > 3 * each_ms[-1], "the first worker played a slow node"
+    slow, quick = min(each_ms[:20]), min(each_ms[-20:])
+    assert slow > 3 * quick, "the first worker played a slow node"
 
 
 def test_it_ends_with_its_parent(world: Surroundings, tmp_path: Path) -> None:
