@@ -108,12 +108,16 @@ def words(rule: RuleDefined) -> str:
 
 def objections(rules: Mapping[str, RuleDefined], kinds: Collection[str] = ()) -> dict[str, str]:
     """Return why rules cannot be applied, by name; `kinds` are those of others."""
-    found = {name: objection(rule, kinds) for name, rule in sorted(rules.items())}
-    for name, circle in circles(rules).items():
-        found[name] = found[name] or (
-            f"depends_on runs in a circle: {' → '.join(circle)}; leave one of them out"
-        )
+    found = {name: against(rules, name, kinds) for name in sorted(rules)}
     return {name: reason for name, reason in found.items() if reason}
+
+
+def against(rules: Mapping[str, RuleDefined], name: str, kinds: Collection[str] = ()) -> str:
+    """Return why one of some rules cannot be applied; empty when it can."""
+    reason = objection(rules[name], kinds)
+    if not reason and (circle := _way_back(rules, name)):
+        reason = f"depends_on runs in a circle: {' → '.join(circle)}; leave one of them out"
+    return reason
 
 
 def objection(rule: RuleDefined, kinds: Collection[str] = ()) -> str:
@@ -131,16 +135,6 @@ def objection(rule: RuleDefined, kinds: Collection[str] = ()) -> str:
     else:
         checks.append(_compared)
     return next((reason for check in checks for reason in check(rule)), "")
-
-
-def circles(rules: Mapping[str, RuleDefined]) -> dict[str, tuple[str, ...]]:
-    """Return the circle of dependencies in which each rule stands that stands in one."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name in sorted(rules):
-        back = _way_back(rules, name)
-        if back:
-            found[name] = back
-    return found
 
 
 def ranks(rules: Mapping[str, RuleDefined]) -> list[str]:

@@ -1,5 +1,6 @@
 """`weir rules`: the first tier of quality, as operators define it."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,18 +94,19 @@ def _kind() -> type["RuleDefined"]:
     return RuleDefined
 
 
-def _plugins() -> set[str]:
+@cache
+def _plugins() -> frozenset[str]:
     """Return the kinds of rules that are installed here."""
     from importlib.metadata import entry_points
 
-    return {entry.name for entry in entry_points(group="weir.rules")}
+    return frozenset(entry.name for entry in entry_points(group="weir.rules"))
 
 
 def _row(rule: Any, now_ms: int, known: Any) -> tuple[Any, ...]:
     from processors.rules import meaning
     from streams.commands.output import since
 
-    refused = meaning.objections(known.of(_kind()), _plugins()).get(rule.name)
+    refused = meaning.against(known.of(_kind()), rule.name, _plugins())
     where = [f"{name}={value}" for name in _SCOPE if (value := getattr(rule, name))]
     state = "stopped" if rule.stopped else f"refused: {refused}" if refused else "in force"
     return (
