@@ -113,7 +113,7 @@ def test_remedies_that_turn_each_others_work_are_warned_of() -> None:
 )
 def test_names_that_are_numbers_are_mistakes_too(tmp_path: Path, more: str, told: str) -> None:
     file = tmp_path / "remedies.yaml"
-    head = "" if more.startswith("remedies") else "yes: 1\nremedies: [{}]\n"
+    head = "" if more.startswith("remedies") else "other: 1\nremedies: [{}]\n"
     file.write_text(head + more, "utf-8")
 
     with pytest.raises(RegistrationError, match=told):
