@@ -1,6 +1,6 @@
 """The metrics that exist without anyone's doing: what `derive` makes of results and labels.
 
-Contracts and rules may name these and the metrics that MetricDefined declares. Every value is one
+Contracts may name these and the metrics that MetricDefined declares. Every value is one
 sample; shares, rates and quantiles are what observe makes of the samples of a window:
 
 | asked for | read as | unit |
