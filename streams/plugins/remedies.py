@@ -19,7 +19,7 @@ from workers.plugin_points import Unusable
 
 
 class Guarded:
-    """An action of others; it raises nothing but processors.defining.plugins.PluginError."""
+    """An action of others; it raises nothing but processors.errors.PluginError."""
 
     def __init__(self, action: Action, parameters: tuple[str, ...]) -> None:
         self._action = action
