@@ -45,7 +45,9 @@ def quality(
     from streams.bench import quality_drift, quality_rules, root_cause
     from streams.bench.quality import measure
     from streams.errors import SeriesError
+    from workers import telemetry
 
+    telemetry.configure("CRITICAL", json=False)  # standard output is for the figures
     say = saying(time.monotonic())
     try:
         found = measure(nab, generated, seed, say)

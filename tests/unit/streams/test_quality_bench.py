@@ -8,12 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from processors.anomalies.detectors import WeirJudge
-from streams.bench import quality
+from streams.bench import quality, quality_drift
 from streams.bench.quality_folder import read
 from streams.bench.quality_series import corpus
 from streams.cli import app
 from streams.commands import bench_quality
 from streams.errors import SeriesError
+from workers import telemetry
 
 NAB = Path(__file__).parents[4] / "shared" / "data" / "nab"
 
@@ -32,7 +33,14 @@ def folder(path: Path) -> Path:
     return path
 
 
-def test_another_folder_of_the_same_form_is_scored(tmp_path: Path) -> None:
+def test_another_folder_of_the_same_form_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loud(*_: object, **__: object) -> dict[str, None]:
+        telemetry.logger("a.host").info("host.restored")
+        return {}
+
+    monkeypatch.setattr(quality_drift, "measure", loud)
     arguments = ["bench", "quality", "--json", "--generated", "1", "--incidents", "0"]
     arguments += ["--nab", str(folder(tmp_path)), "--no-hosted", "--drifts", "0"]
     done = CliRunner().invoke(app, arguments)
