@@ -40,7 +40,7 @@ class Reselect:
         memo = {"at": str(case.now_ms)}
         return Plan("app", app, f"the ensemble of {app} is chosen anew", (asked,), memo)
 
-    def undo(self, case: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002
+    def undo(self, case: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002 - none can
         """Refuse: select judges its choice itself."""
         return Refusal("a selection is not undone: select changes it when it has reason to")
 
@@ -205,11 +205,11 @@ class Retrain:
         words = f"training of {what} on {finding.events} events is asked for"
         return Plan("model", what, words, (asked,))
 
-    def undo(self, case: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002
+    def undo(self, case: Case, memo: Mapping[str, str]) -> Plan | Refusal:  # noqa: ARG002 - none can
         """Refuse: what was trained is others' to take back."""
         return Refusal("a training is not undone; a new version is taken back by rollback")
 
-    def carried_out(self, case: Case, memo: Mapping[str, str]) -> str:  # noqa: ARG002
+    def carried_out(self, case: Case, memo: Mapping[str, str]) -> str:  # noqa: ARG002 - told by others
         """Return nothing: others train, at their pace."""
         return ""
 

@@ -2,14 +2,19 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from schemas.topics import TOPICS
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+from workers.kafka import clients as kafka
+from workers.registry import Registry
+from workers.settings import KafkaSettings, RegistrySettings, Settings
 
 
 @dataclass
@@ -47,6 +52,25 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield server
     server.stop()
     assert server.process.returncode == 0
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[Settings]:
+    """Run a broker and a registry with all topics and contracts, and no process of Weir."""
+    server = Server("streams.embedded.registry", (), folder / "registry.log")
+    with Broker(folder / "broker.log") as broker:
+        server.start(WEIR_KAFKA__BOOTSTRAP=broker.bootstrap)
+        settings = Settings(
+            kafka=KafkaSettings(bootstrap=broker.bootstrap, isolation="read_uncommitted"),
+            registry=RegistrySettings(url=f"http://127.0.0.1:{server.port}"),
+            data_dir=folder,
+        )
+        kafka.create_topics(settings.kafka, TOPICS.values())
+        schemas = Registry(settings.registry)
+        schemas.register_all()
+        schemas.close()
+        yield settings
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -19,16 +19,12 @@ from schemas.registrations import (
     PolicySelected,
     ServiceRegistered,
 )
-from schemas.topics import TOPICS
-from streams.embedded.broker import Broker
 from streams.entries import Entries
 from streams.topology import spec_named
 from tests.commanding import command
-from tests.embedded.conftest import Server
+from tests.embedded.conftest import installed
 from tests.unit.processors import selecting_cases as cases
-from workers.kafka import clients as kafka
-from workers.registry import Registry
-from workers.settings import KafkaSettings, RegistrySettings, Settings
+from workers.settings import Settings
 
 Weir = Callable[..., "subprocess.CompletedProcess[str]"]
 KINDS = (
@@ -61,21 +57,8 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("ensembles")
-    registry = Server("streams.embedded.registry", (), folder / "registry.log")
-    with Broker(folder / "broker.log") as broker:
-        registry.start(WEIR_KAFKA__BOOTSTRAP=broker.bootstrap)
-        settings = Settings(
-            kafka=KafkaSettings(bootstrap=broker.bootstrap, isolation="read_uncommitted"),
-            registry=RegistrySettings(url=f"http://127.0.0.1:{registry.port}"),
-            data_dir=folder,
-        )
-        kafka.create_topics(settings.kafka, TOPICS.values())
-        schemas = Registry(settings.registry)
-        schemas.register_all()
-        schemas.close()
+    with installed(tmp_path_factory.mktemp("ensembles")) as settings:
         yield Installation(settings)
-        registry.stop()
 
 
 @pytest.fixture
