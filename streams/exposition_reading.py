@@ -6,7 +6,6 @@ from collections.abc import Callable
 from schemas.codec import Codec
 from schemas.errors import ContractError
 from schemas.observing import Observation
-from workers.errors import KafkaUnavailable
 from workers.kafka import clients as kafka
 from workers.kafka import ends as kafka_ends
 from workers.settings import KafkaSettings
@@ -32,13 +31,7 @@ def follow(
     """
     client = kafka.reader(settings)
     try:
-        places = {place for place in kafka.places_seen(client, settings) if place[0] == TOPIC}
-        if not places:
-            raise KafkaUnavailable(
-                f"Kafka at {settings.bootstrap} has no topic {TOPIC}; create it with "
-                "`weir topics create`"
-            )
-        ends = kafka_ends.ends(settings, places)
+        ends = kafka_ends.ends(settings, kafka.places_of(client, settings, [TOPIC]))
         kafka.assign_more(client, {place: end.stable for place, end in ends.items()})
         if ready is not None:
             ready.set()

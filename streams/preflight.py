@@ -22,7 +22,8 @@ def check_saved(settings: Settings, module: str) -> None:
     ]
     if not hosted:
         return
-    counts = kafka.partition_counts(settings.kafka)
+    needed = {topic for name in hosted for topic in topology.spec_named(name).inputs}
+    counts = kafka.partition_counts(settings.kafka, needed=needed)
     registry = Registry(settings.registry)
     try:
         saved = read_saved(settings, registry.codec())

@@ -282,12 +282,7 @@ class Client:
             self._send(request, "")
 
     def _places(self) -> set[tuple[str, int]]:
-        counts = kafka.partition_counts(self._settings.kafka)
-        if self._home not in counts:
-            raise KafkaUnavailable(
-                f"Kafka at {self._settings.kafka.bootstrap} has no topic {self._home}; "
-                "create it with `weir topics create`"
-            )
+        counts = kafka.required(self._settings.kafka, {self._home})
         return {(self._home, partition) for partition in range(counts[self._home])}
 
     def _hear(self, value: bytes) -> None:

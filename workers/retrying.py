@@ -4,7 +4,7 @@ A copy carries, in the header `weir-retry-for`, the names of those who had refus
 they alone take it, because whoever had not refused it has applied it, or will when it comes to it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -144,7 +144,8 @@ def _plans(
 ) -> tuple[list[_Plan], list[Outcome]]:
     chosen = list(choose(read_cases(settings, codec)))
     standing = read_at(settings, [case.place for case in chosen])
-    planner = _Planner(settings, codec, terms, now_ms)
+    counts = kafka.partition_counts(settings, needed={case.letter.topic for case in chosen})
+    planner = _Planner(settings, codec, terms, now_ms, counts)
     plans: list[_Plan] = []
     outcomes: list[Outcome] = []
     for case in chosen:
@@ -174,12 +175,19 @@ def _send(resender: Resender, codec: Codec, plans: Sequence[_Plan], now_ms: int)
 class _Planner:
     """Decides, case by case, what is to be sent where, or why nothing is."""
 
-    def __init__(self, settings: KafkaSettings, codec: Codec, terms: Terms, now_ms: int) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        codec: Codec,
+        terms: Terms,
+        now_ms: int,
+        counts: Mapping[str, int],
+    ) -> None:
         self._settings = settings
         self._codec = codec
         self._terms = terms
         self._now_ms = now_ms
-        self._counts = kafka.partition_counts(settings)
+        self._counts = counts
         self._newest: dict[str, dict[tuple[int, bytes], int]] = {}
 
     def plan(self, case: Case, standing: kafka.RawMessage | None) -> _Plan:

@@ -122,7 +122,8 @@ def grow(
     from workers.registry import Registry
 
     settings = quiet_settings()
-    growth = growing.planned(topics, partitions, partition_counts(settings.kafka))
+    counts = partition_counts(settings.kafka, needed=topics)
+    growth = growing.planned(topics, partitions, counts)
     typer.echo(f"{', '.join(growth.before)}: {partitions} partitions each", err=True)
     terms = growing.Terms(timeout, accept_loss, without_sink)
     registry = Registry(settings.registry)

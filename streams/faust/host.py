@@ -96,7 +96,8 @@ class Host:
             for partition in partitions
         ]
         found = snapshots.read_latest(self._kafka, world.codec, keys)
-        counts = kafka.partition_counts(self._kafka)
+        needed = {topic for hosted in self._hosted for topic in hosted.spec.inputs}
+        counts = kafka.partition_counts(self._kafka, needed=needed)
         log.info("faust.assigned", instances=keys, restored=sorted(found))
         return [
             (hosted, self._session(sized(hosted.spec, counts), partitions, world, assigned, found))

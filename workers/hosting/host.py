@@ -126,14 +126,7 @@ class BatchHost:
     def _check_topics(self) -> dict[str, int]:
         outputs = {topics.home_of(event).name for event in self.spec.outputs}
         needed = {*self.spec.inputs, *outputs, "weir.deadletters", snapshots.TOPIC}
-        existing = kafka.partition_counts(self._settings.kafka)
-        missing = needed - existing.keys() - {topics.TASKS_PREFIX}
-        if missing:
-            raise KafkaUnavailable(
-                f"Kafka at {self._settings.kafka.bootstrap} has no topic "
-                f"{', '.join(sorted(missing))}; create it with `weir topics create`"
-            )
-        return existing
+        return kafka.required(self._settings.kafka, needed - {topics.TASKS_PREFIX})
 
     def _careful_turn(self) -> None:
         try:

@@ -13,7 +13,7 @@ from schemas.errors import ContractError
 from schemas.observing import MetricReport
 from schemas.signals import LogReported, SpanReported
 from schemas.topics import home_of
-from workers.errors import HostStopped, KafkaUnavailable, WorkerError
+from workers.errors import HostStopped, WorkerError
 from workers.intake.delivering import Delivery
 from workers.intake.http_server import server
 from workers.intake.qoa4ml_topic import ReportTopic
@@ -152,12 +152,9 @@ class Intake:
 
     def _look(self, codec: Codec) -> None:
         found = kafka.partition_counts(self._settings.kafka, ASK_S)
-        missing = sorted({home_of(type(event)).name for event in _FIRST} - found.keys())
+        missing = {home_of(type(event)).name for event in _FIRST} - found.keys()
         if missing:
-            raise KafkaUnavailable(
-                f"Kafka at {self._settings.kafka.bootstrap} has no topic {', '.join(missing)}; "
-                "create it with `weir topics create`"
-            )
+            raise kafka.no_topic(self._settings.kafka, missing)
         for event in _FIRST:
             codec.encode(event)
 

@@ -6,7 +6,8 @@ topics out by range. The other modules of `workers.kafka` are rooms behind the s
 """
 
 import gc
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from confluent_kafka import (
@@ -22,6 +23,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import Topic
 from workers.errors import KafkaUnavailable
+from workers.kafka.listing import believed
 from workers.settings import KafkaSettings
 from workers.telemetry import plain_logger
 
@@ -32,6 +34,7 @@ ClientError = KafkaException
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
+ASK_S = 5.0
 DELIVERY_TIMEOUT_MS = 120_000
 """A message that is given up costs its producer the sequence: others may then be written twice."""
 """The most that settings may say."""
@@ -193,7 +196,7 @@ def unavailable(settings: KafkaSettings, error: KafkaException) -> KafkaUnavaila
     )
 
 
-def cluster_id(settings: KafkaSettings, timeout_s: float = 5.0) -> str:
+def cluster_id(settings: KafkaSettings, timeout_s: float = ASK_S) -> str:
     """Return the configured cluster id, or else the broker's.
 
     Raises KafkaUnavailable.
@@ -206,22 +209,46 @@ def cluster_id(settings: KafkaSettings, timeout_s: float = 5.0) -> str:
         raise unavailable(settings, error) from error
 
 
-def partition_counts(settings: KafkaSettings, timeout_s: float = 5.0) -> dict[str, int]:
-    """Return the number of partitions of every topic.
+def partition_counts(
+    settings: KafkaSettings, timeout_s: float = ASK_S, needed: Collection[str] = ()
+) -> dict[str, int]:
+    """Return the number of partitions of every topic; what is needed is waited for a while.
 
     Raises KafkaUnavailable.
     """
+    return believed(partial(_listed, admin(settings), settings, timeout_s), needed)
+
+
+def required(settings: KafkaSettings, needed: Collection[str]) -> dict[str, int]:
+    """Return the number of partitions of every topic; raises KafkaUnavailable without those."""
+    found = partition_counts(settings, needed=needed)
+    if missing := needed - found.keys():
+        raise no_topic(settings, missing)
+    return found
+
+
+def no_topic(settings: KafkaSettings, missing: Collection[str]) -> KafkaUnavailable:
+    """Return the error that names topics that are not there, and says what makes them."""
+    return KafkaUnavailable(
+        f"Kafka at {settings.bootstrap} has no topic {', '.join(sorted(missing))}; "
+        "create it with `weir topics create`"
+    )
+
+
+def _listed(
+    client: AdminClient | Consumer, settings: KafkaSettings, timeout_s: float
+) -> dict[str, int]:
     try:
-        found = admin(settings).list_topics(timeout=timeout_s).topics
+        found = client.list_topics(timeout=timeout_s).topics
     except KafkaException as error:
         raise unavailable(settings, error) from error
-    return {name: len(topic.partitions) for name, topic in found.items()}
+    return {name: len(topic.partitions) for name, topic in found.items() if topic.partitions}
 
 
 def create_topics(
     settings: KafkaSettings, topics: Iterable[Topic], timeout_s: float = 30.0
 ) -> list[str]:
-    """Create the topics that do not exist and return their names.
+    """Create the topics that do not exist and return their names, once a broker shows them.
 
     Raises KafkaUnavailable when no broker answers within 5 s, or one refuses, or is not done
     within `timeout_s`.
@@ -243,6 +270,7 @@ def create_topics(
     futures = client.create_topics(wanted, operation_timeout=timeout_s)
     for future in futures.values():
         _settle(settings, future, KafkaError.TOPIC_ALREADY_EXISTS, timeout_s)
+    believed(partial(_listed, client, settings, timeout_s), list(futures))
     return list(futures)
 
 
@@ -313,15 +341,22 @@ def assign_all(
     where the log begins later, auto.offset.reset leads there. Raises KafkaUnavailable when a
     topic does not exist.
     """
-    places = {place for place in places_seen(client, settings) if place[0] in topics}
-    missing = set(topics) - {topic for topic, _ in places}
-    if missing:
-        raise KafkaUnavailable(
-            f"Kafka at {settings.bootstrap} has no topic {', '.join(sorted(missing))}; "
-            "create it with `weir topics create`"
-        )
+    places = places_of(client, settings, topics)
     client.assign([TopicPartition(*place, 0) for place in sorted(places)])
     return places
+
+
+def places_of(
+    client: ConsumerClient, settings: KafkaSettings, topics: Collection[str]
+) -> set[tuple[str, int]]:
+    """Return every partition of the topics, asked over a consumer's own connection.
+
+    Raises KafkaUnavailable when a topic does not exist.
+    """
+    counts = believed(partial(_listed, client, settings, ASK_S), topics)
+    if missing := set(topics) - counts.keys():
+        raise no_topic(settings, missing)
+    return {(name, p) for name in topics for p in range(counts[name])}
 
 
 def assign_more(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) -> None:
@@ -335,15 +370,12 @@ def read_again(client: ConsumerClient, starts: Mapping[tuple[str, int], int]) ->
 
 
 def places_seen(
-    client: ConsumerClient, settings: KafkaSettings, timeout_s: float = 5.0
+    client: ConsumerClient, settings: KafkaSettings, timeout_s: float = ASK_S
 ) -> set[tuple[str, int]]:
     """Return every topic and partition there is, asked over a consumer's own connection.
 
     A consumer that has asked reads at once what it is then assigned; one that is not connected
     yet looks for the leaders a second later. Raises KafkaUnavailable.
     """
-    try:
-        found = client.list_topics(timeout=timeout_s).topics
-    except KafkaException as error:
-        raise unavailable(settings, error) from error
-    return {(name, p) for name, topic in found.items() for p in topic.partitions}
+    counts = _listed(client, settings, timeout_s)
+    return {(name, p) for name, count in counts.items() for p in range(count)}

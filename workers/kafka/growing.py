@@ -19,7 +19,7 @@ def grow(settings: KafkaSettings, counts: Mapping[str, int], timeout_s: float = 
     Those that have them are left as they are. Raises RecoveryRefused when the broker refuses,
     KafkaUnavailable when it does not answer.
     """
-    have = kafka.partition_counts(settings)
+    have = kafka.partition_counts(settings, needed=counts)
     wanted = [NewPartitions(name, count) for name, count in counts.items() if have[name] < count]
     if wanted:
         client = kafka.admin(settings)

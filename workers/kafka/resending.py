@@ -45,7 +45,7 @@ def read_at(
     Raises KafkaUnavailable when the broker does not answer for `timeout_s`.
     """
     asked = sorted(set(places))
-    counts = kafka.partition_counts(settings)
+    counts = kafka.partition_counts(settings, needed={topic for topic, _, _ in asked})
     ends = kafka_ends.ends(settings, {p[:2] for p in asked if 0 <= p[1] < counts.get(p[0], 0)})
     wanted: dict[tuple[str, int], list[int]] = {}
     for topic, partition, offset in asked:

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from schemas.topics import topic_named
+from schemas.topics import TOPICS, topic_named
 from workers.clickhouse import connect
 from workers.errors import RecoveryRefused
 from workers.kafka import clients as kafka
@@ -103,7 +103,8 @@ def _at_once(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def _chosen(settings: Settings, topics: Sequence[str]) -> set[Place]:
-    counts = kafka.partition_counts(settings.kafka)
+    needed = topics or [name for name in TOPICS if is_stored(name)]
+    counts = kafka.partition_counts(settings.kafka, needed=needed)
     stored = {name: count for name, count in counts.items() if is_stored(name)}
     unknown = [name for name in topics if name not in stored]
     if unknown:

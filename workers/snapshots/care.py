@@ -150,7 +150,7 @@ def migrate(settings: Settings, codec: Codec, spec: Spec, groups: Sequence[str])
     KafkaUnavailable, RegistryUnavailable.
     """
     committed = refuse_live(settings, groups)
-    spec = sized(spec, kafka.partition_counts(settings.kafka))
+    spec = sized(spec, kafka.partition_counts(settings.kafka, needed=spec.inputs))
     found = saved_of(settings, codec, spec)
     kept = [_readable(saved, spec) for saved in found]
     if all(snapshots.refusal(one, spec) is None for one in kept):

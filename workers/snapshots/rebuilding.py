@@ -51,7 +51,7 @@ def rebuild(
     KafkaUnavailable, RegistryUnavailable.
     """
     committed = refuse_live(settings, groups)
-    spec = sized(spec, kafka.partition_counts(settings.kafka))
+    spec = sized(spec, kafka.partition_counts(settings.kafka, needed=spec.inputs))
     maker = _Maker(settings, codec, spec, terms)
     found = saved_of(settings, codec, spec)
     with CatalogueReader(settings.kafka, codec, spec.catalogue) as reader:
@@ -72,7 +72,7 @@ class _Maker:
         self._spec = spec
         self._terms = terms
         self._cluster = kafka.cluster_id(settings.kafka)
-        self._counts = kafka.partition_counts(settings.kafka)
+        self._counts = kafka.partition_counts(settings.kafka, needed=spec.inputs)
 
     def make(self, saved: Saved, committed: Mapping[Partition, int], catalogue: Catalogue) -> _Made:
         """Return the new state of one instance."""
