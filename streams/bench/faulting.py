@@ -5,6 +5,7 @@ moments, as often as asked, each time when everything works again; then what SQL
 against what the broker acknowledged. The moments come from a seed.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from workers.errors import ClickHouseUnavailable, WorkerError
 
 FIRST_S, LAST_S = 0.2, 1.8
 """Between so many seconds after all works again the next fault comes."""
-ROUNDS, ROUND_S = 8, 6.0
+ROUNDS, ROUND_S = 10, 6.0
 STEADY_S = 1.5
 NOTHING = Found(metrics={}, responses={}, latencies={}, windows={}, late={}, letters={})
 """What SQL shows where it cannot be asked."""
@@ -119,7 +120,7 @@ def _chosen(where: Where, names: Collection[str] | None) -> list[Fault]:
 def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) -> FaultRow:
     """Inflict a fault so many times on a page of its own, and return what it cost.
 
-    Where something does not work again within 90 s, or SQL cannot be read, the row says so.
+    Where something does not work again within 10 min, or SQL cannot be read, the row says so.
     """
     page = f"{fault.name}-{wall_ms()}"
     feed = world.open_page(page, rates or Rates())
@@ -156,18 +157,25 @@ def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) ->
 def settle(world: World, feed: Feed) -> Verdict:
     """Return what a page cost, once everything that was sent had its time to arrive.
 
-    Something missing is waited for, up to 50 s; then, and when nothing is, a moment more, in
-    which something doubled would show.
+    What is missing is waited for as long as it becomes less, and ten rounds more; then, and when
+    nothing is, a moment more, in which something doubled would show.
     """
-    for _ in range(ROUNDS):
+    fewest, idle = math.inf, 0
+    while idle < ROUNDS and fewest > 0:
         feed.round()
-        patience = time.monotonic() + ROUND_S
-        while time.monotonic() < patience:
-            if _audited(world, feed).lost == 0:
-                time.sleep(STEADY_S)
-                return _audited(world, feed)
-            time.sleep(0.25)
+        missing = _missing(world, feed)
+        idle = 0 if missing < fewest else idle + 1
+        fewest = min(fewest, missing)
+    time.sleep(STEADY_S)
     return _audited(world, feed)
+
+
+def _missing(world: World, feed: Feed) -> int:
+    """Return how much is missing after a round, or as soon as nothing is."""
+    patience = time.monotonic() + ROUND_S
+    while (missing := _audited(world, feed).lost) and time.monotonic() < patience:
+        time.sleep(0.25)
+    return missing
 
 
 def _audited(world: World, feed: Feed) -> Verdict:

@@ -13,7 +13,7 @@ from streams.embedded.stack import DATA
 
 AWAY_S = 5.0
 CLOCK_S = 3.0
-FENCED_S = 40.0
+FENCED_S = 300.0
 SHIFTS_MS = (3_600_000, -3_600_000, 90_000, -90_000)
 """By how much clocks jump, ahead and behind: an hour, a minute and a half."""
 _RESTORED = re.compile(rb"host\.restored")
@@ -55,7 +55,7 @@ def zombie(world: World, _: Feed) -> None:
     """Stop the data process, let a successor with its transactional ids take over, continue it.
 
     It must be fenced: whoever comes back must not go on with what is another's by now. Raises
-    NotRecovered when it is not within 40 s.
+    NotRecovered when it is not within 5 min.
     """
     stopped = world.process("data")
     stopped.suspend()

@@ -22,7 +22,7 @@ from workers.kafka.steady import SteadyProducer
 from workers.settings import KafkaSettings
 
 SERIES = tuple(f"m{number}" for number in range(8))
-DEADLINE_MS = 3_000
+DEADLINE_MS = 10_000
 STRAY = 40
 """Every so many metrics one stands in a wrong partition, as other people's producers do it.
 

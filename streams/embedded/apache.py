@@ -19,7 +19,7 @@ from streams.embedded.supervised import memory_mib
 from streams.errors import StackError
 from workers.settings import KafkaSettings
 
-START_S = 60.0
+START_S = 300.0
 STOP_S = 20.0
 MINORITY_S = 2.0
 LASTING = ("-Xmx512m", "-XX:+UseSerialGC")

@@ -35,7 +35,8 @@ from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import Settings
 
-START_S, RESTART_S = 90.0, 90.0
+START_S, RESTART_S = 600.0, 300.0
+"""How long something may take that is alive; what keeps ending is given up much sooner."""
 GRACE_S = 8.0
 WATCH_S = 0.5
 

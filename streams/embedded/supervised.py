@@ -23,7 +23,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S = 0.5, 10.0, 30.0
 FAILURES_BEFORE_READY = 3
 DRAIN_S = 10.0
 """A process that is renewed has so long to finish; one that stands still a third of it."""
-SUCCESSOR_S = 60.0
+SUCCESSOR_S = 240.0
 
 
 @dataclass
