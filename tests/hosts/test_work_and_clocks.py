@@ -1,10 +1,13 @@
 """What a host holds is committed in time, also when its clock was ahead and is set right."""
 
 from processors.observing.observe import ObserveParams, spec
+from processors.routing import route
 from schemas.catalogue import Catalogue
+from schemas.packed import Packed
 from tests.hosts.samples import EPOCH, metrics, observations, tally
 from workers.hosting.budget import LONGEST_WAIT_MS
 from workers.hosting.work import Work
+from tests.unit.processors import routing_world
 from workers.local import LocalMessage, local_codec
 
 HOUR_MS = 3_600_000
@@ -35,6 +38,21 @@ def test_the_timers_of_a_full_processor_fire_though_more_waits_to_be_read() -> N
 
     assert len(step.outputs) == 1
     assert not work.full
+
+
+def test_what_a_processor_packed_is_handed_on_as_it_is() -> None:
+    place = (route.REQUESTS, 0)
+    value = local_codec().encode(routing_world.request())
+    work = Work(route.spec(), local_codec(), "cluster", 0.5, {})
+    work.take_over({place: 0}, {})
+    work.apply(
+        [LocalMessage(place, 0, EPOCH, b"r1", value, 0)],
+        EPOCH,
+        routing_world.usual(),
+        set(),
+    )
+    assert work.held
+    assert all(isinstance(one, Packed) for one in work.held)
 
 
 def test_a_clock_that_was_ahead_delays_no_commit() -> None:

@@ -204,7 +204,8 @@ class Instance:
         records, bad = host_decode.rows(messages, self._codec)
         records, moved = self._homes.records(records, messages)
         if records:
-            step.outputs += self._processor.process(Batch(tuple(records), now_ms, catalogue))
+            batch = Batch(tuple(records), now_ms, catalogue)
+            step.outputs += parts_of(self._processor.process(batch))
         self._count(step, total, bad, now_ms)
         step.moved += moved
         return step
