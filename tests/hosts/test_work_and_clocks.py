@@ -5,9 +5,9 @@ from processors.routing import route
 from schemas.catalogue import Catalogue
 from schemas.packed import Packed
 from tests.hosts.samples import EPOCH, metrics, observations, tally
+from tests.unit.processors import routing_world
 from workers.hosting.budget import LONGEST_WAIT_MS
 from workers.hosting.work import Work
-from tests.unit.processors import routing_world
 from workers.local import LocalMessage, local_codec
 
 HOUR_MS = 3_600_000
@@ -46,8 +46,8 @@ def test_what_a_processor_packed_is_handed_on_as_it_is() -> None:
     work = Work(route.spec(), local_codec(), "cluster", 0.5, {})
     work.take_over({place: 0}, {})
     work.apply(
-        [LocalMessage(place, 0, EPOCH, b"r1", value, 0)],
-        EPOCH,
+        [LocalMessage(place, 0, routing_world.T0, b"r1", value, 0)],
+        routing_world.T0,
         routing_world.usual(),
         set(),
     )
