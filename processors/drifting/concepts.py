@@ -220,18 +220,13 @@ def _sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
 
 
 def _many_sums(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    sums = sums_of(np.asarray(blocks, dtype=np.float64)).tolist()
-    return [(total, square) for total, square in sums]
-
-
-def sums_of(blocks: Floats) -> Floats:
-    """Return the same, to the last bit, of blocks as rows: two columns."""
-    sums = np.zeros((len(blocks), 2))
+    """Return the same, to the last bit."""
+    total, squares = np.zeros(len(blocks)), np.zeros(len(blocks))
     with np.errstate(over="ignore"):
-        for column in blocks.T:
-            sums[:, 0] += column
-            sums[:, 1] += column * column
-    return sums
+        for column in np.asarray(blocks, dtype=np.float64).T:
+            total += column
+            squares += column * column
+    return list(zip(total.tolist(), squares.tolist(), strict=True))
 
 
 def _within(blocks: Sequence[Moments]) -> float:

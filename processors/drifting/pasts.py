@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from processors.drifting.concepts import BLOCK, Floats, Moments, Past, PastState, sums_of
+from processors.drifting import kernels_pasts
+from processors.drifting.concepts import BLOCK, Floats, Moments, Past, PastState
 
 Ints = npt.NDArray[np.int64]
 _FIRST = 16
@@ -119,77 +120,22 @@ class Pasts:
         self._tail_place[number] = past.tail_place
 
     def extend(self, numbers: Ints, times: Ints, offsets: Ints, values: Floats) -> None:
-        """Append events: numbers ascending, and for each its events in their order."""
-        if not len(numbers):
-            return
-        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-        counts = np.diff(starts, append=len(numbers))
-        most = (self._keep - 1) * BLOCK
-        if counts.max() <= most:
-            self._write(numbers[starts], counts, np.column_stack((times, offsets)), values)
-            return
-        rank = np.arange(len(numbers)) - np.repeat(starts, counts)
-        for turn in range(int(rank.max()) // most + 1):
-            part = rank // most == turn
-            self.extend(numbers[part], times[part], offsets[part], values[part])
+        """Append events in their order, each to the past of its number."""
+        kernels_pasts.extend(self._columns(), numbers, times, offsets, values)
 
-    def _write(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
-        """Append events, the short way where they fill no block, as most do in small batches."""
-        short = self._held[numbers] + counts < BLOCK
-        if not short.any():
-            self._extend(numbers, counts, places, values)
-            return
-        events = np.repeat(short, counts)
-        self._lengthen(numbers[short], counts[short], places[events], values[events])
-        if not short.all():
-            long, events = ~short, ~events
-            self._extend(numbers[long], counts[long], places[events], values[events])
-
-    def _lengthen(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
-        """Write events into tails that have room for them."""
-        shift = self._held[numbers] - (np.cumsum(counts) - counts)
-        cells = np.arange(len(values)) + np.repeat(shift, counts)
-        owner, opening = np.repeat(numbers, counts), cells == 0
-        self._tail[owner, cells] = values
-        self._tail_place[owner[opening]] = places[opening]
-        self._events[numbers] += counts
-        self._held[numbers] += counts
-
-    def _extend(self, numbers: Ints, counts: Ints, places: Ints, values: Floats) -> None:
-        """Write events behind the tails, in blocks; keep the full ones, and the rest as tails."""
-        held = self._held[numbers]
-        ends = held + counts
-        blocks = -(-ends // BLOCK)
-        last = np.cumsum(blocks) - 1
-        base = last + 1 - blocks
-        shift = base * BLOCK + held - (np.cumsum(counts) - counts)
-        cells = np.arange(len(values)) + np.repeat(shift, counts)
-        matrix, begun = np.empty((last[-1] + 1, BLOCK)), np.empty((last[-1] + 1, 2), np.int64)
-        matrix[base], begun[base] = self._tail[numbers], self._tail_place[numbers]
-        matrix.reshape(-1)[cells] = values
-        opening = np.flatnonzero(cells % BLOCK == 0)
-        begun[cells[opening] // BLOCK] = places[opening]
-        self._events[numbers] += counts
-        self._held[numbers] = ends % BLOCK
-        self._tail[numbers], self._tail_place[numbers] = matrix[last], begun[last]
-        full = np.ones(len(matrix), np.bool_)
-        full[last] = ends % BLOCK == 0
-        if full.any():
-            within = np.arange(len(matrix)) - np.repeat(base, blocks)
-            owner = np.repeat(numbers, blocks)[full]
-            self._append(owner, self._made[owner] + within[full], begun[full], matrix[full])
-            self._made[numbers] += ends // BLOCK
-
-    def _append(self, owner: Ints, ordinal: Ints, begun: Ints, matrix: Floats) -> None:
-        row = ordinal % self._keep
-        pushed = ordinal - self._keep >= self._first[owner]
-        if pushed.any():
-            out = owner[pushed]
-            np.add.at(self._head, out, self._sums[row[pushed], out])
-            np.add.at(self._head_count, out, BLOCK)
-            np.add.at(self._first, out, 1)
-        self._places[row, owner] = begun
-        self._sums[row, owner] = sums_of(matrix)
+    def _columns(self) -> kernels_pasts.Columns:
+        return (
+            self._events,
+            self._first,
+            self._made,
+            self._held,
+            self._head_count,
+            self._head,
+            self._tail,
+            self._tail_place,
+            self._places,
+            self._sums,
+        )
 
 
 def widened(column: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
