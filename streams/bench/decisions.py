@@ -46,7 +46,7 @@ STEADY = "bench-steady"
 STEADY_PER_S = 200
 EVERY_S = (0.22, 0.34)
 """Between two triggers, drawn at random, so that they meet no period of a host."""
-FIRST_S, ANSWER_S = 60.0, 20.0
+FIRST_S, ANSWER_S = 300.0, 120.0
 ZEROS, ONES_PER_S, MOST_ONES = 120, 100, 400
 
 

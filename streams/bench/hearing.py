@@ -21,7 +21,7 @@ from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
 END = -1
-START_S = 30.0
+START_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
