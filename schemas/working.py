@@ -57,6 +57,18 @@ class BacklogSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceUse:
+    """What an instance takes of its machine, as its worker measures."""
+
+    instance: str
+    service: str
+    tasks: int = 0
+    cpu_ms: float = 0.0
+    cpu_milli: int = 0
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReported(Event):
     """What a worker has done since it began, by itself; the newest counts."""
 
@@ -71,3 +83,8 @@ class WorkerReported(Event):
     backlog: tuple[BacklogSample, ...] = ()
     heartbeat: Timestamp
     expires_at: Timestamp
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    memory_limit_mib: int = 0
+    cores: tuple[int, ...] = ()
+    uses: tuple[InstanceUse, ...] = ()
