@@ -26,8 +26,9 @@ ENGINE = MergeTree ORDER BY (name, applied_at)
 COMMENT 'What brought this database to its shape'
 """
 
-
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+)")
+Columns = Mapping[str, Mapping[str, str]]
+"""Types of columns, without blanks and quotes, by table and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +67,20 @@ def migrate(database: Database) -> list[str]:
     """
     database.create()
     database.execute(_LEDGER)
-    applied = _applied(database)
-    changed = []
+    applied, there = _applied(database), _columns(database)
+    changed = {}
     for table in tables().values():
-        if not _is_current(database, table, applied):
-            _bring_up(database, table)
-            _record(database, table.name, _digest(table))
-            changed.append(table.name)
+        if not _is_current(table, applied, there):
+            _bring_up(database, table, there)
+            changed[table.name] = _digest(table)
     for script in scripts():
         if applied.get(script.name) != script.sha256:
             for statement in script.statements:
                 database.execute(statement)
-            _record(database, script.name, script.sha256)
-            changed.append(script.name)
-    return changed
+            changed[script.name] = script.sha256
+    if changed:
+        _record(database, changed)
+    return list(changed)
 
 
 def outdated(database: Database) -> list[str]:
@@ -88,14 +89,16 @@ def outdated(database: Database) -> list[str]:
     Nothing is changed. Raises ClickHouseRefused (code 81 or 60 when nothing was ever migrated),
     ClickHouseUnavailable.
     """
-    applied = _applied(database)
-    found = [t.name for t in tables().values() if not _is_current(database, t, applied)]
+    applied, there = _applied(database), _columns(database)
+    found = [t.name for t in tables().values() if not _is_current(t, applied, there)]
     old = (script.name for script in scripts() if applied.get(script.name) != script.sha256)
     return [*found, *old]
 
 
-def _is_current(database: Database, table: Table, applied: Mapping[str, str]) -> bool:
-    return applied.get(table.name) == _digest(table) and not _alterations(database, table)
+def _is_current(table: Table, applied: Mapping[str, str], there: Columns) -> bool:
+    columns = there.get(table.name)
+    current = applied.get(table.name) == _digest(table)
+    return current and columns is not None and not _alterations(table, columns)
 
 
 def _digest(table: Table) -> str:
@@ -113,19 +116,22 @@ def _applied(database: Database) -> dict[str, str]:
     return {name: sha for name, sha in found.rows if made.get(name, {name}) <= there}
 
 
-def _bring_up(database: Database, table: Table) -> None:
-    database.execute(table.ddl())
-    for statement in _alterations(database, table):
+def _columns(database: Database) -> Columns:
+    """Return what is there: the type of each column of each table, in one question."""
+    found: dict[str, dict[str, str]] = {}
+    every = "SELECT table, name, type FROM system.columns WHERE database = {base:String}"
+    for table, name, kind in database.query(every, {"base": database.name}).rows:
+        found.setdefault(table, {})[name] = _squeezed(kind)
+    return found
+
+
+def _bring_up(database: Database, table: Table, there: Columns) -> None:
+    columns = there.get(table.name)
+    for statement in [table.ddl()] if columns is None else _alterations(table, columns):
         database.execute(statement)
 
 
-def _alterations(database: Database, table: Table) -> list[str]:
-    rows = database.query(
-        "SELECT name, type FROM system.columns "
-        "WHERE database = {base:String} AND table = {table:String}",
-        {"base": database.name, "table": table.name},
-    ).rows
-    there = {name: _squeezed(kind) for name, kind in rows}
+def _alterations(table: Table, there: Mapping[str, str]) -> list[str]:
     head = f"ALTER TABLE `{table.name}`"
     missing = [c for c in table.columns if c.name not in there]
     wider = [c for c in table.columns if there.get(c.name, s := _squeezed(c.type)) != s]
@@ -139,5 +145,6 @@ def _squeezed(kind: str) -> str:
     return re.sub(r"[\s`]", "", kind)
 
 
-def _record(database: Database, name: str, digest: str) -> None:
-    database.insert("migrations", pl.DataFrame({"name": [name], "sha256": [digest]}))
+def _record(database: Database, changed: Mapping[str, str]) -> None:
+    """Note it at the end, in one part: what a failure left unnoted is repeatable."""
+    database.insert("migrations", pl.DataFrame({"name": [*changed], "sha256": [*changed.values()]}))
