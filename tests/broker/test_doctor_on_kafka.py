@@ -22,7 +22,7 @@ from workers.kafka import clients as kafka
 from workers.kafka import cluster as kafka_cluster
 from workers.settings import Settings
 
-PATIENCE_S = 40.0
+PATIENCE_S = 300.0
 
 
 def site(stack: Stack) -> Site:
@@ -116,7 +116,7 @@ def test_marks_of_transactions_are_no_backlog_and_a_hanging_one_is_told(
     assert [each.status for each in found(settings, "transactions")] == [Status.OK]
     producer.begin_transaction()
     producer.produce("weir.violations", b"x", partition=1, timestamp=wall_ms() - 60_000)
-    producer.flush(10)
+    producer.flush(120)
     (hanging,) = found(settings, "transactions")
     assert hanging.status is Status.FAIL
     assert "weir.violations/1 from offset 2, 1 records" in hanging.what

@@ -84,7 +84,7 @@ def written(apache: Apache, url: str, topic: str) -> tuple[str, ...]:
             text = record("Row", A, B) if "b" in value else record("Row", A)
             context = SerializationContext(topic, MessageField.VALUE)
             producer.produce(topic, AvroSerializer(client, text)(value, context), key="k")
-    assert producer.flush(10) == 0
+    assert producer.flush(120) == 0
     return ("-b", apache.bootstrap, "-C", "-t", topic, "-o", "beginning", "-e", "-q")
 
 

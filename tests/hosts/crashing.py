@@ -66,7 +66,7 @@ class Feed:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(300)
         assert not self._thread.is_alive()
 
     def _run(self) -> None:

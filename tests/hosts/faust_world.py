@@ -57,7 +57,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join(30)
+        self._thread.join(300)
         assert not self._thread.is_alive()
 
 

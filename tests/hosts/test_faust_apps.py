@@ -110,7 +110,7 @@ class Topics:
         for event in events:
             key = key_of(event).encode()
             producer.produce(topic_of(event), self._codec.encode(event), key=key)
-        assert producer.flush(10) == 0
+        assert producer.flush(120) == 0
 
 
 def placed(node: str) -> tuple[ServiceRegistered, PlacementDecided]:

@@ -41,7 +41,7 @@ def transaction(world: KafkaWorld, events: Sequence[Event]) -> Iterator[kafka.Pr
     producer.begin_transaction()
     for event in events:
         producer.produce(topic_of(event), CODEC.encode(event), key=key_of(event))
-    assert producer.flush(10) == 0
+    assert producer.flush(120) == 0
     yield producer
 
 

@@ -68,7 +68,7 @@ class Feed:
         while time.monotonic() < end:
             for n in range(SERIES):
                 self._send(MetricReport(event_time=now_ms(), app=f"app {n}", metric="m", value=n))
-            self._producer.flush(10)
+            self._producer.flush(120)
             time.sleep(0.02)
 
     def _send(self, event: MetricReport) -> None:

@@ -26,7 +26,7 @@ def first_offsets(world: KafkaWorld, topic: str) -> list[int]:
     """Return where the partitions of a topic begin."""
     reader = kafka.reader(world.settings.kafka)
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    marks = [reader.get_watermark_offsets(place, timeout=10) for place in places]
+    marks = [reader.get_watermark_offsets(place, timeout=60) for place in places]
     reader.close()
     return [low for low, _ in marks]
 

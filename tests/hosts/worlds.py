@@ -26,7 +26,7 @@ from workers.local import LocalHost, LocalLog, local_codec
 from workers.settings import HostSettings, KafkaSettings, Settings
 
 CODEC = local_codec()
-PATIENCE_S = 40.0
+PATIENCE_S = 300.0
 SHORT = KafkaSettings(session_timeout_ms=1000)
 LOGS = ("embedded", "apache")
 """The brokers on which hosts are tried."""
@@ -84,7 +84,7 @@ class KafkaWorld:
         self.broker_pid = broker_pid
         self.exact = exact
         self._producer = kafka.producer(settings.kafka)
-        self._producer.list_topics(timeout=10)
+        self._producer.list_topics(timeout=60)
         self.clock = clock_from(EPOCH)
 
     def with_kafka(self, **values: int) -> None:
@@ -95,7 +95,7 @@ class KafkaWorld:
     def produce(self, events: Sequence[Event]) -> None:
         for event in events:
             self._send(topic_of(event), CODEC.encode(event), key_of(event).encode())
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(120) == 0
 
     def produce_raw(self, topic: str, value: bytes | None, key: bytes = b"") -> None:
         self._send(topic, value, key)
@@ -112,7 +112,7 @@ class KafkaWorld:
         """Run a host in a thread; whatever it raises is raised at the end."""
         section = self.settings.host.model_copy(update={"slot": slot})
         settings = self.settings.model_copy(update={"host": section})
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(120) == 0
         running = Running(BatchHost(spec, settings, codec=CODEC, clock=self.clock))
         with running:
             yield running
@@ -150,12 +150,12 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(300)
         assert not self._thread.is_alive()
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    """Poll until it is done; fail after 40 s."""
+    """Poll until it is done; fail after 5 min."""
     patience = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < patience, "it did not happen in time"
