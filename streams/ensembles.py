@@ -13,10 +13,10 @@ from processors.selecting import wishes
 from processors.selecting.choice import Choice, choose
 from processors.selecting.estimating import candidates_of, caution_of, evidence_of
 from processors.selecting.own import algorithms
+from processors.selecting.parameters import SelectParams
 from processors.selecting.profiles import Summary, by_node, summary
 from processors.selecting.proposals import Selector
 from processors.selecting.state import AppState
-from processors.selecting.steps import SelectParams
 from processors.selecting.triggers import take
 from processors.selecting.world import AppView, Views
 from schemas.catalogue import Catalogue

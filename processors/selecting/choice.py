@@ -71,8 +71,11 @@ def fair_since(state: AppState) -> int:
     """Return from when (event time, ms) members and shadows are compared.
 
     That is when the first shadow answered: before, only members were observed, and a change that
-    is dated too early would let them look better than they are.
+    is dated too early would let them look better than they are. A trial that has led to another
+    ensemble already goes on from there.
     """
+    if state.trial is not None and state.trial.since:
+        return state.trial.since
     starts = []
     for service in state.shadows:
         profile = state.profile(service)
@@ -89,9 +92,10 @@ def choose(
     """Search among what is known; None when there is no service to choose from.
 
     In the first concept (state.since 0) declared profiles count. After a change only services
-    with `least` observations since then, and the present members, are considered; all when there
-    are neither, and by algorithms that explore. Where nobody's accuracy was observed since then,
-    what the last concept showed of them is what is known.
+    with `least` observations since then, who is pinned, and the present members are considered;
+    after a trial no member that was observed less, where another of its stage was enough. All are
+    when there are none, and by algorithms that explore. Where nobody's accuracy was observed since
+    then, what the last concept showed of them is what is known.
     """
     services = usable(state, view)
     name = view.chosen.name or WEIR
@@ -100,12 +104,14 @@ def choose(
     enough = {service for service, count in counts.items() if unsure or count >= least}
     told = state.known_since(since)
     evidence = tuple(evidence_of(state, s.service, told) for s in services)
-    known = [s for s in services if s.service in enough or s.service in state.services]
+    chosen = pinned(state, view)
+    shown = {s.stage for s in services if s.service in enough} if state.trial else set()
+    kept = {s.service for s in services if s.service in state.services and s.stage not in shown}
+    known = [s for s in services if s.service in {*enough, *kept, *chosen}]
     considered = known or list(services)
     if not considered:
         return None
     candidates = candidates_of(state, view, considered, evidence, places=name in PLANNERS)
-    chosen = pinned(state, view)
     failure = ""
     try:
         problem = _problem(state, view, candidates)

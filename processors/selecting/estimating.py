@@ -27,7 +27,8 @@ class Evidence:
     """What was observed of one service in the present concept.
 
     `labels` sums up its accuracy, `results` its latency; `count` is the number that decides
-    whether it is known: labelled results, or results where the application has no labels.
+    whether it is known: labelled results; where the application has no labels those that could be
+    compared with an answer, and where there is nothing to compare, results.
     """
 
     service: str
@@ -40,7 +41,12 @@ def evidence_of(state: AppState, service: str, since: int) -> Evidence:
     """Return what was observed of a service in windows that began at `since` (ms) or later."""
     profile = state.profile(service)
     labels, results = summary(profile.accuracy, since), summary(profile.latency, since)
-    count = labels.count if state.labelled else results.count
+    if state.labelled:
+        count = labels.count
+    elif any(each.agreement.spans for each in state.profiles):
+        count = summary(profile.agreement, since).count
+    else:
+        count = results.count
     return Evidence(service, labels, results, count)
 
 

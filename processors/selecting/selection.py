@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 
 from processors.params import identity, require
 from processors.selecting.own import algorithms
+from processors.selecting.parameters import SelectParams
 from processors.selecting.proposals import Selector
 from processors.selecting.state import AppState, SelectState
-from processors.selecting.steps import SelectParams, Steps, dissolve, retired
+from processors.selecting.steps import Steps, dissolve, retired
 from processors.selecting.triggers import take
 from processors.selecting.world import Views, consumers_of
 from schemas.base import Event
@@ -192,7 +193,7 @@ def spec(
     """
     chosen = params or SelectParams()
     require(chosen, trial_min=1, trial_ms=1, min_gain=0.0, cooldown_ms=0, look_ms=1, windows=1)
-    require(chosen, explore_ms=1)
+    require(chosen, explore_ms=1, trial_most_ms=1, serve_ms=1)
     return Spec(
         name="select",
         inputs=INPUTS,
@@ -200,7 +201,7 @@ def spec(
         build=lambda partition: Select(partition, chosen, partitions, plugins),
         parameters=identity(chosen),
         state=SelectState,
-        format=2,
+        format=3,
         sized=lambda count: spec(params, count, plugins=plugins),
         share=_share,
         portable=True,

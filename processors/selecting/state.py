@@ -11,11 +11,26 @@ CAUSES = 32
 CLASSES = 64
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A shadow that serves, and since when (host's clock, ms)."""
+
+    service: str
+    since: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """Candidates run as shadows to be judged on live requests; since when, host's clock, ms."""
+    """Candidates run as shadows to be judged on live requests; since when, host's clock, ms.
+
+    `compared` were judged when an ensemble was last selected while others were still awaited;
+    `since` (event time, ms; 0 for never) is from when they were compared then.
+    """
 
     started: int
+    serving: tuple[Serving, ...] = ()
+    compared: tuple[str, ...] = ()
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

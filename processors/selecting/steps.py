@@ -1,9 +1,9 @@
 """How the selection of one application goes on: the rules, one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from processors.selecting import learning, reasons, refusing
+from processors.selecting import learning, reasons, refusing, trials
 from processors.selecting.choice import (
     PINNED,
     Choice,
@@ -16,7 +16,8 @@ from processors.selecting.choice import (
 from processors.selecting.ensembles import NOBODY, Found, Scored
 from processors.selecting.estimating import evidence_of, labels_of
 from processors.selecting.own import VALUED
-from processors.selecting.profiles import Series
+from processors.selecting.parameters import SelectParams
+from processors.selecting.profiles import Series, after
 from processors.selecting.proposals import WEIR, Algorithm
 from processors.selecting.state import AppState, Trial, Trigger
 from processors.selecting.triggers import forget, newest, raise_trigger
@@ -29,48 +30,18 @@ from processors.selecting.words import (
     first_words,
     kept_words,
     members_of,
+    missed_words,
     none_of_its_own,
     switched_words,
     trial_words,
 )
-from processors.selecting.world import AppView, all_ready, down, failed_services
+from processors.selecting.world import AppView, all_ready, down, failed_services, ready
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected
 
 _MOST_BACK_OFF = 5
 _CAUSES_SEEN = 16
-
-
-@dataclass(frozen=True, slots=True)
-class SelectParams:
-    """Times in ms. See DESIGN: a trial ends when every candidate has `trial_min` judged results.
-
-    After `trial_ms` a third of that is enough (such candidates count as known), and after twice
-    that time it ends with what there is. A selection that
-    gains less than `min_gain` in score changes nothing. After a trial, the next one waits
-    `cooldown_ms`, twice as long after each that changed nothing. The catalogue is looked at every
-    `look_ms` and must have been quiet for `settle_ms`. While a member has no ready instance, which
-    placement mends, nothing is tried for `patience_ms`, nor for `recovery_ms` after it is back.
-    `windows` bounds what is kept per series. An algorithm that explores selects again every
-    `explore_ms` in which something was observed.
-    """
-
-    trial_min: int = 60
-    trial_ms: int = 8000
-    min_gain: float = 0.02
-    cooldown_ms: int = 20_000
-    settle_ms: int = 1000
-    look_ms: int = 500
-    recovery_ms: int = 5000
-    patience_ms: int = 30_000
-    windows: int = 30
-    explore_ms: int = 30_000
-
-    @property
-    def known(self) -> int:
-        """Return the judged results from which on a candidate counts as known."""
-        return max(1, self.trial_min // 3)
 
 
 @dataclass(slots=True)
@@ -240,6 +211,8 @@ class Steps:
     def _better(self, choice: Choice) -> bool:
         """Return whether another ensemble takes over: one that gains enough, or was asked for."""
         best, present = choice.best, choice.present
+        if not present.members:
+            return True
         wanted = (choice.explains.service,) if choice.explains else ()
         if wanted != self.state.explaining:
             return True
@@ -265,7 +238,7 @@ class Steps:
             return
         state.shadows = others
         state.trial = Trial(started=self.now)
-        words = trial_words(trigger.reason, others, least, self.params.trial_ms)
+        words = trial_words(trigger.reason, others, self.params)
         self._announce(choice.present, choice, words, trigger.causes)
 
     def _end_trial(self, trial: Trial) -> None:
@@ -274,16 +247,38 @@ class Steps:
         state.shadows = tuple(s for s in state.shadows if s in there)
         since = fair_since(state)
         counts = {s: evidence_of(state, s, since).count for s in there}
-        tried = (*state.services, *state.shadows)
-        least = min(counts[service] for service in tried)
-        waited = self.now - trial.started
-        enough = least >= self.params.trial_min or (
-            least >= self.params.known and waited >= self.params.trial_ms
+        gone = down(state.services, self.view, self.catalogue, self.now)
+        trials.note(state, trial, ready(self.view, self.catalogue, self.now), self.now)
+        seen = trials.progress(state, trial, counts, gone, self.params, self.now)
+        trigger = state.trigger or Trigger(
+            kind="violation", reason="a trial was under way", since=since
         )
-        if not enough and waited < 2 * self.params.trial_ms:
+        if pinned(state, self.view):
+            self._decide(trigger, since)
             return
-        default = Trigger(kind="violation", reason="a trial was under way", since=since)
-        self._decide(state.trigger or default, since)
+        if seen.unjudged:
+            return
+        if seen.absent and self.now - trial.started < self.params.serve_ms:
+            self._meanwhile(trial, trigger, seen)
+            return
+        missed = missed_words(trials.never_served(state, trial), self.params)
+        self._decide(replace(trigger, reason=trigger.reason + missed), since)
+
+    def _meanwhile(self, trial: Trial, trigger: Trigger, seen: trials.Progress) -> None:
+        """Let those serve who have proved better, while others of the trial are still awaited."""
+        state, since = self.state, fair_since(self.state)
+        if seen.judged == trial.compared or not set(seen.judged) & set(state.shadows):
+            return
+        trial.compared = seen.judged
+        learn_correlation(state, self.view, since)
+        choice = self._choose(since)
+        if choice is None or not self._better(choice):
+            return
+        state.since = trial.since = since
+        state.shadows = tuple(s for s in seen.absent if s not in choice.best.services)
+        self._other_answers(choice)
+        words = f"{switched_words(trigger.reason, choice)}; awaited still: {', '.join(seen.absent)}"
+        self._announce(choice.best, choice, words, self._causes(trigger.causes))
 
     def _decide(self, trigger: Trigger, since: int) -> None:
         """Select exactly on what is known; keep the ensemble unless there is enough to gain."""
@@ -302,7 +297,8 @@ class Steps:
                 self._go_on(choice)
                 return
         elif trigger.kind != "catalogue" or tried:
-            state.futile = 0 if switch else min(_MOST_BACK_OFF, state.futile + 1)
+            led = switch or bool(state.trial and state.trial.since)
+            state.futile = 0 if led else min(_MOST_BACK_OFF, state.futile + 1)
             rest = self.params.cooldown_ms << max(0, state.futile - 1)
             state.quiet_until = self.now + rest
         elif not switch and state.algorithm in ("", choice.found.algorithm):
@@ -325,8 +321,13 @@ class Steps:
         state.shadows = ()
         if state.since:
             forget(state, state.since)
+        self._other_answers(choice)
+
+    def _other_answers(self, choice: Choice) -> None:
+        """Forget answers of the ensemble before, where another takes over."""
         if choice.others_are_best:
-            state.responses = Series()
+            self.state.responses = Series()
+            self.state.answers = after(self.state.answers, self.now)
 
     def _announce(
         self, scored: Scored, choice: Choice, reason: str, causes: tuple[str, ...]

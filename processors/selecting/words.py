@@ -8,6 +8,7 @@ import numpy as np
 from processors.selecting.choice import PINNED, Choice
 from processors.selecting.ensembles import Candidate, Scored
 from processors.selecting.estimating import Evidence
+from processors.selecting.parameters import SelectParams
 from processors.selecting.state import CAUSES, EXPLAIN, MEMBER, SHADOW, AppState
 from processors.selecting.voting import log_odds
 from processors.selecting.world import AppView
@@ -195,12 +196,19 @@ def first_words(choice: Choice) -> str:
     return f"first selection, by declared profiles of {choice.compared} services: {describe(best)}"
 
 
-def trial_words(reason: str, shadows: tuple[str, ...], least: int, wait_ms: int) -> str:
+def trial_words(reason: str, shadows: tuple[str, ...], params: SelectParams) -> str:
     """Say that candidates are being tried."""
     return (
-        f"{reason}; trial: {', '.join(shadows)} shadow the ensemble until each has {least} "
-        f"judged results, for {2 * wait_ms / 1000:g} s at most"
+        f"{reason}; trial: {', '.join(shadows)} shadow the ensemble until each has "
+        f"{params.trial_min} judged results, or has served for {params.trial_most_ms / 1000:g} s"
     )
+
+
+def missed_words(absent: tuple[str, ...], params: SelectParams) -> str:
+    """Say who did not serve during a trial; nothing when all did."""
+    if not absent:
+        return ""
+    return f"; did not serve within {params.serve_ms / 1000:g} s: {', '.join(absent)}"
 
 
 def kept_words(reason: str, choice: Choice, least_gain: float) -> str:

@@ -208,6 +208,12 @@ def down(
     )
 
 
+def ready(view: AppView, catalogue: Catalogue, now_ms: int) -> frozenset[str]:
+    """Return the services of an application that have a ready instance now."""
+    instances = catalogue.by_app(InstanceReported).get(view.app, ())
+    return frozenset(i.service for i in instances if i.health == "ready" and i.expires_at > now_ms)
+
+
 def all_ready(app: str, catalogue: Catalogue, now_ms: int) -> bool:
     """Return whether every instance that was ever reported of an application is ready now."""
     return all(

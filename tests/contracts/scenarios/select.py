@@ -4,8 +4,8 @@
 import dataclasses
 import random
 
+from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
-from processors.selecting.steps import SelectParams
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.partitioning import partition_of

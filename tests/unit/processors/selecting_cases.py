@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
-from processors.selecting.steps import SelectParams
 from schemas.base import Event
 from schemas.catalogue import Catalogue, Update
 from schemas.decisions import EnsembleSelected, PlacementRequested

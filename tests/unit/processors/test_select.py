@@ -1,14 +1,17 @@
 """select: when it selects, what it tries, what it says."""
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from processors.errors import InvalidParameters
+from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
-from processors.selecting.steps import SelectParams
 from schemas.codec import pack
 from schemas.decisions import EnsembleSelected, PlacementRequested
+from schemas.records import KeyValue
 from tests.unit.processors import selecting_cases as c
 from tests.unit.processors.selecting_cases import World
 
@@ -122,14 +125,15 @@ def test_an_ensemble_that_is_still_best_is_kept_and_its_shadows_are_retired() ->
     assert "still the best" in world.ensembles[-1].reason or "stays" in world.ensembles[-1].reason
 
 
-def test_a_trial_without_evidence_keeps_the_ensemble_after_twice_its_time() -> None:
+def test_a_trial_in_which_nobody_answers_keeps_the_ensemble() -> None:
     world = blurred()
     members = world.members
-    for _ in range(2 * PARAMS.trial_ms // PARAMS.look_ms + 2):
-        world.now += PARAMS.look_ms
-        world.feed()
+    silence(world, PARAMS.serve_ms // 1000 - 3)
+    assert world.shadows
+    silence(world, 4)
     assert world.members == members
     assert world.shadows == ()
+    assert "did not serve within 60 s: forest, mlp, svm, tree" in world.ensembles[-1].reason
     assert "left out for want of evidence" in world.ensembles[-1].reason
 
 
@@ -145,7 +149,7 @@ def test_what_was_observed_last_counts_while_nothing_new_is() -> None:
     world.accuracy = dict.fromkeys(c.DECLARED, 0.3)
     world.seconds(20)
     world.feed(c.drift(world.members[0], world.now))
-    silence(world, 2 * PARAMS.trial_ms // 1000 + 1)
+    silence(world, PARAMS.serve_ms // 1000 + 1)
     assert world.shadows == ()
     (tried, kept) = world.ensembles[-2:]
     assert tried.predicted_accuracy == kept.predicted_accuracy < 0.6
@@ -191,19 +195,90 @@ def test_a_service_that_was_never_seen_in_the_new_concept_is_not_chosen() -> Non
     assert "mlp" in world.members
 
 
-def test_a_trial_waits_for_a_candidate_whose_worker_starts_late() -> None:
-    world = blurred()
-    for second in range(2 * PARAMS.trial_ms // 1000):
+def judge(world: World, seconds: int, *but: str, **more: Any) -> None:
+    """Let members and shadows answer in the new concept, all but those named."""
+    for _ in range(seconds):
         start = world.now
         world.now += 1000
-        late = {"svm"} if second < PARAMS.trial_ms // 1000 + 2 else set()
-        seen = [
-            c.observation("accuracy", start, c.BLURRED[name], service=name)
-            for name in sorted({*world.members, *world.shadows} - late)
-        ]
-        world.feed(*seen)
-    assert world.shadows == ()
+        serving = sorted({*world.members, *world.shadows} - set(but))
+        told = {"metric": "accuracy"} | more
+        world.feed(
+            *(c.observation(start=start, mean=c.BLURRED[s], service=s, **told) for s in serving)
+        )
+
+
+def test_a_trial_waits_for_a_candidate_whose_worker_starts_late() -> None:
+    world = blurred()
+    judge(world, PARAMS.serve_ms // 1000 - 5, "svm")
+    assert world.shadows == ("svm",)
+    judge(world, 3)
+    assert not world.shadows
     assert "svm" in world.members
+    assert "svm 0.90" in world.ensembles[-1].reason
+
+
+def test_who_proved_better_serves_while_others_of_the_trial_are_awaited() -> None:
+    world = blurred()
+    judge(world, 4, "svm")
+    assert "mlp" in world.members
+    assert world.shadows == ("svm",)
+    assert "awaited still: svm" in world.ensembles[-1].reason
+    generations = len(world.ensembles)
+    judge(world, 20, "svm")
+    assert len(world.ensembles) == generations
+    judge(world, PARAMS.serve_ms // 1000, "svm")
+    assert not world.shadows
+    assert "mlp" in world.members
+    assert "did not serve within 60 s: svm" in world.ensembles[-1].reason
+
+
+def test_the_time_of_a_candidate_begins_when_an_instance_of_it_is_ready() -> None:
+    world = blurred()
+    silence(world, 40)
+    world.register(*(c.broken(name, "ready") for name in c.DECLARED))
+    judge(world, PARAMS.known - 1, count=1)
+    assert world.shadows
+    judge(world, 2, count=1)
+    assert not world.shadows
+    assert "svm" in world.members
+
+
+def test_a_candidate_that_serves_and_is_never_judged_ends_the_trial_by_its_bound() -> None:
+    world = blurred()
+    world.register(c.broken("svm", "ready"))
+    judge(world, PARAMS.trial_most_ms // 1000 - 2, "svm")
+    assert "svm" in world.shadows
+    judge(world, 4, "svm")
+    assert not world.shadows
+    assert "svm" not in world.members
+    assert "left out for want of evidence: svm" in world.ensembles[-1].reason
+
+
+def test_a_member_that_was_not_judged_in_a_trial_gives_way_to_those_that_were() -> None:
+    world = blurred()
+    silent = world.members
+    judge(world, PARAMS.trial_most_ms // 1000 + 2, *silent)
+    assert world.shadows == ()
+    assert not set(silent) & set(world.members)
+
+
+def test_a_pinned_service_is_chosen_whatever_is_known_of_it() -> None:
+    world = blurred()
+    judge(world, 4, "tree")
+    world.register(replace(c.policy("act"), parameters=(KeyValue(key="members", value="tree"),)))
+    silence(world, 3)
+    assert world.members == ("tree",)
+
+
+def test_without_labels_it_is_agreement_that_a_trial_counts() -> None:
+    world = World(None, c.contract())
+    silence(world, 3)
+    judge(world, 3, metric="agreement")
+    world.feed(c.drift(world.members[0], world.now))
+    judge(world, 10, metric="latency", instance="a")
+    assert world.shadows
+    judge(world, 3, metric="agreement")
+    assert world.shadows == ()
 
 
 def test_a_drift_of_the_same_change_after_the_trial_begins_no_other() -> None:

@@ -11,8 +11,8 @@ from processors.selecting import staged
 from processors.selecting.ensembles import Objective, Problem
 from processors.selecting.laws import broken_by, candidates, problems
 from processors.selecting.own import OWN, algorithms
+from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
-from processors.selecting.steps import SelectParams
 from schemas.decisions import ActionTaken, EnsembleSelected
 from schemas.graphs import Stage
 from schemas.records import KeyValue
