@@ -26,6 +26,7 @@ class Screen:
     def __init__(self, console: Console, ask: Ask, app: str, seconds: float) -> None:
         self._ask = ask
         self._app = app
+        self._seconds = seconds
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(None), TimeElapsedColumn(), console=console
         )
@@ -46,8 +47,9 @@ class Screen:
         self._live.stop()
 
     def tick(self, seconds: float) -> None:
-        """Move the bar to the seconds gone by."""
-        self._progress.update(self._task, completed=seconds)
+        """Move the bar to the seconds gone by; it grows with a traffic that goes on."""
+        total = max(seconds, self._seconds)
+        self._progress.update(self._task, completed=seconds, total=total)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):

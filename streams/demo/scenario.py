@@ -11,6 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected
 from schemas.registrations import InstanceReported
 from streams.demo import application, models, queries, summary
+from streams.demo.evidence import watched
 from streams.demo.live import Screen
 from streams.demo.models import Model, Pool
 from streams.demo.traffic import Plan, Traffic
@@ -96,7 +97,7 @@ def run(
         await_serving(entries, stack)
         traffic = _send(options, built.pool, client, ask, screen)
         say("waiting for the last answers, and what follows from them, to reach SQL")
-        _settle(ask, traffic.sent, traffic.started_at + round(options.seconds * 1000))
+        _settle(ask, traffic.sent, traffic.ended_at)
         return _outcome(ask, options, traffic, time.monotonic() - started)
 
 
@@ -118,12 +119,12 @@ def _send(
         corrupt_after=options.seconds * CORRUPT_SHARE if options.corruption else None,
     )
     traffic = Traffic(plan, pool, client)
-    stop = threading.Event()
-    if screen is None:
-        traffic.run(stop, lambda _: None)
-    else:
-        with screen(ask, application.APP) as shown:
-            traffic.run(stop, shown.tick)
+    with watched(plan, traffic, ask) as enough:
+        if screen is None:
+            traffic.run(enough, lambda _: None)
+        else:
+            with screen(ask, application.APP) as shown:
+                traffic.run(enough, shown.tick)
     if not client.flush() or client.undelivered:
         raise DemoFailed(f"the broker did not take {client.undelivered} messages")
     return traffic

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ def summarise(
     """Return the summary that `weir demo --json` prints.
 
     Accuracies are shares of 1 among labelled answers: `before` the corruption, `corrupted` until
-    the first other ensemble answers, `recovered` from the last one on; null where there is none.
+    the first other ensemble answers, `recovered` since all members of the last one serve; null
+    where there is none.
     """
     answers = ask(ANSWERS, {"app": app})
     bounds = phases(selections(ask, app), corrupted_at)
@@ -67,10 +68,17 @@ def _accuracies(answers: Rows, bounds: Phases) -> dict[str, float | None]:
     return {
         "before": _accuracy(row for row in answers if row["at"] < start),
         "corrupted": _accuracy(row for row in bad if first is None or row["generation"] < first),
-        "recovered": None
-        if last is None
-        else _accuracy(row for row in bad if row["generation"] >= last),
+        "recovered": None if last is None else _accuracy(served(bad, last)),
     }
+
+
+def served(answers: Rows, generation: int) -> Rows:
+    """Return the answers, oldest first, since all members of a generation, or a later one, serve.
+
+    Its first answers, while workers start and models are loaded, are partial or fail.
+    """
+    own = [row for row in answers if row["generation"] >= generation]
+    return list(dropwhile(lambda row: row["status"] != "complete", own))
 
 
 def _accuracy(answers: Iterable[dict[str, Any]]) -> float | None:

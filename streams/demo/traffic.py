@@ -1,10 +1,15 @@
-"""Requests at a steady rate and, a little later, the truth; corrupted from some moment on."""
+"""Requests at a steady rate and, a little later, the truth; corrupted from some moment on.
+
+What follows from a corruption takes as long as the machine needs for it. So the traffic goes on
+beyond its time until enough is known, within bounds.
+"""
 
 import heapq
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,15 +17,19 @@ from schemas.inference import InferenceRequest
 from schemas.records import Tensor
 from streams.demo.corruption import CORRUPTIONS, Images
 from streams.demo.models import Pool
-from workers.client import Client
 
 DEADLINE_MS = 1_500
 LABEL_AFTER_S = (0.2, 0.8)
+LONGEST = 3
+"""At most so many times as long as planned goes the traffic on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent: `rate` a second for `seconds`, corrupted after `corrupt_after` s or never."""
+    """What is sent: `rate` a second for `seconds`, corrupted after `corrupt_after` s or never.
+
+    It may go on for LONGEST times as long.
+    """
 
     app: str
     contract: str
@@ -44,14 +53,14 @@ class Item:
 
 
 def items(plan: Plan, pool: Pool) -> Iterator[Item]:
-    """Yield the requests of a plan in order; equal plans yield equal requests.
+    """Yield the requests of a plan in order, to its longest; equal plans yield equal requests.
 
     Arrivals are a Poisson process of `rate` per second; images are drawn with replacement.
     """
     rng = np.random.default_rng([plan.seed, 7])
     corrupt = CORRUPTIONS[plan.corruption]
     at = float(rng.exponential(1 / plan.rate))
-    while at < plan.seconds:
+    while at < plan.seconds * LONGEST:
         choice = int(rng.integers(len(pool.images)))
         image = pool.images[choice : choice + 1]
         corrupted = plan.corrupt_after is not None and at >= plan.corrupt_after
@@ -62,49 +71,58 @@ def items(plan: Plan, pool: Pool) -> Iterator[Item]:
         at += float(rng.exponential(1 / plan.rate))
 
 
-class Traffic:
-    """Sends a plan in real time; `corrupted_at` is when (ms since the epoch) corruption began."""
+class Sender(Protocol):
+    """What takes requests and labels: `workers.client.Client`."""
 
-    def __init__(self, plan: Plan, pool: Pool, client: Client) -> None:
+    def send(self, request: InferenceRequest) -> object:
+        """Send a request."""
+
+    def label(self, app: str, request_id: str, label: str) -> object:
+        """Send the truth about one."""
+
+
+class Traffic:
+    """Sends a plan in real time.
+
+    `started_at`, `corrupted_at` and `ended_at` say when, in ms since the epoch, the first request,
+    the first corrupted one and the last were sent.
+    """
+
+    def __init__(self, plan: Plan, pool: Pool, client: Sender) -> None:
         self._plan = plan
         self._items = items(plan, pool)
         self._client = client
+        self._truths: list[tuple[float, str, str]] = []
         self.sent = 0
         self.corrupted_at: int | None = None
         self.started_at = 0
+        self.ended_at = 0
 
-    def run(self, stop: threading.Event, tick: Callable[[float], None]) -> None:
-        """Send everything; `tick` is told the seconds gone by. Returns early when stopped."""
+    def run(self, enough: threading.Event, tick: Callable[[float], None]) -> None:
+        """Send for as long as planned, then until `enough`; `tick` is told the seconds gone by."""
         start = time.monotonic()
         self.started_at = _now_ms()
-        truths: list[tuple[float, str, str]] = []
+        until = 0.0
         for item in self._items:
-            self._wait(start, item.at, truths, stop)
-            if stop.is_set():
-                return
+            if item.at >= self._plan.seconds and enough.is_set():
+                break
+            self._wait(start, item.at)
             request = self._request(item)
             self._client.send(request)
             self.sent += 1
-            heapq.heappush(truths, (item.label_at, request.request_id, item.label))
+            self.ended_at = request.created_at
+            heapq.heappush(self._truths, (item.label_at, request.request_id, item.label))
+            until = item.at + LABEL_AFTER_S[1]
             tick(time.monotonic() - start)
-        self._wait(start, self._plan.seconds + LABEL_AFTER_S[1], truths, stop)
+        self._wait(start, until)
 
-    def _wait(
-        self,
-        start: float,
-        until: float,
-        truths: list[tuple[float, str, str]],
-        stop: threading.Event,
-    ) -> None:
-        while not stop.is_set():
-            due = min(until, truths[0][0]) if truths else until
-            left = start + due - time.monotonic()
-            if left > 0 and stop.wait(left):
-                return
-            if not truths or truths[0][0] > until:
-                return
-            _, request_id, label = heapq.heappop(truths)
+    def _wait(self, start: float, until: float) -> None:
+        """Send the labels that are due until then, and return then; in s, `until` after `start`."""
+        while self._truths and self._truths[0][0] <= until:
+            due, request_id, label = heapq.heappop(self._truths)
+            _sleep_to(start + due)
             self._client.label(self._plan.app, request_id, label)
+        _sleep_to(start + until)
 
     def _request(self, item: Item) -> InferenceRequest:
         now = _now_ms()
@@ -122,6 +140,12 @@ class Traffic:
             deadline=now + DEADLINE_MS,
             inputs=(tensor,),
         )
+
+
+def _sleep_to(moment: float) -> None:
+    left = moment - time.monotonic()
+    if left > 0:
+        time.sleep(left)
 
 
 def _now_ms() -> int:

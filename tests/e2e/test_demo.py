@@ -22,7 +22,7 @@ KEYS = {
 }
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(420)
 def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
     with demo(tmp_path, "--seed", "1", "--seconds", "32", "--keep") as process:
         summary = summary_of(process)
@@ -52,7 +52,7 @@ def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
     assert accuracy["before"] > 0.85
     assert accuracy["corrupted"] < accuracy["before"] - 0.15
     assert accuracy["recovered"] > accuracy["corrupted"] + 0.15
-    assert 0 < summary["detection_delay_s"] < 15
+    assert 0 < summary["detection_delay_s"] < 60
     assert all(views.values()), f"empty views: {[name for name, rows in views.items() if not rows]}"
     assert {row["kind"] for row in lineage} == {"DriftDetected", "Observation"}
     assert all(row["metric_events"] > 0 for row in lineage)
