@@ -2,14 +2,14 @@
 
 Definitions and events stand on the topics before the host begins. CPU time of this process, with
 librdkafka's threads, from when the host has its partitions until all is applied and committed; the
-broker is another process.
+broker is another process. What a consumer takes that does nothing with the messages bounds it.
 """
 
 import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prometheus_client import Counter
@@ -20,7 +20,7 @@ from schemas.codec import Codec
 from schemas.processing import Spec
 from streams.embedded.broker import Broker
 from workers.hosting import metrics
-from workers.hosting.host import BatchHost
+from workers.hosting.host import BATCH_FETCH_WAIT_MS, LONGEST_GATHER_S, BatchHost
 from workers.kafka import clients as kafka
 from workers.local import local_codec
 from workers.settings import KafkaSettings, Settings
@@ -29,8 +29,19 @@ _POLL_S = 0.02
 _LIMIT_S = 300.0
 
 
-def messages_per_s(spec: Spec, definitions: Iterable[Event], events: Iterable[Event]) -> float:
-    """Return the events a second of CPU; 0 when they were not all taken within five minutes."""
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Messages a second of CPU: through the host, and read by a consumer that drops them.
+
+    0 when they were not all taken within five minutes.
+    """
+
+    hosted: float
+    read: float
+
+
+def rates(spec: Spec, definitions: Iterable[Event], events: Iterable[Event]) -> Rates:
+    """Return what a host takes of events of one topic, its processor's only input."""
     codec = local_codec()
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "broker.log") as broker:
         section = broker.reached(KafkaSettings())
@@ -39,7 +50,9 @@ def messages_per_s(spec: Spec, definitions: Iterable[Event], events: Iterable[Ev
         )
         _send(section, codec, definitions)
         count = _send(section, codec, events)
-        return _taken(BatchHost(spec, Settings(kafka=section), codec=codec), count)
+        settings = Settings(kafka=section)
+        read = _read(settings, spec.inputs[0], count)
+        return Rates(_taken(BatchHost(spec, settings, codec=codec), count), read)
 
 
 def _send(section: KafkaSettings, codec: Codec, events: Iterable[Event]) -> int:
@@ -56,6 +69,19 @@ def _send(section: KafkaSettings, codec: Codec, events: Iterable[Event]) -> int:
         count += 1
     producer.flush(60)
     return count
+
+
+def _read(settings: Settings, topic: str, count: int) -> float:
+    section = settings.kafka
+    consumer = kafka.reader(section, fetch_wait_max_ms=BATCH_FETCH_WAIT_MS)
+    begun, until, left = time.process_time(), time.monotonic() + _LIMIT_S, count
+    kafka.assign_all(consumer, section, [topic])
+    while left > 0 and time.monotonic() < until:
+        found = kafka.drain(consumer, settings.host.batch, _POLL_S, LONGEST_GATHER_S)
+        left -= len(found) - sum(map(kafka.is_eof, found))
+    spent = time.process_time() - begun
+    consumer.close()
+    return 0.0 if left > 0 else count / spent
 
 
 def _taken(host: BatchHost, count: int) -> float:

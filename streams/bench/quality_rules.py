@@ -17,7 +17,7 @@ from processors.rules.quality import QualityParams, spec
 from schemas.catalogue import Catalogue
 from schemas.quality import RuleDefined
 from streams.bench.quality_batches import batches, observed
-from streams.bench.quality_hosted import messages_per_s
+from streams.bench.quality_hosted import rates
 
 SERIES, RULES, WINDOWS = 500, 20, 100
 _PARAMS = QualityParams()
@@ -37,12 +37,12 @@ def measure(say: Callable[[str], None], *, hosted: bool) -> dict[str, Any]:
 def anomalies_per_s(series: int = SERIES, windows: int = WINDOWS) -> float:
     """Return the values a second of CPU that tier 2 judges through its host, by its default."""
     anomalies = anomaly.spec(AnomalyParams(max_series=series))
-    return messages_per_s(anomalies, (), observed(series, windows))
+    return rates(anomalies, (), observed(series, windows)).hosted
 
 
 def hosted_per_s(series: int = SERIES, rules: int = RULES, windows: int = WINDOWS) -> float:
     """Return the evaluations a second of CPU through the host on an embedded broker."""
-    return messages_per_s(spec(_PARAMS), defined(rules), observed(series, windows)) * rules
+    return rates(spec(_PARAMS), defined(rules), observed(series, windows)).hosted * rules
 
 
 def rules_per_s(series: int = SERIES, rules: int = RULES, windows: int = WINDOWS) -> float:

@@ -39,7 +39,8 @@ def quality(
     that is the default. Of generated incidents `root_cause` tells in how many the true cause stood
     first, and among the first three. Under `drift`, by detector: delay in events, false alarms, and
     F1 on generators of River and on its annotated series; `adwin_ratio` is the speed of drift as a
-    share of River's bare update loop. Rules are counted as evaluations: rule, series and window.
+    share of River's bare update loop, `adwin_read_ratio` that of a consumer which drops what it
+    reads. Rules are counted as evaluations: rule, series and window.
     Hosts run on a broker of their own; CPU time counts.
     """
     from streams.bench import quality_drift, quality_rules, root_cause
@@ -104,5 +105,8 @@ def _show_drift(found: dict[str, Any]) -> None:
     rows = [[name, *(each[key] for key in titles)] for name, each in found["drift"].items()]
     show_rows(("detector", *titles), rows, as_json=False)
     hosted = found["adwin_hosted_ratio"]
-    told = "" if hosted is None else f", {hosted:.2f} through its host"
+    most = found["adwin_read_ratio"]
+    told = (
+        "" if hosted is None else f", {hosted:.2f} through its host, which could reach {most:.2f}"
+    )
     typer.echo(f"drift over 1,000 series: {found['adwin_ratio']:.2f} of River's bare loop{told}")
