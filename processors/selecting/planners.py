@@ -1,7 +1,8 @@
 """Algorithms that plan a whole query: which services answer each stage, on which node, and when.
 
-A stage is a task of up to `max_members` members. A node does one thing after another, so that
-members on one node wait for each other; services without places have a node each.
+A stage is a task. All tasks together have up to `max_members` members, each one before any has
+a second one, even where the stages are more. A node does one thing after another, so that members
+on one node wait for each other; services without places have a node each.
 
 **DREAM** (MapScore; Kim et al., ASPLOS 2024): of all pairs of a task that is ready and a node, the
 one with the highest urgency * preference + alpha * starvation + beta * energy is taken next.
@@ -111,11 +112,7 @@ def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
     taken: list[Candidate] = []
     room = max(problem.objective.max_members, len(tasks))
     while len(taken) < room:
-        ready = [
-            task
-            for task in tasks
-            if not task.dropped and len(task.chosen) < size and _may_begin(task, tasks, problem)
-        ]
+        ready = [t for t in _open(tasks, size, room - len(taken)) if _may_begin(t, tasks, problem)]
         found = [
             (score(task, option, start, budget), task, option, start)
             for task in ready
@@ -134,6 +131,16 @@ def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
         ends[task.stage] = max(end, ends.get(task.stage, 0.0))
         taken.append(_begun(option, start))
     return evaluated(taken, problem.objective, range(len(taken)))
+
+
+def _open(tasks: Sequence[Task], size: int, left: int) -> list[Task]:
+    """Return the tasks that may have another member: not where all that is left is for others."""
+    lacking = sum(not task.chosen and not task.dropped for task in tasks)
+    return [
+        task
+        for task in tasks
+        if not task.dropped and len(task.chosen) < size and (not task.chosen or left > lacking)
+    ]
 
 
 def _begun(option: Option, start_ms: float) -> Candidate:
@@ -200,17 +207,19 @@ def _phased(problem: Problem, size: int) -> Scored:
     starts = {
         phase: sum(begin.get(p, 0.0) for p in range(phase + 1)) for phase in range(len(begin) + 1)
     }
-    members: list[tuple[Candidate, int]] = []
+    members: list[tuple[int, str, Option]] = []
     for task in _tasks(problem):
         fitting = [o for o in task.options if o.place.latency_ms <= allocated[task.stage]]
         best: dict[str, Option] = {}
         for option in sorted(fitting or task.options, key=lambda o: (o.latency_ms, _named(o))):
             best.setdefault(option.candidate.service, option)
         chosen = sorted(best.values(), key=lambda o: (-o.candidate.accuracy, _named(o)))[:size]
-        phase = phases[task.stage]
-        members += [(_begun(option, starts[phase]), phase) for option in chosen]
+        members += [(rank, task.stage, option) for rank, option in enumerate(chosen)]
     room = max(problem.objective.max_members, len(allocated))
-    told = members[:room]
+    told = [
+        (_begun(option, starts[phases[stage]]), phases[stage])
+        for _, stage, option in sorted(members, key=lambda each: each[:2])[:room]
+    ]
     return evaluated([m for m, _ in told], problem.objective, [phase for _, phase in told])
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.nouns import AsJson, check_owner, opened
+from streams.commands.nouns import AsJson, check_steering, opened
 
 if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
@@ -95,7 +95,8 @@ def unpin(of: App, *, consumer: Consumer = "", as_json: AsJson = False) -> None:
     from workers.clock import wall_ms
 
     with opened() as entries:
-        made = pure.unpin(known_of(entries, of, change=True), of, consumer, wall_ms())
+        known = known_of(entries, of, change=True, ending=True)
+        made = pure.unpin(known, of, consumer, wall_ms())
         entries.send([made])
     _changed(made, f"the ensemble of {consumer or of} is selected again", as_json)
 
@@ -130,7 +131,8 @@ def policy(
     scope = wishes.scopes(of, consumer)[0] if of else wishes.SCOPE
     with opened() as entries:
         changing = bool(algorithm is not None or told or unset)
-        known = known_of(entries, of, change=changing)
+        ending = bool(unset) and algorithm is None and not told
+        known = known_of(entries, of, change=changing, ending=ending)
         if not changing:
             standing = known.get(PolicySelected, scope)
             _show_policy(scope, standing, as_json=as_json)
@@ -201,10 +203,12 @@ def profiles(of: App, *, as_json: AsJson = False) -> None:
     show_rows(PROFILED, [[one.get(name) for name in PROFILED] for one in found], as_json=False)
 
 
-def known_of(entries: "Entries", of: str, *, change: bool = False) -> "Catalogue":
+def known_of(
+    entries: "Entries", of: str, *, change: bool = False, ending: bool = False
+) -> "Catalogue":
     """Return what selections rest on; with `change`, if whoever asks may change the application.
 
-    Raises RegistrationError.
+    Raises RegistrationError, also where it is not registered, unless something is `ending`.
     """
     from schemas.decisions import EnsembleSelected
     from schemas.registrations import (
@@ -223,9 +227,7 @@ def known_of(entries: "Entries", of: str, *, change: bool = False) -> "Catalogue
         PolicySelected,
         ServiceRegistered,
     )
-    registered = known.get(ApplicationRegistered, of)
-    if change and registered is not None:
-        check_owner(entries, "application", of, registered.owner)
+    check_steering(entries, known, of, change=change, ending=ending)
     return known
 
 

@@ -167,6 +167,23 @@ def check_owner(entries: "Entries", what: str, target: str, owner: str, declared
         raise RegistrationError(f"{told}; say who you are with WEIR_IDENTITY__USER")
 
 
+def check_steering(
+    entries: "Entries", known: "Catalogue", app: str, *, change: bool, ending: bool = False
+) -> None:
+    """Let nobody steer an application that is not registered, nor change another's; '' is all.
+
+    What is in force may be ended (`ending`) once its application is gone. Raises RegistrationError.
+    """
+    from schemas.registrations import ApplicationRegistered
+    from streams.registration import unknown
+
+    registered = known.get(ApplicationRegistered, app)
+    if registered is None and app and not ending:
+        raise unknown("application", app, known.of(ApplicationRegistered))
+    if registered is not None and change:
+        check_owner(entries, "application", app, registered.owner)
+
+
 def check_service_owner(entries: "Entries", service: str, app: str, declared: str = "") -> None:
     """Let nobody change a service but its owner, or register one but its application's.
 

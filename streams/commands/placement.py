@@ -4,12 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.nouns import (
-    AsJson,
-    check_owner,
-    check_service_owner,
-    opened,
-)
+from streams.commands.nouns import AsJson, check_service_owner, check_steering, opened
 from streams.commands.placement_explain import explain
 from streams.commands.placement_plan import plan
 from streams.commands.placement_policy import canary, policy
@@ -54,12 +49,10 @@ def mode(
         raise typer.BadParameter(f"{chosen!r} is none of {', '.join(MODES)}")
     with opened() as entries:
         known = entries.catalogue(PolicySelected, ApplicationRegistered, PlacementDecided)
+        check_steering(entries, known, of, change=bool(chosen))
         if not chosen:
             _show_modes(known, of, as_json=as_json)
             return
-        registered = known.get(ApplicationRegistered, of)
-        if registered is not None:
-            check_owner(entries, "application", of, registered.owner)
         _choose(entries, known, chosen, of, as_json=as_json)
 
 

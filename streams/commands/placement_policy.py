@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.commands.nouns import AsJson, check_owner, check_service_owner, opened
+from streams.commands.nouns import AsJson, check_service_owner, check_steering, opened
 
 if TYPE_CHECKING:
     from schemas.registrations import PolicySelected
@@ -34,12 +34,12 @@ def policy(
     with opened() as entries:
         catalogue = entries.catalogue(PolicySelected, ApplicationRegistered)
         known = catalogue.get(PolicySelected, scope)
-        if not (algorithm or told or unset):
+        changing = bool(algorithm or told or unset)
+        ending = bool(unset) and not algorithm and not told
+        check_steering(entries, catalogue, of, change=changing, ending=ending)
+        if not changing:
             _show(scope, known, as_json=as_json)
             return
-        registered = catalogue.get(ApplicationRegistered, of)
-        if registered is not None:
-            check_owner(entries, "application", of, registered.owner)
         _check_algorithm(algorithm, of)
         given = pairs(told or (), "parameter")
         made = policies.place_policy(scope, known, algorithm, given, unset or (), wall_ms())

@@ -11,6 +11,7 @@ from streams.commands.nouns import (
     add_removing,
     check_application,
     check_owner,
+    check_steering,
     opened,
     send_changed,
 )
@@ -132,10 +133,8 @@ def mode(
     scope = f"{COMPONENT}/{of}" if of else COMPONENT
     with opened() as entries:
         known = entries.catalogue(PolicySelected, ApplicationRegistered)
-        registered = known.get(ApplicationRegistered, of)
+        check_steering(entries, known, of, change=bool(chosen))
         if chosen:
-            if registered is not None:
-                check_owner(entries, "application", of, registered.owner)
             policy = known.get(PolicySelected, scope)
             made = authorizing.mode(scope, chosen, policy, wall_ms())
             told = {"by": entries.settings.identity.user}

@@ -104,6 +104,10 @@ def test_an_ensemble_is_listed_explained_pinned_let_go_and_selected_by_another_a
     strange = weir("ensembles", "policy", "digits", "--algorithm", "astrology")
     assert (strange.returncode, "no algorithm 'astrology'" in strange.stderr) == (4, True)
 
+    for asked in ("policy ghost --set size=2", "policy ghost", "pin ghost a"):
+        missing = weir("ensembles", *asked.split())
+        assert (missing.returncode, "no application 'ghost'" in missing.stderr) == (4, True)
+
     rows = told(weir("ensembles", "compare", "digits", "--json"))
     found = {row["algorithm"]: row["members"] for row in rows}
     assert found["accuracy"] == ["forest", "svm"]

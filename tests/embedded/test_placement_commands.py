@@ -256,6 +256,8 @@ def test_policies_and_new_versions_are_asked_for_by_commands(
         ("scope", "place"),
     ]
     refused(weir("placement", "policy", "--algorithm", "luck"), "no algorithm 'luck'")
+    refused(weir("placement", "policy", "--app", "ghost", "--set", "queue=age"), "'ghost'")
+    refused(weir("placement", "mode", "act", "--app", "ghost"), "no application 'ghost'")
     refused(weir("placement", "policy", "--set", "move.budget=x"), "it must be from 0 to 1000")
     refused(weir("placement", "canary", "none", "--variant", "v2"), "no service 'none'")
     told(weir("placement", "canary", "many", "--variant", "v2", "--json"))

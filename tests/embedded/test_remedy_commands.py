@@ -81,6 +81,8 @@ def test_remedies_are_checked_registered_listed_and_removed(
     assert [row["name"] for row in _shown(weir, "list")] == ["less", "more"]
     assert json.loads(weir("remedies", "show", "more").stdout)["verify_ms"] == 20_000
     assert _shown(weir, "mode", "observe")["mode"] == "observe"
+    nobody = weir("remedies", "mode", "act", "--app", "ghost")
+    assert (nobody.returncode, "no application 'ghost'" in nobody.stderr) == (4, True)
 
     run = w.Run(w.service(max_replicas=4), w.selected("s"), w.placed("s", "a"), w.defined("scale"))
     run.at(1_000, w.verdict(1_000)).during(2_000, 25_000)

@@ -10,7 +10,7 @@ from processors.errors import InvalidParameters
 from processors.selecting import staged
 from processors.selecting.ensembles import Objective, Problem
 from processors.selecting.laws import broken_by, candidates, problems
-from processors.selecting.own import OWN, algorithms
+from processors.selecting.own import OWN, PLANNERS, algorithms
 from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
 from schemas.decisions import ActionTaken, EnsembleSelected
@@ -297,6 +297,24 @@ def test_every_stage_of_a_graph_gets_an_ensemble_and_predictions_are_those_of_th
     assert ensemble.predicted_latency_ms == pytest.approx(10.0 + 5.0 + 12.0)  # and the way
     best = max(c.DECLARED.values()) * c.DECLARED["bayes"]
     assert ensemble.predicted_accuracy <= best + 0.03
+
+
+@pytest.mark.parametrize("most", [1, 3, 4])
+@pytest.mark.parametrize("stages", [2, 3])
+@pytest.mark.parametrize("name", PLANNERS)
+def test_a_plan_has_somebody_for_every_stage_and_no_more_members_than_are_allowed(
+    name: str, stages: int, most: int
+) -> None:
+    of = problems()["many candidates"]
+    spread = tuple(replace(c, stage=f"s{n % stages}") for n, c in enumerate(of.candidates))
+    objective = replace(of.objective, max_members=most)
+    for after in ({}, {"s1": ("s0",)}):
+        told = replace(
+            of, candidates=spread, objective=objective, budget_ms=1e4, after=after, draw=0
+        )
+        for plan in OWN[name](told, 4).ranked:
+            assert len(plan.members) <= max(most, stages)
+            assert {member.stage for member in plan.members} == {c.stage for c in spread}
 
 
 @pytest.mark.parametrize("name", ["accuracy", "greedy", "thompson", "dream", "adaptive"])
