@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
-from tests.broker.cluster import apache
-
-__all__ = ["apache"]
+pytest_plugins = ("tests.broker.cluster",)
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # tests share the cores, and frames are small
 
 SHARED = "Apache Kafka"
 _ASKING = (

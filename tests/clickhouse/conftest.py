@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from workers.sinking.migrations import migrate
 _NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
     folder: Path = tmp_path_factory.mktemp("clickhouse")
     port, log = free_port(), folder / "server.log"
@@ -29,13 +30,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSetti
         stop(process, 5)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(server: ClickHouseSettings) -> Iterator[Database]:
     """A migrated database that tests fill, each a table of its own."""
     yield from _migrated(server, "weir_shared")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reused(server: ClickHouseSettings) -> Iterator[Database]:
     """The database behind `database`."""
     yield from _migrated(server, "weir_reused")
@@ -52,9 +53,12 @@ def database(reused: Database) -> Database:
 
 
 @pytest.fixture
-def settings(server: ClickHouseSettings) -> ClickHouseSettings:
-    """Settings of a database that is not there yet."""
-    return server.model_copy(update={"database": f"weir_{next(_NUMBERS)}"})
+def settings(server: ClickHouseSettings) -> Iterator[ClickHouseSettings]:
+    """Settings of a database that is not there yet, and not any more: idle tables cost time."""
+    name = f"weir_{next(_NUMBERS)}"
+    yield server.model_copy(update={"database": name})
+    with closing(connect(server.model_copy(update={"database": "default"}))) as database:
+        database.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def own(settings: ClickHouseSettings) -> Iterator[Database]:
     yield from _migrated(settings, settings.database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka_and_registry(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[KafkaSettings, RegistrySettings]]:

@@ -1,6 +1,7 @@
 """The laws of a processor, held by every one of them."""
 
 import copy
+from functools import cache
 
 import pytest
 
@@ -26,40 +27,55 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def batches(scenario: Scenario, seed: int) -> list[AnyBatch]:
-    return scenario.batches(seed)
+    return _batches(scenario.name, seed)
 
 
-def test_the_scenario_says_something(scenario: Scenario, batches: list[AnyBatch]) -> None:
-    outputs = run(scenario, batches)
+@pytest.fixture
+def undisturbed(scenario: Scenario, seed: int) -> list[Output]:
+    return _undisturbed(scenario.name, seed)
 
-    assert outputs, "a scenario without outputs tests nothing"
-    for event in (_event(output) for output in outputs):
+
+@cache
+def _batches(name: str, seed: int) -> list[AnyBatch]:
+    return SCENARIOS[name].batches(seed)
+
+
+@cache
+def _undisturbed(name: str, seed: int) -> list[Output]:
+    return run(SCENARIOS[name], _batches(name, seed))
+
+
+def test_the_scenario_says_something(scenario: Scenario, undisturbed: list[Output]) -> None:
+    assert undisturbed, "a scenario without outputs tests nothing"
+    for event in (_event(output) for output in undisturbed):
         assert type(event) in scenario.spec.outputs
         assert type(event) is not Snapshot
         pack(event)
 
 
 def test_splitting_a_batch_anywhere_changes_nothing(
-    scenario: Scenario, batches: list[AnyBatch], seed: int
+    scenario: Scenario, batches: list[AnyBatch], seed: int, undisturbed: list[Output]
 ) -> None:
-    assert run(scenario, split(batches, seed)) == run(scenario, batches)
+    assert run(scenario, split(batches, seed)) == undisturbed
 
 
-def test_a_restart_at_any_cut_changes_nothing(scenario: Scenario, batches: list[AnyBatch]) -> None:
-    undisturbed = run(scenario, batches)
+def test_a_restart_at_any_cut_changes_nothing(
+    scenario: Scenario, batches: list[AnyBatch], undisturbed: list[Output]
+) -> None:
+    driver, fed = Driver(scenario.spec), 0
     for place in range(1, len(batches), max(1, len(batches) // 6)):
-        driver = Driver(scenario.spec)
-        driver.feed(batches[:place])
-        driver = driver.restarted(scenario.spec)
-        driver.feed(batches[place:])
+        driver.feed(batches[fed:place])
+        fed = place
+        other = driver.restarted(scenario.spec)
+        other.feed(batches[place:])
 
-        assert driver.finish(scenario.tail_ms) == undisturbed, f"restarted before batch {place}"
+        assert other.finish(scenario.tail_ms) == undisturbed, f"restarted before batch {place}"
 
 
 def test_the_same_input_gives_the_same_events(
-    scenario: Scenario, batches: list[AnyBatch], seed: int
+    scenario: Scenario, seed: int, undisturbed: list[Output]
 ) -> None:
-    assert run(scenario, batches) == run(scenario, scenario.batches(seed))
+    assert run(scenario, scenario.batches(seed)) == undisturbed
 
 
 def test_the_batch_is_not_mutated(scenario: Scenario, batches: list[AnyBatch]) -> None:
@@ -71,7 +87,7 @@ def test_the_batch_is_not_mutated(scenario: Scenario, batches: list[AnyBatch]) -
 
 
 def test_an_empty_batch_before_its_time_does_nothing(
-    scenario: Scenario, batches: list[AnyBatch]
+    scenario: Scenario, batches: list[AnyBatch], undisturbed: list[Output]
 ) -> None:
     driver = Driver(scenario.spec)
     for batch in batches:
@@ -82,7 +98,7 @@ def test_an_empty_batch_before_its_time_does_nothing(
         early = batch.now_ms if wake is None else min(wake - 1, batch.now_ms + 1_000)
         assert list(driver.processor.process(timer(batch, early))) == []
         assert driver.processor.snapshot() == before
-    assert driver.finish(scenario.tail_ms) == run(scenario, batches)
+    assert driver.finish(scenario.tail_ms) == undisturbed
 
 
 def test_restore_of_a_snapshot_is_a_fixed_point(

@@ -45,7 +45,7 @@ def clickhouse_in(folder: Path) -> Server:
     return Server("streams.embedded.clickhouse", arguments, folder / "clickhouse.log")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = clickhouse_in(tmp_path_factory.mktemp("clickhouse"))
     server.start()
@@ -73,13 +73,13 @@ def installed(folder: Path) -> Iterator[Settings]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     with Broker(tmp_path_factory.mktemp("broker") / "broker.log") as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def registry(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("registry") / "registry.log"
     server = Server("streams.embedded.registry", (), log)

@@ -13,13 +13,13 @@ from tests.kube.servers import Cluster
 NODES = (node("a", gpus=4), node("b", gpus=2), node("c"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fates() -> dict[str, Fate]:
     """What becomes of the Pods of a namespace; where nothing is said, they serve."""
     return {}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory, fates: dict[str, Fate]) -> Iterator[Cluster]:
     """A running cluster of three nodes: a with 4 GPUs, b with 2, c with none."""
     try:
