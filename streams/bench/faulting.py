@@ -16,6 +16,7 @@ from typing import Any
 from streams.bench.faults import FAULTS, Fault
 from streams.bench.faults_world import Say, Where, World, opened
 from streams.bench.ledger import Found, Verdict, audit
+from streams.bench.ledger_app import WINDOW_MS
 from streams.bench.ledger_feed import Feed, Rates
 from streams.errors import SettingsError, StreamsError
 from workers.clock import wall_ms
@@ -157,13 +158,17 @@ def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) ->
 def settle(world: World, feed: Feed) -> Verdict:
     """Return what a page cost, once everything that was sent had its time to arrive.
 
-    What is missing is waited for as long as it becomes less, and ten rounds more; then, and when
-    nothing is, a moment more, in which something doubled would show.
+    What is missing is waited for as long as it becomes less, and ten rounds more, each of which
+    waits until SQL shows windows of its own metrics; then, and when nothing is missing, a moment
+    more, in which something doubled would show. Raises NotRecovered.
     """
     fewest, idle = math.inf, 0
     while idle < ROUNDS and fewest > 0:
+        began = wall_ms()
         feed.round()
         missing = _missing(world, feed)
+        if missing:
+            world.await_windows(began // WINDOW_MS * WINDOW_MS)
         idle = 0 if missing < fewest else idle + 1
         fewest = min(fewest, missing)
     time.sleep(STEADY_S)

@@ -136,6 +136,24 @@ class World:
             time.sleep(POLL_S)
         return (wall_ms() - since_ms) / 1000
 
+    def await_windows(self, since_ms: int) -> None:
+        """Return when SQL shows a window of every series that began then (ms) or later.
+
+        What came to its partitions before has been counted by then. Raises NotRecovered.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while self._windows_since(since_ms) < self.paths.series:
+            self.stack.check()
+            if time.monotonic() > deadline:
+                raise NotRecovered(f"after {PATIENCE_S:.0f} s SQL shows no new windows")
+            time.sleep(POLL_S)
+
+    def _windows_since(self, since_ms: int) -> int:
+        try:
+            return self.books.windows_since(self.paths.page, since_ms)
+        except ClickHouseUnavailable:
+            return 0
+
     def _missing(self, since_ms: int) -> list[str]:
         self.stack.check()
         missing = self.paths.missing(since_ms)

@@ -47,6 +47,11 @@ SELECT uniqExact(metric) AS series FROM metrics
 WHERE _cluster = {cluster:String} AND instance = {page:String}
     AND event_time >= fromUnixTimestamp64Milli({since:Int64})
 """
+_NEW_WINDOWS = """
+SELECT uniqExact(metric) AS series FROM observations
+WHERE _cluster = {cluster:String} AND instance = {page:String}
+    AND window_start >= fromUnixTimestamp64Milli({since:Int64})
+"""
 
 
 class Books:
@@ -81,7 +86,14 @@ class Books:
 
     def series_since(self, page: str, since_ms: int) -> int:
         """Return of how many series there are metrics of that instant (ms) or later."""
-        (row,) = self._rows(_NEWEST, page, since=since_ms)
+        return self._series(_NEWEST, page, since_ms)
+
+    def windows_since(self, page: str, since_ms: int) -> int:
+        """Return of how many series there are windows that began at that instant (ms) or later."""
+        return self._series(_NEW_WINDOWS, page, since_ms)
+
+    def _series(self, sql: str, page: str, since_ms: int) -> int:
+        (row,) = self._rows(sql, page, since=since_ms)
         return int(row["series"])
 
     def _times(self, sql: str, page: str) -> dict[str, int]:

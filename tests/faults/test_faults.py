@@ -8,15 +8,17 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streams.bench import faults_processes, faults_traffic
-from streams.bench.faulting import NOTHING, FaultRow, run_faults, trial
+from streams.bench import faulting, faults_processes, faults_traffic
+from streams.bench.faulting import NOTHING, FaultRow, run_faults, settle, trial
 from streams.bench.faults import FAULTS, ONE, Fault
 from streams.bench.faults_world import Where, World, opened
-from streams.bench.ledger import Ledger, Metric, audit
+from streams.bench.ledger import Found, Ledger, Metric, audit
+from streams.bench.ledger_app import WINDOW_MS
 from streams.bench.ledger_feed import Feed, Rates
 from streams.errors import SettingsError
 from tests.broker.cluster import kafka_or_skip
@@ -97,6 +99,44 @@ def test_a_row_tells_the_median_and_the_longest_recovery() -> None:
         "doubled": 1,
         "recovery_s": {"p50": 2.0, "max": 9.0},
     }
+
+
+class Slow:
+    """A stack whose books show one more metric a round, or no more; also its books and its feed."""
+
+    exact, page = False, "page"
+
+    def __init__(self, shown: int, per_round: int) -> None:
+        self.books, self.awaited = self, 0
+        self.ledger = Ledger(size_ms=1_000)
+        for number in range(30):
+            self.ledger.metrics[f"m{number}"] = Metric("a", 5)
+            self.ledger.acknowledged[f"m{number}"] = ("weir.metrics", 0, number)
+        self._shown, self._per_round = shown, per_round
+
+    def found(self, *_: object) -> Found:
+        shown = dict.fromkeys(list(self.ledger.metrics)[: self._shown], 1)
+        return replace(NOTHING, metrics=shown, windows={("a", 0): self._shown})
+
+    def round(self) -> None:
+        self._shown += self._per_round
+
+    def await_windows(self, since_ms: int) -> None:
+        assert since_ms % WINDOW_MS == 0
+        self.awaited += 1
+
+
+@pytest.mark.parametrize(
+    ("per_round", "lost", "rounds"), [(1, 0, 24), (0, 25, 11)], ids=["slow", "stuck"]
+)
+def test_what_becomes_less_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, per_round: int, lost: int, rounds: int
+) -> None:
+    monkeypatch.setattr(faulting, "ROUND_S", 0.0)
+    monkeypatch.setattr(faulting, "STEADY_S", 0.0)
+    world = Slow(5, per_round)
+    verdict = settle(world, world)  # type: ignore[arg-type] # a fake
+    assert (verdict.lost, world.awaited) == (lost, rounds)
 
 
 def test_what_cannot_be_looked_for_counts_as_lost() -> None:
