@@ -45,6 +45,8 @@ MOST = 10_000
 END = -1
 """Kafka's own word for the end of a partition, to begin reading at."""
 POLL_S = 0.05
+BEAT_S = 600.0
+"""So often who has a topic of its own for answers writes there that it lives."""
 
 log = logger(__name__)
 
@@ -89,6 +91,7 @@ class Client:
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._error: WorkerError | None = None
+        self._next_beat = 0.0
         self.acknowledged = 0
         self.undelivered = 0
 
@@ -260,7 +263,7 @@ class Client:
                 for message in kafka.drain(reader, 500, POLL_S):
                     kafka.check_alive(self._settings.kafka, message)
                     if message.error() is None:
-                        self._hear(message.value() or b"")
+                        self._hear(message.value())
                     elif kafka.is_eof(message):
                         unknown.discard(kafka.place_of(message))
                 if not unknown:
@@ -275,8 +278,11 @@ class Client:
             reader.close()
 
     def _tend(self) -> None:
-        """Fail what is over, and send again what had no answer for long."""
+        """Fail what is over, send again what had no answer for long, and tell that one lives."""
         now = wall_ms()
+        if self._replies and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_S
+            self._producer.produce(self._replies, None, partition=0)
         self._awaited.expire(now)
         for request in self._awaited.due(now):
             self._send(request, "")
@@ -285,8 +291,9 @@ class Client:
         counts = kafka.required(self._settings.kafka, {self._home})
         return {(self._home, partition) for partition in range(counts[self._home])}
 
-    def _hear(self, value: bytes) -> None:
-        while not self._stop.is_set():
+    def _hear(self, value: bytes | None) -> None:
+        """Take an answer; a record without a value is a beat."""
+        while value is not None and not self._stop.is_set():
             try:
                 response = self._codec.decode(value, InferenceResponse)
             except DecodeError as error:

@@ -72,7 +72,13 @@ class GatewaySettings(Section):
         default=1000, ge=1, le=600_000, description="time for requests that name none, ms"
     )
     kept: int = Field(default=10_000, ge=1, description="most answers kept for who asks later")
+    kept_bytes: int = Field(
+        default=64 * 1_048_576, ge=0, description="most bytes that they take together"
+    )
     kept_s: float = Field(default=600.0, gt=0, description="they are kept for so long, s")
+    drain_s: float = Field(
+        default=25.0, gt=0, le=600, description="at the end, time for requests under way, s"
+    )
 
 
 class NarrateSettings(Section):

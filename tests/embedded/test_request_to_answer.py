@@ -35,6 +35,7 @@ from tests.embedded.conftest import Server
 from tests.embedded.worker_world import Surroundings, now, until
 from workers.awaiting import NoAnswer
 from workers.client import Client, tensors
+from workers.gateway import leftovers
 from workers.hosting.host import BatchHost
 from workers.kafka import clients as kafka
 from workers.kafka.reading import read_all
@@ -197,6 +198,18 @@ def test_a_probe_never_blocks_its_caller(world: Surroundings) -> None:
     probe.close(timeout_s=0.1)
 
 
+def _reply_topics(world: Surroundings, **written: int) -> dict[str, str]:
+    """Make topics as gateways have them for answers, last written to at these instants (ms)."""
+    names = {name: f"{leftovers.PREFIX}{name}" for name in written}
+    made = [Topic(name, (InferenceResponse,), ("request_id",)) for name in names.values()]
+    kafka.create_topics(world.settings.kafka, made)
+    producer = kafka.producer(world.settings.kafka)
+    for name, at in written.items():
+        producer.produce(names[name], None, partition=0, timestamp=at)
+    assert producer.flush(10) == 0
+    return names
+
+
 def _all(world: Surroundings, topic: str = "weir.metrics") -> Iterator[kafka.RawMessage]:
     yield from read_all(world.settings.kafka, [topic])
 
@@ -223,8 +236,14 @@ def test_a_reply_topic_that_does_not_exist_costs_nobody(world: Surroundings) -> 
 @pytest.mark.usefixtures("router")
 def test_a_call_over_http_is_answered_by_the_ensemble(world: Surroundings) -> None:
     asked = {"inputs": {"x": [0, 5.0, 0]}}
+    left = _reply_topics(world, gone=now() - leftovers.STALE_MS - 60_000, lives=now())
     with gateway(world.settings, admin_token=SecretStr("boss")) as call:
+        until(lambda: left["gone"] not in kafka.partition_counts(world.settings.kafka))
+        assert left["lives"] in kafka.partition_counts(world.settings.kafka)
         assert call("GET", "/v2/health/ready").plain == {"ready": True}
+        assert call("GET", "/metrics").status == 401
+        counted = call("GET", "/metrics", Authorization="Bearer boss").body
+        assert b"weir_gateway_calls_total" in counted
         told = call("POST", INFER, asked, Weir_Explain="1", Weir_Deadline_Ms="5000")
         assert (told.status, told.plain["label"], told.plain["status"]) == (200, "1", "complete")
         assert [member["status"] for member in told.plain["members"]] == ["ok", "ok"]
@@ -322,7 +341,6 @@ def test_the_catalogue_is_changed_over_http(world: Surroundings) -> None:
         paths = call("GET", "/openapi.json").plain["paths"]
         assert {"/v1/apps", "/v1/placements/pause", INFER.replace("shapes", "{app}")} <= set(paths)
         assert b"/openapi.json" in call("GET", "/docs").body
-        assert b"weir_gateway_calls_total" in call("GET", "/metrics").body
 
 
 @pytest.mark.usefixtures("router")

@@ -76,6 +76,14 @@ class Access:
         if not (token and hmac.compare_digest(digest_of(token), self._admin)):
             raise Refusal(401, "only the administrator may do this", "Authorization", ADMIN)
 
+    def operator(self, authorization: str) -> None:
+        """Let pass who may see how things stand: the administrator, anybody where all may ask.
+
+        Raises Refusal.
+        """
+        if self._admin or not self._anonymous:
+            self.admin(authorization)
+
     def _by(self, digest: str, named: str, consumers: Mapping[str, ConsumerRegistered]) -> Caller:
         if self._admin and hmac.compare_digest(digest, self._admin):
             return Caller(named, consumers.get(named), admin=True)

@@ -108,6 +108,14 @@ def taken(app: ApplicationRegistered) -> dict[str, TensorSpec]:
     return {spec.name: spec for stage in entry_stages(app) for spec in stage.takes}
 
 
+def given(app: ApplicationRegistered) -> dict[str, TensorSpec]:
+    """Return the tensors that an application's last stages give, by name, where it says so."""
+    read = {name for stage in app.stages for name in stage.inputs}
+    return {
+        spec.name: spec for stage in app.stages if stage.stage not in read for spec in stage.gives
+    }
+
+
 def check_inputs(app: ApplicationRegistered, inputs: tuple[Tensor, ...]) -> None:
     """Refuse inputs that an application, where it says what it takes, cannot take."""
     if not inputs:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.inference import InferenceRequest, InferenceResponse
 from schemas.records import Tensor
@@ -14,8 +15,8 @@ from workers.clock import wall_ms
 from workers.gateway import gateway_metrics as metrics
 from workers.gateway.access import Caller
 from workers.gateway.asked import Asked, Wishes, check_inputs, request_of
-from workers.gateway.kept import Answered, Entry, Kept
-from workers.gateway.limits import Limits
+from workers.gateway.kept import Answered, Entry, Kept, size_of
+from workers.gateway.limits import Limits, Place
 from workers.gateway.outcomes import FAILURES, refusal
 from workers.gateway.refusals import Refusal
 from workers.settings_outside import GatewaySettings
@@ -38,41 +39,46 @@ class Asking:
     def __init__(self, ask: Ask, settings: GatewaySettings) -> None:
         self._ask, self._usual_ms = ask, settings.deadline_ms
         self._limits = Limits(settings.max_requests, settings.max_per_consumer, settings.rate_per_s)
-        self._kept = Kept(settings.kept, settings.kept_s)
+        self._kept = Kept(settings.kept, settings.kept_bytes, settings.kept_s)
         self._tasks: set[asyncio.Task[Answered]] = set()
+
+    def enter(self, caller: Caller) -> Place:
+        """Let a call in, before what it asks is read. Raises Refusal."""
+        return self._limits.enter(caller, time.monotonic())
 
     def begin(
         self,
         app: ApplicationRegistered,
         asked: Asked,
         wishes: Wishes,
-        caller: Caller,
+        place: Place,
         *,
         later: bool,
     ) -> Begun:
         """Send a request, unless one of its key is under way; `later` keeps its answer.
 
-        Raises Refusal.
+        The place is given up when the answer is there. Raises Refusal.
         """
         check_inputs(app, asked.inputs)
         request = request_of(
             app,
             asked,
             wishes,
-            caller,
+            place.caller,
             new_id=uuid.uuid4().hex,
             usual_ms=self._usual_ms,
             now_ms=wall_ms(),
         )
         now, digest = time.monotonic(), _digest(asked.inputs) if wishes.key else ""
         if wishes.key and (known := self._repeated(request.request_id, digest, now)):
+            place.leave(paid=False)
             return Begun(request.request_id, known.answer)
-        self._limits.enter(caller, now)
-        task = asyncio.ensure_future(self._answered(request, caller))
+        place.kept = True
+        task = asyncio.ensure_future(self._answered(request, place))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
         if later or wishes.key:
-            self._kept.put(request.request_id, Entry(caller.consumer, digest, task, now))
+            self._kept.put(request.request_id, Entry(place.caller.consumer, digest, task, now))
+        task.add_done_callback(partial(self._ended, request.request_id))
         return Begun(request.request_id, task)
 
     def find(self, request_id: str, caller: Caller) -> Begun:
@@ -88,7 +94,7 @@ class Asking:
             )
         return Begun(request_id, known.answer)
 
-    async def _answered(self, request: InferenceRequest, caller: Caller) -> Answered:
+    async def _answered(self, request: InferenceRequest, place: Place) -> Answered:
         began = time.perf_counter()
         metrics.INSIDE.inc()
         try:
@@ -97,7 +103,7 @@ class Asking:
             raise refusal(error) from error
         finally:
             metrics.INSIDE.dec()
-            self._limits.leave(caller)
+            place.leave()
         took = time.perf_counter() - began
         metrics.ANSWER_S.observe(took)
         metrics.ADDED_S.observe(max(0.0, took - response.latency_ms / 1000))
@@ -120,10 +126,10 @@ class Asking:
             )
         return None if known.answer.done() and known.answer.exception() else known
 
-    def _ended(self, task: "asyncio.Task[Answered]") -> None:
+    def _ended(self, request_id: str, task: "asyncio.Task[Answered]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever asked hears of it; nobody may have waited
+        if not task.cancelled() and task.exception() is None:  # whoever asked hears of that
+            self._kept.weigh(request_id, size_of(task.result().response))
 
 
 def _digest(inputs: tuple[Tensor, ...]) -> str:

@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from typing_extensions import Self
+
 from schemas.registrations import ConsumerRegistered
 from workers.gateway.access import Caller
 from workers.gateway.refusals import Refusal
@@ -35,8 +37,8 @@ class Limits:
         """How many are under way."""
         return self._inside.total()
 
-    def enter(self, caller: Caller, now: float) -> None:
-        """Let one more request in; `leave` ends it. Raises Refusal (429)."""
+    def enter(self, caller: Caller, now: float) -> "Place":
+        """Let one more request in, before its body is read. Raises Refusal (429)."""
         name = caller.consumer
         if self.inside >= self._most:
             raise _busy(f"{self.inside} requests are under way, the most of all", "requests")
@@ -44,12 +46,15 @@ class Limits:
             raise _busy(f"{self._inside[name]} requests of {name or 'nobody'} are under way", name)
         self._pay(name, caller.known, now)
         self._inside[name] += 1
+        return Place(self, caller)
 
-    def leave(self, caller: Caller) -> None:
-        """Note that a request has ended."""
-        self._inside[caller.consumer] -= 1
-        if self._inside[caller.consumer] <= 0:
-            del self._inside[caller.consumer]
+    def leave(self, name: str, *, paid: bool) -> None:
+        """Note that a request of a consumer has ended; one that counts for nothing is not paid."""
+        self._inside[name] -= 1
+        if self._inside[name] <= 0:
+            del self._inside[name]
+        if not paid and name in self._buckets:
+            self._buckets[name].tokens += 1.0
 
     def _pay(self, name: str, known: ConsumerRegistered | None, now: float) -> None:
         own = known.rate_per_s if known is not None else None
@@ -78,6 +83,26 @@ class Limits:
             return
         self._looked = now
         self._buckets = {n: b for n, b in self._buckets.items() if now - b.at < 60 * FORGET_S}
+
+
+class Place:
+    """One request's place among those under way; given up at the end of `with`, unless `kept`."""
+
+    def __init__(self, limits: Limits, caller: Caller) -> None:
+        self._limits, self.caller = limits, caller
+        self.kept = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.kept:
+            self.leave()
+
+    def leave(self, *, paid: bool = True) -> None:
+        """Give the place up; what was not `paid` does not count for the rate."""
+        self.kept = True
+        self._limits.leave(self.caller.consumer, paid=paid)
 
 
 def _busy(what: str, where: str) -> Refusal:

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from schemas.graphs import TensorSpec
 from schemas.inference import InferenceResponse
 from schemas.records import Tensor
 from schemas.registrations import ApplicationRegistered
-from workers.gateway.asked import Asked, taken
+from workers.gateway.asked import Asked, given, taken
 from workers.gateway.plain import check_bytes, finite, parsed
 from workers.gateway.refusals import Refusal
 from workers.runtimes.http_tensors import DATATYPES, elements
@@ -28,6 +29,13 @@ _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 _DIGITS = 12
 """Of the longest length that is read as a number."""
 _TOLD = ("status", "label", "confidence", "partial", "deadline_met", "latency_ms", "ensemble")
+
+
+_CLASSIFIED: Mapping[str, Mapping[str, Any]] = {
+    "label": {"datatype": "BYTES", "shape": [1]},
+    "confidence": {"datatype": "FP64", "shape": [1]},
+    "scores": {"datatype": "FP64", "shape": [-1]},
+}
 
 
 class _Message(Section):
@@ -77,21 +85,26 @@ class Written:
 
 
 def metadata(app: ApplicationRegistered) -> dict[str, Any]:
-    """Return what an application is, as a model."""
+    """Return what an application is, as a model: with what it says that it takes and gives.
+
+    What every answer of members that classify has besides is named, too. A shape of any kind is -1.
+    """
+    told = given(app)
     return {
         "name": app.app,
         "versions": [app.event_id[:12]],
         "platform": "weir",
-        "inputs": [
-            {"name": spec.name, "datatype": _NAMES.get(spec.dtype, "BYTES"), "shape": spec.shape}
-            for spec in taken(app).values()
-        ],
+        "inputs": [_described(spec) for spec in taken(app).values()],
         "outputs": [
-            {"name": "label", "datatype": "BYTES", "shape": [1]},
-            {"name": "confidence", "datatype": "FP64", "shape": [1]},
-            {"name": "scores", "datatype": "FP64", "shape": [-1]},
+            *(_described(spec) for spec in told.values()),
+            *({"name": n, **of} for n, of in _CLASSIFIED.items() if n not in told),
         ],
     }
+
+
+def _described(spec: TensorSpec) -> dict[str, Any]:
+    kind = _NAMES.get(spec.dtype, "BYTES")
+    return {"name": spec.name, "datatype": kind, "shape": list(spec.shape or (-1,))}
 
 
 def read(body: bytes, header: str) -> Asked:

@@ -12,6 +12,8 @@ from schemas.decisions import EnsembleSelected
 from schemas.registrations import ApplicationRegistered, ConsumerRegistered
 from workers.catalogue import CatalogueReader
 from workers.client import Client
+from workers.clock import wall_ms
+from workers.gateway import leftovers
 from workers.gateway.access import LOOPBACK, Access
 from workers.gateway.asking import Asking
 from workers.gateway.control import Control, NoControl
@@ -22,8 +24,8 @@ from workers.settings import Settings
 from workers.settings_outside import GatewaySettings
 from workers.telemetry import logger
 
-GRACE_S = 8.0
-"""Requests under way have so long to end."""
+LINGER_S = 2.0
+"""A body that is not wanted is read for so long, so that its sender sees why."""
 IDLE_S = 75.0
 """Longest wait of a connection for the headers of a request, the first or the next."""
 LOOK_S = 0.1
@@ -56,14 +58,15 @@ class Gateway:
         return bool(self.address) and not self._closing and self._ready()
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set, then let what is under way end, for 8 s at most.
+        """Serve until `stop` is set, then let what is under way end, for `drain_s` at most.
 
         Raises KafkaUnavailable, RegistryUnavailable, NotServing.
         """
         registry = Registry(self._settings.registry)
         kinds = (ApplicationRegistered, ConsumerRegistered, EnsembleSelected)
         reader = CatalogueReader(self._settings.kafka, registry.codec(), kinds)
-        replies = f"weir-replies.{uuid.uuid4().hex[:12]}"
+        leftovers.remove(self._settings.kafka, wall_ms())
+        replies = f"{leftovers.PREFIX}{uuid.uuid4().hex[:12]}"
         most = self._own.max_requests
         with (
             reader,
@@ -81,10 +84,11 @@ class Gateway:
             settings=self._own,
             catalogue=reader.current,
             ready=lambda: self.ready,
+            ending=lambda: self._closing,
             control=self._control,
             version=self._version,
         )
-        runner = runner_of(Routes(means).application())
+        runner = runner_of(Routes(means).application(), drain_s=self._own.drain_s)
         await runner.setup()
         try:
             self.address = await self._listening(runner)
@@ -112,13 +116,19 @@ class Gateway:
         return f"http{'s' if self._tls else ''}://{name}:{runner.addresses[0][1]}"
 
 
-def runner_of(application: web.Application, idle_s: float = IDLE_S) -> web.AppRunner:
-    """Return what serves an application, on connections that are not silent for `idle_s`."""
+def runner_of(
+    application: web.Application, *, idle_s: float = IDLE_S, drain_s: float = 1.0
+) -> web.AppRunner:
+    """Return what serves an application, on connections that are not silent for `idle_s`.
+
+    At its end requests under way have `drain_s` to be answered.
+    """
     return web.AppRunner(
         application,
         access_log=None,
         keepalive_timeout=idle_s,
-        shutdown_timeout=GRACE_S,
+        shutdown_timeout=drain_s,
+        lingering_time=LINGER_S,
         auto_decompress=False,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.catalogue import Catalogue
@@ -18,7 +18,7 @@ from workers.gateway import gateway_metrics as metrics
 from workers.gateway import open_inference, outcomes, plain
 from workers.gateway.access import LOOPBACK, Access, Caller, application, check_origin, token_of
 from workers.gateway.asked import Asked, wishes_of
-from workers.gateway.asking import Asking, Begun
+from workers.gateway.asking import Asking
 from workers.gateway.control import Control, Order
 from workers.gateway.kept import Answered
 from workers.gateway.openapi import PAGE, document
@@ -31,6 +31,7 @@ READ_S = 10.0
 LONGEST_WAIT_S = 60.0
 LARGE = 65_536
 """Bodies from this size on are read in a thread, so that nobody else waits."""
+_CONTINUE = "100-continue"
 JSON, BYTES = "application/json", "application/octet-stream"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,6 +47,7 @@ class Means:
     settings: GatewaySettings
     catalogue: Callable[[], Catalogue]
     ready: Callable[[], bool]
+    ending: Callable[[], bool]
     control: Control
     version: str
 
@@ -61,22 +63,23 @@ class Routes:
     def application(self) -> web.Application:
         """Return them as an application of aiohttp."""
         most = self._means.settings.max_body
-        app = web.Application(client_max_size=most, middlewares=[_counted])
+        app = web.Application(client_max_size=most, middlewares=[self._counted])
         routes = app.router
-        routes.add_post("/v1/apps/{app}/infer", self._infer)
+        routes.add_post("/v1/apps/{app}/infer", self._infer, expect_handler=_expected)
         routes.add_get("/v1/requests/{request}", self._request)
         routes.add_get("/v2", self._server)
         routes.add_get("/v2/health/live", self._live)
         routes.add_get("/v2/health/ready", self._ready)
         routes.add_get("/v2/models/{app}", self._model)
         routes.add_get("/v2/models/{app}/ready", self._model_ready)
-        routes.add_post("/v2/models/{app}/infer", self._infer_v2)
+        routes.add_post("/v2/models/{app}/infer", self._infer_v2, expect_handler=_expected)
         routes.add_get("/openapi.json", self._openapi)
         routes.add_get("/docs", self._docs)
         routes.add_get("/metrics", self._metrics)
         for noun, verb in self._means.control.verbs():
             handler = partial(self._change, noun=noun, verb=verb.name)
-            routes.add_route(verb.method, f"/v1{verb.path}", handler)
+            path = f"/v1{verb.path}"
+            routes.add_route(verb.method, path, handler, expect_handler=_expected)
         return app
 
     def _caller(self, request: web.Request) -> Caller:
@@ -93,25 +96,14 @@ class Routes:
             raise Refusal(503, "not ready", "gateway", "Kafka is not reached yet", after_s=1)
         return application(request.match_info["app"], caller, self._means.catalogue())
 
-    def _begin(
-        self,
-        request: web.Request,
-        app: ApplicationRegistered,
-        asked: Asked,
-        caller: Caller,
-        *,
-        later: bool = False,
-    ) -> Begun:
-        wishes = wishes_of(request.headers, asked.parameters)
-        return self._means.asking.begin(app, asked, wishes, caller, later=later)
-
     async def _infer(self, request: web.Request) -> web.Response:
         caller = self._caller(request)
         app = self._app(request, caller)
-        body = await _body(request, JSON)
-        asked = await _read(plain.read, body, app)
         later = "respond-async" in request.headers.get("Prefer", "")
-        begun = self._begin(request, app, asked, caller, later=later)
+        with self._means.asking.enter(caller) as place:
+            asked = await _read(plain.read, await _body(request, JSON), app)
+            wishes = wishes_of(request.headers, asked.parameters)
+            begun = self._means.asking.begin(app, asked, wishes, place, later=later)
         if later:
             return _accepted(begun.request_id)
         return _plainly(await asyncio.shield(begun.answer))
@@ -128,16 +120,36 @@ class Routes:
     async def _infer_v2(self, request: web.Request) -> web.Response:
         caller = self._caller(request)
         app = self._app(request, caller)
-        body = await _body(request, JSON, BYTES)
         header = request.headers.get(open_inference.HEADER, "")
-        asked = await _read(open_inference.read, body, header)
-        answered = await asyncio.shield(self._begin(request, app, asked, caller).answer)
+        with self._means.asking.enter(caller) as place:
+            body = await _body(request, JSON, BYTES)
+            asked = await _read(open_inference.read, body, header)
+            wishes = wishes_of(request.headers, asked.parameters)
+            begun = self._means.asking.begin(app, asked, wishes, place, later=False)
+        answered = await asyncio.shield(begun.answer)
         made = open_inference.written(app.app, outcomes.check(answered.response), asked.form)
         headers = _timing(answered)
         if made.header is None:
             return web.Response(body=made.body, content_type=JSON, headers=headers)
         headers[open_inference.HEADER] = str(made.header)
         return web.Response(body=made.body, content_type=BYTES, headers=headers)
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer refusals, and count answers by path and status; unknown paths are one."""
+        try:
+            response = await handler(request)
+        except Refusal as refusal:
+            response = _told(refusal.body(), refusal.status, refusal.headers())
+        except web.HTTPException as error:
+            refused = Refusal(error.status, error.reason, request.path, "see /docs")
+            response = _told(refused.body(), error.status)
+        known = request.match_info.route.resource
+        path = known.canonical if known else "other"
+        metrics.CALLS.labels(path, str(response.status)).inc()
+        if self._means.ending() or _unread(request):
+            response.force_close()
+        return response
 
     async def _server(self, _: web.Request) -> web.Response:
         extensions = ["binary_tensor_data"]
@@ -165,7 +177,8 @@ class Routes:
     async def _docs(self, _: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html")
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._means.access.operator(request.headers.get("Authorization", ""))
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _change(self, request: web.Request, *, noun: str, verb: str) -> web.Response:
@@ -182,37 +195,45 @@ class Routes:
         return _told(told, status)
 
 
-@web.middleware
-async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer refusals, and count answers by path and status; paths that nobody serves are one."""
-    try:
-        response = await handler(request)
-    except Refusal as refusal:
-        response = _told(refusal.body(), refusal.status, refusal.headers())
-    except web.HTTPException as error:
-        refused = Refusal(error.status, error.reason, request.path, "see /docs")
-        response = _told(refused.body(), error.status)
-    known = request.match_info.route.resource
-    path = known.canonical if known else "other"
-    metrics.CALLS.labels(path, str(response.status)).inc()
-    return response
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """Leave it to whoever reads a body to ask for it, so that it need not come to be refused."""
+    if request.headers["Expect"].lower() == _CONTINUE:
+        return None
+    refused = Refusal(417, "it is not met here", "Expect", f"send {_CONTINUE}, or nothing")
+    return _told(refused.body(), refused.status)
+
+
+def _unread(request: web.Request) -> bool:
+    """Return whether so much of a body was not read that the connection had better end."""
+    if request.content.is_eof():
+        return False
+    size = request.content_length
+    return size is None or size >= LARGE or "Expect" in request.headers
 
 
 async def _body(request: web.Request, *kinds: str) -> bytes:
     """Return the body of a request of one of these types. Raises Refusal."""
+    most = request.client_max_size
+    too_large = Refusal(
+        *(413, f"it is larger than {most} bytes", "body"),
+        "send less, or raise WEIR_GATEWAY__MAX_BODY",
+    )
+    if (request.content_length or 0) > most:
+        raise too_large
     if request.content_type not in kinds:
         told = f"it is {request.content_type!r:.80}"
         raise Refusal(415, told, "Content-Type", f"send {' or '.join(kinds)}")
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise Refusal(415, "it is packed", "Content-Encoding", "send the body as it is")
     try:
+        if "Expect" in request.headers and request.version >= HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
         return await asyncio.wait_for(request.read(), READ_S)
     except asyncio.TimeoutError as error:
         raise Refusal(408, f"it has not come within {READ_S:g} s", "body", "ask again") from error
     except web.HTTPRequestEntityTooLarge as error:
-        most = request.client_max_size
-        remedy = "send less, or raise WEIR_GATEWAY__MAX_BODY"
-        raise Refusal(413, f"it is larger than {most} bytes", "body", remedy) from error
+        raise too_large from error
     except web.RequestPayloadError as error:
         raise Refusal(400, f"it cannot be read: {error}", "body", "ask again") from error
 

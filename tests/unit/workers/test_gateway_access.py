@@ -21,14 +21,16 @@ from workers.awaiting import NoAnswer, TooMany, Undelivered
 from workers.gateway import outcomes
 from workers.gateway.access import Access, Caller, application, check_origin, digest_of
 from workers.gateway.asked import Asked, Wishes
-from workers.gateway.asking import Asking
+from workers.gateway.asking import Asking, Begun
 from workers.gateway.control import NoControl, Verb
 from workers.gateway.kept import Entry, Kept
+from workers.gateway.leftovers import STALE_MS, is_stale
 from workers.gateway.limits import Limits
 from workers.gateway.openapi import document
 from workers.gateway.refusals import NotServing, Refusal
 from workers.gateway.running import allows_anonymous, runner_of, tls_of
 from workers.gateway.server import Means, Routes, _told
+from workers.kafka.ends import End
 from workers.payloads.errors import PayloadRefused
 from workers.settings_outside import GatewaySettings
 
@@ -57,6 +59,7 @@ def routes() -> Routes:
         settings=settings,
         catalogue=Catalogue,
         ready=lambda: True,
+        ending=lambda: False,
         control=NoControl(),
         version="1",
     )
@@ -109,6 +112,13 @@ def test_without_a_token_only_those_without_one_can_be_named() -> None:
     assert allows_anonymous(GatewaySettings(host="0.0.0.0", anonymous="yes"))
 
 
+def test_how_things_stand_is_told_to_the_administrator_where_tokens_are_on() -> None:
+    Access("", anonymous=True).operator("")
+    Access("boss", anonymous=True).operator("Bearer boss")
+    assert status(lambda: Access("boss", anonymous=True).operator("Bearer secret")) == 401
+    assert status(lambda: Access("", anonymous=False).operator("")) == 403
+
+
 def test_applications_are_open_to_whom_they_are() -> None:
     app = replace(example(ApplicationRegistered), app="digits")
     known = catalogue(app)
@@ -133,7 +143,9 @@ def test_an_authorization_without_a_token_opens_nothing_to_pages_of_others() -> 
 
 
 def test_a_refusal_can_be_told_whatever_it_quotes() -> None:
-    assert b'"what": "field ?"' in bytes(_told({"what": "field \ud800"}).body)
+    told = _told({"what": "field \ud800"}).body
+    assert isinstance(told, bytes)
+    assert b'"what": "field ?"' in told
 
 
 def test_a_connection_that_says_nothing_whole_is_closed() -> None:
@@ -156,20 +168,26 @@ def test_a_connection_that_says_nothing_whole_is_closed() -> None:
 def test_rates_and_places_are_bounded() -> None:
     limits = Limits(3, 2, 0.0)
     fast, slow = Caller("a", None), Caller("b", consumer("b", rate_per_s=2.0, burst=1))
-    limits.enter(slow, 0.0)
+    first = limits.enter(slow, 0.0)
     with pytest.raises(Refusal) as told:
         limits.enter(slow, 0.1)
     assert (told.value.status, told.value.headers()) == (429, {"Retry-After": "1"})
-    limits.enter(slow, 0.6)
+    second = limits.enter(slow, 0.6)
     assert status(lambda: limits.enter(slow, 9.0)) == 429, "two of one are under way"
-    limits.enter(fast, 0.0)
+    third = limits.enter(fast, 0.0)
     assert status(lambda: limits.enter(fast, 0.0)) == 429, "three of all are under way"
-    for caller in (slow, slow, fast):
-        limits.leave(caller)
+    for place in (first, second):
+        place.leave()
+    with third:
+        assert limits.inside == 1
     assert limits.inside == 0
+    with limits.enter(fast, 0.0) as kept:
+        kept.kept = True
+    assert limits.inside == 1, "whoever keeps it gives it up"
     usual = Limits(9, 9, 1.0)
     usual.enter(fast, 0.0)
     assert status(lambda: usual.enter(fast, 0.5)) == 429
+    usual.enter(fast, 1.5).leave(paid=False)
     usual.enter(fast, 1.5)
 
 
@@ -192,16 +210,21 @@ def test_a_key_is_one_request_and_what_failed_is_asked_again() -> None:
     async def main() -> None:
         asking = Asking(ask, GatewaySettings(max_requests=5))
         keyed = Wishes(key="k", deadline_ms=50)
-        first = asking.begin(app, asked(), keyed, caller, later=False)
+
+        def begin(value: int = 1, *, later: bool = True) -> Begun:
+            with asking.enter(caller) as place:
+                return asking.begin(app, asked(value), keyed, place, later=later)
+
+        first = begin(later=False)
         with pytest.raises(Refusal) as told:
             await first.answer
         assert told.value.status == 504
         failing[0] = False
-        second = asking.begin(app, asked(), keyed, caller, later=True)
-        third = asking.begin(app, asked(), keyed, caller, later=True)
+        second = begin()
+        third = begin()
         assert (await third.answer).response.request_id == second.request_id == first.request_id
         assert len(seen) == 2
-        assert status(lambda: asking.begin(app, asked(2), keyed, caller, later=False)) == 422
+        assert [status(lambda: begin(2)) for _ in range(9)] == [422] * 9, "no place is lost"
         assert asking.find(second.request_id, caller).answer.done()
         assert status(lambda: asking.find(second.request_id, Caller("gate", None))) == 404
         assert status(lambda: asking.find("no", caller)) == 404
@@ -210,15 +233,26 @@ def test_a_key_is_one_request_and_what_failed_is_asked_again() -> None:
     asyncio.run(main())
 
 
-def test_kept_answers_are_bounded_in_number_and_time() -> None:
+def test_kept_answers_are_bounded_in_number_bytes_and_time() -> None:
     async def main() -> None:
-        kept = Kept(2, 10.0)
+        kept = Kept(2, 100, 10.0)
         for number, at in enumerate((0.0, 1.0, 5.0)):
             kept.put(str(number), Entry("", "", asyncio.Future(), at))
         assert kept.get("0", 5.0) is None
         assert kept.get("1", 5.0) is not None
         assert kept.get("1", 11.0) is None
         assert kept.get("2", 11.0) is not None
+        kept.put("3", Entry("", "", asyncio.Future(), 11.0))
+        kept.weigh("3", 60)
+        kept.weigh("2", 60)
+        kept.weigh("gone", 60)
+        assert kept.get("3", 11.0) is None, "it came first"
+        assert kept.get("2", 11.0) is not None
+        kept.put("2", Entry("", "", asyncio.Future(), 12.0))
+        kept.put("4", Entry("", "", asyncio.Future(), 12.0))
+        kept.weigh("4", 101)
+        assert kept.get("4", 12.0) is None, "it alone is too much"
+        assert kept.get("2", 12.0) is not None, "whoever asks again has no answer yet"
 
     asyncio.run(main())
 
@@ -286,3 +320,20 @@ def test_every_route_is_in_the_document() -> None:
     }
     paths = document((), "1")["paths"]
     assert served == {(method, path) for path, methods in paths.items() for method in methods}
+
+
+@pytest.mark.parametrize(
+    ("high", "age_ms", "stale"),
+    [
+        (0, None, False),
+        (3, None, True),
+        (3, 0, False),
+        (3, STALE_MS, False),
+        (3, STALE_MS + 1, True),
+    ],
+)
+def test_topics_that_nobody_writes_to_any_more_are_left_over(
+    high: int, age_ms: int | None, stale: bool
+) -> None:
+    newest = None if age_ms is None else 10_000_000 - age_ms
+    assert is_stale(End(high, high, 0, newest), 10_000_000) is stale

@@ -200,5 +200,18 @@ def test_bytes_that_no_input_claims_are_refused() -> None:
 
 def test_an_application_describes_itself_as_a_model() -> None:
     told = open_inference.metadata(application(SPEC))
-    assert told["inputs"] == [{"name": "x", "datatype": "FP32", "shape": (-1, 3)}]
+    assert told["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
     assert [one["name"] for one in told["outputs"]] == ["label", "confidence", "scores"]
+    first = replace(application(SPEC).stages[0], gives=(TensorSpec(name="between", dtype="int8"),))
+    gives = (
+        TensorSpec(name="boxes", dtype="float32", shape=(-1, 4)),
+        TensorSpec(name="label", dtype="int64"),
+    )
+    last = replace(first, stage="last", inputs=(first.stage,), takes=(), gives=gives)
+    told = open_inference.metadata(replace(application(), stages=(first, last)))
+    assert [tuple(one.values()) for one in told["outputs"]] == [
+        ("boxes", "FP32", [-1, 4]),
+        ("label", "INT64", [-1]),
+        ("confidence", "FP64", [1]),
+        ("scores", "FP64", [-1]),
+    ]
