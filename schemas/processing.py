@@ -179,6 +179,7 @@ class Spec:
     transactional: bool = True
     singleton: bool = False
     catalogue: tuple[type[Event], ...] = ()
+    reads: Mapping[type[Event], tuple[str, ...]] = field(default_factory=dict)
     state: type | None = None
     portable: bool = False
     sized: "Callable[[int], Spec] | None" = None

@@ -10,10 +10,11 @@ from processors.routing.plans import Plan
 from processors.routing.state import Pending
 from schemas.catalogue import Catalogue
 from schemas.codec import pack
-from schemas.inference import InferenceRequest, InferenceResponse
-from schemas.packed import Packed
+from schemas.inference import InferenceRequest, InferenceResponse, InferenceTask
+from schemas.packed import Packed, Told
 from schemas.processing import Directed, Output, Record
 from schemas.registrations import ContractRegistered
+from schemas.topics import task_topic
 
 
 class Desk:
@@ -30,6 +31,10 @@ class Desk:
         """Begin a batch with nothing to be sent."""
         self._now, self._catalogue = now_ms, catalogue
         self.out = []
+
+    def sealed(self) -> Told:
+        """Return what is to be sent, tasks as Avro."""
+        return Told([_sealed(one) if type(one) is InferenceTask else one for one in self.out])
 
     def answer(self, pending: Pending, plan: Plan) -> None:
         """Answer a request from what has arrived, or refuse it as was decided."""
@@ -79,3 +84,7 @@ class Desk:
         reply_to = request.reply_to_topic
         if reply_to and not is_own(reply_to):
             self.out.append(Directed(response, reply_to, request.reply_to_partition))
+
+
+def _sealed(task: InferenceTask) -> Packed:
+    return Packed(InferenceTask, task.request_id, pack(task), task_topic(task.worker))

@@ -62,3 +62,22 @@ CATALOGUE: tuple[type[Event], ...] = (
     EnsembleSelected,
 )
 """What route looks up."""
+
+RESULT_FIELDS = (
+    "request_id",
+    "stage",
+    "service",
+    "instance",
+    "attempt",
+    "status",
+    "reason",
+    "label",
+    "confidence",
+    "scores",
+    "classes",
+    "outputs",
+    "queue_ms",
+    "execution_ms",
+    "finished_at",
+)
+"""What is looked at of a result: `finished_at` by its host, which refuses times to come."""

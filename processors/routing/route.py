@@ -18,11 +18,10 @@ from processors.routing.admission import RESPONSES, Admission, same_question
 from processors.routing.answers import Answers
 from processors.routing.desk import Desk
 from processors.routing.instances import Instances
-from processors.routing.params import CATALOGUE, DEFAULTS, RouteParams
+from processors.routing.params import CATALOGUE, DEFAULTS, RESULT_FIELDS, RouteParams
 from processors.routing.pending import Waiting
 from processors.routing.plans import placed, selected_for
 from processors.routing.state import OK, Pending, RouteState
-from processors.routing.taskbytes import packed_tasks
 from processors.routing.votes import Combiner
 from processors.routing.working import Working
 from schemas.catalogue import Catalogue
@@ -35,7 +34,6 @@ from schemas.inference import (
     InferenceResult,
     InferenceTask,
 )
-from schemas.packed import Told
 from schemas.processing import Batch, Output, Partition, Record, Spec
 from schemas.registrations import (
     ApplicationRegistered,
@@ -59,6 +57,7 @@ def spec(
         transactional=False,
         sized=lambda count: spec(replace(params, partitions=count), plugins),
         catalogue=CATALOGUE,
+        reads={InferenceResult: RESULT_FIELDS},
     )
 
 
@@ -101,7 +100,7 @@ class Router:
         self._check()
         for record in batch.records:
             self._take(record)
-        return Told(tuple(packed_tasks(self._desk.out)))
+        return self._desk.sealed()
 
     def recognised(self, topic: str, key: bytes, offset: int) -> bool:
         """Tell whether a message is one of its own answers that comes back; it notes where."""

@@ -1,9 +1,11 @@
 """From messages to events, one by one, and what was wrong with the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from schemas import checks
+from schemas.base import Event
 from schemas.codec import Codec
 from schemas.errors import ContractError
 from schemas.processing import Partition, Record
@@ -32,13 +34,18 @@ def by_partition(messages: Iterable[RawMessage]) -> dict[Partition, list[RawMess
     return groups
 
 
-def rows(messages: Sequence[RawMessage], codec: Codec) -> tuple[list[Record], list[Bad]]:
-    """Decode messages of any topics one by one."""
+Reads = Mapping[type[Event], tuple[str, ...]]
+
+
+def rows(
+    messages: Sequence[RawMessage], codec: Codec, reads: Reads = MappingProxyType({})
+) -> tuple[list[Record], list[Bad]]:
+    """Decode messages of any topics one by one; `reads` as `Spec.reads` has it."""
     good: list[Record] = []
     bad: list[Bad] = []
     for message in messages:
         try:
-            record = _record(message, codec)
+            record = _record(message, codec, reads)
         except ContractError as error:
             bad.append(Bad(message, error))
         else:
@@ -47,13 +54,14 @@ def rows(messages: Sequence[RawMessage], codec: Codec) -> tuple[list[Record], li
     return good, bad
 
 
-def _record(message: RawMessage, codec: Codec) -> Record | None:
+def _record(message: RawMessage, codec: Codec, reads: Reads) -> Record | None:
     topic = topic_named(str(message.topic()))
     value = message.value()
     if value is None and topic.compacted:
         return None
     checks.check_size(len(value or b""), topic)
-    event = codec.decode(value or b"", *topic.events)
+    fields = reads.get(topic.events[0]) if len(topic.events) == 1 else None
+    event = codec.decode(value or b"", *topic.events, fields=fields)
     timestamp = message.timestamp()[1]
     checks.check(event, timestamp)
     partition, offset = int(message.partition() or 0), int(message.offset() or 0)

@@ -7,6 +7,7 @@ topic, its mover in the topic table; everybody else passes over them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from workers.kafka.sending import Outgoing
 
 HEADER = "weir-moved-from"
 """Carries topic/partition/offset of the message that was sent again."""
+_home = lru_cache(maxsize=8192)(partition_of)
+"""A request, its results and its answer have one key, and come soon after each other."""
 
 
 class Homes:
@@ -63,7 +66,7 @@ class Homes:
         if count == 1:
             return None
         key = topics.key_of(record.event)
-        home = partition_of(key, count)
+        home = _home(key, count)
         return None if home == record.partition else (key, home)
 
     def of(self, hashes: npt.NDArray[np.int64], place: Partition) -> npt.NDArray[np.int64]:

@@ -139,7 +139,7 @@ class Instance:
             read = self._reader.read(group, place)
             self._processor.rebuild(read.batch(place, then, catalogue))
         else:
-            records, _ = host_decode.rows(group, self._codec)
+            records, _ = host_decode.rows(group, self._codec, self.spec.reads)
             records, _ = self._homes.records(records, group)
             self._processor.rebuild(Batch(tuple(records), then, catalogue))
 
@@ -201,7 +201,7 @@ class Instance:
             kept = {id(message) for group in groups.values() for message in group}
             messages = [message for message in messages if id(message) in kept]
         messages = self._unrecognised(meant_for(messages, self.spec.name))
-        records, bad = host_decode.rows(messages, self._codec)
+        records, bad = host_decode.rows(messages, self._codec, self.spec.reads)
         records, moved = self._homes.records(records, messages)
         if records:
             batch = Batch(tuple(records), now_ms, catalogue)
