@@ -1,6 +1,6 @@
 """What workers have said of their work, for people and for programs. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from schemas.introspect import to_plain
@@ -127,3 +127,17 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 def reasons(report: WorkerReported) -> list[tuple[str, ReasonCount]]:
     """Return why tasks ended without an answer, by instance."""
     return [(one.instance, reason) for one in report.services for reason in one.reasons]
+
+
+def taken(report: WorkerReported) -> Iterator[str]:
+    """Yield in words what a worker takes of its machine, and each of its instances."""
+    if report.memory_mib:
+        limit = f" of {report.memory_limit_mib}" if report.memory_limit_mib else ""
+        cores = ", ".join(map(str, report.cores)) or "unknown cores"
+        yield (
+            f"holds {report.memory_mib}{limit} MiB, takes {report.cpu_milli} milli of CPU; "
+            f"may run on {cores}"
+        )
+    for one in report.uses:
+        each = f", {one.cpu_ms / one.tasks:.2f} ms of CPU a task" if one.tasks else ""
+        yield f"{one.instance} holds {one.memory_mib} MiB, takes {one.cpu_milli} milli{each}"

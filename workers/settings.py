@@ -121,6 +121,13 @@ class LocalSettings(Section):
     cooldown_ms: int = Field(
         default=15000, ge=0, description="a node whose worker crashed rests so long"
     )
+    hold: bool = Field(
+        default=False,
+        description="hold workers to the CPU and memory of what is placed on their nodes",
+    )
+    overhead_mib: int = Field(
+        default=512, ge=0, description="memory of a worker that is held, beside its services'"
+    )
     keeper: int = Field(
         default=0,
         ge=0,

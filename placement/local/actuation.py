@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 
 from placement.authority import Limits, ruling
 from placement.deeds import action, refused
+from placement.local.bounds import bounds_of
 from placement.local.deployments import DeploymentWatch
 from placement.local.fleet import (
+    BoundWorker,
     ForgetWorker,
     Instruction,
     KillWorker,
@@ -60,6 +62,7 @@ _KINDS: dict[type, str] = {
     StopWorker: "worker.stop",
     RelieveWorker: "worker.relieve",
     KillWorker: "worker.kill",
+    BoundWorker: "worker.bound",
 }
 
 
@@ -71,7 +74,8 @@ class ActuationParams:
     (16 times at most) until a worker has lived for `stable_ms`. A worker without services is
     stopped after `idle_grace_ms`, and killed when it has not ended `stop_grace_ms` later. One
     whose heartbeats are `silent_ms` overdue stands still and is killed. A successor has
-    `succession_ms` to be ready.
+    `succession_ms` to be ready. With `hold` a worker has the cores and the memory that is placed
+    on its node, and `overhead_mib` besides; one that holds more memory is killed.
     """
 
     heartbeat_ms: int = 1000
@@ -82,6 +86,8 @@ class ActuationParams:
     stable_ms: int = 60_000
     silent_ms: int = 10_000
     succession_ms: int = 60_000
+    hold: bool = False
+    overhead_mib: int = 512
     limits: Limits = field(default_factory=Limits)
 
 
@@ -119,7 +125,9 @@ class Actuation:
                 instructions += see_off(slot, views.values(), now_ms, grace_ms)
             self._notice_end(slot, views.get(slot.worker), now_ms, instructions, events)
             if not still:
-                instructions += self._next(slot, wanted.get(name, []), now_ms, catalogue)
+                there = wanted.get(name, [])
+                instructions += self._next(slot, there, now_ms, catalogue)
+                instructions += self._bound(slot, there, views.get(slot.worker))
             if now_ms >= slot.heartbeat_due:
                 slot.heartbeat_due = now_ms + self._params.heartbeat_ms
                 events.append(self._heartbeat(slot, now_ms))
@@ -142,6 +150,7 @@ class Actuation:
             kind = _KINDS[type(instruction)]
             status = "failed" if outcome.error else "done"
             details = {"worker": instruction.worker, "pid": str(outcome.pid)}
+            details |= dict(outcome.details)
             if outcome.error:
                 details["error"] = outcome.error
             events.append(
@@ -236,7 +245,8 @@ class Actuation:
         else:
             if now_ms - slot.started_at >= self._params.stable_ms:
                 slot.crashes = 0
-            events.append(self._fail(slot, now_ms, f"worker {slot.worker} ended with {code}"))
+            why = f", killed because {slot.why}" if slot.killed else ""
+            events.append(self._fail(slot, now_ms, f"worker {slot.worker} ended with {code}{why}"))
         slot.worker, slot.successor = slot.successor, ""
         slot.stop_asked, slot.killed, slot.idle_since = None, False, None
 
@@ -273,6 +283,22 @@ class Actuation:
             slot.stop_asked = now_ms
             slot.why, slot.causes = "nothing is placed here any more", ()
             return [*given_up, StopWorker(slot.node.name, slot.worker)]
+        return []
+
+    def _bound(
+        self, slot: Slot, wanted: list[PlacementDecided], view: ProcessView | None
+    ) -> list[Instruction]:
+        """Hold a worker to what is placed on its node, and end it where it has more memory."""
+        if not (self._params.hold and wanted and slot.worker) or slot.stop_asked is not None:
+            return []
+        node = slot.node.name
+        bounds = bounds_of(wanted, node, self._params.overhead_mib)
+        if slot.bound != (slot.worker, bounds):
+            slot.bound = (slot.worker, bounds)
+            return [BoundWorker(node, slot.worker, bounds)]
+        if view is not None and view.memory_mib > bounds.memory_mib:
+            held = f"it holds {view.memory_mib} MiB of memory"
+            return self._kill(slot, f"{held}, more than the {bounds.memory_mib} MiB it was given")
         return []
 
     def _kill(self, slot: Slot, why: str) -> list[Instruction]:

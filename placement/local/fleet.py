@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from placement.local.bounds import Bounds
 from schemas.records import KeyValue
 
 
@@ -22,12 +23,16 @@ class LocalNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessView:
-    """A worker process as its parent sees it; `exit_code` None while it runs."""
+    """A worker process as its parent sees it; `exit_code` None while it runs.
+
+    `memory_mib` is its resident memory, with that of its children; 0 where nobody looks.
+    """
 
     node: str
     worker: str
     pid: int
     exit_code: int | None = None
+    memory_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,15 @@ class KillWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundWorker:
+    """Hold a worker process to what the copies that are placed on its node were given."""
+
+    node: str
+    worker: str
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetWorker:
     """Release what is kept of a worker process that has ended."""
 
@@ -71,13 +85,17 @@ class ForgetWorker:
     worker: str
 
 
-Instruction = StartWorker | StopWorker | RelieveWorker | KillWorker | ForgetWorker
+Instruction = StartWorker | StopWorker | RelieveWorker | KillWorker | BoundWorker | ForgetWorker
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an instruction: the process id, or in `error` why it could not be done."""
+    """What came of an instruction: the process id, or in `error` why it could not be done.
+
+    `details` says what more there is to tell.
+    """
 
     instruction: Instruction
     pid: int = 0
     error: str = ""
+    details: tuple[tuple[str, str], ...] = ()

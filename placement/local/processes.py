@@ -6,14 +6,18 @@ takes them over.
 """
 
 import json
+import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
+from placement.local.bounds import share_out
 from placement.local.fleet import (
+    BoundWorker,
     ForgetWorker,
     Instruction,
     KillWorker,
@@ -28,8 +32,13 @@ Command = Callable[[str, str], Sequence[str]]
 """From node and worker to the command line of its process."""
 SUCCEEDS = "--succeeds"
 """The argument that tells a worker to say nothing before it is ready."""
+WATCH_S = 1.0
+"""Memory of workers that are held is looked at so often: the kernel does not hold it."""
 UNKNOWN = 255
 """The exit code of a process that is not a child: nobody can tell it."""
+_MIB = 1 << 20
+_PROC = Path("/proc")
+_ROUNDS = 8
 
 
 class Adopted:
@@ -73,6 +82,59 @@ def alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def resident_mib(pid: int) -> int:
+    """Return the resident memory of a process and its descendants; 0 when it has ended."""
+    pages = 0
+    for each in _kin(pid):
+        try:
+            pages += int((_PROC / str(each) / "statm").read_text("ascii").split()[1])
+        except (OSError, IndexError):  # it has ended meanwhile
+            continue
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / _MIB)
+
+
+def cores_here() -> list[int]:
+    """Return the numbers of the cores that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def hold(pid: int, cores: Sequence[int]) -> None:
+    """Let all threads of a process and its descendants run on these cores alone.
+
+    Threads that begin later are held as those are that begin them. Raises OSError.
+    """
+    held: set[int] = set()
+    for _ in range(_ROUNDS):
+        fresh = {thread for each in _kin(pid) for thread in _threads(each)} - held
+        if not fresh:
+            return
+        for thread in fresh:
+            try:
+                os.sched_setaffinity(thread, cores)
+            except ProcessLookupError:  # it has ended meanwhile
+                continue
+        held |= fresh
+
+
+def _kin(pid: int) -> Iterator[int]:
+    """Yield a process and its descendants."""
+    yield pid
+    for thread in _threads(pid):
+        try:
+            children = (_PROC / str(pid) / "task" / str(thread) / "children").read_text("ascii")
+        except OSError:  # it has ended, or this kernel does not tell
+            continue
+        for child in children.split():
+            yield from _kin(int(child))
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(thread.name) for thread in (_PROC / str(pid) / "task").iterdir()]
+    except OSError:
+        return []
 
 
 def recorded(folder: Path) -> dict[tuple[str, str], Adopted]:
@@ -125,14 +187,26 @@ class LocalActuator:
         self._logs = logs
         self._records = records
         self._processes: dict[tuple[str, str], Process] = {}
+        self._cores: dict[tuple[str, str], list[int]] = {}
+        self._memory: dict[tuple[str, str], int] = {}
+        self._looked = 0.0
         if records is not None:
             self._processes |= recorded(records)
 
     def processes(self) -> tuple[ProcessView, ...]:
         """Return the processes that were started or taken over, and not yet forgotten."""
+        if time.monotonic() - self._looked >= WATCH_S:
+            self._looked = time.monotonic()
+            self._memory = {one: resident_mib(self._processes[one].pid) for one in self._cores}
         return tuple(
-            ProcessView(node=node, worker=worker, pid=process.pid, exit_code=process.poll())
-            for (node, worker), process in self._processes.items()
+            ProcessView(
+                node=place[0],
+                worker=place[1],
+                pid=process.pid,
+                exit_code=process.poll(),
+                memory_mib=self._memory.get(place, 0),
+            )
+            for place, process in self._processes.items()
         )
 
     def execute(self, instructions: Iterable[Instruction]) -> tuple[Outcome, ...]:
@@ -161,11 +235,31 @@ class LocalActuator:
                 process.send_signal(signal.SIGHUP)
             case KillWorker():
                 process.send_signal(signal.SIGKILL)
+            case BoundWorker():
+                return self._bound(instruction, process)
             case ForgetWorker():
                 if process.poll() is None:
                     return Outcome(instruction, process.pid, "the process still runs")
                 self._forget(place)
         return Outcome(instruction, process.pid)
+
+    def _bound(self, instruction: BoundWorker, process: Process) -> Outcome:
+        """Hold a process to as many cores as it may have; those are chosen that are held least."""
+        place = (instruction.node, instruction.worker)
+        others = [cores for other, cores in self._cores.items() if other != place]
+        cores = share_out(instruction.bounds.cores, cores_here(), others)
+        try:
+            hold(process.pid, cores)
+        except OSError as error:
+            return Outcome(instruction, process.pid, f"its cores are not held: {error}")
+        self._cores[place] = cores
+        details = {
+            "cores": ",".join(map(str, cores)),
+            "memory_mib": str(instruction.bounds.memory_mib),
+            "not_enforced": "cpu time within the cores; memory between two looks, "
+            f"{WATCH_S:g} s apart",
+        }
+        return Outcome(instruction, process.pid, details=tuple(details.items()))
 
     def _start(self, instruction: StartWorker) -> Outcome:
         place = (instruction.node, instruction.worker)
@@ -205,5 +299,7 @@ class LocalActuator:
 
     def _forget(self, place: tuple[str, str]) -> None:
         del self._processes[place]
+        self._cores.pop(place, None)
+        self._memory.pop(place, None)
         if self._records is not None:
             (self._records / f"{place[1]}.json").unlink(missing_ok=True)

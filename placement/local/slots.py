@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from placement.local.bounds import Bounds
 from placement.local.fleet import LocalNode
 from schemas.catalogue import Catalogue
 from schemas.registrations import InstanceReported
@@ -12,7 +13,7 @@ class Slot:
     """One node: its worker, if any, and since when what.
 
     `successor` is a worker that shall take over once it is ready, `leaving` has those that were
-    asked to end, and when.
+    asked to end, and when. `bound` is what worker is held to what.
     """
 
     node: LocalNode
@@ -32,6 +33,7 @@ class Slot:
     successor: str = ""
     successor_at: int = 0
     leaving: dict[str, int] = field(default_factory=dict)
+    bound: tuple[str, Bounds] | None = None
 
     def next_worker(self, catalogue: Catalogue) -> str:
         """Return the id of another worker: its number is higher than any before."""

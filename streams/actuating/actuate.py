@@ -105,6 +105,8 @@ class LocalDeeds:
                 expiry_ms=local.expiry_ms,
                 cooldown_ms=local.cooldown_ms,
                 limits=limits_of(settings),
+                hold=local.hold,
+                overhead_mib=local.overhead_mib,
             ),
         )
         self._actuator = LocalActuator(

@@ -131,6 +131,8 @@ def _show_workers(found: "list[WorkerReported]", now_ms: int) -> None:
             f", of which {report.wasted_share:.1%} of the time for answers that came late or not"
             f" at all; heard of {since(report.heartbeat, now_ms)} ago"
         )
+        for line in worker_status.taken(report):
+            typer.echo(f"{report.worker}: {line}")
         for instance, one in worker_status.reasons(report):
             typer.echo(f"{instance}: {one.count} {one.what}, {one.reason}; such as: {one.example}")
         for one in report.decisions:

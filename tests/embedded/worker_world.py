@@ -25,7 +25,7 @@ from workers.registry import Registry
 from workers.settings import KafkaSettings, RegistrySettings, Settings
 
 
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

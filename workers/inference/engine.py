@@ -76,11 +76,15 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What an execution gave: for each job its part of the outputs, or why there is none."""
+    """What an execution gave: for each job its part of the outputs, or why there is none.
+
+    `cpu_ms` is the CPU time that it took.
+    """
 
     parts: Sequence[Sequence[Array] | str]
     started_at: float
     execution_ms: float
+    cpu_ms: float = 0.0
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Loads models in a thread of their own, so that serving goes on meanwhile."""
 
+import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from threading import Lock
 
 import numpy as np
 
+from placement.local.processes import resident_mib
 from workers.artifacts.obtaining import Artifacts
 from workers.inference.replicas import Hosted, Wanted
 from workers.inference.serving import serving_of
@@ -61,8 +63,10 @@ class Loader:
         serving_of(service)
         fetched = fetch(self._runtimes, self._artifacts, service, variant)
         with self._turn:
+            before = resident_mib(os.getpid())
             session = start(fetched, service, terms)
             warm_ms = _warm_up(session)
+            grown = resident_mib(os.getpid()) - before
         hosted = Hosted(
             instance=wanted.instance,
             service=service,
@@ -71,6 +75,7 @@ class Loader:
             runtime=fetched.runtime.name,
             digest=fetched.digest,
             loaded_as=f"{wanted.instance}#{next(self._numbers)}",
+            memory_mib=max(0, grown),
         )
         return Loaded(hosted, warm_ms)
 

@@ -24,6 +24,7 @@ from workers.edge.desk import Desk
 from workers.edge.elsewhere import Elsewhere
 from workers.edge.listening import Local, listening
 from workers.errors import RegistryUnavailable
+from workers.inference.consuming import Consumption
 from workers.inference.contact import Contact
 from workers.inference.engine import Engine, EngineParams, Finished
 from workers.inference.executing import execute
@@ -32,6 +33,7 @@ from workers.inference.loading import Loader
 from workers.inference.measuring import RUNNING, STOPPED, Telemetry
 from workers.inference.observing import Observer
 from workers.inference.pending import pendings_of
+from workers.inference.replicas import Hosted
 from workers.inference.reporting import Reporter, report
 from workers.inference.results import Home
 from workers.inference.serving import Bounds
@@ -85,6 +87,8 @@ class Worker:
         self._speed = node_speed(settings)
         home = Home(own.node, own.worker)
         self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
+        self._consumption = Consumption()
+        self._own: tuple[list[Hosted], int] = ([], 0)
         payloads = partial(resolved, store=store_of(settings))
         told = (self._telemetry, *observers)
         self._engine = Engine(engine_params(own), order, told, payloads)
@@ -180,6 +184,8 @@ class Worker:
             executed = execute(step.batch, now, self._speed, self._pause)
             for pending, part in zip(pendings_of(step.batch), executed.parts, strict=True):
                 self._desk.executed(pending.task.task_id, part)
+            tasks = len(step.batch.jobs)
+            self._consumption.executed(step.batch.service, tasks, executed.cpu_ms)
             self._send(self._engine.finish(step.batch, executed, fine_ms()))
         elif step.wake_at is not None:
             log.debug("worker.waits", until_ms=step.wake_at, why=step.why)
@@ -294,14 +300,27 @@ class Worker:
     def _tell(self, status: str = RUNNING) -> None:
         """Say what was done since the beginning, and as metrics since the last time."""
         now = fine_ms()
-        self._contact.tell(self._telemetry.report(now, status))
+        if status == RUNNING:
+            self._own = self._hosted(), self._memory_limit()
+        told = self._telemetry.report(now, status)
+        self._contact.tell(self._consumption.told(told, *self._own))
         self._telemetry.spooled(*self._contact.spooled)
         self._contact.send((event, None) for event in self._telemetry.metrics(now))
+
+    def _hosted(self) -> list[Hosted]:
+        return [replica.hosted for replica in self._hosting if replica.hosted is not None]
+
+    def _memory_limit(self) -> int:
+        """Return how much memory the local actuator lets this worker hold, MiB; 0: any."""
+        local = self._settings.local
+        given = sum(replica.wanted.memory_mib for replica in self._hosting)
+        return given + local.overhead_mib if local.hold else 0
 
     def _drain(self) -> None:
         """Say that no more is taken, finish what waits, then end."""
         log.info("worker.draining")
         until = time.monotonic() + DRAIN_S
+        self._own = self._hosted(), self._memory_limit()
         self._hosting.drain(fine_ms())
         self._report()
         while self._hosting.serving and time.monotonic() < until:

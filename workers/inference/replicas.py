@@ -18,13 +18,17 @@ CPU = Variant(name="cpu", precision="", device="cpu")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An instance that a placement assigns to this node; `service` None when not registered."""
+    """An instance that a placement assigns to this node; `service` None when not registered.
+
+    `memory_mib` is what it was given.
+    """
 
     instance: str
     name: str
     app: str
     variant: Variant | None
     service: ServiceRegistered | None
+    memory_mib: int = 0
 
     @property
     def artifact(self) -> tuple[str, ...]:
@@ -40,7 +44,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hosted:
-    """A loaded instance; `loaded_as` tells one loading from the next."""
+    """A loaded instance; `loaded_as` tells one loading from the next.
+
+    `memory_mib` is by how much the process grew when its model was loaded.
+    """
 
     instance: str
     service: ServiceRegistered
@@ -49,6 +56,7 @@ class Hosted:
     runtime: str
     digest: str
     loaded_as: str
+    memory_mib: int = 0
 
 
 def wanted(catalogue: Catalogue, node: str, serves: str = "") -> dict[str, Wanted]:
@@ -72,6 +80,7 @@ def wanted(catalogue: Catalogue, node: str, serves: str = "") -> dict[str, Wante
                     app=placement.app,
                     variant=variant_of(service, assignment.variant) if service else None,
                     service=service,
+                    memory_mib=assignment.memory_mib,
                 )
     return found
 

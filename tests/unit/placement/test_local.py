@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from placement.local.bounds import Bounds
 from placement.local.fleet import (
+    BoundWorker,
     ForgetWorker,
     KillWorker,
     ProcessView,
@@ -137,3 +139,43 @@ def test_a_successor_is_told_so(tmp_path: Path) -> None:
     actuator = LocalActuator(command(said), os.environ, tmp_path)
     actuator.execute([StartWorker("a", "a-2", succeeds=True)])
     assert ended(actuator).exit_code == 7
+
+
+THREADS = (
+    "import threading, time; held = bytearray(96 << 20); "
+    "[threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(4)]; " + SLEEP
+)
+
+
+def test_a_worker_is_held_to_cores_and_its_memory_is_seen(tmp_path: Path) -> None:
+    actuator = LocalActuator(command(THREADS), os.environ, tmp_path / "logs")
+    actuator.execute([StartWorker("a", "a-1"), StartWorker("b", "b-1")])
+    for worker in ("a-1", "b-1"):
+        wait_for(tmp_path / "logs" / f"{worker}.log")
+    outcomes = actuator.execute(
+        [BoundWorker("a", "a-1", Bounds(1, 600)), BoundWorker("b", "b-1", Bounds(1, 600))]
+    )
+    here = sorted(os.sched_getaffinity(0))
+    chosen = [dict(outcome.details)["cores"] for outcome in outcomes]
+    assert chosen == [str(here[0]), str(here[1 % len(here)])]
+    for outcome, cores in zip(outcomes, chosen, strict=True):
+        threads = psutil.Process(outcome.pid).threads()
+        assert len(threads) >= 5
+        assert all(os.sched_getaffinity(thread.id) == {int(cores)} for thread in threads)
+    assert dict(outcomes[0].details)["memory_mib"] == "600"
+    deadline = time.monotonic() + 20
+    while not all(view.memory_mib >= 96 for view in actuator.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    actuator.close(grace_s=0.2)
+
+
+def test_who_has_ended_is_not_held(tmp_path: Path) -> None:
+    actuator = LocalActuator(command("pass"), os.environ, tmp_path / "logs")
+    actuator.execute([StartWorker("a", "a-1")])
+    ended(actuator)
+    (outcome,) = actuator.execute([BoundWorker("a", "a-1", Bounds(1, 600))])
+    assert outcome.error == ""
+    assert actuator.processes()[0].memory_mib == 0
+    (outcome,) = actuator.execute([BoundWorker("b", "b-1", Bounds(1, 600))])
+    assert outcome.error == "there is no such process"
