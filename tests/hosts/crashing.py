@@ -14,7 +14,7 @@ from schemas.decisions import ActionTaken
 from schemas.observing import LateMetric, MetricReport, Observation
 from schemas.processing import Spec
 from schemas.topics import key_of, topic_of
-from tests.hosts.doomed import POINTS, Blow, process
+from tests.hosts.doomed import Blow, points, process
 from tests.hosts.samples import EPOCH
 from tests.hosts.worlds import CODEC, KafkaWorld, LocalWorld, wait_until
 
@@ -90,11 +90,11 @@ class Feed:
         self.send([metric(last, number, -1.0) for number in range(SERIES)])
 
 
-def lives(seed: int, count: int, *, struck: float = 0.5) -> list[Life]:
+def lives(seed: int, count: int, *, exact: bool, struck: float = 0.5) -> list[Life]:
     """Return how processes end, drawn by the seed; a share of them at points of the cycle."""
     draw = random.Random(seed)
     return [
-        Blow(draw.choice(POINTS), time=draw.randint(1, 3))
+        Blow(draw.choice(points(exact=exact)), time=draw.randint(1, 3))
         if draw.random() < struck
         else draw.uniform(0.05, LONGEST_LIFE_S)
         for _ in range(count)

@@ -20,12 +20,12 @@ from workers.hosting.host import BatchHost
 from workers.kafka.sending import Transactions
 from workers.settings import Settings
 
+FLUSHING = ("before flush", "after flush")
+"""Only where aborted records are seen: states wait for outputs there."""
 POINTS = (
     "before begin_transaction",
     "after begin_transaction",
     "after produce",
-    "before flush",
-    "after flush",
     "before send_offsets_to_transaction",
     "after send_offsets_to_transaction",
     "before commit_transaction",
@@ -42,6 +42,11 @@ class Blow:
     point: str
     signal: int = signal.SIGKILL
     time: int = 1
+
+
+def points(*, exact: bool) -> tuple[str, ...]:
+    """Return the points that a host passes on a broker that keeps its promises, or does not."""
+    return POINTS if exact else POINTS + FLUSHING
 
 
 class Struck:

@@ -87,7 +87,7 @@ def definitions() -> list[Event]:
 def test_what_was_observed_is_the_same_however_often_the_process_dies(world: KafkaWorld) -> None:
     world.produce(definitions())
     with Feed(world, stream(SEED), RATE) as feed:
-        took = suffer(world, by_events, SEED, lives(SEED, KILLS))
+        took = suffer(world, by_events, SEED, lives(SEED, KILLS, exact=world.exact))
     feed.close()
     alone = undisturbed(by_events, definitions(), feed.sent)
     wanted = finals([*alone.events(OBSERVED), *alone.events(LATE)])
@@ -111,7 +111,7 @@ def said(world: KafkaWorld) -> Counter[Event]:
 @pytest.mark.timeout(900)
 def test_where_the_clock_decides_every_metric_counts_once(world: KafkaWorld) -> None:
     with Feed(world, stream(SEED), RATE, pauses=1.5) as feed:
-        took = suffer(world, by_clock, SEED + 1, lives(SEED + 1, KILLS))
+        took = suffer(world, by_clock, SEED + 1, lives(SEED + 1, KILLS, exact=world.exact))
     feed.close()
     wanted = Counter(event.service for event in feed.sent)
     with process(world, by_clock):

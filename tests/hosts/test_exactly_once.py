@@ -24,7 +24,7 @@ from processors.observing.observe import spec as observe
 from schemas.base import Event
 from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Spec
-from tests.hosts.doomed import POINTS, Blow, process
+from tests.hosts.doomed import POINTS, Blow, points, process
 from tests.hosts.samples import metrics, observations, tally
 from tests.hosts.worlds import (
     LOGS_OF_FAULTS,
@@ -80,16 +80,17 @@ def suffer(world: KafkaWorld, make: Callable[[], Spec], blow: Blow) -> None:
         assert doomed.exitcode == -signal.SIGKILL
 
 
-def blows(seed: int, count: int) -> list[Blow]:
+def blows(world: KafkaWorld, seed: int, count: int) -> list[Blow]:
     """Return kills at points drawn by the seed; each point comes before any comes again."""
     draw = random.Random(seed)
-    points = [point for _ in range(count) for point in draw.sample(POINTS, len(POINTS))]
-    return [Blow(point, time=draw.randint(1, 3)) for point in points[:count]]
+    passed = points(exact=world.exact)
+    drawn = [point for _ in range(count) for point in draw.sample(passed, len(passed))]
+    return [Blow(point, time=draw.randint(1, 3)) for point in drawn[:count]]
 
 
 def kill_again_and_again(world: KafkaWorld, seed: int, times: int) -> None:
     """Kill the tally at points of its cycle while events come, then let it finish."""
-    for turn, blow in enumerate(blows(seed, times)):
+    for turn, blow in enumerate(blows(world, seed, times)):
         print(f"seed {seed}: {blow}")
         world.produce(observations(200, first=200 * turn))
         suffer(world, tally, blow)
@@ -133,7 +134,7 @@ def test_windows_are_the_same_wherever_their_host_is_killed(world: KafkaWorld) -
     undisturbed.produce(events)
     undisturbed.run(watching(), lambda: False)
     wanted = windows(undisturbed.events("weir.observations"))
-    for turn, blow in enumerate(blows(seed, len(POINTS) * 2)):
+    for turn, blow in enumerate(blows(world, seed, len(POINTS) * 2)):
         print(f"seed {seed}: {blow}")
         world.produce(events[each * turn : each * (turn + 1)])
         suffer(world, watching, replace(blow, time=1))
@@ -160,7 +161,7 @@ def test_an_expelled_member_commits_nothing_and_comes_back(world: KafkaWorld) ->
 
 def test_a_zombie_is_fenced_by_its_successor(world: KafkaWorld) -> None:
     world.produce(observations(100))
-    blow = Blow("after flush", signal.SIGSTOP)
+    blow = Blow("before send_offsets_to_transaction", signal.SIGSTOP)
     with process(world, tally, blow) as zombie:
         wait_until(lambda: struck(blow.signal, zombie))
         with process(world, tally):

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from workers.errors import Aborted, HostStopped, KafkaUnavailable
 from workers.kafka import clients as kafka
-from workers.kafka.sending import Transactions
+from workers.kafka.sending import Outgoing, Transactions
 from workers.settings import KafkaSettings
 
 SLOW = KafkaError(KafkaError._TIMED_OUT, retriable=True)
@@ -29,6 +29,13 @@ class FakeProducer:
             raise KafkaException(KafkaError(KafkaError._CONFLICT))
         self._call("begin")
 
+    def produce(self, topic: str, *_: Any, **__: Any) -> None:
+        self._call(topic)
+
+    def flush(self, _: float) -> int:
+        self._call("flush")
+        return 0
+
     def send_offsets_to_transaction(self, *_: Any) -> None:
         self._call("offsets")
 
@@ -46,14 +53,17 @@ class FakeProducer:
 
 
 def transactions(
-    monkeypatch: pytest.MonkeyPatch, made: list[FakeProducer], stalled: Callable[[], bool]
+    monkeypatch: pytest.MonkeyPatch,
+    made: list[FakeProducer],
+    stalled: Callable[[], bool],
+    settings: KafkaSettings = SETTINGS,
 ) -> Transactions:
     def produce(*_: Any, **__: Any) -> FakeProducer:
         made.append(FakeProducer())
         return made[-1]
 
     monkeypatch.setattr(kafka, "transactional_producer", produce)
-    return Transactions(SETTINGS, "id", stalled)
+    return Transactions(settings, "id", stalled)
 
 
 def commit(sending: Transactions) -> None:
@@ -113,3 +123,20 @@ def test_while_kafka_is_away_nothing_is_settled(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kafka, "transactional_producer", away)
     with pytest.raises(Aborted, match="no broker"):
         sending.recover()
+
+
+@pytest.mark.parametrize(
+    ("isolation", "order"),
+    [
+        ("read_committed", "begin output state offsets commit"),
+        ("read_uncommitted", "begin output flush state offsets commit"),
+    ],
+)
+def test_states_wait_for_outputs_where_aborted_records_are_seen(
+    monkeypatch: pytest.MonkeyPatch, isolation: str, order: str
+) -> None:
+    made: list[FakeProducer] = []
+    settings = SETTINGS.model_copy(update={"isolation": isolation})
+    sending = transactions(monkeypatch, made, lambda: False, settings)
+    sending.commit([Outgoing("output", b"", b"")], [Outgoing("state", b"", b"")], {}, None)
+    assert made[0].done == order.split()

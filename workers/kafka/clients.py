@@ -122,7 +122,7 @@ def producer(
 
 
 def transactional_producer(
-    settings: KafkaSettings, transactional_id: str, *, linger_ms: int = 2, timeout_s: float = 30.0
+    settings: KafkaSettings, transactional_id: str, *, linger_ms: int = 2, timeout_s: float = 120.0
 ) -> Producer:
     """Return a producer ready to begin transactions; whoever held the id before is fenced.
 
