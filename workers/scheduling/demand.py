@@ -76,14 +76,14 @@ class Demand:
             self._advance(now)
         if deadline >= self._over + self.horizon_ms:
             return None
-        first = self._stretch * LEAVES
+        first = self._first
         mark = min(max(int(deadline // self._slot_ms), first), first + 2 * LEAVES - 1)
         self._change(mark, work_ms, 1)
         return mark
 
     def remove(self, mark: int | None, work_ms: float) -> None:
         """Take away work that was noted there."""
-        if mark is not None and mark >= self._stretch * LEAVES:
+        if mark is not None and mark >= self._first:
             self._change(mark, -work_ms, -1)
 
     def spare(self, now: float) -> float:
@@ -103,7 +103,7 @@ class Demand:
         return self._over + self._far.overrun(self._over - now - near.work[1])
 
     def _change(self, mark: int, work_ms: float, jobs: int) -> None:
-        half = self._near if mark < (self._stretch + 1) * LEAVES else self._far
+        half = self._near if mark < self._first + LEAVES else self._far
         half.change(mark % LEAVES, work_ms, jobs)
         self._look()
 
@@ -123,5 +123,6 @@ class Demand:
 
     def _begin(self, stretch: int) -> None:
         self._stretch = stretch
+        self._first = stretch * LEAVES
         self._over = (stretch + 1) * self.horizon_ms
         self._look()

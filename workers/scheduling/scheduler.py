@@ -67,12 +67,15 @@ class Scheduler:
         self._work_ms = 0.0
         self._free_at = -math.inf
         self._sparing = Sparing()
+        self._begun: tuple[Lane, list[Waiting]] | None = None
+        self._gives_up = type(order).give_up is not Order.give_up
 
     def serve(self, terms: Terms, *, loaded: bool = True) -> None:
         """Take jobs for a service from now on; what waits under former terms stays.
 
         Unless its model was `loaded` for it, its next execution is no colder than others.
         """
+        self.settle()
         profile = self._profiles.of(terms, loaded=loaded)
         lane = self._lanes.get(terms.name)
         if lane is None:
@@ -83,6 +86,7 @@ class Scheduler:
 
     def leave(self, service: str) -> None:
         """Take no more jobs for a service; what waits is still done."""
+        self.settle()
         lane = self._lanes.get(service)
         if lane is not None:
             lane.leaving = True
@@ -113,6 +117,7 @@ class Scheduler:
 
     def offer(self, job: Job, now: float) -> list[Ended]:
         """Take a job, and return those that end by it: itself perhaps, or others that make room."""
+        self.settle()
         lane = self._lanes.get(job.service)
         if lane is None or lane.leaving:
             return [Ended(job, causes.UNSERVED, ())]
@@ -141,6 +146,7 @@ class Scheduler:
 
         Raises ValueError when an order of others waits without a reason or an end.
         """
+        self.settle()
         ended: list[Ended] = []
         self._free_at = now
         if self._alarms.end_at <= now:
@@ -154,8 +160,20 @@ class Scheduler:
             return Decision(ended, None, wake_at(pick, self._order, now), pick.why)
         return Decision(ended, self._start(pick.lane, pick, now), None, pick.why)
 
+    def settle(self) -> None:
+        """Tell the order what the latest decision took away; until then it is not asked.
+
+        All that is told or asked does so first. Who executes elsewhere may call it meanwhile.
+        """
+        if self._begun is not None:
+            (lane, members), self._begun = self._begun, None
+            for waiting in members:
+                self._order.removed(waiting)
+            self._order.changed(lane)
+
     def executed(self, batch: Batch, took_ms: float, now: float) -> None:
         """Take note that a batch was executed, and how long that took."""
+        self.settle()
         self._free_at = now
         lane = self._lanes.get(batch.service)
         if lane is None:
@@ -179,6 +197,7 @@ class Scheduler:
 
     def drain(self, now: float, reason: str) -> list[Ended]:
         """End everything that waits as dropped, in order of arrival."""
+        self.settle()
         left = [(lane, one) for lane in self._lanes.values() for one in lane.everyone()]
         left.sort(key=lambda pair: pair[1].seq)
         ended = []
@@ -257,12 +276,15 @@ class Scheduler:
 
     def _go(self, lane: Lane, waiting: Waiting) -> None:
         """Let a job wait no longer; the order is told of the lane's new head by the caller."""
+        self._take(lane, waiting)
+        self._order.removed(waiting)
+
+    def _take(self, lane: Lane, waiting: Waiting) -> None:
         lane.remove(waiting)
         self._count -= 1
         self._work_ms = self._work_ms - waiting.work_ms if self._count else 0.0
         if not lane.count:
             self._worth.drop(lane.name)
-        self._order.removed(waiting)
 
     def _expire(self, now: float, ended: list[Ended]) -> None:
         """End who may wait no longer."""
@@ -275,20 +297,20 @@ class Scheduler:
 
     def _starving(self, now: float) -> Pick | None:
         """Return the next job of who was not served for too long."""
-        if self._alarms.gap_at > now or not self._params.guard:
-            return None
         lane = self._alarms.starving(now)
         return None if lane is None else Pick(lane, lane.head(), STARVES)
 
     def _picked(self, now: float, ended: list[Ended]) -> Pick | None:
         """Return what to begin, or what is waited for; ends what is in the way of it."""
-        given = self._order.give_up(now)
+        given = self._order.give_up(now) if self._gives_up else None
         if given is not None:
             ended.append(Ended(given.waiting.job, causes.SHED, given.facts))
             self._go(given.lane, given.waiting)
             self._order.changed(given.lane)
+        guarded = self._params.guard
         while True:
-            pick = self._starving(now) or self._order.pick(now)
+            late = guarded and self._alarms.gap_at <= now
+            pick = (self._starving(now) if late else None) or self._order.pick(now)
             if pick is None or pick.lane is None or pick.first is None:
                 return pick
             lane, first = pick.lane, pick.first
@@ -312,8 +334,8 @@ class Scheduler:
     def _start(self, lane: Lane, pick: Pick, now: float) -> Batch:
         members = form(lane, pick, now)
         for waiting in members:
-            self._go(lane, waiting)
-        self._order.changed(lane)
+            self._take(lane, waiting)
+        self._begun = (lane, members)
         predicted = lane.profile.typical(len(members))
         self._free_at = now + predicted
         return Batch(lane.name, tuple([w.job for w in members]), predicted)

@@ -172,10 +172,13 @@ class Weir(Order):
                 return None
             lane, first, _ = best
             price = self._price(aside, now)
+            moment = _Moment(now, max(0.0, spare), price)
+            if first.aside:
+                return moment, best
             late_ms = lane.profile.careful() - (first.due - now)
             cheap = lane.name in self._fluid.cheap and worth(first) < price
-            if first.aside or (not cheap and (late_ms <= 0.0 or _density(best, now) >= price)):
-                return _Moment(now, max(0.0, spare), price), best
+            if not cheap and (late_ms <= 0.0 or _density(best, now) >= price):
+                return moment, best
             self._demand.remove(first.mark, first.work_ms)
             lane.set_aside(first, max(0.0, late_ms))
             self.changed(lane)
@@ -187,13 +190,12 @@ class Weir(Order):
         By the rates of all that comes, or to the dearest job that was set aside, if it can be in
         time.
         """
-        if aside is None:
-            return self._fluid.price
+        price = self._fluid.price
+        if aside is None or -aside[0][0] <= price:
+            return price
         standing = self._standings[aside[1]]
         passed = standing.aside
-        if passed is None:
-            return self._fluid.price
-        return max(self._fluid.price, _density((standing.lane, passed, ""), now))
+        return price if passed is None else max(price, _density((standing.lane, passed, ""), now))
 
     def _begin(self, best: _Candidate, moment: _Moment) -> Pick:
         lane, first, why = best

@@ -1,12 +1,16 @@
 """Who is let in, who goes for it, and what is said about it."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 
 from tests.unit.workers.scheduling.scheduling_world import job, play, scheduler, terms
-from workers.scheduling.jobs import Ended
-from workers.scheduling.scheduler import SchedulerParams
+from workers.scheduling.jobs import Batch, Ended
+from workers.scheduling.lanes import Lane
+from workers.scheduling.orders.ranked import Fifo
+from workers.scheduling.scheduler import Scheduler, SchedulerParams
+from workers.scheduling.waiting import Waiting
 
 
 def told(ended: list[Ended]) -> list[tuple[str, str]]:
@@ -183,3 +187,58 @@ def test_jobs_that_cannot_be_ordered_are_refused(fields: dict[str, float]) -> No
 def test_bounds_that_let_nothing_in_are_refused() -> None:
     with pytest.raises(ValueError, match="queue_tasks 0"):
         SchedulerParams(queue_tasks=0)
+
+
+class Listening(Fifo):
+    """First come, first served, and what it was told, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def served(self, lane: Lane, /) -> None:
+        super().served(lane)
+        self.told.append("served")
+
+    def arrived(self, _lane: Lane, /) -> None:
+        self.told.append("arrived")
+
+    def removed(self, waiting: Waiting, /) -> None:
+        self.told.append(waiting.job.id)
+
+    def changed(self, lane: Lane, /) -> None:
+        super().changed(lane)
+        self.told.append("changed")
+
+    def executed(self, _lane: Lane, /) -> None:
+        self.told.append("executed")
+
+    def left(self, lane: Lane, /) -> None:
+        super().left(lane)
+        self.told.append("left")
+
+
+STEPS: dict[str, Callable[[Scheduler, Batch], object]] = {
+    "serve": lambda made, _: made.serve(terms()),
+    "offer": lambda made, _: made.offer(job(7), 1.0),
+    "decide": lambda made, _: made.decide(1.0),
+    "executed": lambda made, batch: made.executed(batch, 1.0, 1.0),
+    "leave": lambda made, _: made.leave("a"),
+    "drain": lambda made, _: made.drain(1.0, "it ends"),
+    "settle": lambda made, _: made.settle(),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_order_hears_of_what_began_before_anything_else(step: str) -> None:
+    order = Listening()
+    made = scheduler(terms(), by=order)
+    made.offer(job(0), 0.0)
+    batch = made.decide(0.0).batch
+    assert batch is not None
+    assert made.waiting == 0
+    order.told.clear()
+    STEPS[step](made, batch)
+    assert order.told[:2] == ["j0", "changed"]
+    made.settle()
+    assert order.told.count("j0") == 1
