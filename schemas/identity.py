@@ -1,5 +1,7 @@
 """Stable identities: the same derivation has the same id, on any machine and in any run."""
 
+from functools import lru_cache
+
 import xxhash
 
 
@@ -14,8 +16,14 @@ def stable_id(*parts: str | int) -> str:
 
 def joined_parts(*parts: str | int) -> bytes:
     """Return what `stable_id` hashes; what comes of more parts can be appended."""
-    raws = [str(part).encode() for part in parts]
-    return b"".join([len(raw).to_bytes(4, "little") + raw for raw in raws])
+    return b"".join(map(_joinable, parts))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _joinable(part: str | int) -> bytes:
+    """Return a part behind its length; most come again and again."""
+    raw = str(part).encode()
+    return len(raw).to_bytes(4, "little") + raw
 
 
 def identity_of(joined: bytes) -> str:

@@ -73,11 +73,11 @@ def dispatch(
     number = len(member.attempts)
     if number >= attempts:
         return None
-    tried = [(each.worker, each.instance) for each in member.attempts]
+    tried = [(each.worker, each.instance) for each in member.attempts] if number else ()
     chosen = instances.choose(member.service, tried, request.request_id, now_ms)
     if chosen is None:
         return None
-    if not hedge:
+    if number and not hedge:
         release(member, instances)
     made = Attempt(
         task_id=stable_id("task", request.request_id, run.stage, member.service, number),

@@ -35,6 +35,7 @@ class Step:
     """A stage, who serves it, and the numbers of the stages before and after it.
 
     `one_by_one`: its voters are asked one after the other, the next when the last was not enough.
+    `is_plain`: all of them are asked at once, each as any other.
     """
 
     stage: Stage
@@ -44,6 +45,7 @@ class Step:
     after: tuple[int, ...]
     before: tuple[int, ...]
     one_by_one: bool
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,13 @@ def plan_of(app: ApplicationRegistered, selected: EnsembleSelected | None) -> Pl
     steps = tuple(
         Step(
             stage,
-            _voters(stage, grouped.get(number, ())),
+            voters := _voters(stage, grouped.get(number, ())),
             stage.combine or (LAST if stage.kind in ONE_BY_ONE else combine),
             _numbered(stage.inputs, numbers, number),
             after[number],
             tuple(later for later, waits in enumerate(after) if number in waits),
             stage.kind in ONE_BY_ONE,
+            stage.kind not in ("split", "cascade") and not any(one.role for one in voters),
         )
         for number, stage in enumerate(stages)
     )
@@ -160,6 +163,13 @@ def members_of(step: Step, request: InferenceRequest) -> tuple[Member, ...]:
 
     Who is asked anyhow is no shadow besides.
     """
+    if step.is_plain:
+        return tuple(
+            [
+                Member(service=one.service, weight=one.weight, class_weights=one.class_weights)
+                for one in step.voters
+            ]
+        )
     if step.stage.kind == "split":
         return _split(step.stage, request.request_id)
     voters = [voter for voter in step.voters if voter.role != EXPLAIN or request.explain]

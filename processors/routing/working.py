@@ -29,11 +29,15 @@ from processors.routing.state import (
     Run,
 )
 from processors.routing.votes import Combiner
+from schemas.decisions import EnsembleSelected
 from schemas.inference import InferenceResult
 from schemas.packed import Packed
 from schemas.processing import Output
+from schemas.registrations import ApplicationRegistered
 
 Out = list[Output | Packed]
+_Made = tuple[ApplicationRegistered | None, EnsembleSelected | None, Plan]
+NO_PLAN = Plan((), (), "")
 
 RETRIED = ("failed", "dropped")
 """Statuses of a result after which another instance is asked."""
@@ -60,6 +64,7 @@ class Working:
         self._waiting = waiting
         self._others = others
         self._plans: dict[str, Plan] = {}
+        self._last: _Made = (None, None, NO_PLAN)
         self.allowance = Allowance(bounds.hedge_percent)
 
     def begin(self, pending: Pending, now_ms: int, out: Out) -> None:
@@ -72,7 +77,10 @@ class Working:
 
     def is_over(self, pending: Pending) -> bool:
         """Tell whether every stage has ended."""
-        return bool(pending.runs) and all(map(has_ended, pending.runs))
+        for run in pending.runs:
+            if not has_ended(run):
+                return False
+        return bool(pending.runs)
 
     def take(
         self, pending: Pending, result: InferenceResult, arrival: int, now_ms: int, out: Out
@@ -128,7 +136,8 @@ class Working:
         self._plans.pop(pending.request.request_id, None)
         for run in pending.runs:
             for member in run.members:
-                release(member, self._instances)
+                if member.status == MISSING:
+                    release(member, self._instances)
 
     def resume(self) -> None:
         """Count what is under way again, after a restart."""
@@ -147,10 +156,16 @@ class Working:
         """Return the plan of a request that was admitted."""
         known = self._plans.get(pending.request.request_id)
         if known is None:
-            if pending.app is None:
-                return Plan((), (), "")
-            known = self._plans[pending.request.request_id] = plan_of(pending.app, pending.selected)
+            known = self._plans[pending.request.request_id] = self._made(pending)
         return known
+
+    def _made(self, pending: Pending) -> Plan:
+        """Return a plan; the last one again, as for most, without looking at what it is made of."""
+        app, selected, plan = self._last
+        if pending.app is not app or pending.selected is not selected:
+            plan = plan_of(pending.app, pending.selected) if pending.app is not None else NO_PLAN
+            self._last = pending.app, pending.selected, plan
+        return plan
 
     def adopted(self, pending: Pending) -> None:
         """Note that another selection is in force for a request that has not begun."""
@@ -247,7 +262,7 @@ class Working:
         close(plan.steps[number], run, now_ms, self._others)
         run.inputs = ()
         for member in run.members:
-            if member.role != SHADOW:
+            if member.status == MISSING and member.role != SHADOW:
                 release(member, self._instances)
         if len(plan.steps) > 1:
             self._advance(pending, plan, now_ms, out)
