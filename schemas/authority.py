@@ -4,6 +4,7 @@ The one reading of them for all who decide or do something. Scopes are `installa
 `<component>`, `<component>/<app>`, `freeze`, `freeze/<app>`, `pause` and `drain/<node>`; others ask
 for something: `canary/<service>` for a new version, `share/<service>` for its share of the copies,
 `avoid/<service>/<node>` for a service to leave a node, `reselect/<app>` for another selection.
+`takes/<service>` tells what its copies were seen to take.
 """
 
 from schemas.catalogue import Catalogue
@@ -12,6 +13,7 @@ from schemas.registrations import PolicySelected
 OBSERVE, RECOMMEND, ACT = MODES = ("observe", "recommend", "act")
 INSTALLATION, FREEZE, PAUSE, DRAIN = "installation", "freeze", "pause", "drain/"
 CANARY, SHARE, AVOID, RESELECT = "canary/", "share/", "avoid/", "reselect/"
+TAKES = "takes/"
 STATE, ON, OFF, REASON = "state", "on", "off", "reason"
 
 

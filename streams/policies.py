@@ -9,6 +9,7 @@ from placement.control.watch import ORDERS
 from placement.policies import settings_of
 from placement.rollout.verdict import CanaryPolicy
 from placement.scaling.sizing import ScalePolicy
+from placement.scaling.taking import TakePolicy
 from schemas.authority import ACT, CANARY
 from schemas.identity import stable_id
 from schemas.records import KeyValue
@@ -71,13 +72,15 @@ def canary_policy(
 
 
 def _objections(told: tuple[KeyValue, ...]) -> list[str]:
-    wrong = [*settings_of(ScalePolicy, told)[1], *settings_of(MovePolicy, told)[1]]
+    kinds = (ScalePolicy, MovePolicy, TakePolicy)
+    wrong = [complaint for kind in kinds for complaint in settings_of(kind, told)[1]]
     for parameter in told:
         if parameter.key == QUEUE:
             if parameter.value not in ORDERS:
                 wrong.append(f"queue is {parameter.value!r}; it must be one of {', '.join(ORDERS)}")
-        elif parameter.key.partition(".")[0] not in (ScalePolicy.PREFIX, MovePolicy.PREFIX):
-            wrong.append(f"{parameter.key} is no parameter: queue, scale.<name> or move.<name> is")
+        elif parameter.key.partition(".")[0] not in {kind.PREFIX for kind in kinds}:
+            known = ", ".join(["queue", *(f"{kind.PREFIX}.<name>" for kind in kinds)])
+            wrong.append(f"{parameter.key} is no parameter; there are {known}")
     return wrong
 
 

@@ -102,12 +102,12 @@ def _verdicts(
 
 def _amounts(columns: Columns, need: Need) -> Iterator[Verdict]:
     free = columns.free
-    yield _enough("cpu", need.cpu_milli, free[:, 0])
+    yield _enough("cpu", need.cpu_milli + need.surplus[0], free[:, 0])
     if need.cores:
         lacking = columns.cores_lacking(need, slice(None))
         most = max(need.cores[0], 1)
         yield Verdict("cpu-per-core", lacking <= 0, most, most - lacking)
-    yield _enough("memory", need.memory_mib, free[:, 1])
+    yield _enough("memory", need.memory_mib + need.surplus[1], free[:, 1])
     for name, amount in need.extra:
         column = columns.place_of.get(name)
         there = np.zeros(len(columns), np.int64) if column is None else free[:, column]

@@ -43,7 +43,8 @@ class Columns:
     amounts are CPU and memory; `place_of` tells the columns of the others by name. `idle` (N) is
     the GPU share that is free on each, `largest` what the largest node has of CPU, memory and GPU
     share. `ready` (N) says whose health is, `open` (N) who takes new copies: those of them whose
-    reports make sense. `stamp` (N) rises whenever a row changes.
+    reports make sense. `surplus` (N x 2) is what copies take beside what is reserved for them: it
+    counts as used by others. `stamp` (N) rises whenever a row changes.
     """
 
     def __init__(self, machines: Sequence[Machine]) -> None:
@@ -82,6 +83,7 @@ class Columns:
         self.gpu_model = np.full((size, gpus), NO_MODEL, np.int64)
         self.core_capacity = np.full((size, cores), NO_CORE, np.int64)
         self.outside = np.zeros_like(self.capacity)
+        self.surplus = np.zeros((size, 2), np.int64)
         self.gpu_outside = np.zeros_like(self.gpu_capacity)
         self.gpu_memory_outside = np.zeros_like(self.gpu_capacity)
         self.core_outside = np.zeros_like(self.core_capacity)
@@ -121,6 +123,7 @@ class Columns:
 
     def _fill_outside(self, row: int, machine: Machine) -> None:
         self.outside[row, :2] = machine.cpu_outside, machine.memory_outside
+        self.outside[row, :2] += self.surplus[row]
         for name, amount in machine.extra_outside:
             if name in self.place_of:
                 self.outside[row, self.place_of[name]] = amount
@@ -134,7 +137,16 @@ class Columns:
         return self.sorts.accepted(need)
 
     def amounts(self, need: Need) -> Ints | None:
-        """Return the need as a row of `free`; None when it names an amount that nobody has."""
+        """Return what a new copy must find, as a row of `free`; None for what nobody has.
+
+        That is what is reserved for it, and its surplus.
+        """
+        asked = self._reserved(need)
+        if asked is not None:
+            asked[:2] += need.surplus
+        return asked
+
+    def _reserved(self, need: Need) -> Ints | None:
         asked = np.zeros(self.capacity.shape[1], np.int64)
         asked[:2] = need.cpu_milli, need.memory_mib
         for name, amount in need.extra:
@@ -228,7 +240,7 @@ class Columns:
         A copy that is `staying` may use what others use besides, and may keep its `cores`; a new
         one has the least free cores that do.
         """
-        asked = self.amounts(need)
+        asked = self._reserved(need)
         if asked is None or len(slots) != need.gpus or len(set(slots)) != need.gpus:
             raise Overcommitted(f"{self.machines[row].name} cannot hold {need}")
         free, core_free = self.free[row], self.core_free[row]
@@ -236,7 +248,8 @@ class Columns:
             free, core_free = self.room[row], self.core_room[row]
         able = (self._stays_on(row, need) if staying else self._able(row, need)) if slots else []
         chosen = cores_for(need.cores, core_free.tolist(), cores)
-        if (free < asked).any() or not set(slots) <= set(able) or chosen is None:
+        least = asked if staying else self.amounts(need)
+        if (free < least).any() or not set(slots) <= set(able) or chosen is None:
             raise Overcommitted(f"{self.machines[row].name} has no room for {need}")
         taken = Taken(row, need, slots, chosen)
         self._add(taken, -asked, -1)
@@ -251,7 +264,7 @@ class Columns:
 
     def give_back(self, taken: Taken) -> None:
         """Undo `take`. Raises Overcommitted where more would be free than there is."""
-        asked = self.amounts(taken.need)
+        asked = self._reserved(taken.need)
         columns, cores, row = list(taken.slots), list(taken.cores), taken.row
         milli = self.gpu_room[row, columns] + taken.need.gpu_milli
         memory = self.gpu_memory_room[row, columns] + taken.need.gpu_memory_mib
@@ -269,6 +282,9 @@ class Columns:
     def _add(self, taken: Taken, asked: Ints, sign: int) -> None:
         row, need = taken.row, taken.need
         self.room[row] += asked
+        if any(need.surplus):
+            self.surplus[row] -= np.multiply(sign, need.surplus)
+            self.outside[row, :2] -= np.multiply(sign, need.surplus)
         for slot in taken.slots:
             self.gpu_room[row, slot] += sign * need.gpu_milli
             self.gpu_memory_room[row, slot] += sign * need.gpu_memory_mib

@@ -6,6 +6,7 @@ a machine with defects takes nothing new, a service with defects is placed nowhe
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from math import isfinite
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -29,8 +30,13 @@ from placement.cluster.needs import (
     Neighbour,
     Option,
 )
-from schemas.registrations import NodeReported, ServiceRegistered
+from schemas.authority import parameter
+from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
 from schemas.resources import Variant
+
+CPU, MEMORY = "cpu_milli", "memory_mib"
+"""What policies `takes/<service>` tell of each variant, as `cpu_milli/<variant>`."""
+_LONGEST = 20
 
 
 def machine_of(report: NodeReported, now_ms: int) -> Machine:
@@ -70,12 +76,12 @@ def machine_of(report: NodeReported, now_ms: int) -> Machine:
     )
 
 
-def demand_of(service: ServiceRegistered) -> Demand:
-    """Return what a registered service asks for."""
+def demand_of(service: ServiceRegistered, seen: PolicySelected | None = None) -> Demand:
+    """Return what a registered service asks for; `seen` says what its copies were seen to take."""
     return Demand(
         service=service.service,
         app=service.app,
-        options=needs_of(service),
+        options=needs_of(service, seen),
         priority=service.priority,
         sensitivity=service.sensitivity,
         preemption=service.preemption,
@@ -97,20 +103,35 @@ def demand_of(service: ServiceRegistered) -> Demand:
     )
 
 
-def needs_of(service: ServiceRegistered) -> tuple[Option, ...]:
+def needs_of(service: ServiceRegistered, seen: PolicySelected | None = None) -> tuple[Option, ...]:
     """Return the ways to run one copy, best first: as each variant, or as it is without any.
 
     A variant for the CPU takes no GPU unless it names one itself; one for another device is no way
     to run a service that asks for no GPU.
     """
     if not service.variants:
-        return (Option("", _need(service, None)),)
+        return (Option("", _with_surplus(_need(service, None), "", seen)),)
     return tuple(
         Option(variant.name, need, variant.device, variant.latency_ms or service.latency_ms)
         for variant in service.variants
-        for need in [_need(service, variant)]
+        for need in [_with_surplus(_need(service, variant), variant.name, seen)]
         if variant.device == "cpu" or need.gpus
     )
+
+
+def _with_surplus(need: Need, variant: str, seen: PolicySelected | None) -> Need:
+    """Return a need with what copies of this variant were seen to take beside it."""
+    if seen is None:
+        return need
+    cpu = max(0, taken_of(seen, CPU, variant) - need.cpu_milli)
+    memory = max(0, taken_of(seen, MEMORY, variant) - need.memory_mib)
+    return replace(need, surplus=(cpu, memory)) if cpu or memory else need
+
+
+def taken_of(seen: PolicySelected, what: str, variant: str) -> int:
+    """Return how much a policy `takes/<service>` says that a copy of a variant takes; 0: unsaid."""
+    told = parameter(seen, f"{what}/{variant}")
+    return cut(int(told)) if told.isascii() and told.isdigit() and len(told) < _LONGEST else 0
 
 
 def _need(service: ServiceRegistered, variant: Variant | None) -> Need:

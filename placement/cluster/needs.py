@@ -84,7 +84,9 @@ class Need:
 
     `cores` is the demand on each of as many different cores, highest first; `software` are names
     with specifiers of versions. `sensitivity` (none, cpu, memory, both) rules nothing out. Needs
-    that are equal are of one kind, and scored together.
+    that are equal are of one kind, and scored together. `surplus` is the CPU and the memory that a
+    copy takes beside what it declares, as was observed: there must be room for it where a new copy
+    goes, and no other gets that room.
     """
 
     cpu_milli: int
@@ -102,6 +104,7 @@ class Need:
     operating_systems: tuple[str, ...] = ()
     software: tuple[tuple[str, str], ...] = ()
     sensitivity: str = "none"
+    surplus: tuple[int, int] = (0, 0)
 
     @property
     def gpu_total(self) -> int:

@@ -161,7 +161,8 @@ class Place:
 
     def _follow(self, catalogue: Catalogue) -> None:
         """Take over what has changed in the catalogue: registrations, newer decisions."""
-        for service in self._estate.follow(catalogue.of(ServiceRegistered)):
+        registered = catalogue.of(ServiceRegistered)
+        for service in self._estate.follow(registered, catalogue.of(PolicySelected)):
             self._note(service)
         placements = catalogue.of(PlacementDecided)
         if placements is not self._placements:

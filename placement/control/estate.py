@@ -18,7 +18,8 @@ from placement.cluster.needs import Demand, Need
 from placement.cluster.roster import Roster
 from placement.control.planner import Planner, altered, hold
 from placement.control.state import ServiceState
-from schemas.registrations import NodeReported, ServiceRegistered
+from schemas.authority import TAKES
+from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
 
 KINDS = 64
 """Kinds of needs, the most frequent first, that the cluster is kept fit for."""
@@ -35,6 +36,7 @@ class Estate:
         self.cluster = Cluster(())
         self._makers, self._filters = makers, filters
         self._registered: Mapping[str, ServiceRegistered] = {}
+        self._selected: Mapping[str, PolicySelected] = {}
         self._counts: Counter[Need] = Counter()
         self._mix = Mix((), ())
         self._mixed_of: Mapping[str, ServiceRegistered] = {}
@@ -50,13 +52,21 @@ class Estate:
         """Return a number that changes when something may fit that did not before."""
         return self.epoch * (1 << 32) + self.cluster.freed
 
-    def follow(self, registered: Mapping[str, ServiceRegistered]) -> set[str]:
-        """Take over what is registered; return the services for which that changes something."""
-        if registered is self._registered:
+    def follow(
+        self,
+        registered: Mapping[str, ServiceRegistered],
+        selected: Mapping[str, PolicySelected],
+    ) -> set[str]:
+        """Take over what is registered, and what copies are seen to take.
+
+        Returns the services for which that changes something.
+        """
+        if registered is self._registered and selected is self._selected:
             return set()
+        corrected = self._corrected(selected)
         known, self._registered = self._registered, registered
         changed = {s for s, found in registered.items() if known.get(s) is not found}
-        changed |= known.keys() - registered.keys()
+        changed |= corrected & registered.keys() | known.keys() - registered.keys()
         bound = self._bound_to(changed)
         for service in changed:
             before, found = self.demands.pop(service, None), registered.get(service)
@@ -67,12 +77,21 @@ class Estate:
                 if not self._counts[kind]:
                     del self._counts[kind]
             if found is not None:
-                self.demands[service] = demand_of(found)
+                self.demands[service] = demand_of(found, selected.get(f"{TAKES}{service}"))
                 self._counts.update(_kinds(self.demands[service]))
                 for other in named(self.demands[service]):
                     self._naming[other].add(service)
         self._renewed |= changed
         return changed | bound | self._bound_to(changed)
+
+    def _corrected(self, selected: Mapping[str, PolicySelected]) -> set[str]:
+        """Return the services whose copies are seen to take something else than before."""
+        known, self._selected = self._selected, selected
+        if known is selected:
+            return set()
+        scopes = {scope for scope in known.keys() | selected.keys() if scope.startswith(TAKES)}
+        changed = (scope for scope in scopes if known.get(scope) is not selected.get(scope))
+        return {scope.removeprefix(TAKES) for scope in changed}
 
     def renew(self, service: str) -> None:
         """Note that a service may run elsewhere now than before."""

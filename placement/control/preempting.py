@@ -78,12 +78,16 @@ def _promising(columns: Columns, need: Need, there: Mapping[int, Sequence[Holdin
     """Return rows where enough CPU and memory would be free, the least important victims first."""
     able = []
     for row, held in there.items():
-        cpu = sum(h.taken.need.cpu_milli for h in held)
-        memory = sum(h.taken.need.memory_mib for h in held)
-        room = columns.room[row] - columns.outside[row]
-        if room[0] + cpu >= need.cpu_milli and room[1] + memory >= need.memory_mib:
+        freed = [_taken(h.taken.need) for h in held]
+        room = (columns.room[row] - columns.outside[row])[:2] + np.sum(freed, axis=0)
+        if (room >= _taken(need)).all():
             able.append((min(h.priority for h in held), row))
     return [row for _, row in sorted(able)[:NODES]]
+
+
+def _taken(need: Need) -> tuple[int, int]:
+    """Return the CPU and the memory that a copy takes, its surplus too."""
+    return need.cpu_milli + need.surplus[0], need.memory_mib + need.surplus[1]
 
 
 def _on_row(

@@ -91,6 +91,7 @@ def reason_of(
         parts.append(
             f"runs on {', '.join(new)} now, {plan.fitting} nodes fit (score {plan.score:.2f})"
         )
+    parts += surpluses(demand, plan) if new or plan.missing else ()
     if plan.victims:
         names = [victim.instance for victim in plan.victims]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -113,6 +114,17 @@ def objections(demand: Demand, known: Mapping[str, Demand]) -> list[str]:
         elif demand.service in known[other].anti_affinity:
             found.append(f"it must run with {other}, which must not run with it")
     return found
+
+
+def surpluses(demand: Demand, plan: Plan) -> list[str]:
+    """Say what copies were seen to take beside what is declared, as far as that counted."""
+    used = {one.variant for one in plan.assignments}
+    for option in demand.options:
+        cpu, memory = option.need.surplus
+        if (cpu or memory) and (option.variant in used or plan.missing):
+            more = [f"{cpu} milli CPU"] * bool(cpu) + [f"{memory} MiB of memory"] * bool(memory)
+            return [f"a copy is seen to take {' and '.join(more)} beside what it declares"]
+    return []
 
 
 def _lost(state: ServiceState, plan: Plan, nodes: Mapping[str, Machine]) -> str:

@@ -7,6 +7,9 @@ on time or availability asks for one more copy of the service that contributed m
 without requests goes down to its least number, none included; it comes back when its application
 is asked. What it decides is a PlacementRequested of kind load or verdict, for one service.
 
+Of every service it says, as a policy `takes/<service>`, what copies are seen to take beside what
+is declared (`taking`).
+
 Policies for `place` set the parameters (`sizing.ScalePolicy`); in mode `observe` nothing is asked
 for. Wrong parameters are refused by an event, once per policy.
 
@@ -16,12 +19,15 @@ each of at most 256 instances and one call for each number of copies; the ids of
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+from placement.authority import may_decide
 from placement.errors import InvalidParameters
 from placement.policies import Policies
 from placement.scaling.sizing import ScalePolicy
 from placement.scaling.state import AppLoad, ScaleState
 from placement.scaling.steps import Standing, Step, batches_of, blamed_by, take
+from placement.scaling.taking import TakePolicy, correction, uses_of
 from schemas.authority import mode_of
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -56,6 +62,8 @@ class Scale:
         self._refused: dict[str, None] = {}
         self._next_look = 0
         self._policies = Policies(ScalePolicy)
+        self._taking = Policies(TakePolicy)
+        self._heard: Mapping[str, WorkerReported] = {}
         self._registered: Mapping[str, ServiceRegistered] = {}
         self._scaled: dict[str, tuple[ServiceRegistered, ...]] = {}
 
@@ -67,6 +75,7 @@ class Scale:
             step = self._params.look_ms
             self._next_look = (batch.now_ms // step + 1) * step
             out += self._look(batch)
+            out += self._correct(batch)
         for record in batch.records:
             event = record.event
             if isinstance(event, Observation) and event.app in self._scaled:
@@ -103,8 +112,7 @@ class Scale:
         self._registered = registered
         found: dict[str, list[ServiceRegistered]] = {}
         for service in registered.values():
-            mine = partition_of(service.app, self._partitions) == self._partition
-            if mine and service.max_replicas > 0:
+            if self._is_mine(service) and service.max_replicas > 0:
                 found.setdefault(service.app, []).append(service)
         self._scaled = {a: tuple(sorted(s, key=lambda s: s.service)) for a, s in found.items()}
 
@@ -118,8 +126,30 @@ class Scale:
                 out += self._steps(app, services, batch)
         return out
 
+    def _correct(self, batch: Batch) -> list[Event]:
+        """Say what copies are seen to take, when workers have told something new."""
+        catalogue = batch.catalogue
+        heard = catalogue.of(WorkerReported)
+        if heard is self._heard:
+            return []
+        self._heard = heard
+        out: list[Event] = []
+        for name, uses in sorted(uses_of(catalogue, batch.now_ms).items()):
+            service = self._registered.get(name)
+            if service is None or not self._is_mine(service):
+                continue
+            policy = self._taking.of(service.app, catalogue)
+            if may_decide(catalogue, service.app):
+                told = correction(service, uses, catalogue, policy, batch.now_ms)
+                out += () if told is None else (told,)
+        return out
+
+    def _is_mine(self, service: ServiceRegistered) -> bool:
+        return partition_of(service.app, self._partitions) == self._partition
+
     def _refuse(self, app: str, catalogue: Catalogue) -> Iterator[Event]:
-        for refusal in self._policies.refusals(app, catalogue):
+        refusals = [each.refusals(app, catalogue) for each in (self._policies, self._taking)]
+        for refusal in chain(*refusals):
             if refusal.event_id not in self._refused:
                 self._refused[refusal.event_id] = None
                 yield refusal
@@ -160,7 +190,7 @@ def spec(params: ScaleParams | None = None, partitions: int = PARTITIONS) -> Spe
     return Spec(
         name="scale",
         inputs=("weir.observations", "weir.violations"),
-        outputs=(PlacementRequested, ActionTaken),
+        outputs=(PlacementRequested, ActionTaken, PolicySelected),
         build=lambda partition: Scale(partition, chosen, partitions),
         parameters=stable_id("parameters", repr(chosen)),
         state=ScaleState,

@@ -21,7 +21,7 @@ from placement.control.deciding import QUEUE
 from placement.control.explain import Explanation, explain
 from placement.control.plans import Want
 from placement.control.watch import in_turn
-from schemas.authority import draining, parameter
+from schemas.authority import TAKES, draining, parameter
 from schemas.catalogue import Catalogue
 from schemas.decisions import Assignment, PlacementDecided
 from schemas.registrations import NodeReported, PolicySelected, ServiceRegistered
@@ -121,7 +121,7 @@ def _wants(
     then: Catalogue,
 ) -> Iterator[Want]:
     for name, service in then.of(ServiceRegistered).items():
-        demand = demand_of(service)
+        demand = demand_of(service, then.get(PolicySelected, f"{TAKES}{name}"))
         if name == decided.service:
             yield Want(demand=demand, replicas=decided.replicas, present=present)
         elif name in world:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from placement.authority import PLACE
 from placement.control.controller import PlaceParams, spec
-from schemas.authority import DRAIN, RECOMMEND
+from schemas.authority import AVOID, DRAIN, RECOMMEND, SHARE, TAKES
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import PlacementDecided
@@ -42,7 +42,7 @@ def _policies(known: Catalogue, algorithm: str) -> Iterable[tuple[str, PolicySel
             yield scope, replace(policy, mode=RECOMMEND, algorithm=algorithm)
         elif scope.partition("/")[0] == PLACE:
             yield scope, replace(policy, mode=RECOMMEND)
-        elif scope.startswith(DRAIN):
+        elif scope.startswith((DRAIN, AVOID, SHARE, TAKES)):
             yield scope, policy
 
 

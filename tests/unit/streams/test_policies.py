@@ -30,7 +30,11 @@ def test_a_policy_keeps_what_is_not_named() -> None:
     ("name", "value", "words"),
     [
         ("queue", "luck", "queue is 'luck'; it must be one of priority, sensitivity, age"),
-        ("speed", "1", "speed is no parameter: queue, scale.<name> or move.<name> is"),
+        (
+            "speed",
+            "1",
+            "speed is no parameter; there are queue, scale.<name>, move.<name>, observed.<name>",
+        ),
         ("canary.first", "1", "canary.first is no parameter"),
         ("scale.speed", "1", "scale.speed is no parameter; known: down_ms"),
         ("move.budget", "-1", "move.budget is '-1'; it must be from 0 to 1000"),
