@@ -77,8 +77,7 @@ class Deciding:
             plans[service] = Plan(service=service, replicas=replicas, assignments=())
         planner = self._planner(batch)
         found = planner.plan(wants)
-        if any(plan.missing for plan in found.values()):
-            found |= self._yielding(planner, batch).run(found)
+        found |= self._yielding(planner, batch).run(found)
         return plans | {s: self._with_share(plan, batch.catalogue) for s, plan in found.items()}
 
     def rebalance(self, batch: Batch, turn: int, budget: Budget) -> dict[str, Plan]:

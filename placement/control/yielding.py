@@ -1,6 +1,7 @@
 """Preemption on a cluster: copies of lower priority give way to those that find no room. Pure.
 
-A service whose `preemption` is `lower` gets room where `preempting` finds the cheapest way. Who
+A service whose `preemption` is `lower` gets room where `preempting` finds the cheapest way, for
+copies that are missing and for those that cannot leave a node that is to be drained. Who
 gives way is planned again at once, runs elsewhere or waits in the queue, and may drive out only
 what is less important still: so it ends.
 """
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from placement.cluster.copies import Copy
-from placement.cluster.needs import Demand, Option
+from placement.cluster.needs import DRAINING, Demand, Option
 from placement.control.planner import Planner, assignment, in_order
 from placement.control.plans import Plan, Want
 from placement.control.preempting import Holding, Way, give_way
@@ -54,15 +55,26 @@ class Yielding:
         demand = self._cluster.known.get(plan.service)
         if demand is None or demand.preemption != LOWER or plan.defects:
             return False
-        return plan.missing > 0
+        return plan.missing > 0 or bool(self._stuck(plan))
+
+    def _stuck(self, plan: Plan) -> list[Assignment]:
+        """Return copies that stay on draining nodes because they find no room elsewhere."""
+        columns, leaving = self._cluster.columns, {one.instance for one in plan.leaving}
+        return [
+            one
+            for one in plan.assignments
+            if one.instance not in leaving
+            and columns.machines[columns.row[one.node]].health == DRAINING
+        ]
 
     def _insist(self, plan: Plan) -> tuple[Plan, dict[str, list[Copy]]]:
-        """Place what is missing of a service where others give way."""
+        """Place what is missing of a service, or stuck, where others give way."""
         demand = self._cluster.known[plan.service]
         gone: dict[str, list[Copy]] = defaultdict(list)
         victims: list[Victim] = []
         placed: list[Assignment] = []
-        while len(placed) < plan.missing and self._left > 0:
+        lacking = plan.missing + len(self._stuck(plan))
+        while len(placed) < lacking and self._left > 0:
             self._left -= 1
             found = self._one(demand)
             if found is None:
@@ -79,7 +91,22 @@ class Yielding:
             assignments=in_order([*plan.assignments, *placed]),
             victims=(*plan.victims, *victims),
         )
+        if len(placed) > plan.missing:
+            made = self._relieved(made)
         return (made if made.missing else replace(made, near_misses=())), gone
+
+    def _relieved(self, plan: Plan) -> Plan:
+        """Let copies that were stuck leave, now or once those in their place serve."""
+        want = self._wanting(plan.service)
+        if want is None:
+            return plan
+        going = {one.instance for one in plan.leaving}
+        present = tuple(one for one in plan.assignments if one.instance not in going)
+        again = replace(want, present=present, leaving=plan.leaving)
+        found = self._planner.plan([again])[plan.service]
+        return replace(
+            plan, assignments=found.assignments, leaving=found.leaving, waits=found.waits
+        )
 
     def _one(self, demand: Demand) -> tuple[Copy, list[Copy]] | None:
         """Place one copy in the cheapest way of all variants; None where there is none."""
