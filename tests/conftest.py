@@ -28,18 +28,23 @@ settings.register_profile("thorough", parent=settings.get_profile("default"), ma
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-class OneBroker(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """A file goes to one process, and all that asks for the fixture `apache` goes to one as well.
+TOGETHER = ("tests/architecture/", "tests/clickhouse/")
+"""Folders whose tests share what is dear: the parsed sources, a server with its tables."""
+
+
+class SharedServers(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """A file goes to one process, and so does all that asks for `apache`, or lies in `TOGETHER`.
 
     Each process would start a broker of its own otherwise, half a minute of a core each.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, name = nodeid.partition("::")
-        shared = file in _ASKING or (file.startswith("tests/hosts/") and "apache" in name)
-        return SHARED if shared else file
+        if file in _ASKING or (file.startswith("tests/hosts/") and "apache" in name):
+            return SHARED
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBroker:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedServers:
     """Deal tests out over processes."""
-    return OneBroker(config, log)
+    return SharedServers(config, log)

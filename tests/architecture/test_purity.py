@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,13 @@ def says_it_is_pure(path: Path) -> bool:
     return bool(re.search(r"\b[Pp]ure\b|without clock", ast.get_docstring(parsed(path)) or ""))
 
 
-PURE = [p for p in sources("schemas", "processors", "placement") if module(p) not in DOORS] + [
-    p for p in sources("workers", "streams") if says_it_is_pure(p) and p.name != "__init__.py"
-]
-"""Three packages but for their doors, and every other module that says it is pure."""
+@cache
+def pure() -> dict[str, ast.Module]:
+    """Return three packages but for their doors, and every other module that says it is pure."""
+    deciding = sources("schemas", "processors", "placement")
+    others = sources("workers", "streams")
+    found = [p for p in others if says_it_is_pure(p) and p.name != "__init__.py"]
+    return {module(p): parsed(p) for p in [*deciding, *found] if module(p) not in DOORS}
 
 
 def impurities(tree: ast.AST) -> list[str]:
@@ -53,21 +57,23 @@ def impurities(tree: ast.AST) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", PURE, ids=module)
-def test_a_deciding_module_is_pure(path: Path) -> None:
-    assert impurities(parsed(path)) == []
+def test_a_deciding_module_is_pure() -> None:
+    assert {name: found for name, tree in pure().items() if (found := impurities(tree))} == {}
 
 
-@pytest.mark.parametrize("path", PURE, ids=module)
-def test_a_deciding_module_imports_no_clock_chance_or_client(path: Path) -> None:
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
-        + ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+def imported(tree: ast.Module) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    nodes = list(ast.walk(tree))
+    names = [a.name for node in nodes if isinstance(node, ast.Import) for a in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names}
+
+
+def test_a_deciding_module_imports_no_clock_chance_or_client() -> None:
+    found = {name: imported(tree) & IMPORTS for name, tree in pure().items()}
+    assert {name: bad for name, bad in found.items() if bad} == {
+        "schemas.columns_block": {"secrets"}
     }
-    assert imported & IMPORTS <= ({"secrets"} if module(path) == "schemas.columns_block" else set())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,11 @@ def test_the_test_sees(text: str) -> None:
     assert impurities(ast.parse(text))
 
 
-@pytest.mark.parametrize("path", PURE, ids=module)
-def test_a_deciding_module_has_no_mutable_global(path: Path) -> None:
-    statements = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Global | ast.Nonlocal)]
-    assert [n.lineno for n in statements if isinstance(n, ast.Global)] == []
+def test_a_deciding_module_has_no_mutable_global() -> None:
+    found = {
+        f"{name}:{node.lineno}"
+        for name, tree in pure().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Global)
+    }
+    assert found == set()
