@@ -156,8 +156,9 @@ class Spec:
     snapshot taken under other parameters or another `format` is not restored. `singleton`
     processors own all partitions of their inputs with one instance. `transactional` ones have
     outputs, snapshot and offsets in one Kafka transaction; the others trade that for latency: the
-    host commits what `oldest_needed` says and takes no snapshot. `catalogue` lists the event
-    classes that the processor looks up.
+    host commits what `oldest_needed` says and takes no snapshot. `prompt` ones stand between a
+    metric and a decision: hosts have the inputs of the others wait longer, where a broker answers
+    each fetch at a price. `catalogue` lists the event classes that the processor looks up.
 
     `state` is the dataclass that a snapshot's bytes hold; each `format` of it is described in
     schemas/states. A `portable` state means the same under any parameters, so that it can be
@@ -177,6 +178,7 @@ class Spec:
     format: int = 1
     columnar: bool = False
     transactional: bool = True
+    prompt: bool = False
     singleton: bool = False
     catalogue: tuple[type[Event], ...] = ()
     reads: Mapping[type[Event], tuple[str, ...]] = field(default_factory=dict)

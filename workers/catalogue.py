@@ -22,7 +22,7 @@ from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
 OnBad = Callable[[kafka.RawMessage, ContractError], None]
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 200
 """Longest wait of a fetch; slower than a host's, because the catalogue changes rarely and every
 process follows it: the embedded broker answers each fetch of nothing at a price."""
 

@@ -36,6 +36,12 @@ class KafkaSettings(Section):
     fetch_wait_ms: int = Field(
         default=5, ge=1, description="longest wait of a fetch for more data, ms"
     )
+    fetch_bytes: int = Field(
+        default=1,
+        ge=1,
+        description="readers that can wait do so for this much data; more than 1 only where a "
+        "broker answers each fetch at a price",
+    )
     session_timeout_ms: int = Field(
         default=6000, ge=1000, description="member counts as lost after, ms"
     )

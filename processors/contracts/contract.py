@@ -266,6 +266,7 @@ def spec(params: ContractParams | None = None, partitions: int = PARTITIONS) -> 
     require(chosen, settle_ms=1, spell=1, check_ms=1, idle_ms=1, tell_ms=1, silent_ms=1)
     return Spec(
         name="contract",
+        prompt=True,
         inputs=(INPUT,),
         outputs=(ContractViolated, ContractStanding, ActionTaken),
         build=lambda partition: Contracts(chosen, partition, partitions),

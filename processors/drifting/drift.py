@@ -306,6 +306,7 @@ def spec(
     require(chosen.watch, min_before=1, confirm_events=1, confirm_every=1, blocks=75)
     return Spec(
         name="drift",
+        prompt=True,
         inputs=("weir.metrics",),
         outputs=(DriftDetected, ActionTaken),
         build=lambda _partition: Detect(chosen, others),

@@ -307,6 +307,7 @@ def spec(params: ObserveParams | None = None) -> Spec:
     require(chosen, forget_ms=1_000, most_rows=1, most_series=1)
     return Spec(
         name="observe",
+        prompt=True,
         inputs=("weir.metrics",),
         outputs=(Observation, ActionTaken, LateMetric, WindowsClosed),
         build=lambda _partition: Observe(chosen),

@@ -207,6 +207,7 @@ def spec(
     require(chosen, max_judged=1, back=1, stale_ms=1, look_ms=1, away_ms=1, forget_ms=1)
     return Spec(
         name="quality",
+        prompt=True,
         inputs=("weir.observations",),
         outputs=(QualityEvaluated, ActionTaken),
         build=lambda partition: Quality(chosen, others, partition, partitions),

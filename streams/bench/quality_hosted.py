@@ -20,7 +20,7 @@ from schemas.codec import Codec
 from schemas.processing import Spec
 from streams.embedded.broker import Broker
 from workers.hosting import metrics
-from workers.hosting.host import BATCH_FETCH_WAIT_MS, LONGEST_GATHER_S, BatchHost
+from workers.hosting.host import LONGEST_GATHER_S, PROMPT_FETCH_WAIT_MS, BatchHost
 from workers.kafka import clients as kafka
 from workers.local import local_codec
 from workers.settings import KafkaSettings, Settings
@@ -73,7 +73,7 @@ def _send(section: KafkaSettings, codec: Codec, events: Iterable[Event]) -> int:
 
 def _read(settings: Settings, topic: str, count: int) -> float:
     section = settings.kafka
-    consumer = kafka.reader(section, fetch_wait_max_ms=BATCH_FETCH_WAIT_MS)
+    consumer = kafka.reader(section, **kafka.patient(section, PROMPT_FETCH_WAIT_MS))
     begun, until, left = time.process_time(), time.monotonic() + _LIMIT_S, count
     kafka.assign_all(consumer, section, [topic])
     while left > 0 and time.monotonic() < until:

@@ -69,7 +69,7 @@ PLAIN: dict[str, Builder] = {
     "discriminant": lambda _: LinearDiscriminantAnalysis(),
     "logistic": lambda _: make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)),
     "perceptron": lambda seed: MLPClassifier(
-        (64,), learning_rate_init=0.005, max_iter=100, random_state=seed
+        (64,), learning_rate_init=0.01, tol=1e-3, n_iter_no_change=5, random_state=seed
     ),
     "forest": lambda seed: RandomForestClassifier(50, random_state=seed),
 }

@@ -24,6 +24,7 @@ MIB = 1_048_576
 DEFAULT_LIMIT_MIB = 2048
 SESSION_MS = 3_000
 """After so long a killed process is missed; its successor then waits 2 s, and 11 s at 6,000."""
+FETCH_BYTES = MIB
 _API_VERSIONS = struct.pack(">hhih", 18, 0, 1, -1)
 """A request for the API versions: key 18, version 0, correlation id 1, no client id."""
 
@@ -61,9 +62,15 @@ class Broker(Owned):
         """Return settings that reach it; what was told stands, but for the address.
 
         Now and then it goes on hiding what a transaction has committed, so all is read at once:
-        what a transaction aborts it shows anyway.
+        what a transaction aborts it shows anyway. For each fetch it goes through all that its
+        partitions hold, so those who can wait fetch seldom.
         """
-        return quick(given, bootstrap=self.bootstrap, isolation="read_uncommitted")
+        return quick(
+            given,
+            bootstrap=self.bootstrap,
+            isolation="read_uncommitted",
+            fetch_bytes=FETCH_BYTES,
+        )
 
     def launch(self) -> None:
         """Start the process without waiting for it.

@@ -27,7 +27,7 @@ from faust.types.auth import CredentialsT
 from workers.settings import KafkaSettings
 
 Starts = Callable[[], Awaitable[Mapping[TP, int]]]
-FETCH_WAIT_MS = 20
+FETCH_WAIT_MS = 40
 """Longest wait of a fetch for more data, as that of batch hosts: the embedded broker answers at its
 end, also when there is some. Faust's own 1,500 ms would delay its shutdown, too."""
 

@@ -31,8 +31,9 @@ from workers.snapshots import keeping as snapshots
 from workers.telemetry import logger
 
 RETRY_S = 0.5
-BATCH_FETCH_WAIT_MS = 20
-"""Longest wait of a transactional host's fetch: a broker that answers empty fetches is busy."""
+PROMPT_FETCH_WAIT_MS, FETCH_WAIT_MS = 40, 100
+"""Longest waits of a transactional host's fetch: Kafka answers as soon as there is something, but
+the embedded broker at their end alone, and each empty fetch costs it about a millisecond."""
 SMALL_BATCH = 200
 """Most messages a poll where outputs are not to wait for each other."""
 LAG_EVERY_MS = 2_000
@@ -100,8 +101,7 @@ class BatchHost:
         limit = self._settings.host.max_bad_share
         self._work = Work(self.spec, self._codec, cluster, limit, partitions)
         group = f"weir-{self.spec.name}"
-        wait = BATCH_FETCH_WAIT_MS if self.spec.transactional else 0
-        self._member = Member(self._settings.kafka, group, self.spec.inputs, self, wait)
+        self._member = Member(self._settings.kafka, group, self.spec.inputs, self, self._fetch_ms())
         try:
             self._work_on()
         finally:
@@ -111,6 +111,11 @@ class BatchHost:
             if self._own_catalogue:
                 self._catalogue.stop()
             self._log.info("host.stopped", clean=self._finished)
+
+    def _fetch_ms(self) -> int:
+        if not self.spec.transactional:
+            return 0
+        return PROMPT_FETCH_WAIT_MS if self.spec.prompt else FETCH_WAIT_MS
 
     def _work_on(self) -> None:
         if self._own_catalogue:

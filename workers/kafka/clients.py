@@ -178,6 +178,14 @@ def reader(settings: KafkaSettings, **extra: Any) -> Consumer:
     return consumer(settings, "weir-ungrouped", **extra)
 
 
+def patient(settings: KafkaSettings, wait_ms: int) -> dict[str, int]:
+    """Return how a consumer fetches whose reader can wait so long, as `extra` of a consumer."""
+    return {
+        "fetch_wait_max_ms": max(settings.fetch_wait_ms, wait_ms),
+        "fetch_min_bytes": settings.fetch_bytes,
+    }
+
+
 def _dotted(extra: dict[str, Any]) -> dict[str, Any]:
     return {key.replace("_", "."): value for key, value in extra.items()}
 

@@ -38,7 +38,8 @@ class Owner(Protocol):
 class Member:
     """A consumer of whole topics in a group; all partitions come and go together.
 
-    `fetch_wait_ms` is the longest wait of a fetch for more data; the settings' when that is more.
+    `fetch_wait_ms` is the longest wait of a fetch for as much data as the settings say; without it
+    a fetch waits for the first record, and as long as they say.
     """
 
     def __init__(
@@ -60,10 +61,8 @@ class Member:
         self._ends: dict[Partition, int] = {}
         self._closing = False
         self._failed: Exception | None = None
-        wait = max(settings.fetch_wait_ms, fetch_wait_ms)
-        self.consumer = kafka.consumer(
-            settings, group, enable_partition_eof=True, fetch_wait_max_ms=wait
-        )
+        fetches = kafka.patient(settings, fetch_wait_ms) if fetch_wait_ms else {}
+        self.consumer = kafka.consumer(settings, group, enable_partition_eof=True, **fetches)
         self.consumer.subscribe(
             list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )

@@ -37,7 +37,7 @@ from workers.sinking.waiting import Patience, Pauses
 NAME = sink_storing.NAME
 _LETTERS = home_of(DeadLetter).name
 _FETCH_KB = 16_384
-_FETCH_WAIT_MS = 150
+_FETCH_WAIT_MS = 240
 _REPORTED = 500
 _TAKEN = 5_000
 _DELIVERY_S = 15.0
@@ -113,7 +113,9 @@ class _Sink:
         self._codec = self._registry.codec()
         self._producer = SteadyProducer(settings.kafka)
         self._client = kafka.reader(
-            settings.kafka, queued_max_messages_kbytes=_FETCH_KB, fetch_wait_max_ms=_FETCH_WAIT_MS
+            settings.kafka,
+            queued_max_messages_kbytes=_FETCH_KB,
+            **kafka.patient(settings.kafka, _FETCH_WAIT_MS),
         )
         self._erasing = Erasing(database, store_of(settings), settings.privacy)
         self._storing = Storing(
