@@ -15,20 +15,22 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from processors.anomalies.batches import KEYS, Windows
+from processors.anomalies.batches import Windows
 from processors.anomalies.detectors import WEIR, Detector, Judge, Memories, PlainJudge, WeirJudge
+from processors.anomalies.joining import Joining
 from processors.anomalies.multivariate import VECTOR_DETECTORS, VectorDetector
-from processors.anomalies.policies import OFF, Choice, policies_of
+from processors.anomalies.policies import OFF, Choice, joints_of, policies_of
 from processors.anomalies.series import (
+    KEYS,
     METRIC,
     Judgement,
     Key,
-    SeriesState,
     Watched,
     again,
     judged,
     withdrawn,
 )
+from processors.anomalies.state import AnomalyState, share
 from processors.anomalies.univariate import DETECTORS
 from processors.errors import InvalidParameters
 from processors.measures import STATISTICS
@@ -39,7 +41,7 @@ from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
 from schemas.decisions import ActionTaken
 from schemas.observing import QualityEvaluated
-from schemas.processing import Columns, Home, Output, Spec
+from schemas.processing import Columns, Output, Spec
 from schemas.quality import SilenceDefined
 from schemas.registrations import InstanceReported, NodeReported, PolicySelected
 
@@ -62,19 +64,6 @@ class AnomalyParams:
     stale_ms: int = 86_400_000
     look_ms: int = 5_000
     max_series: int = 1_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnomalyState:
-    """All series, the longest unused first, the policies refused and the detectors that failed.
-
-    `looked` is when silences were looked at last, ms.
-    """
-
-    series: tuple[SeriesState, ...]
-    refused: tuple[str, ...]
-    failed: tuple[str, ...]
-    looked: int = 0
 
 
 class Anomalies:
@@ -100,6 +89,7 @@ class Anomalies:
         self._series: Recent[Key, Watched] = Recent(self._params.max_series)
         self._memories = {name: Memories(judge) for name, judge in self._judges.items()}
         self._silenced: dict[Key, Watched] = {}
+        self._joining = Joining(self._params.max_series)
         self._looked = 0
 
     def process(self, batch: Columns) -> Sequence[Output]:
@@ -109,6 +99,7 @@ class Anomalies:
             return self._look()
         outputs: list[Output] = [*self._select()]
         frame = batch.frame.filter(pl.col("final"))
+        frame = self._joining.joined(frame)
         return [*outputs, *self._take(frame)] if frame.height else outputs
 
     def wake_at(self) -> int | None:
@@ -122,7 +113,11 @@ class Anomalies:
             for _, one in self._series.items()
         )
         state = AnomalyState(
-            series=series, refused=self._refused, failed=self._failed, looked=self._looked
+            series=series,
+            refused=self._refused,
+            failed=self._failed,
+            looked=self._looked,
+            joints=tuple(self._joining.states()),
         )
         return pack_state(state)
 
@@ -140,6 +135,7 @@ class Anomalies:
                     self._silenced[watched.key] = watched
         self._refused, self._failed, self._selected = state.refused, state.failed, None
         self._looked = state.looked
+        self._joining = Joining(self._params.max_series, state.joints)
 
     def _look(self) -> list[Output]:
         """Tell what is raised and no longer silenced."""
@@ -154,14 +150,16 @@ class Anomalies:
                 outputs.append(again(one, self._now_ms))
         return outputs
 
-    def _select(self) -> list[ActionTaken]:
+    def _select(self) -> list[Output]:
         selected = self._catalogue.of(PolicySelected)
         if selected is self._selected:
             return []
         self._selected = selected
         self._policies = policies_of(selected, self._judges, self._default)
         known, self._refused = self._refused, tuple(self._policies.refused)
-        return [
+        gone = self._joining.select(joints_of(selected, self._policies))
+        ended: list[Output] = [one for key in gone for one in self._end(key)]
+        return ended + [
             policy_refused("anomaly", event_id, *said, self._now_ms)
             for event_id, said in self._policies.refused.items()
             if event_id not in known
@@ -244,6 +242,7 @@ class Anomalies:
         outputs = self._failures()
         for at in windows.telling(found):
             one, seen = windows.of(at), windows.judgement(at, found)
+            seen = self._joining.told(one.key, seen)
             flagged = seen.score >= -math.log10(seen.rate)
             new = bool(found.fresh[at])
             if one.turn(flagged=flagged, new=new, clear=self._params.clear_windows):
@@ -285,16 +284,6 @@ class Anomalies:
         return [withdrawn(one, why, self._now_ms)] if one.raised else []
 
 
-def _share(states: Sequence[AnomalyState], partition: int, home: Home) -> AnomalyState:
-    every = (one for state in states for one in state.series)
-    return AnomalyState(
-        series=tuple(one for one in every if home(one.key[0]) == partition),
-        refused=tuple(dict.fromkeys(name for state in states for name in state.refused)),
-        failed=tuple(dict.fromkeys(name for state in states for name in state.failed)),
-        looked=max(state.looked for state in states),
-    )
-
-
 def spec(
     params: AnomalyParams | None = None, *, plugins: Mapping[str, Detector] | None = None
 ) -> Spec:
@@ -316,10 +305,10 @@ def spec(
         outputs=(QualityEvaluated, ActionTaken),
         build=lambda _partition: Anomalies(chosen, others),
         parameters=identity(chosen),
-        format=2,
+        format=3,
         columnar=True,
         state=AnomalyState,
-        share=_share,
+        share=share,
         portable=True,
         catalogue=(PolicySelected, SilenceDefined, NodeReported, InstanceReported),
     )

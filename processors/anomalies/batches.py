@@ -11,8 +11,7 @@ from processors.anomalies.kernels import Floats, Ints
 from processors.anomalies.multivariate import NUMBERS, VECTOR_DETECTORS
 from processors.anomalies.policies import Choice, rates
 from processors.anomalies.series import Judgement, Watched
-
-KEYS = ("app", "stage", "service", "instance", "node", "metric", "unit", "window")
+from schemas.observing import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +69,18 @@ class Windows:
         """Return what was judged of a row."""
         names = self._statistics(self.choices[self.codes[at]])
         row = self.frame.row(at, named=True)
+        finding = Finding(
+            what=f"{names[0]} of {row['metric']}",
+            observed=float(row[names[0]]),
+            expected=float(found.usual[at]),
+        )
         return Judgement(
-            event_id=row["event_id"],
             start=row["window_start"],
             end=row["window_end"],
-            statistic=names[0],
-            value=float(row[names[0]]),
             score=float(found.scores[at]),
-            usual=float(found.usual[at]),
             rate=float(self.rates()[at]),
+            findings=(finding,),
+            causes=(row["event_id"],),
         )
 
     def _values(self, detector: str, at: Ints) -> Floats:

@@ -2,7 +2,8 @@
 
 The policy of `detect/APP/METRIC` is heeded before that of `detect/APP`, and that before `detect`;
 `algorithm` names the detector, or is `off`. Parameters: `statistic` of a window that is judged,
-and `false_alarms_per_week` that are accepted of one series.
+and `false_alarms_per_week` that are accepted of one series. A METRIC of several, two to five with
+`+` between them, is judged as vectors (`processors.anomalies.joining`).
 """
 
 import math
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from processors.anomalies.joining import PLUS, Joint
 from processors.anomalies.kernels import Floats, Ints
+from processors.anomalies.multivariate import DIMS, VECTOR_DETECTORS
 from processors.measures import STATISTICS
 from processors.scoped import Scoped
 from schemas.registrations import PolicySelected
@@ -48,8 +51,8 @@ def policies_of(
 
 def chosen(policy: PolicySelected, known: Collection[str], default: Choice) -> Choice | str:
     """Return what a policy chooses, or why it cannot be heeded."""
-    if policy.algorithm != OFF and policy.algorithm not in known:
-        return f"detector {policy.algorithm!r} is unknown; known: {', '.join(sorted(known))}"
+    if why := _against(policy, known):
+        return why
     statistic, weekly = default.statistic, default.weekly
     for parameter in policy.parameters:
         if parameter.key == "statistic":
@@ -65,6 +68,42 @@ def chosen(policy: PolicySelected, known: Collection[str], default: Choice) -> C
     if not 0.0 < weekly < math.inf:
         return "false_alarms_per_week must be a number above 0"
     return Choice(detector=policy.algorithm, statistic=statistic, weekly=weekly)
+
+
+def joints_of(
+    policies: Mapping[str, PolicySelected], found: Scoped[Choice]
+) -> dict[str, tuple[Joint, ...]]:
+    """Return which metrics are judged together, by application, as the heeded policies say."""
+    joints: dict[str, tuple[Joint, ...]] = {}
+    for scope in sorted(policies):
+        metric = _metric(policies[scope])
+        if scope.startswith(f"{SCOPE}/") and PLUS in metric:
+            app = scope.split("/")[1]
+            choice = found.alone(app, metric)
+            if choice is not None and choice.detector != OFF:
+                joint = Joint(metrics=tuple(metric.split(PLUS)), statistic=choice.statistic)
+                joints[app] = (*joints.get(app, ()), joint)
+    return joints
+
+
+def _against(policy: PolicySelected, known: Collection[str]) -> str:
+    """Return what is against the detector of a policy; empty for nothing."""
+    if policy.algorithm != OFF and policy.algorithm not in known:
+        return f"detector {policy.algorithm!r} is unknown; known: {', '.join(sorted(known))}"
+    names = _metric(policy).split(PLUS)
+    if len(names) == 1:
+        return ""
+    if not all(names) or len(names) > min(DIMS, len(set(names))):
+        return f"{PLUS.join(names)!r} must be two to {DIMS} different metrics"
+    if policy.algorithm in (OFF, *VECTOR_DETECTORS):
+        return ""
+    judging = ", ".join(VECTOR_DETECTORS)
+    return f"detector {policy.algorithm!r} judges no vectors; those that do: {judging}"
+
+
+def _metric(policy: PolicySelected) -> str:
+    """Return the metric of `SCOPE/APP/METRIC`, empty where the scope names none."""
+    return "".join(policy.scope.split("/", 2)[2:])
 
 
 def _number(text: str) -> float:

@@ -14,6 +14,8 @@ TIER = "anomaly"
 Key = tuple[str, ...]
 """App, stage, service, instance, node, metric, unit and window."""
 METRIC = 5
+KEYS = ("app", "stage", "service", "instance", "node", "metric", "unit", "window")
+"""The same as columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +81,10 @@ class Watched:
 
     def turn(self, *, flagged: bool, new: bool, clear: int) -> bool:
         """Take note of a judgement; return whether the verdict changes."""
-        self.quiet = 0 if flagged else self.quiet + 1
+        self.quiet = self.quiet + 1 if self.raised and not flagged else 0
         turns = self.quiet >= clear if self.raised else flagged and new
-        self.raised = self.raised != turns
+        if turns:
+            self.raised, self.quiet = not self.raised, 0
         return turns
 
     def silence(self, catalogue: Catalogue, now_ms: int) -> str:
@@ -97,16 +100,17 @@ _KEPT = tuple(one.name for one in fields(SeriesState) if one.name != "memory")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was judged of a window: a statistic, its value, how rare, at which accepted rate."""
+    """What was judged of a window: values beside what is usual, how rare, at which accepted rate.
 
-    event_id: str
+    `causes` are the ids of the observations.
+    """
+
     start: int
     end: int
-    statistic: str
-    value: float
     score: float
-    usual: float
     rate: float
+    findings: tuple[Finding, ...]
+    causes: tuple[str, ...]
 
 
 def judged(one: Watched, seen: Judgement, silenced_by: str, now_ms: int) -> QualityEvaluated:
@@ -115,20 +119,12 @@ def judged(one: Watched, seen: Judgement, silenced_by: str, now_ms: int) -> Qual
     event_id = stable_id("anomaly", *one.key, one.detector, seen.start, seen.end)
     if one.raised:
         one.spell, one.since, one.told = event_id, seen.start, not silenced_by
-        one.observed, one.usual, one.silenced_by = seen.value, seen.usual, silenced_by
+        first = seen.findings[0]
+        one.observed, one.usual, one.silenced_by = first.observed, first.expected, silenced_by
         one.score = (seen.score - limit) / limit
-    what = f"{seen.statistic} of {one.key[METRIC]}"
-    event = _event(
-        one,
-        event_id,
-        (
-            Finding(what=what, observed=seen.value, expected=seen.usual),
-            Finding(what="p-value", observed=10.0**-seen.score, expected=seen.rate),
-        ),
-        seen.end,
-        now_ms,
-    )
-    return replace(event, score=(seen.score - limit) / limit, causes=(seen.event_id,))
+    chance = Finding(what="p-value", observed=10.0**-seen.score, expected=seen.rate)
+    event = _event(one, event_id, (*seen.findings, chance), seen.end, now_ms)
+    return replace(event, score=(seen.score - limit) / limit, causes=seen.causes)
 
 
 def again(one: Watched, now_ms: int) -> QualityEvaluated:

@@ -1,4 +1,4 @@
-"""Anomaly: spikes, a shift for good, a gap, a clock set back, policies, too many series."""
+"""Anomaly: spikes, shifts, a gap, a clock set back, policies, too many series, joint metrics."""
 
 import random
 
@@ -11,8 +11,8 @@ from schemas.registrations import PolicySelected
 from tests.contracts.making import START, columns, observation
 from tests.contracts.scenarios.quality import silence
 
-SPEC = spec(AnomalyParams(max_series=5, back=20, stale_ms=200_000, clear_windows=3))
-BOUND = 5 * 4_500
+SPEC = spec(AnomalyParams(max_series=7, back=20, stale_ms=200_000, clear_windows=3))
+BOUND = 8 * 4_500
 SERVICES = ("a", "b", "c", "")
 
 
@@ -26,6 +26,9 @@ def batches(seed: int) -> list[Batch | Columns]:
             end += 1_000
             back = 40_000 if 15 < number < 18 else 0
             events += [_one(dice, service, number, end - back) for service in SERVICES]
+            if number % 5:
+                depth = events[-1].mean + dice.gauss(0.0, 0.1) + (number == 14) * dice.random()
+                events.append(observation(depth, end - back, metric="depth"))
         if number in (12, 20):
             events += [observation(1.0, end, service=f"s{n}", metric="load") for n in range(3)]
         end += 300_000 if number == 21 else 0
@@ -45,6 +48,9 @@ def _one(dice: random.Random, service: str, number: int, end: int):  # type: ign
 
 def _catalogue(number: int) -> Catalogue:
     found = {"detect": policy("detect", "weir", weekly="1e6")}
+    if number < 20:
+        both = "detect/digits/latency+depth"
+        found[both] = policy(both, "mahalanobis", weekly="1e6")
     if number > 18:
         found["detect/digits/queue"] = policy("detect/digits/queue", "off")
         found["detect/digits"] = policy("detect/digits", "unheard-of")

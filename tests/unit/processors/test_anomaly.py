@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from processors.anomalies.anomaly import Anomalies, AnomalyParams, AnomalyState, spec
+from processors.anomalies.anomaly import Anomalies, AnomalyParams, spec
 from processors.anomalies.detectors import Detector
 from processors.anomalies.kernels import SEEN, Floats
 from processors.anomalies.multivariate import VECTOR_DETECTORS
 from processors.anomalies.policies import LEAST_RATE, MOST_RATE, Choice, policies_of, rates
+from processors.anomalies.state import AnomalyState
 from processors.anomalies.univariate import DETECTORS
 from processors.errors import InvalidParameters, PluginError
 from processors.scoped import _MOST_KEPT
