@@ -24,6 +24,7 @@ from typing_extensions import Self
 from schemas import checks
 from schemas.base import Event
 from schemas.errors import DecodeError
+from schemas.identity import stable_id
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
 from schemas.records import Tensor
 from schemas.topics import HOUR_MS, Topic, home_of, key_of, topic_of
@@ -312,8 +313,11 @@ def request_of(
     """Return a request that is due `deadline_ms` from now.
 
     `wishes` are fields of InferenceRequest: consumer, contract, priority, explain, user; a
-    `request_id` makes it one with all others of that id, otherwise it gets one of its own.
+    `request_id` makes it one with all others of that id, an `idempotency_key` with those of the
+    consumer for the application that have the same; otherwise it gets an id of its own.
     """
     now = wall_ms()
-    known: dict[str, Any] = {"request_id": uuid.uuid4().hex, "created_at": now} | wishes
+    key = wishes.get("idempotency_key")
+    own = stable_id("gateway", wishes.get("consumer", ""), app, key) if key else uuid.uuid4().hex
+    known: dict[str, Any] = {"request_id": own, "created_at": now} | wishes
     return InferenceRequest(app=app, inputs=tuple(inputs), deadline=now + deadline_ms, **known)

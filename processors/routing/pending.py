@@ -19,6 +19,7 @@ class Waiting:
         self._bytes = 0
         self._held: Counter[str] = Counter()
         self._by_priority: dict[int, dict[str, Pending]] = {}
+        self._followers: dict[str, list[str]] = {}
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._pending
@@ -63,8 +64,15 @@ class Waiting:
         self._bytes += _size(request)
         self._held[pending.account] += 1
         self._by_priority.setdefault(pending.priority, {})[request.request_id] = pending
+        if pending.follows:
+            self._followers.setdefault(pending.follows, []).append(request.request_id)
         for at in _times(pending):
             self.remind(pending, at)
+
+    def followers(self, first: str) -> list[Pending]:
+        """Return those that wait for the answer of a request, which it has now."""
+        found = self._followers.pop(first, ()) if self._followers else ()
+        return [self._pending[each] for each in found if each in self._pending]
 
     def remind(self, pending: Pending, at: int) -> None:
         """Have something of a request come due at a time, ms, which it says itself as well."""

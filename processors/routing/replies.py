@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from processors.routing.plans import Plan
@@ -73,6 +73,11 @@ def rejection(request: InferenceRequest, reason: str, now_ms: int) -> InferenceR
     return InferenceResponse(
         **_shared(request, now_ms), status="rejected", reason=reason, generation=0
     )
+
+
+def repeated(given: InferenceResponse, request: InferenceRequest, now_ms: int) -> InferenceResponse:
+    """Return a given answer as that of another request, which asks the same."""
+    return replace(given, **_shared(request, now_ms))
 
 
 def dead_letter(record: Record, error: str, field: str, message: str, now_ms: int) -> DeadLetter:

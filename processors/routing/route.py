@@ -21,6 +21,7 @@ from processors.routing.instances import Instances
 from processors.routing.params import CATALOGUE, DEFAULTS, RESULT_FIELDS, RouteParams
 from processors.routing.pending import Waiting
 from processors.routing.plans import placed, selected_for
+from processors.routing.repeats import Repeats, follower
 from processors.routing.state import OK, Pending, RouteState
 from processors.routing.votes import Combiner
 from processors.routing.working import Working
@@ -35,9 +36,7 @@ from schemas.inference import (
     InferenceTask,
 )
 from schemas.processing import Batch, Output, Partition, Record, Spec
-from schemas.registrations import (
-    ApplicationRegistered,
-)
+from schemas.registrations import ApplicationRegistered
 
 REQUESTS = "weir.requests"
 RESULTS = "weir.results"
@@ -53,7 +52,7 @@ def spec(
         outputs=(InferenceTask, InferenceResponse, DeadLetter),
         build=lambda partition: Router(params, partition, plugins),
         parameters=stable_id("route", repr(params), *sorted(plugins)),
-        format=2,
+        format=3,
         transactional=False,
         sized=lambda count: spec(replace(params, partitions=count), plugins),
         catalogue=CATALOGUE,
@@ -75,6 +74,7 @@ class Router:
         self._plugins = plugins
         self._answers = Answers(params.max_answers)
         self._desk = Desk(self._answers, params.window_ms)
+        self._repeats = Repeats(params.max_answers, params.window_ms)
         self._instances = Instances(params.default_ms, params.smoothing)
         self._clear()
         self._results_next = 0
@@ -134,6 +134,7 @@ class Router:
                 estimates=self._instances.estimates(),
                 spreads=self._instances.spreads(),
                 buckets=self._admission.rates.buckets(),
+                keys=self._repeats.keys(),
                 results_next=self._results_next,
                 arrivals=self._arrivals,
                 hedges=self._working.allowance.left,
@@ -146,6 +147,7 @@ class Router:
         """Take over a state; raises schemas.errors.DecodeError."""
         state = unpack_state(data, RouteState)
         self._answers.restore(state.answers)
+        self._repeats.restore(state.keys)
         self._instances.restore(state.estimates, state.spreads)
         self._clear()
         self._admission.rates.restore(state.buckets)
@@ -176,11 +178,38 @@ class Router:
             return
         given = self._answers.get(request.request_id, self._now)
         if given is None:
-            self._admit(request, record)
+            if not self._is_repeat(request, record):
+                self._repeats.note(request, self._now)
+                self._admit(request, record)
         elif (given.app, given.consumer) == (request.app, request.consumer):
             self._desk.again(given, request)
         else:
             self._desk.refuse_id(request, record)
+
+    def _is_repeat(self, request: InferenceRequest, record: Record) -> bool:
+        """Answer a request like the one that its idempotency key stands for, now or with it."""
+        first = self._repeats.first(request, self._now)
+        given = self._answers.get(first, self._now)
+        if given is not None:
+            self._desk.give_as(given, request)
+            return True
+        if first not in self._waiting:
+            return False
+        if refused := self._waiting.overload():
+            self._desk.reject(request, refused)
+        else:
+            due = request.deadline - self._params.margin_ms
+            at = due if due > self._now else self._now + self._params.grace_ms
+            self._hold(follower(request, first, record.offset, self._results_next, at))
+        return True
+
+    def _answer_followers(self, first: str) -> None:
+        """Answer those who asked with the key of a request that has its answer now."""
+        for pending in self._waiting.followers(first):
+            given = self._answers.get(first, self._now)
+            if given is not None:
+                self._forget(pending)
+                self._desk.give_as(given, pending.request)
 
     def _admit(self, request: InferenceRequest, record: Record) -> None:
         app = self._catalogue.get(ApplicationRegistered, request.app)
@@ -198,6 +227,7 @@ class Router:
             self._forget(entry.weaker)
             why = "overloaded: it gave way to a more important request"
             self._desk.reject(entry.weaker.request, why)
+            self._answer_followers(entry.weaker.request.request_id)
         if entry.pending is None:
             self._desk.reject(request, entry.refused)
             return
@@ -252,6 +282,7 @@ class Router:
         deadline = response.answered_at if pending is None else pending.request.deadline
         expires_at = max(deadline, response.answered_at) + self._params.window_ms
         self._answers.read_back(response, offset, expires_at, self._now)
+        self._answer_followers(response.request_id)
 
     def _do_due(self) -> None:
         for pending in self._waiting.take_due(self._now):
@@ -291,6 +322,7 @@ class Router:
         plan = self._working.plan(pending)
         self._forget(pending)
         self._desk.answer(pending, plan)
+        self._answer_followers(pending.request.request_id)
 
     def _forget(self, pending: Pending) -> None:
         self._waiting.remove(pending)

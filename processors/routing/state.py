@@ -100,6 +100,7 @@ class Pending:
     something for it, `refused` why it will be rejected at `answer_at` unless an answer that was
     given before turns up. `app` and `selected` are in force for it from its beginning to its end,
     `account` is who shares the room with others: a registered consumer, or '' for all strangers.
+    One that `follows` another request, whose idempotency key it has, gets the answer of that.
     """
 
     request: InferenceRequest
@@ -109,6 +110,7 @@ class Pending:
     priority: int = 0
     account: str = ""
     refused: str = ""
+    follows: str = ""
     app: ApplicationRegistered | None = None
     selected: EnsembleSelected | None = None
     runs: tuple[Run, ...] = ()
@@ -151,6 +153,17 @@ class Bucket:
 
 
 @dataclass(slots=True, kw_only=True)
+class Key:
+    """The request that stands for an idempotency key, until `expires_at` (ms)."""
+
+    consumer: str
+    app: str
+    key: str
+    request_id: str
+    expires_at: int
+
+
+@dataclass(slots=True, kw_only=True)
 class RouteState:
     """Everything that one route instance knows.
 
@@ -162,6 +175,7 @@ class RouteState:
     estimates: tuple[Estimate, ...] = ()
     spreads: tuple[Spread, ...] = ()
     buckets: tuple[Bucket, ...] = ()
+    keys: tuple[Key, ...] = ()
     results_next: int = 0
     arrivals: int = 0
     hedges: int = 0

@@ -122,6 +122,7 @@ class _Flow:
             created_at=self.now,
             deadline=self.now + self._dice.choice((15, 90, 300, 800)),
             reply_to_topic=self._dice.choice((None, "mine", "weir.control")),
+            idempotency_key=self._dice.choice(("", "", "k")),
         )
         self._requests.append(made)
         return made
