@@ -12,6 +12,8 @@ _MEAN = 20
 _TOLD = 8
 _CEASED = 5.0
 _RENEWED = 4
+_AGED = 32
+_KEYS = 256
 _LONGEST_MS = 3_600_000.0
 
 
@@ -22,7 +24,10 @@ class Rhythm:
     `burst`, as large as the last one; `mean_ms` is the mean gap of the latest twenty or so, jobs
     that come at once included. Until two have come, the declared gap is expected; where
     none is declared, the budget, since frames are mostly to be done before the next one. Where
-    jobs replace waiting ones of their key, `renewed_ms` is how long after.
+    jobs replace waiting ones of their key, `renewed_ms` is how long after: of the latest four or
+    so, and slowly also of keys whose next job came when none waited any more, so that frames that
+    come more seldom than they did are not hurried for ever. When a key was last seen is known of
+    the latest 256.
     """
 
     def __init__(self, gap_ms: float, *, declared: bool) -> None:
@@ -36,6 +41,7 @@ class Rhythm:
         self.renewed_ms = math.inf
         self._gaps = Window(_GAPS)
         self._at_once = 0
+        self._keys: dict[str, float] = {}
 
     def saw(self, arrived: float) -> None:
         """Take an arrival into account."""
@@ -57,12 +63,19 @@ class Rhythm:
             self.stray_ms = max(above, below)
         self.steady = self.stray_ms <= STEADY * self.gap_ms
 
-    def renewed(self, after_ms: float) -> None:
-        """Take note that a job replaced one of its key; those that come at once say nothing."""
-        if after_ms > 0.0:
-            former = self.renewed_ms
-            moved = former + (after_ms - former) / _RENEWED
-            self.renewed_ms = after_ms if former == math.inf else moved
+    def renewed(self, key: str, arrived: float, *, replaced: bool) -> None:
+        """Take note that a job of a key came; those that come at once say nothing."""
+        before = self._keys.pop(key, arrived)
+        self._keys[key] = arrived
+        if len(self._keys) > _KEYS:
+            del self._keys[next(iter(self._keys))]
+        after_ms, former = arrived - before, self.renewed_ms
+        if after_ms <= 0.0:
+            return
+        if former < math.inf:
+            self.renewed_ms += (after_ms - former) / (_RENEWED if replaced else _AGED)
+        elif replaced:
+            self.renewed_ms = after_ms
 
     @property
     def counted(self) -> bool:

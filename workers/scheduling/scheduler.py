@@ -224,12 +224,14 @@ class Scheduler:
 
     def _make_room(self, lane: Lane, waiting: Waiting, ended: list[Ended]) -> bool:
         """End whom the drop policy names until the bounds hold; False when it is the new one."""
-        terms, key = lane.terms, waiting.job.key
-        if key and (older := lane.same_key(key)) is not None:
-            waited = waiting.job.arrived - older.job.arrived
-            lane.rhythm.renewed(waited)
+        terms, job = lane.terms, waiting.job
+        older = lane.same_key(job.key) if job.key else None
+        if older is not None:
+            waited = job.arrived - older.job.arrived
             ended.append(Ended(older.job, causes.REPLACED, (waited,)))
             self._go(lane, older)
+        if job.key and terms.drop == "replace-by-key":
+            lane.rhythm.renewed(job.key, job.arrived, replaced=older is not None)
         while lane.count >= terms.queue_tasks or (
             lane.count and lane.work_ms + waiting.work_ms > terms.queue_ms
         ):

@@ -186,3 +186,21 @@ def test_bursts_count_as_one_arrival_of_many() -> None:
         made.saw(at)
     assert (made.gap_ms, made.burst) == (100.0, 2)
     assert made.expected(210.0) == 300.0
+
+
+def test_frames_that_come_more_seldom_than_they_did_are_renewed_later() -> None:
+    made = Rhythm(20.0, declared=True)
+    made.renewed("a", 0.0, replaced=False)
+    made.renewed("a", 0.0, replaced=True)
+    assert made.renewed_ms == math.inf, "those that come at once say nothing"
+    made.renewed("a", 20.0, replaced=True)
+    made.renewed("a", 60.0, replaced=True)
+    assert made.renewed_ms == 25.0
+    for frame in range(1, 129):
+        made.renewed("a", 60.0 + 200.0 * frame, replaced=False)
+    assert 190.0 < made.renewed_ms < 200.0
+    aged = made.renewed_ms
+    for number in range(300):
+        made.renewed(f"camera-{number}", 30_000.0, replaced=False)
+    made.renewed("a", 90_000.0, replaced=True)
+    assert made.renewed_ms == aged, "when it came last is forgotten for so many others"
