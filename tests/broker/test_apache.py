@@ -25,7 +25,7 @@ def end_of(settings, topic):
     patience = time.monotonic() + 20
     while True:
         try:
-            return reader.get_watermark_offsets(kafka.TopicPartition(topic, 0), timeout=10)[1]
+            return reader.get_watermark_offsets(kafka.TopicPartition(topic, 0), timeout=60)[1]
         except KafkaException:
             if time.monotonic() > patience:
                 raise
@@ -36,7 +36,7 @@ def send(settings, topic, count):
     client = kafka.producer(settings)
     for number in range(count):
         client.produce(topic, str(number), partition=0)
-    assert client.flush(20) == 0
+    assert client.flush(60) == 0
 
 
 @pytest.mark.faults

@@ -109,7 +109,7 @@ def test_what_kcat_reads_is_decoded_by_its_libraries(apache: Apache, url: str) -
 def fetched(url: str, value: bytes) -> tuple[str, bytes]:
     """The schema of a framed value, asked for as kcat does, and the body."""
     path = f"{url}/schemas/ids/{codec.schema_id_of(value)}"
-    with urlopen(Request(path, headers=AS_LIBSERDES), timeout=5) as answer:
+    with urlopen(Request(path, headers=AS_LIBSERDES), timeout=60) as answer:
         return str(json.load(answer)["schema"]), value[5:]
 
 

@@ -24,10 +24,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSetti
     module = [sys.executable, "-m", "streams.embedded.clickhouse"]
     process = launch([*module, "--port", str(port), "--path", str(folder / "data")], log)
     try:
-        wait_until(lambda: listens(port), process, "clickhouse", log, 30)
+        wait_until(lambda: listens(port), process, "clickhouse", log, 60)
         yield ClickHouseSettings(port=port)
     finally:
-        stop(process, 5)
+        stop(process, 60)
 
 
 @pytest.fixture(scope="package")

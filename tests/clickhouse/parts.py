@@ -26,10 +26,10 @@ def kafka_with_registry(folder: Path) -> Iterator[tuple[KafkaSettings, RegistryS
             Settings(kafka=bootstrap, registry=registry).environment(),
         )
         try:
-            wait_until(lambda: listens(port), process, "registry", log, 30)
+            wait_until(lambda: listens(port), process, "registry", log, 60)
             kafka.create_topics(bootstrap, TOPICS.values())
             with closing(Registry(registry)) as client:
                 client.register_all()
             yield bootstrap, registry
         finally:
-            stop(process, 5)
+            stop(process, 60)

@@ -47,17 +47,17 @@ def send(settings: Settings, *events: Event) -> None:
         codec = registry.codec()
         for event in events:
             producer.produce(topic_of(event), codec.encode(event), key_of(event))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def send_raw(settings: Settings, topic: str, *values: bytes | None, key: str = "k") -> None:
     producer = kafka.producer(settings.kafka)
     for value in values:
         producer.produce(topic, value, key)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 45.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

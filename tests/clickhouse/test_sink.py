@@ -105,9 +105,9 @@ def test_it_waits_while_clickhouse_is_away(
         for expected in (50, 60):
             process = launch(argv, log)
             try:
-                wait_until(lambda: listens(port), process, "clickhouse", log, 30)
+                wait_until(lambda: listens(port), process, "clickhouse", log, 60)
                 with asking(away) as database:
                     assert eventually(lambda: counted(database, stored) == expected)  # noqa: B023
             finally:
-                stop(process, 5)
+                stop(process, 60)
             send(away, *metrics("away", 10))

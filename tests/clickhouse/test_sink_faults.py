@@ -44,7 +44,7 @@ def is_stored(database: Database, app: str, count: int) -> bool:
 
 def answer(port: int, path: str = "/ready") -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -58,10 +58,10 @@ def process(settings: Settings, log: Path) -> Iterator[int]:
     command = [sys.executable, "-m", "streams.cli", "run", "sink", "--health-port", str(port)]
     running = launch(command, log, settings.environment())
     try:
-        wait_until(lambda: listens(port), running, "sink", log, 30)
+        wait_until(lambda: listens(port), running, "sink", log, 60)
         yield port
     finally:
-        stop(running, 10)
+        stop(running, 60)
     assert running.returncode == 0
 
 
@@ -172,9 +172,9 @@ def test_a_disk_that_is_really_full(everything: Settings, tmp_path: Path) -> Non
     update = {"clickhouse": everything.clickhouse.model_copy(update={"port": port})}
     small = everything.model_copy(update=update)
     try:
-        wait_until(lambda: listens(port), running, "clickhouse", log, 30)
+        wait_until(lambda: listens(port), running, "clickhouse", log, 60)
         with sinking(small) as ready, asking(small) as database:
-            assert ready.wait(30)
+            assert ready.wait(60)
             send(everything, *metrics("disk", 50))
             assert is_stored(database, "disk", 50)
             filler = Path(f"/proc/{running.pid}/root{disk}/filler")
@@ -185,7 +185,7 @@ def test_a_disk_that_is_really_full(everything: Settings, tmp_path: Path) -> Non
             assert eventually(ready.is_set, 30)
             assert eventually(lambda: counted(database, COUNTS.format("disk")) == 2_050, 60)
     finally:
-        stop(running, 10)
+        stop(running, 60)
 
 
 def _fill(filler: Path) -> None:

@@ -35,7 +35,7 @@ from workers.kafka import clients as kafka
 from workers.registry import Registry
 from workers.settings import HostSettings, Settings
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 YEAR_MS = 365 * 86_400_000
 
 
@@ -88,7 +88,7 @@ def test_poison_on_the_metrics_topic_stops_nobody(stack: Stack, database: Databa
     producer = kafka.producer(stack.settings.kafka)
     for number, value in enumerate([good, *poison.values(), good]):
         producer.produce("weir.metrics", value, key=f"poison-{number}")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     letters = eventually(
         database,
         "SELECT error, field, message, length FROM dead_letters FINAL WHERE topic = 'weir.metrics'",
@@ -218,7 +218,7 @@ producer = SerializingProducer({
 now = int(time.time() * 1000)
 value = {"event_time": now, "app": "greenhouse", "metric": "temperature", "value": 21.5}
 producer.produce("weir.metrics", key="greenhouse", value=value)
-assert producer.flush(10) == 0
+assert producer.flush(60) == 0
 """
 
 

@@ -85,7 +85,7 @@ class Stranger:
         self._producer.produce(topic, value, key=key_of(event))
 
     def flush(self) -> None:
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
 
 @pytest.fixture(scope="module", params=["embedded", "apache"])

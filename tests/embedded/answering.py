@@ -165,6 +165,6 @@ def gateway(settings: Settings, **changes: Any) -> Iterator[Caller]:
         yield caller
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         caller.close()
     assert not thread.is_alive()

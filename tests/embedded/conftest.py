@@ -30,10 +30,10 @@ class Server:
         self.port = free_port()
         command = [sys.executable, "-m", self.module, "--port", str(self.port), *self.arguments]
         self.process = launch(command, self.log, environment)
-        wait_until(lambda: listens(self.port), self.process, self.module, self.log, 30)
+        wait_until(lambda: listens(self.port), self.process, self.module, self.log, 60)
 
     def stop(self) -> None:
-        stop(self.process, grace_s=10)
+        stop(self.process, 60)
 
     def kill(self) -> None:
         self.process.kill()

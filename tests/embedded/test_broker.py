@@ -16,7 +16,7 @@ from streams.embedded.processes import launch, wait_until
 from streams.errors import StackError
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -27,7 +27,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 def cluster_of(broker: Broker) -> str:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    return str(admin.list_topics(timeout=10).cluster_id)
+    return str(admin.list_topics(timeout=60).cluster_id)
 
 
 def test_each_start_is_a_new_cluster_and_leaves_nothing(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _kill_while_it_writes(server: Server, number: int, moments: random.Random) -
     time.sleep(moments.uniform(0, 0.4))
     server.kill()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return writers
 
 

@@ -120,7 +120,7 @@ def produce(settings: Settings, *records: tuple[str, bytes, bytes, Headers]) -> 
     producer = kafka.producer(settings.kafka)
     for topic, key, value, headers in records:
         producer.produce(topic, value, key=key, headers=headers)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def reading(settings: Settings, codec: Codec, topic: str) -> list[Any]:

@@ -74,7 +74,7 @@ def one(findings: tuple[Finding, ...], subject: str) -> Finding:
 def produce(settings: Settings, topic: str, value: bytes, key: str, at_ms: int) -> None:
     producer = kafka.producer(settings.kafka)
     producer.produce(topic, value, key.encode(), timestamp=at_ms)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def send(settings: Settings, *events: Any) -> None:
@@ -167,7 +167,7 @@ def test_topics_are_compared_and_mended(stack: Stack, weir: Weir) -> None:
 def asked(url: str, method: str, body: str = "") -> None:
     kind = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, body.encode() or None, kind, method=method)
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=60):
         pass
 
 
@@ -208,7 +208,7 @@ def test_a_transaction_that_nobody_ends(stack: Stack) -> None:
     producer = kafka.transactional_producer(settings.kafka, "weir-test-hanging")
     producer.begin_transaction()
     producer.produce("weir.violations", b"x", partition=2, timestamp=wall_ms() - 60_000)
-    producer.flush(10)
+    producer.flush(60)
     (hanging,) = found(settings, "transactions")
     assert hanging.status is Status.FAIL
     assert "weir.violations/2 from offset 0, 1 records" in hanging.what

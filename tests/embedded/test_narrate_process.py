@@ -34,11 +34,11 @@ def _running(settings: Settings) -> Iterator[None]:
     thread = threading.Thread(target=run, args=(settings, stop, ready))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -65,7 +65,7 @@ def test_an_agent_tells_of_machine_node_and_neighbours(
         assert agent.probe.reached
         assert agent.live
         stop.set()
-        thread.join(20)
+        thread.join(60)
     until(lambda: (nodes.all() or {})["mill"].status == "unknown")
     found = _metrics(settings, made)
     assert {"cpu.used", "memory.used", "disk./.used", "agent.memory"} <= set(found)
@@ -82,7 +82,7 @@ def _tell(settings: Settings, registry: Registry, name: str, agent_at: str) -> N
     )  # fmt: skip
     producer = kafka.producer(settings.kafka)
     producer.produce(topic_of(event), registry.codec().encode(event), key=key_of(event))
-    producer.flush(10)
+    producer.flush(60)
 
 
 def _metrics(settings: Settings, registry: Registry) -> dict[str, MetricReport]:

@@ -125,7 +125,7 @@ def test_the_latest_observations_are_scraped(
     process = launch(command, log, environ)
     seen = replace(example(Observation), final=True, instance="i", p95=2.5)
     try:
-        wait_until(lambda: listens(port), process, "serve", log, 30)
+        wait_until(lambda: listens(port), process, "serve", log, 60)
         found: set[float] = set()
         with Entries(stack.settings) as entries:
             until = time.monotonic() + 30
@@ -141,7 +141,7 @@ def test_the_latest_observations_are_scraped(
                     }
         assert found == {2.5}
     finally:
-        stop(process, 10)
+        stop(process, 60)
     assert process.returncode == 0
 
 

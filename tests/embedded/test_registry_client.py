@@ -20,7 +20,7 @@ def test_a_version_tells_all_about_itself(client: Client, url: str) -> None:
         assert held == made
         assert fresh.get_latest_version("whole") == made
         assert fresh.lookup_schema("whole", avro(A)) == made
-    only = requests.get(f"{url}/schemas/ids/{made.schema_id}/schema", timeout=5).json()
+    only = requests.get(f"{url}/schemas/ids/{made.schema_id}/schema", timeout=60).json()
     assert only == json.loads(record("R", A))
     assert client.get_schema_types() == ["AVRO"]
     assert client.get_contexts() == ["."]
@@ -123,7 +123,7 @@ def test_schemas_are_imported_with_their_ids(client: Client, url: str) -> None:
     def send(text: str, **place: int) -> dict[str, Any]:
         body = {"schema": text} | place
         path = f"{url}/subjects/imported/versions"
-        answered: dict[str, Any] = requests.post(path, json=body, timeout=5).json()
+        answered: dict[str, Any] = requests.post(path, json=body, timeout=60).json()
         return answered
 
     first = send(record("I", A), id=70_001, version=3)
@@ -151,7 +151,7 @@ def test_compatibility_is_told_before_registering(client: Client, url: str) -> N
     assert not client.test_compatibility_all_versions("judged", avro(A, needy), verbose=True)
     path = f"{url}/compatibility/subjects/judged/versions/1"
     body = {"schema": record("R", A, needy)}
-    told = requests.post(path, json=body, params={"verbose": "true"}, timeout=5).json()
+    told = requests.post(path, json=body, params={"verbose": "true"}, timeout=60).json()
     assert "b" in told["messages"][0]
     assert code_of(lambda: client.test_compatibility("judged", Schema("{", "AVRO"))) == 42201
     assert not client.test_compatibility("judged", Schema("{", "AVRO"), verbose=True)

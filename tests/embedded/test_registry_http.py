@@ -106,8 +106,8 @@ def test_errors_have_confluents_codes(
     registry: Server, method: str, path: str, body: Any, code: int | None
 ) -> None:
     base = f"http://127.0.0.1:{registry.port}"
-    requests.post(f"{base}/subjects/errors/versions", json={"schema": record("E", A)}, timeout=10)
-    answer = requests.request(method, base + path, json=body, timeout=10)
+    requests.post(f"{base}/subjects/errors/versions", json={"schema": record("E", A)}, timeout=60)
+    answer = requests.request(method, base + path, json=body, timeout=60)
     assert answer.status_code >= 400
     if code is not None:
         assert answer.json()["error_code"] == code

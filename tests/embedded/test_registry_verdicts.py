@@ -31,14 +31,14 @@ def registry_of_histories(registry: object) -> str:
     """The address of a registry that holds the first two versions of every history."""
     base = f"http://127.0.0.1:{vars(registry)['port']}"
     with requests.Session() as session:
-        level = session.get(f"{base}/config", timeout=5).json()["compatibilityLevel"]
-        session.put(f"{base}/config", json={"compatibility": "NONE"}, timeout=5)
+        level = session.get(f"{base}/config", timeout=60).json()["compatibilityLevel"]
+        session.put(f"{base}/config", json={"compatibility": "NONE"}, timeout=60)
         for number, (first, second, _) in enumerate(histories()[:COUNT]):
             for text in (first, second):
                 path = f"{base}/subjects/history-{number}/versions"
-                answer = session.post(path, json={"schema": text}, timeout=5)
+                answer = session.post(path, json={"schema": text}, timeout=60)
                 assert answer.ok, answer.text
-        session.put(f"{base}/config", json={"compatibility": level}, timeout=5)
+        session.put(f"{base}/config", json={"compatibility": level}, timeout=60)
     return base
 
 
@@ -47,17 +47,17 @@ def test_http_verdicts_are_those_of_the_java_library(
     asked: requests.Session, registry_of_histories: str, mode: str
 ) -> None:
     base = registry_of_histories
-    level = asked.get(f"{base}/config", timeout=5).json()["compatibilityLevel"]
-    asked.put(f"{base}/config", json={"compatibility": mode}, timeout=5)
+    level = asked.get(f"{base}/config", timeout=60).json()["compatibilityLevel"]
+    asked.put(f"{base}/config", json={"compatibility": mode}, timeout=60)
     told, wanted = [], []
     for number, (first, second, new) in enumerate(histories()[:COUNT]):
         path = f"{base}/compatibility/subjects/history-{number}/versions"
         places = (("", [first, second]), ("/latest", [second]), ("/1", [first]))
         where, earlier = places[number % 3]
-        answer = asked.post(path + where, json={"schema": new}, timeout=5)
+        answer = asked.post(path + where, json={"schema": new}, timeout=60)
         told.append(answer.json()["is_compatible"])
         wanted.append(expected(mode, new, earlier))
-    asked.put(f"{base}/config", json={"compatibility": level}, timeout=5)
+    asked.put(f"{base}/config", json={"compatibility": level}, timeout=60)
     assert told == wanted
     assert any(told)
     assert all(told) is (mode == "NONE")

@@ -70,7 +70,7 @@ def router(world: Surroundings) -> Iterator[BatchHost]:
     until(lambda: host.ready)
     yield host
     stop.set()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -206,7 +206,7 @@ def _reply_topics(world: Surroundings, **written: int) -> dict[str, str]:
     producer = kafka.producer(world.settings.kafka)
     for name, at in written.items():
         producer.produce(names[name], None, partition=0, timestamp=at)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     return names
 
 
@@ -360,7 +360,7 @@ def test_what_is_under_way_is_answered_over_tls_before_a_gateway_ends(
         asking = threading.Thread(target=ask, args=(call,))
         asking.start()
         until(lambda: b"requests_under_way 1.0" in generate_latest())
-    asking.join(10)
+    asking.join(60)
     assert [answer.status for answer in told] == [503]
     assert "no ensemble" in told[0].plain["what"]
 

@@ -37,7 +37,7 @@ def test_what_the_registry_holds_must_be_compatible(registry: Server) -> None:
     schema = files.schema("MetricReport")
     schema["fields"] = [f for f in schema["fields"] if f["name"] != "value"]
     schema["fields"].append({"name": "amount", "type": "double"})
-    requests.put(f"{url}/config/{subject}", json={"compatibility": "NONE"}, timeout=5)
+    requests.put(f"{url}/config/{subject}", json={"compatibility": "NONE"}, timeout=60)
     registered = requests.post(
         f"{url}/subjects/{subject}/versions", json={"schema": json.dumps(schema)}, timeout=5
     )
@@ -45,6 +45,8 @@ def test_what_the_registry_holds_must_be_compatible(registry: Server) -> None:
     result = RUN.invoke(app, ["check", "MetricReport", "--against", url])
     assert result.exit_code == 4
     assert "MetricReport: registry: the new schema cannot read old data" in result.output
-    version = requests.get(f"{url}/subjects/{subject}/versions/latest", timeout=5).json()["version"]
-    requests.delete(f"{url}/subjects/{subject}/versions/{version}", timeout=5)
-    requests.put(f"{url}/config/{subject}", json={"compatibility": "FULL_TRANSITIVE"}, timeout=5)
+    version = requests.get(f"{url}/subjects/{subject}/versions/latest", timeout=60).json()[
+        "version"
+    ]
+    requests.delete(f"{url}/subjects/{subject}/versions/{version}", timeout=60)
+    requests.put(f"{url}/config/{subject}", json={"compatibility": "FULL_TRANSITIVE"}, timeout=60)

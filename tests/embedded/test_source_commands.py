@@ -83,7 +83,7 @@ def test_frames_are_taken_over_http(stack: Stack, weir: Weir) -> None:
         )
         while len(promised) < 3:
             try:
-                with urllib.request.urlopen(request, timeout=5) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     promised.append(json.load(answer)["request_id"])
             except URLError:
                 time.sleep(0.05)
@@ -91,7 +91,7 @@ def test_frames_are_taken_over_http(stack: Stack, weir: Weir) -> None:
     thread = threading.Thread(target=post, daemon=True)
     thread.start()
     taken = sent(stack, weir, "door", "--listen", f"127.0.0.1:{port}", "--frames", "3")
-    thread.join(10)
+    thread.join(60)
     assert [event.request_id for event in taken] == promised
 
 

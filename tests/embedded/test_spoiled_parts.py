@@ -37,7 +37,7 @@ def test_a_server_that_meets_one_ends_and_starts_again_with_all_rows(tmp_path: P
         pytest.raises(ClickHouseUnavailable, match="cannot read a part of its data: Empty marks"),
     ):
         database.query("SELECT sum(n) FROM t")
-    assert server.process.wait(15) == 1
+    assert server.process.wait(60) == 1
     server.start()
     with clickhouse_connect.get_client(host="127.0.0.1", port=server.port) as client:
         assert client.query("SELECT count(), sum(n) FROM t").first_row == (200, 19_900)

@@ -31,7 +31,7 @@ from workers.registry import Registry
 from workers.settings import KafkaSettings, Settings
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -158,7 +158,7 @@ def test_it_stops_early_when_the_broker_outgrows_its_bound(tmp_path: Path) -> No
         stack.check()
         stack.broker.limit_mib = 1
         with pytest.raises(StackError, match="limit of 1 MiB"):
-            stack.wait(10)
+            stack.wait(60)
         assert not stack.ready()
 
 
@@ -223,7 +223,7 @@ def test_up_ends_with_its_processes(tmp_path: Path, end: signal.Signals) -> None
         assert json.loads(shown.stdout)["bootstrap"] == state.bootstrap
         up.send_signal(end)
         rest = up.stdout.read()
-        up.wait(20)
+        up.wait(60)
     assert up.returncode == (0 if end is not signal.SIGKILL else -signal.SIGKILL), rest
     assert eventually(lambda: not any(psutil.pid_exists(part.pid) for part in state.parts), 10)
     assert running.find(tmp_path) is None

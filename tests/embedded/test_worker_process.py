@@ -90,7 +90,7 @@ def test_it_serves_what_is_placed_and_says_what_is_broken(
 def test_unreadable_tasks_are_dead_lettered_and_others_go_on(world: Surroundings) -> None:
     producer = kafka.producer(world.settings.kafka)
     producer.produce(task_topic("edge-1"), b"rubbish", key="k")
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     asked = task(200, "sharp", "edge-1", "edge")
     world.send(asked)
     assert world.await_results("edge-1", [asked])[0].status == "ok"
@@ -119,7 +119,7 @@ def test_asked_to_end_it_finishes_what_waits(world: Surroundings) -> None:
     asked = [task(n, "sharp", "edge-1", "edge") for n in range(300, 700)]
     world.send(*asked)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     results = world.await_results("edge-1", asked)
     assert Counter(result.status for result in results) == {"ok": 400}
     until(lambda: world.health("sharp.edge", "edge-1") == "stopped")

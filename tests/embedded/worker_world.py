@@ -140,7 +140,7 @@ class Surroundings:
     def send(self, *events: Event) -> None:
         for event in events:
             self._producer.produce(topic_of(event), self.codec.encode(event), key=key_of(event))
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0
 
     def worker(self, node: str, worker: str, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "streams.cli", "worker", "--node", node]

@@ -169,7 +169,7 @@ def _cut_and_back(world: Surroundings, port: int, cluster: Apache) -> None:
     world.send(*more)
     world.await_results("edge-1", more)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def log_of(world: Surroundings, worker: str) -> str:
@@ -247,5 +247,5 @@ def _registry_at(port: int, bootstrap: str, folder: Path) -> Server:
     made = Server("streams.embedded.registry", (), folder / "registry2.log", port)
     command = [sys.executable, "-m", made.module, "--port", str(port)]
     made.process = launch(command, made.log, {"WEIR_KAFKA__BOOTSTRAP": bootstrap})
-    wait_until(lambda: listens(port), made.process, made.module, made.log, 30)
+    wait_until(lambda: listens(port), made.process, made.module, made.log, 60)
     return made

@@ -41,7 +41,7 @@ def test_what_was_told_before_and_meanwhile_arrives_once(tmp_path: Path) -> None
         log = tmp_path / "registry.log"
         process = launch(command, log, {"WEIR_KAFKA__BOOTSTRAP": broker.bootstrap})
         try:
-            wait_until(lambda: listens(port), process, "the registry", log, 30)
+            wait_until(lambda: listens(port), process, "the registry", log, 60)
             kafka.create_topics(settings.kafka, TOPICS.values())
             registry = Registry(settings.registry)
             registry.register_all((MetricReport, InstanceReported))
@@ -53,7 +53,7 @@ def test_what_was_told_before_and_meanwhile_arrives_once(tmp_path: Path) -> None
             found = [codec.decode(value, MetricReport) for value in values]
             registry.close()
         finally:
-            stop(process, grace_s=5)
+            stop(process, 60)
     assert Counter(event.metric for event in found) == {"early": 500, "meanwhile": told}
     assert len({(event.metric, event.value) for event in found}) == 500 + told
     assert probe.dropped == 0

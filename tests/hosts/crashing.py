@@ -81,7 +81,7 @@ class Feed:
         for event in events:
             place = (topic_of(event), CODEC.encode(event), key_of(event).encode())
             self._world._producer.produce(*place, timestamp=event.event_time)
-        assert self._world._producer.flush(20) == 0
+        assert self._world._producer.flush(60) == 0
         self.sent += events
 
     def close(self, after_ms: int = 600_000) -> None:

@@ -79,7 +79,7 @@ def process(world: KafkaWorld, name: str, *arguments: str) -> Iterator[subproces
         yield started
     finally:
         started.terminate()
-        code = started.wait(30)
+        code = started.wait(60)
     assert code == 0, log.read_text("utf-8")
 
 

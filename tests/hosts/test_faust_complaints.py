@@ -200,7 +200,7 @@ def processes(settings: Settings) -> Iterator[Callable[[], "subprocess.Popen[byt
         yield start
         for process in started:
             process.terminate()
-        codes = [process.wait(10) for process in started]
+        codes = [process.wait(60) for process in started]
     finally:
         for process in started:
             process.kill()
@@ -225,7 +225,7 @@ def test_a_worker_that_sleeps_beyond_its_session_harms_nothing(either: FaustWorl
         world.produce(observations(500, first=500))
         wait_until(lambda: said(world) == complete(200))
         second.terminate()
-        assert second.wait(10) == 0
+        assert second.wait(60) == 0
         world.produce(observations(100, first=1000))
         wait_until(lambda: said(world) == complete(220))
     assert 0 < before < 500

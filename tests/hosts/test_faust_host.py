@@ -104,7 +104,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_only_equal_events(world: Faus
         wait_until(lambda: said(world) == complete(200))
     finally:
         second.terminate()
-        ended = second.wait(20)
+        ended = second.wait(60)
     assert 0 < before < 1000
     assert ended == 0
     log = (world.settings.data_dir / "worker.log").read_text("utf-8")

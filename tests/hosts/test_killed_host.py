@@ -38,7 +38,7 @@ def registry(world: KafkaWorld, folder: Path) -> Iterator[Settings]:
             client.register_all()
         yield world.settings.model_copy(update={"registry": section})
     finally:
-        stop(process, grace_s=5)
+        stop(process, 60)
 
 
 @contextmanager
@@ -108,6 +108,6 @@ def test_every_metric_is_observed_exactly_once(tmp_path: Path) -> None:
         with observing(settings, log) as process:
             wait_until(lambda: feed.counted() >= feed.sent)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         assert feed.counted() == feed.sent
         assert len({seen.event_id for seen in feed.observed()}) == len(feed.observed())

@@ -83,5 +83,5 @@ def served(**settings: Any) -> Iterator[Served]:
         world.run(runner.cleanup())
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()

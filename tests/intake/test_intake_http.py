@@ -207,7 +207,7 @@ def test_a_series_that_is_on_its_way_waits_for_the_earlier_report() -> None:
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert "still on its way" in answer.json()["message"]
         world.loop.call_soon_threadsafe(world.sink.held.set)
-        first.join(10)
+        first.join(60)
 
 
 def test_no_more_requests_are_under_way_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def test_reports_on_a_topic_become_events_and_malformed_ones_dead_letters(
     producer = kafka.producer(settings)
     for body in reports("first"):
         producer.produce(REPORTS, body)
-    producer.flush(10)
+    producer.flush(60)
     read_reports(settings, "first", failures=2)
     assert metrics(settings, "first") == list(range(20))
     letters = events(settings, "weir.deadletters", DeadLetter)
@@ -172,7 +172,7 @@ def test_reports_on_a_topic_become_events_and_malformed_ones_dead_letters(
     }
     for body in (large("third"), *reports("second")):
         producer.produce(REPORTS, body)
-    producer.flush(10)
+    producer.flush(60)
     read_reports(settings, "second", failures=0, most=3)
     assert metrics(settings, "first") == list(range(20))
     assert metrics(settings, "second") == list(range(20))

@@ -67,12 +67,12 @@ def test_without_kafka_it_lives_is_not_ready_and_lets_go() -> None:
     thread.start()
     while not made.port:
         time.sleep(0.01)
-    answer = requests.post(f"http://127.0.0.1:{made.port}/v1/metrics", timeout=5)
+    answer = requests.post(f"http://127.0.0.1:{made.port}/v1/metrics", timeout=60)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert made.live
     assert not made.ready
     over.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -97,9 +97,9 @@ def registry(bootstrap: str, folder: Path) -> Iterator[str]:
     port, log = free_port(), folder / "registry.log"
     command = [sys.executable, "-m", "streams.embedded.registry", "--port", str(port)]
     process = launch(command, log, {"WEIR_KAFKA__BOOTSTRAP": bootstrap})
-    wait_until(lambda: listens(port), process, "registry", log, 30)
+    wait_until(lambda: listens(port), process, "registry", log, 60)
     yield f"http://127.0.0.1:{port}"
-    stop(process, 10)
+    stop(process, 60)
 
 
 @contextmanager
@@ -115,11 +115,11 @@ def intake(
     yield process
     if not killed:
         process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == (-signal.SIGKILL if killed else 0)
+    assert process.wait(60) == (-signal.SIGKILL if killed else 0)
 
 
 def _ready(port: int) -> bool:
-    return requests.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200
+    return requests.get(f"http://127.0.0.1:{port}/ready", timeout=60).status_code == 200
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def test_a_process_takes_what_a_real_exporter_sends_and_counts_it(tmp_path: Path
             for more in (5, 3):
                 counter.add(more)
                 assert provider.force_flush()
-            counted = requests.get(f"http://127.0.0.1:{health}/metrics", timeout=5).text
+            counted = requests.get(f"http://127.0.0.1:{health}/metrics", timeout=60).text
             assert 'weir_intake_events_total{source="otlp-metrics"} 2.0' in counted
             provider.shutdown()
         assert values(reached, contracts) == [5.0, 3.0, 0.0]
@@ -205,6 +205,6 @@ def test_what_was_answered_is_in_kafka_whenever_the_intake_is_killed(tmp_path: P
                     time.sleep(0.001)
                 process.kill()
                 for sender in senders:
-                    sender.join(20)
+                    sender.join(60)
         assert len(taken) > 750
         assert set(taken) <= set(values(reached, contracts))

@@ -26,7 +26,7 @@ def exposing(registry: CollectorRegistry) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/metrics"
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(60)
 
 
 @contextmanager

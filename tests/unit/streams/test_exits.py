@@ -152,7 +152,7 @@ def test_the_demonstration_ends_as_asked_by_sigterm(tmp_path: Path) -> None:
         assert demo.stderr is not None
         assert "training" in demo.stderr.readline()
         demo.send_signal(signal.SIGTERM)
-        assert demo.wait(30) == 130
+        assert demo.wait(60) == 130
         assert "Traceback" not in demo.stderr.read()
 
 

@@ -113,7 +113,7 @@ def test_it_is_served_over_http_and_a_taken_port_is_told(clock: Clock) -> None:
     latest, port = Latest(clock, most=2, stale_ms=1_000), free_port()
     latest.see(seen("i"))
     with served(latest, port):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             assert parsed(answer.read().decode())["weir_observation_p95"] == {"i": 2.5}
         with pytest.raises(StackError, match=f"127.0.0.1:{port}"), served(latest, port):
             pass

@@ -78,7 +78,7 @@ def probe(producer: FakeProducer, sampling: Sampling | None = None, buffer: int 
     return Probe(settings, sampling=sampling, buffer=buffer, connect=connect)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

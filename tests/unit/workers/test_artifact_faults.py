@@ -142,7 +142,7 @@ def test_two_processes_fetch_the_same_once(objects: ObjectStore, tmp_path: Path)
     both = [fetcher(tmp_path, objects.url) for _ in range(2)]
     until(lambda: len(objects.seen) == 1, 20)
     objects.stall.set()
-    told = [process.communicate(timeout=30)[0].splitlines()[-1] for process in both]
+    told = [process.communicate(timeout=60)[0].splitlines()[-1] for process in both]
     assert told == [WHOLE] * 2
     assert len(objects.seen) == 1
 
@@ -157,9 +157,9 @@ def test_what_a_killed_process_had_fetched_is_completed_by_another(
         until(lambda: part.exists() and part.stat().st_size > 0, 20)
         waits = fetcher(tmp_path, objects.url)
         first.send_signal(signal.SIGKILL)
-        assert first.wait(10) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     begun = part.stat().st_size
     objects.stall.set()
-    assert waits.communicate(timeout=30)[0].splitlines()[-1] == WHOLE
+    assert waits.communicate(timeout=60)[0].splitlines()[-1] == WHOLE
     assert objects.seen[1][2]["range"] == f"bytes={begun}-"
     assert not part.exists()
