@@ -152,6 +152,7 @@ class OnnxSession:
         watchdog: Watchdog,
     ) -> None:
         self._session = session
+        self._provider = str(session.get_providers()[0])
         self._signature = signature
         self._names = [port.name for port in signature.inputs]
         self._deadline_ms = deadline_ms
@@ -168,8 +169,8 @@ class OnnxSession:
 
     @property
     def provider(self) -> str:
-        """Return the execution provider in force."""
-        return str(self._session.get_providers()[0])
+        """Return the execution provider of the latest execution; one that fails is replaced."""
+        return self._provider
 
     @property
     def trouble(self) -> str | None:
@@ -201,6 +202,7 @@ class OnnxSession:
             self._resting.failed(why, time.monotonic())
             raise ExecutionFailed(why) from error
         self._resting.succeeded()
+        self._provider = str(self._session.get_providers()[0])
         return [np.asarray(output) for output in outputs]
 
     def _bound(self, feed: Mapping[str, Array], options: ort.RunOptions) -> Any:
