@@ -73,6 +73,7 @@ def _checked(entries: "Entries", file: Path) -> tuple[list["RuleDefined"], list[
     from streams.definitions import KINDS, others
     from streams.errors import RegistrationError
     from streams.forms import rules
+    from streams.registration import metrics_defined
     from workers.clock import wall_ms
     from workers.handover.errors import DocumentRefused
 
@@ -83,6 +84,7 @@ def _checked(entries: "Entries", file: Path) -> tuple[list["RuleDefined"], list[
     catalogue = entries.catalogue(*KINDS)
     taken = others(catalogue, [kind for kind in KINDS if kind is not _kind()])
     warnings = rules.check(wanted, catalogue.of(_kind()), taken, _plugins())
+    warnings += rules.unknown_metrics(wanted, metrics_defined(catalogue))
     for warning in warnings:
         typer.echo(f"weir: warning: {warning}", err=True)
     return wanted, warnings

@@ -42,6 +42,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from processors import vocabulary
 from processors.rules import meaning
 from schemas.errors import InvalidEvent
 from schemas.quality import RuleDefined
@@ -126,6 +127,17 @@ def check(
                 "never come"
             )
     return warnings
+
+
+def unknown_metrics(wanted: Sequence[RuleDefined], defined: Collection[str]) -> list[str]:
+    """Return what to say of each rule on a metric that nobody is known to report."""
+    return [
+        f"rule {one.name}: nobody declares {metric!r}, and Weir reports none of that name; it "
+        "holds only where a probe or an agent does"
+        for one in wanted
+        for metric in dict.fromkeys((one.metric, one.over_metric))
+        if metric and not vocabulary.known(metric, defined)
+    ]
 
 
 def _rule(plain: Mapping[str, Any], now_ms: int) -> RuleDefined:

@@ -112,6 +112,9 @@ def test_nothing_of_a_wrong_file_is_sent(weir: Weir, tmp_path: Path) -> None:
     assert "rule r: when is 'a'; write metric" in weir("rules", "register", "-f", str(file), code=4)
     assert "fine" not in weir("rules", "list")
     assert "no silence 'x'" in weir("silences", "end", "x", code=4)
+    file.write_text(good, "utf-8")
+    (told,) = json.loads(weir("rules", "check", "-f", str(file), "--json"))["warnings"]
+    assert "rule fine: nobody declares 'a'" in told
     taken = '[[rules]]\nname = "upkeep"\nwhen = "a > 1"\n'
     file.write_text(taken, "utf-8")
     assert "name of a silence" in weir("rules", "register", "-f", str(file), code=4)

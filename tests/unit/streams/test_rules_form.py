@@ -12,7 +12,7 @@ from schemas.quality import RuleDefined
 from streams import toml
 from streams.errors import RegistrationError
 from streams.forms import rules, silences
-from streams.forms.rules import check, read
+from streams.forms.rules import check, read, unknown_metrics
 from streams.raised import raised
 from tests.examples import example
 
@@ -78,6 +78,15 @@ def test_rules_are_checked_together_with_those_that_stand() -> None:
         check([one], {}, {"a": "window"}, ())
     with pytest.raises(RegistrationError, match=r"the file has no \[\[rules\]\]"):
         read({"app": "x"}, NOW)
+
+
+def test_a_metric_that_nobody_is_known_to_report_is_told_once_for_each_rule() -> None:
+    wanted = read(guide(), NOW)
+    told = [warning.split("; ")[0] for warning in unknown_metrics(wanted, ["errors"])]
+    assert told == [
+        f"rule {name}: nobody declares {metric!r}, and Weir reports none of that name"
+        for name, metric in (("queue-grows", "queue_depth"), ("failing", "requests"))
+    ]
 
 
 def test_a_silence_begins_and_ends() -> None:
