@@ -9,11 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command was told: a folder of profiles, the seed of all draws, where to report."""
+    """What the command was told: a folder of profiles, the seed of all draws, where to report.
+
+    `bootstrap` is a Kafka cluster that takes the place of one of the bench's own.
+    """
 
     profiles: Path | None
     seed: int
     say: Callable[[str], None]
+    bootstrap: str | None = None
 
 
 PARTS: Mapping[str, str] = {

@@ -1,5 +1,6 @@
 """What the benches of routing stand on: a broker, a registry, a router, members, and who asks."""
 
+import os
 import random
 import sys
 import threading
@@ -24,6 +25,8 @@ from schemas.topics import TOPICS, key_of, task_topic, topic_named, topic_of
 from streams.bench.ensemble_members import APP, CLASSES, SERVICES, STAGE
 from streams.bench.request_source import arrivals
 from streams.bench.worker_idle import surroundings
+from streams.embedded.broker import Broker
+from streams.embedded.cluster import Cluster
 from streams.embedded.processes import launch, stop
 from streams.errors import StackError
 from workers.catalogue import CatalogueReader
@@ -41,18 +44,27 @@ END = -1
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of a run: per request its latency in ms, None without an answer, and the answer."""
+    """What came of a run: per request its latency in ms, None without an answer, and the answer.
+
+    `cpu_s` is how long each process had a processor meanwhile.
+    """
 
     latencies: list[float | None]
     answers: list[InferenceResponse | None]
-    router_s: float
+    cpu_s: dict[str, float]
+
+    @property
+    def router_s(self) -> float:
+        """How long the router had a processor."""
+        return self.cpu_s["router"]
 
 
 class Bed:
     """The processes of one bench, all on this machine."""
 
-    def __init__(self, settings: Settings, codec: Codec, folder: Path) -> None:
+    def __init__(self, settings: Settings, codec: Codec, folder: Path, broker_pid: int) -> None:
         self.settings = settings
+        self._broker_pid = broker_pid
         self.codec = codec
         self._folder = folder
         self.members: dict[str, Popen[bytes]] = {}
@@ -72,10 +84,11 @@ class Bed:
         process.kill()
         process.wait()
 
-    def router_cpu_s(self) -> float:
-        """Return how long the router has had a processor, s."""
-        times = psutil.Process(self.router.pid).cpu_times()
-        return float(times.user + times.system)
+    def cpu_s(self) -> dict[str, float]:
+        """Return how long each process has had a processor, s; that of the bench is who asks."""
+        pids = {"router": self.router.pid, "asker": os.getpid(), "broker": self._broker_pid}
+        pids |= {node: process.pid for node, process in self.members.items()}
+        return {name: _cpu_s(pid) for name, pid in pids.items() if pid}
 
     def end(self) -> None:
         """Stop all processes."""
@@ -85,15 +98,26 @@ class Bed:
         stop(self.router, grace_s=5)
 
 
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
 @contextmanager
-def bed(folder: Path, nodes: Sequence[str] = NODES[:1], *slow: str) -> Iterator[Bed]:
-    """Run everything that a bench of routing needs. Raises StackError when it does not start."""
-    with surroundings(folder) as settings:
+def bed(
+    folder: Path, nodes: Sequence[str] = NODES[:1], *slow: str, cluster: Cluster | None = None
+) -> Iterator[Bed]:
+    """Run everything that a bench of routing needs, on an embedded broker by default.
+
+    Raises StackError when it does not start.
+    """
+    cluster = cluster or Broker(folder / "broker.log")
+    with surroundings(folder, cluster) as settings:
         registry = Registry(settings.registry)
         registry.register_all()
         own_topics = (topic_named(task_topic(node)) for node in NODES)
         kafka.create_topics(settings.kafka, [*TOPICS.values(), *own_topics])
-        made = Bed(settings, registry.codec(), folder)
+        made = Bed(settings, registry.codec(), folder, cluster.pid)
         try:
             _register(made)
             for node in nodes:
@@ -208,7 +232,7 @@ class Asker:
         """
         self._heard.clear()
         run = random.SystemRandom().getrandbits(48)
-        begun_cpu, start = self._bed.router_cpu_s(), time.perf_counter()
+        begun_cpu, start = self._bed.cpu_s(), time.perf_counter()
         due: dict[bytes, float] = {}
         for number, at in enumerate(arrivals(rate, seconds, seed)):
             if number >= most:
@@ -221,10 +245,11 @@ class Asker:
         while len(self._heard) < len(due) and time.perf_counter() < until:
             self._producer.poll(0)
             time.sleep(0.01)
-        router_s = self._bed.router_cpu_s() - begun_cpu
-        return self._told(due, router_s)
+        now_cpu = self._bed.cpu_s()
+        spent = {name: now_cpu[name] - s for name, s in begun_cpu.items() if name in now_cpu}
+        return self._told(due, spent)
 
-    def _told(self, due: dict[bytes, float], router_s: float) -> Asked:
+    def _told(self, due: dict[bytes, float], cpu_s: dict[str, float]) -> Asked:
         latencies: list[float | None] = []
         answers: list[InferenceResponse | None] = []
         for key, at in due.items():
@@ -232,7 +257,7 @@ class Asker:
             latencies.append(None if heard is None else 1000 * (heard[0] - at))
             known = None if heard is None else self._bed.codec.decode(heard[1], InferenceResponse)
             answers.append(known)
-        return Asked(latencies, answers, router_s)
+        return Asked(latencies, answers, cpu_s)
 
     def _send(self, key: str, deadline_ms: int) -> None:
         now = wall_ms()

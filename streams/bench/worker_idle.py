@@ -27,6 +27,7 @@ from schemas.topics import TOPICS, key_of, task_topic, topic_named, topic_of
 from streams.bench.ledger_app import SERVICE, registrations
 from streams.bench.worker_overload import Say
 from streams.embedded.broker import Broker
+from streams.embedded.cluster import Cluster
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from streams.errors import StackError
 from workers.catalogue import CatalogueReader
@@ -67,13 +68,13 @@ def measure(folder: Path, requests: int, say: Say) -> dict[str, Any]:
 
 
 @contextmanager
-def surroundings(folder: Path) -> Iterator[Settings]:
-    """Run a broker and a registry; yields the settings to reach them."""
+def surroundings(folder: Path, cluster: Cluster | None = None) -> Iterator[Settings]:
+    """Run a cluster, an embedded broker by default, and a registry; yields the way to them."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Broker(folder / "broker.log") as broker:
+    with _running(cluster or Broker(folder / "broker.log")) as kafka_settings:
         port, log = free_port(), folder / "registry.log"
         settings = Settings(
-            kafka=KafkaSettings(bootstrap=broker.bootstrap),
+            kafka=kafka_settings,
             registry=RegistrySettings(url=f"http://127.0.0.1:{port}"),
             data_dir=folder,
         )
@@ -84,6 +85,16 @@ def surroundings(folder: Path) -> Iterator[Settings]:
             yield settings
         finally:
             stop(process, grace_s=5)
+
+
+@contextmanager
+def _running(cluster: Cluster) -> Iterator[KafkaSettings]:
+    cluster.launch()
+    try:
+        cluster.wait()
+        yield cluster.reached(KafkaSettings())
+    finally:
+        cluster.stop()
 
 
 @contextmanager

@@ -20,6 +20,12 @@ def ensemble(
         typer.Option(help="A folder of the OCAD form; without it that part is null."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 1,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            help="Route on the Kafka at HOST:PORT as well, which no Weir uses; not on its own."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure how well and how fast ensembles are selected and requests are routed.
@@ -32,7 +38,7 @@ def ensemble(
     if strangers := [name for name in parts or () if name not in PARTS]:
         raise typer.BadParameter(f"{strangers[0]!r} is none of {', '.join(PARTS)}")
     try:
-        found = measure(parts or (), Given(profiles, seed, saying(time.monotonic())))
+        found = measure(parts or (), Given(profiles, seed, saying(time.monotonic()), bootstrap))
     except ProfilesError as error:
         raise typer.BadParameter(str(error), param_hint="--profiles") from error
     if as_json:
