@@ -52,6 +52,13 @@ def frozen(catalogue: Catalogue, app: str = "") -> PolicySelected | None:
     return standing(catalogue, f"{FREEZE}/{app}") if found is None and app else found
 
 
+def thawed(catalogue: Catalogue, app: str) -> int:
+    """Return when the last freeze of an application ended, or of all, ms; 0 when there was none."""
+    told = (catalogue.get(PolicySelected, scope) for scope in (FREEZE, f"{FREEZE}/{app}"))
+    ended = (p.selected_at for p in told if p is not None and parameter(p, STATE) != ON)
+    return max(ended, default=0)
+
+
 def paused(catalogue: Catalogue) -> bool:
     """Return whether place is to decide nothing and let requests wait."""
     return standing(catalogue, PAUSE) is not None

@@ -15,7 +15,7 @@ from processors.contracts.checks import Limits, limits_of, reasons_against
 from processors.graphs.checking import problems
 from processors.selecting.ensembles import CLASS
 from processors.selecting.wishes import OBJECTIVES
-from schemas.authority import CANARY, SHARE
+from schemas.authority import AVOID, CANARY, SHARE, TAKES
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import (
@@ -46,7 +46,7 @@ from workers.settings import Identity
 E = TypeVar("E", bound=Event)
 Plain = Mapping[str, Any]
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_POLICIES = (APPLY, CANARY, SHARE)
+_POLICIES = (APPLY, CANARY, SHARE, TAKES)
 """How the scopes of policies begin that are of one service."""
 
 
@@ -268,8 +268,9 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
     promised = sorted(k for k, v in catalogue.of(ContractRegistered).items() if v.app == app)
     chosen = sorted(k for k, v in catalogue.of(EnsembleSelected).items() if v.app == app)
     stopping = tuple(sorted({*services, *placed}))
-    scopes = {f"{PLACE}/{app}", *(f"{of}{name}" for name in stopping for of in _POLICIES)}
-    ruled = sorted(scopes & catalogue.of(PolicySelected).keys())
+    known = catalogue.of(PolicySelected)
+    scopes = {scope for name in stopping for scope in policies_of(name, known)}
+    ruled = sorted(scopes | ({f"{PLACE}/{app}"} & known.keys()))
     request = PlacementRequested(
         event_id=stable_id("removal", registered.event_id, now_ms),
         kind="removal",
@@ -290,6 +291,12 @@ def removal(app: str, catalogue: Catalogue, now_ms: int) -> Removal:
     )
     tombstones = tuple((kind, name) for kind, names in kinds for name in names)
     return Removal(request, stopping, tombstones)
+
+
+def policies_of(service: str, scopes: Iterable[str]) -> list[str]:
+    """Return which scopes of policies are those of a service, in order: they go with it."""
+    own = {f"{of}{service}" for of in _POLICIES}
+    return sorted(s for s in scopes if s in own or s.startswith(f"{AVOID}{service}/"))
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> RegistrationError:

@@ -5,6 +5,7 @@ What is wrong in one is told by an error of the caller's kind, naming the file a
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,14 @@ def content(path: Path, refusal: Refusal, remedy: str) -> Any:
     try:
         return parse(found)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise refusal(f"{path} is no {kind}: {error or 'it is nested too deep'}") from error
+        raise refusal(f"{path} is no {kind}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """Return what is wrong with a file, in words for who wrote it."""
+    if "integer string conversion" in str(error):
+        return f"a number has more than {sys.get_int_max_str_digits()} digits"
+    return str(error) or "it is nested too deep"
 
 
 def text(path: Path, where: str, refusal: Refusal, remedy: str) -> str:

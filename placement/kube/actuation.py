@@ -129,7 +129,7 @@ class KubeActuation:
             if kept.shown is not None:
                 events += self._telling.standing(now_ms, kept.shown, group, kept.trouble, catalogue)
         for name in [name for name in self._services if name not in placements]:
-            del self._services[name]
+            self._comparing.forget(self._services.pop(name).wanted)
             self._telling.forget(name)
         carries += self._orphaned(now_ms, catalogue, observed)
         return Step(tuple(carries), tuple(events))
@@ -235,6 +235,7 @@ class KubeActuation:
         root = next((body for key, body in group.items() if key[0] == ROOT), None)
         if root is None:
             kept.closed_at = None
+            self._comparing.forget(kept.wanted)
             return ()
         if kept.closed_at is None:
             kept.closed_at = now_ms

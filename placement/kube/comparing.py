@@ -62,6 +62,11 @@ class Comparing:
             causes=(decided.event_id,),
         )
 
+    def forget(self, wanted: tuple[Manifest, ...]) -> None:
+        """Remember nothing more of what nobody wants any more, whoever deleted it."""
+        for manifest in wanted:
+            self._written.pop(key_of(manifest), None)
+
     def settle(self, carried: Carried) -> None:
         """Remember what was written and deleted."""
         wanted = {apply.key: apply.manifest for apply in carried.carry.applies}

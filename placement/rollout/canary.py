@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from placement.errors import InvalidParameters
 from placement.rollout.state import CanaryState, Rollout
 from placement.rollout.steps import Begin, Step, take
-from schemas.authority import CANARY
+from schemas.authority import CANARY, frozen
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.codec import pack_state, unpack_state
@@ -100,7 +100,7 @@ class Canary:
         if registered is None:
             self._rollouts.pop(service, None)
             return
-        if not self._mine(registered.app):
+        if not self._mine(registered.app) or frozen(batch.catalogue, registered.app) is not None:
             return
         if policy is None or policy.mode == "observe":
             if rollout is not None:

@@ -14,7 +14,7 @@ from placement.rollout.state import (
     Rollout,
 )
 from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, judge
-from schemas.authority import CANARY, SHARE, parameter
+from schemas.authority import CANARY, SHARE, parameter, thawed
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.decisions import ActionTaken, PlacementDecided
@@ -166,7 +166,8 @@ class Step:
             return self.go_to(terms.first, terms, "it begins")
         if rollout.status != RUNNING:
             return []
-        late = self.now - rollout.since >= terms.patience_ms
+        since = max(rollout.since, thawed(self.catalogue, rollout.app))
+        late = self.now - since >= terms.patience_ms
         if late or rollout.new.results >= rollout.judge_at:
             return self._judge(terms, late=late)
         return []

@@ -1,6 +1,6 @@
 """The verbs that every noun of the catalogue has: list and get, and remove where one may."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,11 +56,21 @@ def add_looking(
     app.command("get", help=f"Show all that is known of one {noun}, as JSON.")(get)
 
 
-def add_removing(app: typer.Typer, record: str, noun: str, check: "Check | None" = None) -> None:
-    """Give a noun the verb remove, a tombstone; `check` raises when it may not be removed."""
+def add_removing(
+    app: typer.Typer,
+    record: str,
+    noun: str,
+    check: "Check | None" = None,
+    policies: "Callable[[str, Iterable[str]], list[str]] | None" = None,
+) -> None:
+    """Give a noun the verb remove, a tombstone; `check` raises when it may not be removed.
+
+    `policies` returns which scopes of those that there are go with an entry.
+    """
 
     def remove(name: str) -> None:
         from schemas.events import event_named
+        from schemas.registrations import PolicySelected
         from streams.registration import unknown
 
         kind = event_named(record)
@@ -71,8 +81,14 @@ def add_removing(app: typer.Typer, record: str, noun: str, check: "Check | None"
             if check is not None:
                 check(entries, found[name])
             entries.remove(kind, name)
+            gone = []
+            if policies is not None:
+                gone = policies(name, entries.of(PolicySelected))
+                for scope in gone:
+                    entries.remove(PolicySelected, scope)
             entries.flush()
-        typer.echo(f"removed {noun} {name}")
+        also = f", and its policies {', '.join(gone)}" if gone else ""
+        typer.echo(f"removed {noun} {name}{also}")
 
     app.command("remove", help=f"Remove a {noun}; its history stays in SQL.")(remove)
 

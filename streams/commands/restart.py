@@ -1,5 +1,6 @@
 """`weir restart`: new processes for old ones, while everything goes on."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,12 +43,30 @@ def restart(
     if not wanted:
         raise typer.BadParameter("name processes or nodes, or say --all")
     nodes = set(renewals.nodes())
+    if nodes & set(wanted):
+        _refuse_frozen(where)
     for name in wanted:
         if name in nodes:
             renewals.restart_node(name, timeout_s)
         else:
             renewals.restart(name, lambda: find(where), timeout_s)
         typer.echo(f"{name} is renewed")
+
+
+def _refuse_frozen(where: Path) -> None:
+    """Say at once that no worker is renewed while deeds are frozen. Raises StackError."""
+    from schemas.authority import FREEZE, REASON, frozen, parameter
+    from schemas.registrations import PolicySelected
+    from streams.entries import Entries
+    from streams.errors import StackError
+    from streams.running import settings_of_running
+
+    environ = os.environ | {"WEIR_DATA_DIR": str(where)}
+    with Entries(settings_of_running(environ=environ)) as entries:
+        stop = frozen(entries.catalogue(PolicySelected))
+    if stop is not None:
+        why = parameter(stop, REASON) or "nobody said why"
+        raise StackError(f"no worker is renewed in a {FREEZE} ({why}); `weir unfreeze` ends it")
 
 
 def _all(state: "State", renewals: "Renewals") -> list[str]:

@@ -47,4 +47,10 @@ def _check(entries: Any, known: Any) -> None:
     check_service_owner(entries, known.service, known.app)
 
 
-add_removing(app, "ServiceRegistered", "service", _check)
+def _policies(name: str, scopes: Any) -> list[str]:
+    from streams.registration import policies_of
+
+    return policies_of(name, scopes)
+
+
+add_removing(app, "ServiceRegistered", "service", _check, _policies)

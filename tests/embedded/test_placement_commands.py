@@ -4,10 +4,13 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from placement.authority import Limits, ruling
@@ -23,7 +26,9 @@ from schemas.registrations import (
     ServiceRegistered,
 )
 from schemas.topics import PARTITIONS
+from streams.actuating.actuate import WORKERS
 from streams.entries import Entries
+from streams.running import State, remove, write
 from tests.commanding import command
 from tests.embedded.conftest import installed
 from workers.settings import Settings
@@ -109,6 +114,30 @@ def refused(done: "subprocess.CompletedProcess[str]", why: str) -> None:
     assert (done.returncode, why in done.stderr) == (4, True), done.stderr
 
 
+@contextmanager
+def running(folder: Path, settings: Settings, node: str) -> Iterator[None]:
+    """Let this process stand for a stack that runs, and for the worker of a node."""
+    (folder / WORKERS).mkdir(parents=True)
+    own = psutil.Process()
+    record = {"node": node, "worker": f"{node}-1", "pid": own.pid, "created": own.create_time()}
+    (folder / WORKERS / f"{node}-1.json").write_text(json.dumps(record))
+    write(
+        State(
+            pid=own.pid,
+            started=own.create_time(),
+            ready=True,
+            bootstrap=settings.kafka.bootstrap,
+            registry=settings.registry.url,
+            clickhouse_host="",
+            clickhouse_port=0,
+            limit_mib=0,
+            data_dir=str(folder),
+        )
+    )
+    yield
+    remove(folder)
+
+
 def registered(weir: Weir, folder: Path) -> None:
     """Register one node and two services, of which one has no room; ask for both."""
     node, services = folder / "node.toml", folder / "services.json"
@@ -175,6 +204,10 @@ def test_freeze_pause_and_drain_hold_until_they_are_ended(
     assert not told(weir("freeze", "--json"))["changed"]
     assert installation.ruled("small") is None
     refused(alice("placement", "apply", "small"), "deeds are frozen: repairs; `weir unfreeze` ends")
+    with running(tmp_path / "data", installation.settings, "bench-1"):
+        renewed = weir("restart", "bench-1", "--data-dir", f"{tmp_path / 'data'}")
+    assert renewed.returncode != 0
+    assert "no worker is renewed in a freeze (repairs); `weir unfreeze` ends" in renewed.stderr
     told(weir("apps", "register", "kept", "--json"))
     refused(weir("apps", "remove", "kept"), "deeds are frozen: repairs")
     assert weir("apps", "get", "kept").returncode == 0
@@ -200,7 +233,7 @@ def test_freeze_pause_and_drain_hold_until_they_are_ended(
 
 
 def test_what_cannot_be_registered_is_refused_in_one_line(
-    installation: Installation, weir: Weir, tmp_path: Path
+    installation: Installation, weir: Weir, alice: Weir, tmp_path: Path
 ) -> None:
     file = tmp_path / "nodes.json"
     heard = time.time_ns() // 1_000_000
@@ -220,6 +253,19 @@ def test_what_cannot_be_registered_is_refused_in_one_line(
     assert told(weir(*app, "--owner", "alice"))["changed"] == ["yard"]
     refused(weir(*app, "--owner", "bob"), "application yard belongs to alice; bob may not")
     refused(weir("services", "remove", "large"), "large belongs to alice; nobody by name")
+    with Entries(installation.settings) as entries:
+        policy = PolicySelected(
+            scope="takes/large",
+            component="place",
+            algorithm="observed",
+            selected_at=heard,
+            event_id="takes-large",
+        )
+        entries.send([policy, replace(policy, scope="avoid/large/bench-1")])
+    gone = alice("services", "remove", "large")
+    assert "and its policies avoid/large/bench-1, takes/large" in gone.stdout, gone.stderr
+    with Entries(installation.settings) as entries:
+        assert not [s for s in entries.of(PolicySelected) if "large" in s]
     told(
         weir(
             "contracts", "register", "hers", "--app", "yard", *CLAUSE, "--owner", "alice", "--json"

@@ -39,8 +39,13 @@ def main(arguments: list[str]) -> int:
             return 2
         serve(begun)
     except (StackError, ClusterUnknown) as error:
-        print(f"kube: {error}", file=sys.stderr)
+        print(f"kube: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
+    except AssertionError as error:
+        if not str(error):
+            raise
+        print(f"kube: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -15,6 +15,7 @@ from placement.rollout.verdict import CanaryPolicy, Sample, Verdict, copies_of_n
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.processing import Batch, Record
+from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
 from schemas.topics import topic_of
 from tests.unit.placement import canary_cases as cases
@@ -184,6 +185,33 @@ def test_what_nobody_can_tell_is_taken_back_after_patience() -> None:
     kind, share, why = told(there.at(60_000))
     assert (kind, share) == ("canary.rolled-back", "0.0")
     assert "after 60 s nobody can tell: 0 results of the new, 100 of the old version" in why
+
+
+def frozen(at: int, state: str, scope: str = "freeze") -> PolicySelected:
+    return replace(
+        world.policy(scope, "act"),
+        parameters=(KeyValue(key="state", value=state),),
+        selected_at=T0 + at,
+    )
+
+
+@pytest.mark.parametrize("scope", ["freeze", f"freeze/{cases.APP}"])
+def test_patience_does_not_run_out_in_a_freeze(scope: str) -> None:
+    there = World(cases.service(), cases.wanted(patience_ms="60000"), cases.placed("11"))
+    there.at(0)
+    there.at(1_000, (), cases.placed("21", 2, 1_000))
+
+    assert there.at(50_000, cases.results("b", 49_000), frozen(50_000, "on", scope)) == []
+    assert there.at(90_000) == []
+    assert there.at(100_000, (), frozen(100_000, "off", scope)) == []
+    assert there.at(158_000) == []
+    assert told(there.at(160_000))[0] == "canary.rolled-back"
+
+
+def test_a_freeze_lets_no_rollout_begin() -> None:
+    there = World(cases.service(), cases.wanted(), cases.placed("11"))
+    assert there.at(0, (), frozen(0, "on")) == []
+    assert told(there.at(2_000, (), frozen(2_000, "off")))[0] == "canary.step"
 
 
 def test_an_open_verdict_waits_for_twice_as_many() -> None:

@@ -109,6 +109,15 @@ def test_what_another_hand_has_changed_is_mended(cluster: FakeCluster, actor: Ac
     assert deployment(cluster, "a") == key
 
 
+def test_who_comes_again_after_others_deleted_all_of_it_is_no_mending(
+    cluster: FakeCluster, actor: Actor
+) -> None:
+    actor.turn(world(placed(1, "a")))
+    cluster.objects.clear()
+    assert deeds(actor.turn(world())) == []
+    assert deeds(actor.turn(world(placed(1, "a")))) == [("service.apply", "done")]
+
+
 def test_what_others_add_is_theirs(cluster: FakeCluster, actor: Actor) -> None:
     catalogue = world(placed(1, "a"))
     actor.turn(catalogue)

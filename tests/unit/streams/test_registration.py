@@ -215,11 +215,15 @@ def placed(service: str, app: str) -> PlacementDecided:
 SCOPES = (
     "apply/gone",
     "apply/theirs",
+    "avoid/mlp/a",
+    "avoid/mlp2/a",
     "canary/mlp",
     "installation",
     "place",
     "place/digits",
     "share/mlp",
+    "takes/mlp",
+    "takes/theirs",
 )
 
 
@@ -263,9 +267,11 @@ def test_a_removal_ends_all_that_belongs_and_nothing_else() -> None:
         (PlacementDecided, "mlp"),
         (ServiceRegistered, "mlp"),
         (PolicySelected, "apply/gone"),
+        (PolicySelected, "avoid/mlp/a"),
         (PolicySelected, "canary/mlp"),
         (PolicySelected, "place/digits"),
         (PolicySelected, "share/mlp"),
+        (PolicySelected, "takes/mlp"),
         (ApplicationRegistered, "digits"),
     )
     with pytest.raises(RegistrationError, match="no application 'nobody'; registered: digits"):

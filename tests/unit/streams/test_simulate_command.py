@@ -108,6 +108,8 @@ def test_a_seed_of_the_command_line_wins() -> None:
         ("load.txt", "x", "its name ends in none of .toml, .json, .yaml, .yml"),
         ("load.json", "{", "load.json is no JSON: Expecting property name"),
         ("load.toml", "=", "load.toml is no TOML"),
+        ("load.toml", f"x = {'9' * 5000}", "is no TOML: a number has more than 4300 digits"),
+        ("load.json", "9" * 5000, "is no JSON: a number has more than 4300 digits"),
         ("load.yaml", "a: [", "load.yaml is no YAML"),
         ("load.yaml", "a: 1\na: 2", "a stands twice in one table; keep one"),
         ("load.json", '{"a": 1, "a": 2}', "a stands twice in one table; keep one"),
