@@ -6,12 +6,13 @@ clock, no randomness and no I/O: time is `now_ms` of the batch, the world is its
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    import polars as pl
 
 B_contra = TypeVar("B_contra", contravariant=True)
 Partition = tuple[str, int]
@@ -57,12 +58,12 @@ class Columns:
     Decoders add `_entry`, Int64: a number of the series for as long as the process lives.
     """
 
-    frame: pl.DataFrame
+    frame: "pl.DataFrame"
     topic: str
     partition: int
     now_ms: int
     catalogue: Catalogue = field(default_factory=Catalogue)
-    series: pl.DataFrame | None = None
+    series: "pl.DataFrame | None" = None
 
 
 @dataclass(frozen=True, slots=True)

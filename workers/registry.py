@@ -2,12 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any, TypeVar
-
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry._sync import schema_registry_client
-from confluent_kafka.schema_registry.error import SchemaRegistryError
+from functools import cache, cached_property, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas import files, normal, topics
 from schemas.base import Event
@@ -15,11 +12,13 @@ from schemas.codec import Codec
 from schemas.errors import ContractError
 from schemas.events import EVENTS
 from workers.errors import RegistryUnavailable, SchemaRefused
+from workers.registry_reading import NO_ANSWER, Reader, Refusal, Text
 from workers.settings import RegistrySettings
 
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+
 T = TypeVar("T")
-_TransportError: type[Exception] = vars(schema_registry_client)["httpx"].HTTPError
-"""Of httpx or of its successor, whichever the client uses."""
 COMPATIBILITY = "FULL_TRANSITIVE"
 FORGET_UNKNOWN_S = 10.0
 MAX_UNKNOWN = 10_000
@@ -30,13 +29,17 @@ _REFUSED = (409, 422)
 
 
 class Registry:
-    """A Confluent-compatible schema registry; safe to share between threads."""
+    """A Confluent-compatible schema registry; safe to share between threads.
+
+    What processes ask while they run is asked in plain HTTP; confluent-kafka's client is loaded
+    for the rest.
+    """
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
         try:
-            self._client = SchemaRegistryClient(_config(settings))
-        except ValueError as error:
+            self._reader = Reader(settings)
+        except (ValueError, OSError) as error:
             raise self._unavailable(error) from error
         self._schemas: dict[int, str] = {}
         self._unknown: dict[int, float] = {}
@@ -52,12 +55,15 @@ class Registry:
     def register(self, event: type[Event]) -> int:
         """Register every published version of one event and return the newest one's id."""
         subject = topics.subject_of(event)
-        self._ask(lambda: self._client.set_compatibility(subject, COMPATIBILITY), subject)
+        self._by_client(lambda client: client.set_compatibility(subject, COMPATIBILITY), subject)
         schema_id = 0
         for version in files.versions(event.__name__):
-            schema = Schema(files.text(event.__name__, version), "AVRO")
-            schema_id = self._ask(partial(self._client.register_schema, subject, schema), subject)
+            schema_id = self._registered(subject, files.text(event.__name__, version))
         return schema_id
+
+    def _registered(self, subject: str, text: str) -> int:
+        schema = _library().Schema(text, "AVRO")
+        return self._by_client(lambda client: client.register_schema(subject, schema), subject)
 
     def id_of(self, event: type[Event]) -> int | None:
         """Return the id of an event's newest schema, or None when it is not registered.
@@ -65,12 +71,11 @@ class Registry:
         Raises RegistryUnavailable.
         """
         subject = topics.subject_of(event)
-        schema = Schema(files.text(event.__name__), "AVRO")
+        schema = files.text(event.__name__)
         try:
-            found = self._ask(lambda: self._client.lookup_schema(subject, schema), subject)
+            return self._ask(lambda: self._reader.id_of(subject, schema), subject)
         except KeyError:
             return None
-        return found.schema_id
 
     def history(self, event: type[Event]) -> list[str]:
         """Return the schemas under an event's subject, oldest first; none when there is no subject.
@@ -79,14 +84,14 @@ class Registry:
         """
         subject = topics.subject_of(event)
         try:
-            numbers = self._ask(lambda: self._client.get_versions(subject), subject)
+            numbers = self._by_client(lambda client: client.get_versions(subject), subject)
         except KeyError:
             return []
         found = (
-            self._ask(partial(self._client.get_version, subject, number), subject)
+            self._by_client(partial(_version, subject=subject, number=number), subject)
             for number in sorted(numbers)
         )
-        return [str(version.schema.schema_str) for version in found if version.schema]
+        return [text for text in found if text]
 
     def mode(self) -> str:
         """Return what the registry lets be done, READWRITE as a rule. Raises RegistryUnavailable.
@@ -94,7 +99,7 @@ class Registry:
         One that knows no modes lets everything be done.
         """
         try:
-            return str(self._ask(self._client.get_global_mode, "mode"))
+            return str(self._by_client(lambda client: client.get_global_mode(), "mode"))
         except KeyError:
             return "READWRITE"
 
@@ -105,9 +110,9 @@ class Registry:
         """
         subject = topics.subject_of(event)
         try:
-            return str(self._ask(lambda: self._client.get_compatibility(subject), subject))
+            return str(self._by_client(lambda client: client.get_compatibility(subject), subject))
         except KeyError:
-            return str(self._ask(self._client.get_compatibility, "config"))
+            return str(self._by_client(lambda client: client.get_compatibility(), "config"))
 
     def schema_of(self, schema_id: int) -> str:
         """Return the JSON of a schema by its id; answers are remembered, for 10 s also misses.
@@ -127,30 +132,27 @@ class Registry:
         return known
 
     def _fetch(self, schema_id: int) -> str:
-        found = self._ask(lambda: self._client.get_schema(schema_id), f"schema id {schema_id}")
-        if found.schema_type not in (None, "AVRO") or found.schema_str is None:
+        found = self._ask(lambda: self._reader.schema(schema_id), f"schema id {schema_id}")
+        if found.kind != "AVRO":
             raise KeyError(schema_id)
         return self._whole(found, f"schema id {schema_id}")
 
-    def _whole(self, schema: Schema, about: str) -> str:
+    def _whole(self, text: Text, about: str) -> str:
         """Return a schema with what it refers to written out; as it stands when that fails."""
-        text = str(schema.schema_str)
         try:
-            parts = list(self._parts(schema, about))
-            return normal.resolved(text, parts) if parts else text
+            parts = list(self._parts(text, about))
+            return normal.resolved(text.schema, parts) if parts else text.schema
         except (ContractError, KeyError):
-            return text
+            return text.schema
 
-    def _parts(self, schema: Schema, about: str, depth: int = 0) -> Iterator[str]:
+    def _parts(self, text: Text, about: str, depth: int = 0) -> Iterator[str]:
         """Yield the schemas that one refers to, deepest first."""
-        for reference in schema.references or ():
+        for place in text.references:
             if depth > MAX_DEPTH:
                 raise KeyError(about)
-            place = (str(reference.subject), int(reference.version or 0))
-            ask = partial(self._client.get_version, *place, deleted=True)
-            part = self._ask(ask, about).schema
+            part = self._ask(partial(self._reader.version, *place), about)
             yield from self._parts(part, about, depth + 1)
-            yield str(part.schema_str)
+            yield part.schema
 
     def _refuse_recent_miss(self, schema_id: int) -> None:
         until = self._unknown.get(schema_id)
@@ -162,22 +164,44 @@ class Registry:
 
     def close(self) -> None:
         """Close the connections to the registry."""
-        self._client.close()
+        if "_client" in vars(self):
+            self._client.close()
 
     def codec(self) -> Codec:
         """Return a codec whose ids are looked up here when first needed."""
         return Codec(_Ids(self), self.schema_of)
 
+    @cached_property
+    def _client(self) -> "SchemaRegistryClient":
+        try:
+            client: SchemaRegistryClient = _library().SchemaRegistryClient(_config(self._settings))
+        except ValueError as error:
+            raise self._unavailable(error) from error
+        return client
+
+    def _by_client(self, call: Callable[["SchemaRegistryClient"], T], about: str) -> T:
+        """Ask by confluent-kafka's own client."""
+
+        def ask() -> T:
+            try:
+                return call(self._client)
+            except _library().error.SchemaRegistryError as error:
+                raise Refusal(error.http_status_code, error.error_message) from error
+            except _transport_error() as error:
+                raise OSError(str(error)) from error
+
+        return self._ask(ask, about)
+
     def _ask(self, call: Callable[[], T], about: str) -> T:
         try:
             return call()
-        except SchemaRegistryError as error:
-            if error.http_status_code == _NOT_FOUND:
+        except Refusal as error:
+            if error.status == _NOT_FOUND:
                 raise KeyError(about) from error
-            if error.http_status_code in _REFUSED:
-                raise SchemaRefused(f"{about}: {error.error_message}") from error
+            if error.status in _REFUSED:
+                raise SchemaRefused(f"{about}: {error.words}") from error
             raise self._unavailable(error) from error
-        except (_TransportError, OSError) as error:
+        except NO_ANSWER as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
@@ -208,6 +232,25 @@ class _Ids(Mapping[type[Event], int]):
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+@cache
+def _library() -> Any:
+    """Return confluent-kafka's client of registries; to load it takes a third of a second."""
+    return import_module("confluent_kafka.schema_registry")
+
+
+@cache
+def _transport_error() -> type[Exception]:
+    """Return the error of httpx or of its successor, whichever the client uses."""
+    module = import_module("confluent_kafka.schema_registry._sync.schema_registry_client")
+    found: type[Exception] = vars(module)["httpx"].HTTPError
+    return found
+
+
+def _version(client: "SchemaRegistryClient", subject: str, number: int) -> str:
+    found = client.get_version(subject, number).schema
+    return str(found.schema_str) if found else ""
 
 
 def _config(settings: RegistrySettings) -> dict[str, Any]:

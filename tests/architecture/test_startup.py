@@ -85,6 +85,20 @@ def test_a_worker_needs_no_library_of_the_data_plane() -> None:
     assert loaded(imports) & heavy == set()
 
 
+@pytest.mark.parametrize(
+    ("modules", "needless"),
+    [
+        ("workers.inference.loop", {"polars"}),
+        ("workers.hosting.host, streams.commands.run", {"polars", "numpy"}),
+        ("streams.faust.host, streams.apps.control", {"polars", "numpy"}),
+    ],
+)
+def test_what_begins_loads_nothing_that_it_may_never_need(modules: str, needless: set[str]) -> None:
+    """A registry is asked in plain HTTP: the library for it brings OAuth, JOSE and cryptography."""
+    of_registries = {"authlib", "joserfc", "httpx", "httpx2", "cryptography"}
+    assert loaded(f"import {modules}") & (needless | of_registries) == set()
+
+
 @pytest.mark.parametrize("package", ["schemas", "processors", "placement"])
 def test_deciding_packages_load_no_client(package: str) -> None:
     pure = [module(p) for p in sources(package) if module(p) != "placement.kube.door"]

@@ -8,15 +8,17 @@ topic, its mover in the topic table; everybody else passes over them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from schemas import topics
 from schemas.partitioning import partition_of
 from schemas.processing import Partition, Record
 from workers.kafka.clients import RawMessage
 from workers.kafka.sending import Outgoing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 HEADER = "weir-moved-from"
 """Carries topic/partition/offset of the message that was sent again."""
@@ -69,15 +71,14 @@ class Homes:
         home = _home(key, count)
         return None if home == record.partition else (key, home)
 
-    def of(self, hashes: npt.NDArray[np.int64], place: Partition) -> npt.NDArray[np.int64]:
+    def of(self, hashes: "npt.NDArray[np.int64]", place: Partition) -> "npt.NDArray[np.int64]":
         """Return the home of each series, given the hash of its message key."""
         return hashes % self._counts.get(place[0], 1)
 
-    def astray(self, hashes: npt.NDArray[np.int64], place: Partition) -> npt.NDArray[np.bool_]:
+    def astray(self, hashes: "npt.NDArray[np.int64]", place: Partition) -> "npt.NDArray[np.bool_]":
         """Tell which series stand in a partition, `place`, that is not their home."""
-        if place[0] not in self._counts:
-            return np.zeros(hashes.size, np.bool_)
-        away: npt.NDArray[np.bool_] = self.of(hashes, place) != place[1]
+        here = place[1] if place[0] in self._counts else 0
+        away: npt.NDArray[np.bool_] = self.of(hashes, place) != here
         return away
 
 
