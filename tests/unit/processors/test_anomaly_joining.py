@@ -15,7 +15,7 @@ from tests.contracts.making import observation
 from tests.unit.processors.test_anomaly import MINUTES, made, policy, said, verdicts
 
 BOTH = "detect/digits/latency+load"
-WINDOWS, ODD = 800, 790
+WINDOWS, ODD = 460, 450
 
 
 def window(number: int, metric: str, value: float) -> Observation:
