@@ -142,7 +142,7 @@ class Columns:
         That is what is reserved for it, and its surplus.
         """
         asked = self._reserved(need)
-        if asked is not None:
+        if asked is not None and any(need.surplus):
             asked[:2] += need.surplus
         return asked
 
@@ -248,7 +248,7 @@ class Columns:
             free, core_free = self.room[row], self.core_room[row]
         able = (self._stays_on(row, need) if staying else self._able(row, need)) if slots else []
         chosen = cores_for(need.cores, core_free.tolist(), cores)
-        least = asked if staying else self.amounts(need)
+        least = asked if staying or not any(need.surplus) else self.amounts(need)
         if (free < least).any() or not set(slots) <= set(able) or chosen is None:
             raise Overcommitted(f"{self.machines[row].name} has no room for {need}")
         taken = Taken(row, need, slots, chosen)
