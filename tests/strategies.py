@@ -6,9 +6,12 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+FEW = settings(max_examples=max(1, settings().max_examples // 3))
+"""For a property of every event: forty classes go the same way."""
 LONGS = st.integers(-(2**63), 2**63 - 1)
 _PRIMITIVES: dict[Any, Callable[[], SearchStrategy[Any]]] = {
     str: lambda: st.text(max_size=20),

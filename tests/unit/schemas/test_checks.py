@@ -21,7 +21,7 @@ from schemas.observing import MetricReport
 from schemas.records import Tensor
 from schemas.topics import home_of
 from tests.examples import codec, example
-from tests.strategies import instances
+from tests.strategies import FEW, instances
 
 NOW = 1_700_000_000_000
 METRIC = MetricReport(event_time=NOW, app="a", metric="m", value=1.0)
@@ -102,6 +102,7 @@ def framed(events: list[Event], kind: type[Event], timestamp: int) -> pl.DataFra
 
 
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=EVENTS)
+@FEW
 @given(data=st.data())
 def test_frames_are_judged_as_rows(kind: type[Event], data: st.DataObject) -> None:
     events = data.draw(st.lists(instances(kind), max_size=5))

@@ -17,7 +17,7 @@ from schemas.events import EVENTS
 from schemas.observing import MetricReport, Observation
 from tests.examples import IDS, example
 from tests.examples import codec as make_codec
-from tests.strategies import instances
+from tests.strategies import FEW, instances
 
 CODEC = make_codec()
 
@@ -45,6 +45,7 @@ def decode(*values: bytes) -> columns.Decoded:
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+@FEW
 @given(data=st.data())
 def test_columns_are_what_rows_are(event: type[Event], data: st.DataObject) -> None:
     values = [CODEC.encode(e) for e in data.draw(st.lists(instances(event), max_size=8))]
