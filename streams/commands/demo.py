@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from streams.embedded.stack import Stack
     from workers.settings import Settings
 
+SECONDS = (
+    "Seconds of traffic; up to three times as many until what answers the corruption was judged."
+)
 KINDS = ("rotation", "blur", "occlusion", "noise")
 TRY_NEXT = (
     "select * from latency_by_service",
@@ -30,14 +33,7 @@ TRY_NEXT = (
 
 def demo(
     *,
-    seconds: Annotated[
-        float,
-        typer.Option(
-            min=10,
-            help="Seconds of traffic; on a slow machine up to three times as many, until what "
-            "answers the corruption has been judged.",
-        ),
-    ] = 45.0,
+    seconds: Annotated[float, typer.Option(min=10, help=SECONDS)] = 45.0,
     rate: Annotated[float, typer.Option(min=1, max=500, help="Requests per second.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data split, models and requests.")] = 1,
     no_drift: Annotated[bool, typer.Option("--no-drift", help="Corrupt nothing.")] = False,
