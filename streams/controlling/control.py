@@ -153,7 +153,7 @@ def _token(entries: Entries, noun: Noun, order: Order) -> Told:
 
 def _pin(entries: Entries, _: Noun, order: Order) -> Told:
     """Pin, or end it: of an application, or of the ensemble of one of its consumers."""
-    known = known_of(entries, order.name, change=True)
+    known = known_of(entries, order.name, change=True, ending=order.verb == "unpin")
     consumer, services = str(order.body.get("consumer", "")), order.body.get("services")
     if order.verb == "unpin":
         event = ensembles.unpin(known, order.name, consumer, wall_ms())
