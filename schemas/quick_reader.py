@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, get_args, get_type_hints
 
 from schemas import files
+from schemas.making import define
 from schemas.quick_writer import WIDEST
 
 Reader = Callable[[bytes, int], Any]
@@ -106,7 +107,7 @@ class _Source:
                 self._line(f"give(o, {field!r}, f_{field})")
             self._line("return o, i")
         source = "\n".join([f"def {name}(b, i):", *self._lines])
-        exec(source, self._names)  # noqa: S102 - made of the names of fields in our own schemas
+        define(source, self._names)
         self._lines = outer
 
     def _line(self, text: str) -> None:
