@@ -22,7 +22,7 @@ def settings_of(cluster):
 def end_of(settings, topic):
     """Return the end of partition 0, after the leader has taken its place."""
     reader = kafka.reader(settings)
-    patience = time.monotonic() + 20
+    patience = time.monotonic() + 300
     while True:
         try:
             return reader.get_watermark_offsets(kafka.TopicPartition(topic, 0), timeout=60)[1]
