@@ -1,9 +1,8 @@
 """Tensors of a request: whether they are what its application takes, and who is given which."""
 
 import math
-import sys
+import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from schemas.registrations import ApplicationRegistered
 NAN_ALLOWED = ("nan", "allowed")
 """Tag of an application whose models know what to make of values that are no numbers."""
 _FLOATS = ("float16", "float32", "float64")
-_CODES: Mapping[str, Literal["f", "d"]] = (
-    {"float32": "f", "float64": "d"} if sys.byteorder == "little" else {}
-)
+_CODES: Mapping[str, tuple[str, int]] = {"float32": ("f", 4), "float64": ("d", 8)}
 _FEW_BYTES = 1_024
 """So many are summed up before numpy has begun."""
 
@@ -51,8 +48,8 @@ def objection(request: InferenceRequest, app: ApplicationRegistered) -> str:
 def _bad(tensor: Tensor) -> int:
     """Return how many values are no finite numbers; where the sum of few is one, none is not."""
     data = tensor.data or b""
-    code = _CODES.get(tensor.dtype) if len(data) <= _FEW_BYTES else None
-    if code and math.isfinite(sum(memoryview(data).cast(code))):
+    code, size = _CODES.get(tensor.dtype, ("", 1)) if len(data) <= _FEW_BYTES else ("", 1)
+    if code and math.isfinite(sum(struct.unpack(f"<{len(data) // size}{code}", data))):
         return 0
     values = np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<"))
     return int(values.size - np.isfinite(values).sum())
