@@ -67,10 +67,11 @@ def own(settings: ClickHouseSettings) -> Iterator[Database]:
     yield from _migrated(settings, settings.database)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def kafka_and_registry(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[KafkaSettings, RegistrySettings]]:
+    """A broker of the file's own: its tests count what stands in whole topics."""
     with kafka_with_registry(tmp_path_factory.mktemp("kafka")) as reached:
         yield reached
 
