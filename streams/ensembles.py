@@ -5,7 +5,7 @@ are taken as select takes them, and every algorithm is asked about the same prof
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from processors.errors import ProcessorError
@@ -16,7 +16,7 @@ from processors.selecting.own import algorithms
 from processors.selecting.parameters import SelectParams
 from processors.selecting.profiles import Summary, by_node, summary
 from processors.selecting.proposals import Selector
-from processors.selecting.state import AppState
+from processors.selecting.state import MEMBER, AppState
 from processors.selecting.triggers import take
 from processors.selecting.world import AppView, Views
 from schemas.catalogue import Catalogue
@@ -24,7 +24,7 @@ from schemas.decisions import EnsembleSelected
 from schemas.identity import stable_id
 from schemas.observing import Observation
 from schemas.records import KeyValue
-from schemas.registrations import ApplicationRegistered, PolicySelected
+from schemas.registrations import ApplicationRegistered, ContractRegistered, PolicySelected
 from streams.errors import RegistrationError
 from streams.registration import unknown
 
@@ -36,6 +36,60 @@ def selected(catalogue: Catalogue, app: str, consumer: str) -> EnsembleSelected:
     if key not in known:
         raise unknown("ensemble of", key, known)
     return known[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A clause by which an ensemble is judged before it serves, and what it is predicted to do.
+
+    `spare` is how far the prediction is on the right side of the threshold, below 0 where the
+    clause is not met; latencies in ms. Both are None for a clause that is met where the selection
+    does not tell by how much.
+    """
+
+    clause: str
+    threshold: float
+    predicted: float | None
+    spare: float | None
+    met: bool
+
+
+def promises(found: EnsembleSelected, contracts: Iterable[ContractRegistered]) -> list[Promise]:
+    """Return the clauses that a selection was held to, those unmet first.
+
+    `contracts` are those of the application as they were then. Clauses on single services and on
+    what cannot be predicted bind no selection; a selection of nobody was held to none.
+    """
+    if not any(member.role == MEMBER for member in found.members):
+        return []
+    valid = wishes.valid(contracts, found.selected_at)
+    concerned = wishes.concerning(valid, found.consumer)
+    each = [(clause, one.contract) for one in concerned for clause in one.clauses]
+    bounds = {b.clause: b for pair in each if (b := wishes.bound_of(*pair)) is not None}
+    told = {
+        one.clause: Promise(
+            one.clause, one.threshold, one.predicted, -abs(one.predicted - one.threshold), False
+        )
+        for one in found.unmet
+    }
+    for name in bounds.keys() - told.keys():
+        value, threshold = _predicted(found, bounds[name].what), bounds[name].threshold
+        spare = None if value is None else abs(value - threshold)
+        told[name] = Promise(name, threshold, value, spare, True)
+    return sorted(told.values(), key=lambda one: (one.met, one.clause))
+
+
+def _predicted(found: EnsembleSelected, what: str) -> float | None:
+    """Return what a selection predicts; None where it does not tell: parts are means over stages.
+
+    Of a percentile, confidence and classes it tells what they are only as parts of its score.
+    """
+    if what in ("accuracy", "latency"):
+        return found.predicted_accuracy if what == "accuracy" else found.predicted_latency_ms
+    stages = {member.stage for member in found.members if member.role == MEMBER}
+    part = "latency" if what == "latency_high" else what
+    values = [one.value for one in found.scores if one.objective == part]
+    return values[0] if values and len(stages) == 1 else None
 
 
 def policy(

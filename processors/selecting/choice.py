@@ -1,17 +1,18 @@
 """One selection: the algorithm in force, asked about what is known now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.errors import ProcessorError
 from processors.selecting import staged
-from processors.selecting.ensembles import Candidate, Found, Problem, Scored
+from processors.selecting.ensembles import Candidate, Found, Objective, Problem, Scored
 from processors.selecting.estimating import (
     Evidence,
     budget_of,
     candidates_of,
     caution_of,
     evidence_of,
+    explainable,
     objective_of,
 )
 from processors.selecting.own import EXPLORERS, PLANNERS
@@ -34,7 +35,8 @@ class Choice:
 
     `unknown` are services left out for want of evidence; `compared` all that were considered.
     `failure` says what the algorithm raised; then Weir's own selected. `explains` is a candidate
-    that joins beyond the size, since it explains its answers and no member of the best does.
+    that joins the best beyond the size, since it explains its answers and no member of the best
+    does; `joins` is the one that joins the present ensemble likewise.
     """
 
     present: Scored
@@ -44,6 +46,7 @@ class Choice:
     compared: int
     failure: str = ""
     explains: Candidate | None = None
+    joins: Candidate | None = None
 
     @property
     def best(self) -> Scored:
@@ -120,14 +123,17 @@ def choose(
         failure, plain = f"{name}: {error}", replace(view, chosen=replace(view.chosen, told={}))
         problem = _problem(state, plain, candidates)
         found = _found(problem, chosen, WEIR, algorithms)
+    present = _together(problem, state.services)
+    able = _able(problem, view, services) if view.explainable else ()
     return Choice(
-        present=_together(problem, state.services),
+        present=present,
         found=found,
         evidence=evidence,
         unknown=tuple(s.service for s in services if s not in considered),
         compared=len(candidates),
         failure=failure,
-        explains=_explaining(found.ranked[0], problem) if view.explainable else None,
+        explains=_explaining(found.ranked[0], able, problem.objective),
+        joins=_explaining(present, able, problem.objective),
     )
 
 
@@ -175,12 +181,25 @@ def _together(problem: Problem, services: tuple[str, ...]) -> Scored:
     return evaluated(members, problem.objective)
 
 
-def _explaining(best: Scored, problem: Problem) -> Candidate | None:
+def _able(
+    problem: Problem, view: AppView, services: Sequence[ServiceRegistered]
+) -> tuple[Candidate, ...]:
+    """Return the candidates that explain; where none does, other services by what they declare."""
+    known = tuple(c for c in problem.candidates if c.explainable)
+    if known or not any(explainable(s) for s in services):
+        return known
+    unseen = AppState(app=view.app)
+    evidence = [evidence_of(unseen, s.service, 0) for s in services]
+    return tuple(c for c in candidates_of(unseen, view, services, evidence) if c.explainable)
+
+
+def _explaining(
+    scored: Scored, able: Sequence[Candidate], objective: Objective
+) -> Candidate | None:
     """Return who joins to explain, with whom an ensemble is worth most; None if needless."""
-    able = [c for c in problem.candidates if c.explainable]
-    if not able or any(member.explainable for member in best.members):
+    if not scored.members or not able or any(member.explainable for member in scored.members):
         return None
-    joined = [(evaluated([*best.members, c], problem.objective).value, c.service, c) for c in able]
+    joined = [(evaluated([*scored.members, c], objective).value, c.service, c) for c in able]
     return max(joined, key=lambda each: each[:2])[2]
 
 

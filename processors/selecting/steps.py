@@ -13,8 +13,8 @@ from processors.selecting.choice import (
     pinned,
     usable,
 )
-from processors.selecting.ensembles import NOBODY, Found, Scored
-from processors.selecting.estimating import evidence_of, labels_of
+from processors.selecting.ensembles import NOBODY, Candidate, Found, Scored
+from processors.selecting.estimating import evidence_of, explainable, labels_of
 from processors.selecting.own import VALUED
 from processors.selecting.parameters import SelectParams
 from processors.selecting.profiles import Series, after
@@ -213,7 +213,7 @@ class Steps:
         best, present = choice.best, choice.present
         if not present.members:
             return True
-        wanted = (choice.explains.service,) if choice.explains else ()
+        wanted = (choice.joins.service,) if choice.joins else ()
         if wanted != self.state.explaining:
             return True
         if choice.found.algorithm == PINNED or (self.view.chosen.name or WEIR) not in VALUED:
@@ -236,9 +236,13 @@ class Steps:
         choice = self._choose(state.since)
         if choice is None:
             return
-        state.shadows = others
+        tried = _without(others, choice.joins)
+        if not tried:
+            self._decide(trigger, state.since)
+            return
+        state.shadows = tried
         state.trial = Trial(started=self.now)
-        words = trial_words(trigger.reason, others, self.params)
+        words = trial_words(trigger.reason, tried, self.params)
         self._announce(choice.present, choice, words, trigger.causes)
 
     def _end_trial(self, trial: Trial) -> None:
@@ -256,13 +260,34 @@ class Steps:
         if pinned(state, self.view):
             self._decide(trigger, since)
             return
-        if seen.unjudged:
+        if self._explained(trigger, since) or seen.unjudged:
             return
         if seen.absent and self.now - trial.started < self.params.serve_ms:
             self._meanwhile(trial, trigger, seen)
             return
         missed = missed_words(trials.never_served(state, trial), self.params)
         self._decide(replace(trigger, reason=trigger.reason + missed), since)
+
+    def _explained(self, trigger: Trigger, since: int) -> bool:
+        """Let who explains join the members during a trial, where nobody does; tell whether so."""
+        state = self.state
+        able = {s.service for s in usable(state, self.view) if explainable(s)}
+        lacking = self.view.explainable and not able & {*state.services, *state.explaining}
+        if not (lacking and able):
+            return False
+        choice = self._choose(since)
+        if choice is None or choice.joins is None:
+            return False
+        if set(choice.present.services) != set(state.services):  # too little is known of a member
+            return False
+        tried = _without(state.shadows, choice.joins)
+        if not tried:
+            self._decide(trigger, since)
+            return True
+        state.shadows = tried
+        words = f"{choice.joins.service} joins to explain; trial: {', '.join(tried)} still shadow"
+        self._announce(choice.present, choice, words, self._causes(self.view.causes[:1]))
+        return True
 
     def _meanwhile(self, trial: Trial, trigger: Trigger, seen: trials.Progress) -> None:
         """Let those serve who have proved better, while others of the trial are still awaited."""
@@ -275,7 +300,8 @@ class Steps:
         if choice is None or not self._better(choice):
             return
         state.since = trial.since = since
-        state.shadows = tuple(s for s in seen.absent if s not in choice.best.services)
+        awaited = tuple(s for s in seen.absent if s not in choice.best.services)
+        state.shadows = _without(awaited, choice.explains)
         self._other_answers(choice)
         words = f"{switched_words(trigger.reason, choice)}; awaited still: {', '.join(seen.absent)}"
         self._announce(choice.best, choice, words, self._causes(trigger.causes))
@@ -337,10 +363,9 @@ class Steps:
         state.selected_at = self.now
         state.algorithm = choice.found.algorithm
         state.promised_ms = scored.latency_ms
-        state.members = (
-            *members_of(scored, labels_of(state, self.view)),
-            *explaining(choice.explains, len(labels_of(state, self.view))),
-        )
+        labels = labels_of(state, self.view)
+        joins = choice.joins if scored is choice.present else choice.explains
+        state.members = (*members_of(scored, labels), *explaining(joins, len(labels)))
         self._draw_on()
         selection = Selection(scored, choice, reason, causes)
         at = Moment(self.now, self.catalogue.sources(), self.elsewhere)
@@ -352,6 +377,11 @@ class Steps:
         ids = [profile.accuracy.latest or profile.latency.latest for profile in self.state.profiles]
         ids.append(self.state.answers.latest)
         return (*first, *[i for i in ids if i][:_CAUSES_SEEN])
+
+
+def _without(services: tuple[str, ...], joins: Candidate | None) -> tuple[str, ...]:
+    """Return services but the one that joins to explain: it is no shadow besides."""
+    return tuple(s for s in services if joins is None or s != joins.service)
 
 
 def retired(state: AppState, now_ms: int) -> list[Event]:

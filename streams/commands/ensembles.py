@@ -1,6 +1,7 @@
 """`weir ensembles`: who answers, why, by which algorithm, and what a person wants instead."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
     from schemas.decisions import EnsembleSelected
     from schemas.registrations import PolicySelected
+    from streams.ensembles import Promise
     from streams.entries import Entries
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -53,9 +55,10 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show why an ensemble was selected: the parts of its score, clauses unmet, runners-up."""
+    """Show why an ensemble was selected: parts of its score, clauses met or not, runners-up."""
     from schemas.decisions import EnsembleSelected
     from schemas.introspect import to_plain
+    from schemas.registrations import ContractRegistered
     from streams import ensembles as pure
 
     with opened() as entries:
@@ -63,10 +66,14 @@ def explain(
             found = pure.selected(entries.catalogue(EnsembleSelected), of, consumer)
         else:
             found = _older(entries, of, consumer, generation)
+        then = entries.catalogue_at(found.catalogue, ContractRegistered)
+    promises = pure.promises(found, then.by_app(ContractRegistered).get(of, ()))
     if as_json:
-        typer.echo(json.dumps(to_plain(EnsembleSelected)(found), indent=2))
+        plain = to_plain(EnsembleSelected)(found)
+        told = {**plain, "clauses": [asdict(one) for one in promises]}
+        typer.echo(json.dumps(told, indent=2))
         return
-    _tell(found)
+    _tell(found, promises)
 
 
 @app.command()
@@ -260,7 +267,7 @@ def _row(one: "EnsembleSelected") -> tuple[Any, ...]:
     )
 
 
-def _tell(found: "EnsembleSelected") -> None:
+def _tell(found: "EnsembleSelected", promises: "list[Promise]") -> None:
     from streams.commands.output import show_rows
 
     whose = f"{found.app} for {found.consumer}" if found.consumer else found.app
@@ -284,8 +291,8 @@ def _tell(found: "EnsembleSelected") -> None:
         [(p.objective, p.value, p.scaled, p.weight) for p in found.scores],
         as_json=False,
     )
-    for one in found.unmet:
-        typer.echo(f"not met: {one.clause}: {one.predicted:g} where {one.threshold:g} is promised")
+    for one in promises:
+        typer.echo(promise_words(one))
     show_rows(
         ("runner-up", "score", "accuracy", "latency ms", "cost"),
         [(list(a.services), a.score, a.accuracy, a.latency_ms, a.cost) for a in found.alternatives],
@@ -293,6 +300,15 @@ def _tell(found: "EnsembleSelected") -> None:
     )
     if found.gap:
         typer.echo(f"the optimum may be better by {found.gap:.4g}")
+
+
+def promise_words(one: "Promise") -> str:
+    """Say whether a clause is met, and how far the prediction is from what is promised."""
+    head = f"{'met' if one.met else 'not met'}: {one.clause}: "
+    if one.predicted is None or one.spare is None:
+        return f"{head}{one.threshold:g} is promised; the selection does not tell by how much"
+    far = f"{one.spare:.3g} to spare" if one.met else f"{-one.spare:.3g} short"
+    return f"{head}{one.predicted:g} where {one.threshold:g} is promised, {far}"
 
 
 def _show_policy(scope: str, known: "PolicySelected | None", *, as_json: bool) -> None:

@@ -209,6 +209,52 @@ def test_a_consumer_that_is_registered_to_have_answers_explained_gets_that_membe
     assert "explain" not in roles[""]
 
 
+def on_trial(*more: Any) -> World:
+    """Return a world whose trial has just begun, nobody judged; bayes is able to explain."""
+    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
+    of = world(policy(size="1"), c.service("bayes", environment=named, accuracy=0.4), *more)
+    of.accuracy = c.BLURRED
+    of.feed(c.drift(of.members[0], of.now))
+    assert of.shadows
+    return of
+
+
+def test_who_explains_joins_while_it_is_on_trial_and_shadows_no_more() -> None:
+    of = on_trial()
+    assert "bayes" in of.shadows
+    before, tried = of.members, set(of.shadows)
+    of.register(c.contract(explainable=True))
+    of.now += 500
+    of.feed()
+    assert (of.members, of.roles("explain")) == (before, ("bayes",))
+    assert set(of.shadows) == tried - {"bayes"}
+    assert of.demands["bayes"] == 1
+    assert "bayes joins to explain" in of.ensembles[-1].reason
+    of.seconds(10)
+    assert sum("joins to explain" in one.reason for one in of.ensembles) == 1
+    assert (of.shadows, of.roles("explain")) == ((), ("bayes",))
+
+
+def test_who_explains_goes_on_while_others_are_tried() -> None:
+    of = on_trial(c.contract(explainable=True))
+    assert of.roles("explain") == ("bayes",)
+    assert of.shadows
+    assert "bayes" not in of.shadows
+
+
+def test_no_trial_is_awaited_once_its_only_shadow_explains() -> None:
+    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
+    explains = c.service("bayes", environment=named, accuracy=0.4)
+    of = World(None, c.contract(explainable=True), policy(size="1"), explains)
+    for name in set(c.DECLARED) - {"bayes", "mlp"}:
+        of.remove(c.service(name))
+    of.seconds(3)
+    of.accuracy = c.BLURRED
+    of.feed(c.drift("mlp", of.now))
+    assert of.ensembles[-1].generation == 2
+    assert (of.members, of.roles("explain"), of.shadows) == (("mlp",), ("bayes",), ())
+
+
 def test_an_explorer_draws_again_when_it_saw_something() -> None:
     params = SelectParams(explore_ms=4_000)
     of = World(params, c.contract(algorithm="thompson"))

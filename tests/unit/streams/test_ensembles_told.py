@@ -1,5 +1,6 @@
 """Policies of selection, and algorithms compared, as commands make them; profiles and benches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from schemas.registrations import PolicySelected
 from streams import ensembles
 from streams.bench import ensemble_ocad, ensemble_paired, ensemble_profiles
 from streams.bench.ensemble import PARTS
+from streams.commands.ensembles import promise_words
 from streams.errors import ProfilesError, RegistrationError
 from tests.unit.processors import selecting_cases as c
 from tests.unit.processors.selecting_cases import World
@@ -53,6 +55,34 @@ def test_algorithms_are_compared_on_what_was_observed() -> None:
     assert found["weir"].best.services in {("mlp",), ("svm",)}
     with pytest.raises(RegistrationError, match="no algorithm 'x'"):
         ensembles.compared(known(), view, seen, ("x",), {})
+
+
+def test_clauses_that_hold_are_told_with_how_far_as_those_that_do_not() -> None:
+    late = replace(c.contract().clauses[1], name="mean", statistic="mean", threshold=50.0)
+    one = replace(c.contract(), clauses=(*c.contract(threshold=0.999).clauses, late))
+    of = World(None, one)
+    of.seconds(3)
+    found = of.ensembles[-1]
+    missed, *held = ensembles.promises(found, [one])
+    assert (missed.clause, missed.met) == ("desk/right", False)
+    assert missed.spare == pytest.approx(found.predicted_accuracy - 0.999)
+    assert [(p.clause, p.met, p.threshold) for p in held] == [
+        ("desk/fast", True, 200.0),
+        ("desk/mean", True, 50.0),
+    ]
+    high = next(part.value for part in found.scores if part.objective == "latency")
+    assert held[0].predicted == high
+    assert held[0].spare == pytest.approx(200.0 - high)
+    assert held[1].spare == pytest.approx(50.0 - found.predicted_latency_ms)
+    told = f"met: desk/fast: {high:g} where 200 is promised, {200 - high:.3g} to spare"
+    assert promise_words(held[0]) == told
+    assert promise_words(missed).endswith(" short")
+    (_, unsaid, _) = ensembles.promises(replace(found, scores=()), [one])
+    assert (unsaid.met, unsaid.predicted) == (True, None)
+    assert "does not tell by how much" in promise_words(unsaid)
+    later = replace(one, valid_from=found.selected_at + 1)
+    assert [p.clause for p in ensembles.promises(found, [later])] == ["desk/right"]
+    assert ensembles.promises(replace(found, members=()), [one]) == []
 
 
 def test_profiles_are_told_with_how_sure_they_are() -> None:
