@@ -30,6 +30,14 @@ def command(code: str) -> Callable[[str, str], Sequence[str]]:
     return lambda node, worker: [sys.executable, "-c", code, node, worker]
 
 
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Let SIGHUP end processes, also where the tests run under nohup, which they would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def actuator(tmp_path: Path) -> Iterator[LocalActuator]:
     made = LocalActuator(command(SLEEP), os.environ, tmp_path / "logs")
