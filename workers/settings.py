@@ -148,6 +148,12 @@ class KubeSettings(Section):
         default="", description="path; empty: the cluster around us, else KUBECONFIG"
     )
     context: str = Field(default="", description="context of the kubeconfig; empty: its current")
+    installation: str = Field(
+        default="",
+        max_length=40,
+        pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$",
+        description="name of this installation, where a cluster has several: each sees its own",
+    )
     namespace: str = Field(
         default="weir-workloads", min_length=1, description="where services run that name none"
     )
@@ -181,6 +187,11 @@ class KubeSettings(Section):
         description="what belongs to a service that the catalogue does not know goes after so long",
     )
     threads: int = Field(default=8, ge=1, le=32, description="questions to the API at once")
+
+    @property
+    def owner(self) -> str:
+        """Return what marks all that this installation makes, and owns the fields it sets."""
+        return f"weir-{self.installation}" if self.installation else "weir"
 
 
 class WorkerSettings(Section):

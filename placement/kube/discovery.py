@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from placement.kube.discovery_nodes import AGENT, SOURCE, enriched, reported
+from placement.kube.manifests_names import OWNER
 from placement.kube.view import Group, Observed
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -20,11 +21,12 @@ GONE = "the cluster has no such node any more"
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryParams:
-    """How often nodes are told, ms: at least, at most, and how long it holds."""
+    """How often nodes are told, ms: at least, at most, and how long it holds; whose pods we are."""
 
     heartbeat_ms: int = 10_000
     pause_ms: int = 500
     expiry_ms: int = 45_000
+    owner: str = OWNER
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class Discovery:
                 return held.told
         node = group["Node", "", name]
         pods = [body for (kind, *_), body in group.items() if kind == "Pod"]
-        fresh = self._timed(enriched(reported(node, pods), agent), now_ms)
+        fresh = self._timed(enriched(reported(node, pods, self.params.owner), agent), now_ms)
         old = self._timed(held.told, now_ms) if held is not None else None
         due = held is None or now_ms - held.told_at >= self.params.heartbeat_ms
         told_at = held.told_at if held is not None and not due and fresh == old else now_ms

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from placement.kube.kinds import Manifest
-from placement.kube.manifests import MANAGED
+from placement.kube.manifests import owner_of
+from placement.kube.manifests_names import OWNER
 from placement.kube.quantities import mebi, milli, whole
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
@@ -35,15 +36,15 @@ _IN_STATUS = (
 _OVER = ("Succeeded", "Failed")
 
 
-def reported(node: Manifest, pods: Iterable[Manifest]) -> NodeReported:
+def reported(node: Manifest, pods: Iterable[Manifest], owner: str = OWNER) -> NodeReported:
     """Return a node as its API tells it, at no time; `pods` are those that run there.
 
-    What Weir's own pods request counts as free: their placements are counted elsewhere.
+    What the owner's own pods request counts as free: their placements are counted elsewhere.
     """
     meta, status = node["metadata"], node.get("status") or {}
     labels: Mapping[str, str] = meta.get("labels") or {}
     room: Mapping[str, str] = status.get("allocatable") or status.get("capacity") or {}
-    used = _requested(pods)
+    used = _requested(pods, owner)
     info = status.get("nodeInfo") or {}
     state, message = _state(node)
     return NodeReported(
@@ -132,12 +133,11 @@ def _taints(node: Manifest) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _requested(pods: Iterable[Manifest]) -> Counter[str]:
+def _requested(pods: Iterable[Manifest], owner: str) -> Counter[str]:
     """Return what pods of others request: CPU in thousandths, else bytes or pieces."""
     total: Counter[str] = Counter()
     for pod in pods:
-        labels = pod["metadata"].get("labels") or {}
-        if all(labels.get(name) == value for name, value in MANAGED.items()):
+        if owner_of(pod) == owner:
             continue
         if (pod.get("status") or {}).get("phase") in _OVER:
             continue

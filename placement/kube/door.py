@@ -20,14 +20,13 @@ from placement.errors import ClusterUnknown
 from placement.kube.answers import AGAIN, Answer, Verdict, answer, away
 from placement.kube.backoff import Backoff
 from placement.kube.kinds import KINDS, Key, Manifest, Right, key_of
+from placement.kube.manifests_names import OWNER
 from placement.kube.wire import lines, parsed, written
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
     from urllib3.response import BaseHTTPResponse
 
-MANAGER = "weir"
-"""The field manager that owns what Weir sets."""
 ABSENT = "1"
 """A resource version that no object has: applied with it, only what is not there is written."""
 _JSON, _APPLY = "application/json", "application/apply-patch+yaml"
@@ -61,9 +60,13 @@ class Kube:
     """One API server. Safe to share between threads."""
 
     def __init__(
-        self, load: "Callable[[], ApiClient]", patience: Patience, backoff: Backoff
+        self, load: "Callable[[], ApiClient]", patience: Patience, backoff: Backoff, owner: str
     ) -> None:
-        """Use `connect`; `load` reads the credentials, again when they are refused."""
+        """Use `connect`; `load` reads the credentials, again when they are refused.
+
+        `owner` is the field manager that owns what is applied.
+        """
+        self.owner = owner
         self._load = load
         self._client = load()
         self._loaded_at = time.monotonic()
@@ -81,14 +84,18 @@ class Kube:
     def apply(
         self, manifest: Manifest, *, version: str = "", uid: str = "", force: bool = False
     ) -> Answer:
-        """Apply an object server-side, as field manager `weir`, held to its schema.
+        """Apply an object server-side, as the owner's field manager, held to its schema.
 
         `version` is the resource version that it must still have, `ABSENT` when there must be
         none; empty takes whatever there is. With `uid` it must be that very object, so that one
         that was deleted meanwhile does not come back. `force` takes fields from other managers.
         """
         kind, namespace, name = key_of(manifest)
-        asked = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+        asked = {
+            "fieldManager": self.owner,
+            "fieldValidation": "Strict",
+            "force": str(force).lower(),
+        }
         held = {"resourceVersion": version, "uid": uid}
         meta = {**manifest["metadata"], **{name: value for name, value in held.items() if value}}
         body = {**manifest, "metadata": meta}
@@ -238,7 +245,7 @@ class Kube:
         from urllib3.util import Timeout  # noqa: PLC0415  # comes with kubernetes, only used here
 
         configuration = self._client.configuration
-        headers = {"Content-Type": form, "Accept": _JSON, "User-Agent": MANAGER}
+        headers = {"Content-Type": form, "Accept": _JSON, "User-Agent": OWNER}
         for setting in configuration.auth_settings().values():
             if setting["value"]:
                 headers[setting["key"]] = str(setting["value"])
@@ -299,13 +306,16 @@ def connect(
     context: str = "",
     patience: Patience | None = None,
     backoff: Backoff | None = None,
+    owner: str = OWNER,
 ) -> Kube:
     """Return the door to the cluster of a kubeconfig's context, or to the one that we run in.
 
     Without a path: the cluster around us when there is one, else KUBECONFIG or ~/.kube/config.
-    Nothing is asked yet. Raises ClusterUnknown when no usable configuration is found.
+    `owner` owns what is applied through it. Nothing is asked yet. Raises ClusterUnknown when no
+    usable configuration is found.
     """
-    return Kube(lambda: _client(kubeconfig, context), patience or Patience(), backoff or Backoff())
+    waits = patience or Patience(), backoff or Backoff()
+    return Kube(lambda: _client(kubeconfig, context), *waits, owner)
 
 
 def _client(kubeconfig: str, context: str) -> "ApiClient":

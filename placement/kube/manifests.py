@@ -19,6 +19,7 @@ from placement.kube.kinds import Manifest
 from placement.kube.manifests_names import (
     DOMAIN,
     NAME,
+    OWNER,
     checked,
     dns_name,
     is_label,
@@ -31,9 +32,8 @@ from schemas.decisions import Assignment, PlacementDecided
 from schemas.registrations import NodeReported, ServiceRegistered
 from schemas.resources import PortMapping
 
-MANAGED = {"app.kubernetes.io/managed-by": "weir"}
-SELECTOR = "app.kubernetes.io/managed-by=weir"
-"""Selects everything that Weir has made."""
+MANAGED = "app.kubernetes.io/managed-by"
+"""Label with the installation that has made an object: what has another is another's."""
 SERVICE, INSTANCE, APP = f"{DOMAIN}/service", f"{DOMAIN}/instance", f"{DOMAIN}/app"
 GENERATION, DECISION = f"{DOMAIN}/generation", f"{DOMAIN}/decision"
 _DIGITS = 18
@@ -44,8 +44,9 @@ BUSY_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestParams:
-    """What manifests are made with: where they go, and what their Pods are."""
+    """What manifests are made with: whose they are, where they go, and what their Pods are."""
 
+    owner: str = OWNER
     namespace: str = "weir-workloads"
     host_paths: tuple[str, ...] = ()
     pods: PodParams = field(default_factory=PodParams)
@@ -77,7 +78,7 @@ def manifests(
 def closing(decided: PlacementDecided, root: Manifest) -> Manifest:
     """Return what a service's root becomes that is to run no more: a note of the generation."""
     labels = root["metadata"].get("labels") or {}
-    own = {name: labels[name] for name in (*MANAGED, SERVICE, APP) if name in labels}
+    own = {name: labels[name] for name in (MANAGED, SERVICE, APP) if name in labels}
     meta = {
         "name": root["metadata"]["name"],
         "namespace": root["metadata"]["namespace"],
@@ -102,6 +103,11 @@ def generation_of(manifest: Manifest) -> int:
     """Return the generation of the decision that an object carries; -1 when it has none."""
     told = str((manifest["metadata"].get("annotations") or {}).get(GENERATION, ""))
     return int(told) if told.isdecimal() and len(told) <= _DIGITS else -1
+
+
+def owner_of(manifest: Manifest) -> str:
+    """Return the installation that has made an object; empty when none has."""
+    return str((manifest["metadata"].get("labels") or {}).get(MANAGED, ""))
 
 
 def service_of(manifest: Manifest) -> str:
@@ -129,7 +135,8 @@ class _Maker:
         self._variables = own_variables(registered)
         for name in self._variables:
             checked(is_variable(name), name, "an environment variable")
-        self._labels = MANAGED | {
+        self._owner = {MANAGED: params.owner}
+        self._labels = self._owner | {
             "app.kubernetes.io/part-of": "weir",
             "app.kubernetes.io/name": dns_name(decided.service),
             SERVICE: dns_name(decided.service),
@@ -206,7 +213,7 @@ class _Maker:
         spec: dict[str, Any] = {
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": 600,
-            "selector": {"matchLabels": MANAGED | {INSTANCE: labels[INSTANCE]}},
+            "selector": {"matchLabels": self._owner | {INSTANCE: labels[INSTANCE]}},
             "strategy": {"type": "Recreate"},
             "template": template,
         }
@@ -231,7 +238,7 @@ class _Maker:
         return {"apiVersion": api, "kind": kind, "metadata": meta, **rest}
 
     def _selected(self) -> dict[str, str]:
-        return MANAGED | {SERVICE: self._labels[SERVICE]}
+        return self._owner | {SERVICE: self._labels[SERVICE]}
 
 
 def _autoscaled(registered: ServiceRegistered) -> bool:

@@ -9,6 +9,8 @@ NAME = 46
 """Longest name of a workload: its Pods' names stay within 63."""
 LABEL = 63
 DOMAIN = "weir.dev"
+OWNER = "weir"
+"""Marks what an installation without a name makes, and owns the fields that it sets."""
 _DIGITS = 10
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ENDS_AS_HASHED = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$")

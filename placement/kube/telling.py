@@ -84,7 +84,7 @@ class Telling:
             return
         status, why = ("failed", failed.answer.message)
         if failed.foreign:
-            status, why = "refused", f"{_words(failed.key)} is there, and is not Weir's"
+            status, why = "refused", f"{_words(failed.key)} is there, and others have made it"
         elif failed.newer is not None:
             status, why = "refused", f"{_words(failed.key)} has generation {failed.newer} already"
         told = (str(carry.generation), why)

@@ -51,7 +51,7 @@ class Carry:
 class Deed:
     """What came of one object: the answer, or the newer generation that it was found to have.
 
-    `foreign`: an object of that name is not Weir's. `contested`: managers and the fields that
+    `foreign`: an object of that name was made by others. `contested`: managers and the fields that
     were taken back from them.
     """
 

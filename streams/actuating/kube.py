@@ -9,9 +9,9 @@ from dataclasses import replace
 from placement.authority import ANY, Limits
 from placement.kube.actuation import KubeActuation, KubeParams
 from placement.kube.discovery import Discovery, DiscoveryParams
-from placement.kube.door import Kube, Patience, connect
+from placement.kube.door import Kube, connect
 from placement.kube.kinds import WATCHED, Manifest, Right, rights
-from placement.kube.manifests import SELECTOR, ManifestParams
+from placement.kube.manifests import MANAGED, ManifestParams
 from placement.kube.manifests_pods import PodParams
 from placement.kube.view import by_node
 from schemas.base import Event
@@ -38,7 +38,12 @@ def params_of(settings: KubeSettings, limits: Limits) -> KubeParams:
         gpu=settings.gpu,
         share=settings.share,
     )
-    made = ManifestParams(namespace=settings.namespace, host_paths=settings.host_paths, pods=pods)
+    made = ManifestParams(
+        owner=settings.owner,
+        namespace=settings.namespace,
+        host_paths=settings.host_paths,
+        pods=pods,
+    )
     return KubeParams(limits=limits, manifests=made, orphan_ms=settings.orphan_ms)
 
 
@@ -67,12 +72,14 @@ class KubeDeeds:
     ) -> None:
         """Begin to follow the cluster. Raises ClusterUnknown without a usable kubeconfig."""
         kube = settings.kube
-        self._door = door or connect(kube.kubeconfig, kube.context, Patience())
+        self._door = door or connect(kube.kubeconfig, kube.context, owner=kube.owner)
         self._actuation = KubeActuation(params_of(kube, limits))
-        discovery = DiscoveryParams(heartbeat_ms=kube.heartbeat_ms, expiry_ms=kube.expiry_ms)
+        discovery = DiscoveryParams(
+            heartbeat_ms=kube.heartbeat_ms, expiry_ms=kube.expiry_ms, owner=kube.owner
+        )
         self._discovery = Discovery(discovery) if kube.discover else None
         followed = [
-            Followed(kind, namespace, SELECTOR)
+            Followed(kind, namespace, f"{MANAGED}={kube.owner}")
             for namespace in namespaces_of(kube, limits)
             for kind in WATCHED
         ]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from placement.kube.answers import Answer, Verdict
 from placement.kube.door import ABSENT, Kube
 from placement.kube.kinds import Key, Manifest, key_of
-from placement.kube.manifests import MANAGED, belonging, generation_of
+from placement.kube.manifests import belonging, generation_of, owner_of
 from placement.kube.words import Apply, Carried, Carry, Deed, Delete
 
 _TRIES = 4
@@ -103,7 +103,7 @@ class Doing:
 
     def _stops(self, key: Key, generation: int, said: Answer, now: Answer) -> Deed | None:
         """Return why what has changed meanwhile is to be left alone, if it is."""
-        if not ours(now.body):
+        if owner_of(now.body) != self._door.owner:
             return Deed(key, said, foreign=True)
         if generation_of(now.body) <= generation:
             return None
@@ -130,9 +130,3 @@ class Doing:
         if said.done:
             self._lose(todo.key)
         return Deed(todo.key, said, deleted=True)
-
-
-def ours(body: Manifest) -> bool:
-    """Return whether an object is labelled as one that Weir manages."""
-    labels = body["metadata"].get("labels") or {}
-    return all(labels.get(name) == value for name, value in MANAGED.items())

@@ -6,7 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, SERVICE
+from placement.kube.manifests import GENERATION, INSTANCE, SERVICE, owner_of
 from tests.golden.write_manifests import CASES, FOLDER, made, written
 
 OBJECTS = {f"{case}/{d['kind']}/{d['metadata']['name']}": d for case in CASES for d in made(case)}
@@ -38,7 +38,7 @@ def test_a_kind_is_valid_where_it_is_oldest(kind: str) -> None:
 def test_all_of_a_service_is_labelled_and_knows_its_generation(case: str) -> None:
     for document in made(case):
         meta = document["metadata"]
-        assert MANAGED.items() <= meta["labels"].items()
+        assert owner_of(document) == "weir"
         assert meta["annotations"][GENERATION] == "7"
         assert meta["annotations"][SERVICE] == CASES[case][0].service
     kinds = Counter(document["kind"] for document in made(case))

@@ -9,7 +9,8 @@ from placement.authority import Limits
 from placement.kube.actuation import KubeActuation, KubeParams
 from placement.kube.answers import Answer, Verdict, answer
 from placement.kube.kinds import Key, Manifest, key_of
-from placement.kube.manifests import MANAGED, ManifestParams
+from placement.kube.manifests import ManifestParams, owner_of
+from placement.kube.manifests_names import OWNER
 from placement.kube.view import Observed, View
 from schemas.base import Event
 from schemas.catalogue import Catalogue
@@ -113,25 +114,37 @@ class FakeCluster:
         self.put(self.objects[key] | {"status": status})
 
 
+class Door:
+    """The way of one installation to a cluster in memory."""
+
+    def __init__(self, cluster: FakeCluster, owner: str) -> None:
+        self.apply, self.delete, self.get = cluster.apply, cluster.delete, cluster.get
+        self.owner = owner
+
+
 class Actor:
     """An actuator of a cluster in memory, with a view of its own."""
 
-    def __init__(self, cluster: FakeCluster, budget_s: float = 60.0, **limits: Any) -> None:
+    def __init__(
+        self, cluster: FakeCluster, budget_s: float = 60.0, owner: str = OWNER, **limits: Any
+    ) -> None:
         self.cluster = cluster
+        self.owner = owner
         params = KubeParams(
-            limits=Limits(**limits), manifests=ManifestParams(), orphan_ms=ORPHAN_MS
+            limits=Limits(**limits), manifests=ManifestParams(owner=owner), orphan_ms=ORPHAN_MS
         )
         self.actuation = KubeActuation(params)
         self.view = View()
         self.events: list[Event] = []
-        self._doing = Doing(cluster, self.view.put, self.view.drop, 1, budget_s)  # type: ignore[arg-type]
+        door = Door(cluster, owner)
+        self._doing = Doing(door, self.view.put, self.view.drop, 1, budget_s)  # type: ignore[arg-type]
 
     def look(self) -> None:
         """Hear of all that the cluster has."""
         managed = [
             copy.deepcopy(body)
             for body in self.cluster.objects.values()
-            if MANAGED.items() <= (body["metadata"].get("labels") or {}).items()
+            if owner_of(body) == self.owner
         ]
         for kind in {key[0] for key in self.cluster.objects} | {k for k, *_ in self.view._labels}:
             self.view.replace(kind, "", [body for body in managed if body["kind"] == kind])

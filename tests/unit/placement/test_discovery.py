@@ -46,7 +46,7 @@ def test_room_nature_and_what_others_request() -> None:
         api(labels={"topology.kubernetes.io/zone": "z"}, room={"ephemeral-storage": "10Gi"}),
         [
             pod({"cpu": "250m", "memory": "1M"}),
-            pod({"cpu": "1"}, "q", labels=MANAGED),
+            pod({"cpu": "1"}, "q", labels={MANAGED: "weir"}),
             pod({"cpu": "1"}, "r", phase="Succeeded"),
         ],
     )
