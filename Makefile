@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 UV ?= $(BIN)/uv
 PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
+unexport PYTHONDONTWRITEBYTECODE # else each process that runs tests would compile all of them anew
 PACKAGES := schemas processors placement workers streams
 
 # The first interpreter that can make the environment; override with PYTHON=/path/to/python.
