@@ -5,18 +5,22 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from processors.observing.observe import ObserveParams, spec
 from schemas.observing import Observation, QualityEvaluated
 from schemas.processing import Batch, Output, Partition
+from schemas.topics import PARTITIONS
 from tests.hosts.samples import EPOCH, Tally, metrics, observations, tally, verdict
 from tests.hosts.worlds import KafkaWorld, clock_from, kafka_world, wait_until
 from workers.errors import Fenced, KafkaUnavailable, TooManyBad
 from workers.hosting.host import BatchHost
+from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings, Settings
 
 
@@ -130,6 +134,15 @@ def test_without_transactions_what_is_still_needed_is_read_again(world: KafkaWor
     with world.running(spec):
         wait_until(lambda: len(set(told(world))) == 25)
     assert told(world) == [("app 0", n) for n in range(25)]
+
+
+def test_without_transactions_offsets_follow_while_it_runs(world: KafkaWorld) -> None:
+    spec = replace(tally(), transactional=False)
+    world.produce(observations(20, apps=1))
+    places = [TopicPartition("weir.observations", p) for p in range(PARTITIONS)]
+    asking = kafka.consumer(world.settings.kafka, f"weir-{spec.name}")
+    with closing(asking), world.running(spec):
+        wait_until(lambda: 20 in {p.offset for p in asking.committed(places, 5)})
 
 
 def test_missing_topics_and_brokers_are_named(world: KafkaWorld) -> None:

@@ -1,16 +1,18 @@
 """The two ways in which a host makes its work safe."""
 
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.codec import Codec
-from schemas.processing import Spec
+from schemas.processing import Partition, Spec
 from workers.clock import wall_ms
 from workers.hosting.output import encoded
 from workers.hosting.oversize import sendable
 from workers.hosting.work import Work
 from workers.kafka.member import Member
-from workers.kafka.sending import Deliveries, Transactions
+from workers.kafka.sending import CALL_S, Deliveries, Transactions, Wave
 from workers.settings import Settings
 
 Stalled = Callable[[], bool]
@@ -20,7 +22,10 @@ class Committer(Protocol):
     """Sends what a host's work holds, and commits."""
 
     def recover(self) -> None:
-        """Settle what was given up, before anything is restored. Raises Aborted, HostStopped."""
+        """Settle or forget what was given up, before anything is restored.
+
+        Raises Aborted, HostStopped.
+        """
         ...
 
     def send(self, work: Work) -> None:
@@ -28,7 +33,18 @@ class Committer(Protocol):
         ...
 
     def commit(self, work: Work, member: Member, now_ms: int) -> None:
-        """Make all work safe. Raises Aborted when it must be done again, and HostStopped."""
+        """Make all work safe, or see to it that `tend` will.
+
+        Raises Aborted when it must be done again, and HostStopped.
+        """
+        ...
+
+    def tend(self, member: Member) -> None:
+        """Go on with what was begun, without waiting; raises as `commit` does."""
+        ...
+
+    def finish(self, work: Work, member: Member, now_ms: int) -> None:
+        """Make all work safe before its partitions go; raises as `commit` does."""
         ...
 
 
@@ -55,17 +71,39 @@ class AtOnce:
         self._transactions.commit(outputs, states, work.offsets(), member.generation)
         work.committed(sum(len(state.value) for state in states), now_ms)
 
+    def tend(self, member: Member) -> None:
+        """Do nothing: a commit waits for its end."""
+
+    def finish(self, work: Work, member: Member, now_ms: int) -> None:
+        """Commit what is not yet safe."""
+        if work.commit_due() is not None:
+            self.commit(work, member, now_ms)
+
+
+class _Owed(NamedTuple):
+    """Offsets to commit when all that was sent before is acknowledged; since when, s."""
+
+    offsets: dict[Partition, int]
+    sent: Wave
+    since: float
+
 
 class AsTheyCome:
-    """Outputs at once; offsets of what is no longer needed when the outputs are acknowledged."""
+    """Outputs at once; offsets of what is no longer needed when the outputs are acknowledged.
+
+    Nobody waits for the acknowledgements, nor for the commits: a stream is not to stand still for
+    them. What is committed late is done again after a crash, which readers recognise.
+    """
 
     def __init__(self, spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> None:
         self._name = spec.name
         self._codec = codec
         self._deliveries = Deliveries(settings.kafka, stalled)
+        self._owed: deque[_Owed] = deque()
 
     def recover(self) -> None:
-        """Do nothing: what was sent is sent."""
+        """Forget what was to be committed: others may own it by now."""
+        self._owed.clear()
 
     def send(self, work: Work) -> None:
         """Send all outputs."""
@@ -73,12 +111,36 @@ class AsTheyCome:
         self._deliveries.send(held)
         work.held = []
 
-    def commit(self, work: Work, member: Member, now_ms: int) -> None:
+    def commit(self, work: Work, member: Member, now_ms: int) -> None:  # noqa: ARG002 - `tend` does
+        """Note the oldest offsets needed; `tend` commits them."""
+        self.send(work)
+        self._owed.append(_Owed(work.offsets(), self._deliveries.mark(), time.monotonic()))
+        work.committed(0, now_ms)
+
+    def tend(self, member: Member) -> None:
+        """Commit what is acknowledged; wait for that only where Kafka takes nothing for long."""
+        if not self._owed:
+            return
+        self._deliveries.serve()
+        if time.monotonic() - self._owed[0].since > CALL_S:
+            self._deliveries.settle()
+        offsets: dict[Partition, int] = {}
+        while self._owed and not self._owed[0].sent.left:
+            offsets |= self._owed.popleft().offsets
+        if offsets:
+            member.commit_later(offsets)
+
+    def finish(self, work: Work, member: Member, now_ms: int) -> None:  # noqa: ARG002 - at once
         """Wait for the acknowledgements, then commit the oldest offsets needed."""
         self.send(work)
         self._deliveries.settle()
-        if member.commit(work.offsets()):
-            work.committed(0, now_ms)
+        offsets: dict[Partition, int] = {}
+        for owed in self._owed:
+            offsets |= owed.offsets
+        self._owed.clear()
+        offsets |= work.offsets()
+        if offsets:
+            member.commit(offsets)
 
 
 def committer(spec: Spec, settings: Settings, codec: Codec, stalled: Stalled) -> Committer:

@@ -201,6 +201,8 @@ class BatchHost:
             metrics.MOVED.labels(name).inc(len(step.moved))
             self._guarded(lambda: self._committer.send(self._work))
         self._commit_if_due(now_ms)
+        self._guarded(lambda: self._committer.tend(self._member))
+        self._resume()
         if messages:
             ended = time.perf_counter()
             self._rest_until = ended + RESTS * (ended - begun)
@@ -248,7 +250,10 @@ class BatchHost:
     def _commit(self, now_ms: int) -> None:
         with metrics.COMMIT_SECONDS.labels(self.spec.name).time():
             self._guarded(lambda: self._committer.commit(self._work, self._member, now_ms))
-        if self._paused:
+
+    def _resume(self) -> None:
+        """Read on after Kafka took nothing for a while, when nothing is held any more."""
+        if self._paused and self._work.commit_due() is None:
             self._paused = False
             self._log.info("host.resumed")
             self._member.read_from(self._work.positions())
@@ -285,10 +290,10 @@ class BatchHost:
 
     def revoked(self) -> None:
         """Commit what is under way, unless a commit is what is under way."""
-        if not self._sending and not self._must_restore and self._work.commit_due() is not None:
+        if not self._sending and not self._must_restore:
             self._must_restore = True
             try:
-                self._committer.commit(self._work, self._member, self._clock())
+                self._committer.finish(self._work, self._member, self._clock())
             except Aborted as error:
                 self._log.warning("host.not_committed", reason=str(error))
         self.assigned()

@@ -153,8 +153,17 @@ def _producing(settings: KafkaSettings, linger_ms: int) -> dict[str, Any]:
     }
 
 
-def consumer(settings: KafkaSettings, group: str, **extra: Any) -> Consumer:
-    """Return a consumer of a group; `extra` are librdkafka properties, dots as '_'."""
+def consumer(
+    settings: KafkaSettings,
+    group: str,
+    *,
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] | None = None,
+    **extra: Any,
+) -> Consumer:
+    """Return a consumer of a group; `extra` are librdkafka properties, dots as '_'.
+
+    `on_commit` hears, within a poll, how commits ended that nobody waited for.
+    """
     config = client_config(settings) | {
         "group.id": group,
         "isolation.level": settings.isolation,
@@ -170,7 +179,8 @@ def consumer(settings: KafkaSettings, group: str, **extra: Any) -> Consumer:
         "fetch.error.backoff.ms": 100,
         "allow.auto.create.topics": False,
     }
-    return Consumer(config | _dotted(extra))
+    hearing = {"on_commit": on_commit} if on_commit else {}
+    return Consumer(config | _dotted(extra) | hearing)
 
 
 def reader(settings: KafkaSettings, **extra: Any) -> Consumer:

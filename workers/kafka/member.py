@@ -6,7 +6,7 @@ Its owner is told of assignments and revocations while it polls, and says from w
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from workers.errors import KafkaUnavailable, WorkerError
 from workers.kafka import clients as kafka
@@ -61,8 +61,11 @@ class Member:
         self._ends: dict[Partition, int] = {}
         self._closing = False
         self._failed: Exception | None = None
+        self._refused: dict[Partition, int] = {}
         fetches = kafka.patient(settings, fetch_wait_ms) if fetch_wait_ms else {}
-        self.consumer = kafka.consumer(settings, group, enable_partition_eof=True, **fetches)
+        self.consumer = kafka.consumer(
+            settings, group, enable_partition_eof=True, on_commit=self._heard, **fetches
+        )
         self.consumer.subscribe(
             list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
@@ -142,14 +145,40 @@ class Member:
         return {(place.topic, place.partition): max(place.offset, 0) for place in found}
 
     def commit(self, offsets: Mapping[Partition, int]) -> bool:
-        """Commit offsets outside of a transaction; False when it failed and must be repeated."""
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        """Commit offsets outside of a transaction, with those that were refused before, and wait.
+
+        False when it failed: whoever reads on from the old offsets does the work again.
+        """
+        places = self._commitable(offsets)
         try:
             self.consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:
             log.warning("offsets.not_committed", reason=str(error))
             return False
         return True
+
+    def commit_later(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit as `commit` does without waiting; what fails is committed with what comes next."""
+        places = self._commitable(offsets)
+        try:
+            self.consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            self._heard(error.args[0], places)
+
+    def _commitable(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+        both = {**self._refused, **offsets}
+        return [TopicPartition(*place, offset) for place, offset in both.items()]
+
+    def _heard(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """Note how a commit ended that nobody waited for: in the order in which they were sent."""
+        if error is not None:
+            log.warning("offsets.not_committed", reason=str(error))
+        for place in places:
+            key = (place.topic, place.partition)
+            if error is None and place.error is None:
+                self._refused.pop(key, None)
+            else:
+                self._refused[key] = place.offset
 
     def lag(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
         """Return how many offsets each partition is ahead, by the watermarks last fetched.
@@ -187,6 +216,7 @@ class Member:
 
     def _take(self, places: list[TopicPartition]) -> None:
         self.consumer.assign(places)
+        self._refused.clear()
         self.generation = self.consumer.consumer_group_metadata()
         self._owner.assigned()
 

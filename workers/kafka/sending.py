@@ -172,8 +172,26 @@ def _produce(
     )
 
 
+class Wave:
+    """What was sent from one mark to the next; `left` of it is not acknowledged yet."""
+
+    __slots__ = ("_failed", "left")
+
+    def __init__(self, failed: Callable[[KafkaError, Message], None]) -> None:
+        self.left = 0
+        self._failed = failed
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Count what has been acknowledged, or never will be."""
+        self.left -= 1
+        if error is not None:
+            self._failed(error, message)
+
+
 class Deliveries:
-    """Sends outputs at once, without a transaction; offsets may be committed after `settle`.
+    """Sends outputs at once, without a transaction.
+
+    Offsets may be committed after `settle`, or when `mark`'s wave and all before have none left.
 
     What goes to topics that others named (reply topics) is sent by a producer of its own, once,
     and waited for by nobody. A task topic may be gone with its worker; whoever sent the task
@@ -186,6 +204,7 @@ class Deliveries:
         self._producer = kafka.producer(settings, linger_ms=LINGER_MS)
         self._outside: SteadyProducer | None = None
         self._failed: KafkaError | None = None
+        self._wave = Wave(self._undelivered)
 
     def send(self, records: Iterable[Outgoing]) -> None:
         """Hand outputs to the producer, and wait where its queue is full.
@@ -200,10 +219,19 @@ class Deliveries:
                 self._producer.poll(0.05)
                 if not self._stalled():
                     raise Aborted("gave up while Kafka did not answer")
+        self.serve()
+
+    def serve(self) -> None:
+        """Take note of what has been acknowledged; raises HostStopped when an output was lost."""
         self._producer.poll(0)
         if self._outside is not None:
             self._outside.poll(0)
         self._check()
+
+    def mark(self) -> Wave:
+        """Return what was sent since the last mark."""
+        wave, self._wave = self._wave, Wave(self._undelivered)
+        return wave
 
     def _send_outside(self, record: Outgoing) -> None:
         if self._outside is None:
@@ -215,11 +243,12 @@ class Deliveries:
 
     def _handed(self, record: Outgoing) -> bool:
         try:
-            _produce(self._producer, record, self._delivered)
+            _produce(self._producer, record, self._wave.delivered)
         except BufferError:
             return False
         except KafkaException as error:
             raise HostStopped(f"an output could not be sent: {error.args[0]}") from error
+        self._wave.left += 1
         return True
 
     def settle(self) -> None:
@@ -229,9 +258,7 @@ class Deliveries:
                 raise Aborted("gave up while Kafka did not answer")
         self._check()
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            return
+    def _undelivered(self, error: KafkaError, message: Message) -> None:
         if error.code() in _GONE and str(message.topic()).startswith(TASKS_PREFIX):
             _note_undelivered(error, message)
         else:
