@@ -40,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
         Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers"),
         Kind("Pod", "v1", "pods"),
+        Kind("Lease", "coordination.k8s.io/v1", "leases"),
         Kind("Node", "v1", "nodes", namespaced=False),
     )
 }
@@ -69,7 +70,8 @@ class Right:
 def rights(namespaces: tuple[str, ...], *, nodes: bool, others: bool) -> tuple[Right, ...]:
     """Return what the actuator must be allowed: nothing beyond is asked for anywhere.
 
-    `nodes`: it discovers nodes; `others`: it counts what others' pods request of them.
+    The first namespace is its own: there lies its Lease. `nodes`: it discovers nodes; `others`: it
+    counts what others' pods request of them.
     """
     found = [
         Right(verb, KINDS[name].group, KINDS[name].plural, namespace)
@@ -77,6 +79,8 @@ def rights(namespaces: tuple[str, ...], *, nodes: bool, others: bool) -> tuple[R
         for name in WATCHED
         for verb in (READ + (WRITE if name in OWNED else ()))
     ]
+    lease = KINDS["Lease"]
+    found += [Right(v, lease.group, lease.plural, namespaces[0]) for v in ("get", *WRITE[:2])]
     found += [Right(verb, "", "nodes") for verb in READ if nodes]
     return (*found, *(Right(verb, "", "pods") for verb in READ if nodes and others))
 

@@ -14,10 +14,12 @@ from placement.kube.kinds import WATCHED, Manifest, Right, rights
 from placement.kube.manifests import MANAGED, ManifestParams
 from placement.kube.manifests_pods import PodParams
 from placement.kube.view import by_node
+from placement.kube.words import Carried
 from schemas.base import Event
 from schemas.catalogue import Catalogue
 from streams.actuating.kube_doing import Doing
 from streams.actuating.kube_following import Followed, Following
+from streams.actuating.kube_turn import Turn
 from streams.surroundings import World
 from workers.settings import KubeSettings, Settings
 
@@ -73,11 +75,9 @@ class KubeDeeds:
         """Begin to follow the cluster. Raises ClusterUnknown without a usable kubeconfig."""
         kube = settings.kube
         self._door = door or connect(kube.kubeconfig, kube.context, owner=kube.owner)
-        self._actuation = KubeActuation(params_of(kube, limits))
-        discovery = DiscoveryParams(
-            heartbeat_ms=kube.heartbeat_ms, expiry_ms=kube.expiry_ms, owner=kube.owner
-        )
-        self._discovery = Discovery(discovery) if kube.discover else None
+        self._settings, self._limits = kube, limits
+        self._turn = Turn(self._door, kube.namespace)
+        self._anew()
         followed = [
             Followed(kind, namespace, f"{MANAGED}={kube.owner}")
             for namespace in namespaces_of(kube, limits)
@@ -86,6 +86,7 @@ class KubeDeeds:
         self._own = Following(self._door, followed, hear)
         self._nodes = Following(self._door, _around(kube), lambda: None, by_node)
         self._doing = Doing(self._door, self._own.hear, self._own.lose, kube.threads, BUDGET_S)
+        self._turn.start()
         self._own.start()
         self._nodes.start()
 
@@ -95,16 +96,25 @@ class KubeDeeds:
 
     def step(self, clock: Callable[[], int], catalogue: Catalogue) -> list[Event]:
         """As `act`, with what is needed of the world."""
-        events: list[Event] = []
+        events = self._turn.news(clock())
+        if self._turn.others:
+            self._stands_by = True
+            return events
+        if self._stands_by:
+            self._anew()
         around = self._nodes.observed()
         for _ in range(_ROUNDS):
             own = self._own.observed()
-            troubles = tuple(dict.fromkeys((*own.troubles, *around.troubles)))
+            told = (*own.troubles, *around.troubles, *self._turn.troubles)
+            troubles = tuple(dict.fromkeys(told))
             step = self._actuation.step(clock(), catalogue, replace(own, troubles=troubles))
             events += step.events
             if not step.instructions:
                 break
-            carried = self._doing.execute(step.instructions)
+            if self._turn.sure():
+                carried = self._doing.execute(step.instructions)
+            else:
+                carried = tuple(Carried(each, postponed=True) for each in step.instructions)
             events += self._actuation.settle(clock(), carried)
             if any(each.failed or each.postponed for each in carried):
                 break
@@ -115,16 +125,26 @@ class KubeDeeds:
     def end(self, world: World, *, leave: bool) -> list[Event]:
         """Leave everything as it is; nodes are said to be unknown unless another takes over."""
         self.close()
-        if leave or self._discovery is None:
+        if leave or self._discovery is None or self._stands_by:
             return []
         return self._discovery.farewell(world.clock())
 
     def close(self) -> None:
         """Ask and follow no more."""
+        self._turn.close()
         self._door.close()
         self._doing.close()
         self._own.close()
         self._nodes.close()
+
+    def _anew(self) -> None:
+        """Begin with what the cluster and the catalogue tell: what was known before is old."""
+        kube, self._stands_by = self._settings, False
+        self._actuation = KubeActuation(params_of(kube, self._limits))
+        discovery = DiscoveryParams(
+            heartbeat_ms=kube.heartbeat_ms, expiry_ms=kube.expiry_ms, owner=kube.owner
+        )
+        self._discovery = Discovery(discovery) if kube.discover else None
 
 
 def _around(kube: KubeSettings) -> Sequence[Followed]:

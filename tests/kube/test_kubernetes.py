@@ -14,7 +14,7 @@ from placement.errors import NotDeployable
 from placement.kube.answers import Verdict
 from placement.kube.door import ABSENT, Kube, Patience, connect
 from placement.kube.kinds import KINDS, key_of, rights
-from placement.kube.manifests import INSTANCE, ManifestParams, belonging, manifests
+from placement.kube.manifests import INSTANCE, ManifestParams, belonging, manifests, owner_of
 from schemas.decisions import (
     ActionTaken,
     DeploymentObserved,
@@ -265,21 +265,64 @@ def test_what_nobody_wants_goes_and_what_is_not_ours_stays(
         assert "orphan" not in kept
 
 
-def test_of_two_controllers_the_newer_generation_wins(
+def test_of_two_actuators_the_one_that_began_last_acts(
     cluster: Cluster, api: Api, namespace: str
 ) -> None:
-    wanted = service("torn")
-    with Driven(cluster.kubeconfig, namespace) as old, Driven(cluster.kubeconfig, namespace) as new:
+    wanted, other = service("torn"), service("unheard-of")
+    with Driven(cluster.kubeconfig, namespace, orphan_ms=0) as old:
         old.tell(acting(), wanted, placed(wanted, "a", generation=1))
-        new.tell(acting(), wanted, placed(wanted, "b", generation=2))
         old.until(lambda: set(generations(api, namespace)) == {"torn.a"})
-        new.until(lambda: set(generations(api, namespace)) == {"torn.b"})
+        with Driven(cluster.kubeconfig, namespace, orphan_ms=0) as new:
+            new.tell(acting(), wanted, placed(wanted, generation=2))
+            new.until(lambda: not generations(api, namespace) and not roots(api, namespace))
+            new.tell(other, placed(other, "b"))
+            new.until(lambda: set(generations(api, namespace)) == {"unheard-of.b"})
+            old.until(lambda: any(e.kind == "cluster.lease" for e in old.heard(ActionTaken)))
+            settled = generations(api, namespace)
+            for _ in range(10):
+                old.turn()
+                new.turn()
+            assert generations(api, namespace) == settled
+        old.tell(placed(wanted, "b", generation=3))
+        old.until(lambda: set(generations(api, namespace)) == {"torn.b"})
+
+
+def test_two_installations_in_one_namespace_leave_each_others_objects_alone(
+    cluster: Cluster, api: Api, namespace: str
+) -> None:
+    one, two, both = service("green"), service("blue"), service("both", ports=(80,))
+    with (
+        Driven(cluster.kubeconfig, namespace, orphan_ms=0) as green,
+        Driven(cluster.kubeconfig, namespace, orphan_ms=0, installation="blue") as blue,
+    ):
+        green.tell(acting(), one, both, placed(one, "a"), placed(both, "a"))
+        green.until(lambda: green.phase("both") == green.phase("green") == "available")
+        blue.tell(acting(), two, both, placed(two, "a"), placed(both, "b", generation=9))
+        blue.until(lambda: blue.phase("blue") == "available")
+        blue.until(lambda: any(e.status == "refused" for e in blue.heard(ActionTaken)))
         settled = generations(api, namespace)
-        old.until(lambda: any(e.policy == "generations" for e in old.heard(ActionTaken)))
+        assert set(settled) == {"green.a", "both.a", "blue.a"}
         for _ in range(10):
-            old.turn()
-            new.turn()
+            green.turn()
+            blue.turn()
         assert generations(api, namespace) == settled
+        managers = {
+            entry["manager"]
+            for found in deployments(api, namespace)
+            if found["metadata"]["annotations"][INSTANCE] == "blue.a"
+            for entry in found["metadata"]["managedFields"]
+            if entry["operation"] == "Apply"
+        }
+        assert managers == {"weir-blue"}
+        blue.tell(placed(two, generation=2))
+        blue.until(lambda: blue.phase("blue") == "removed")
+        assert set(generations(api, namespace)) == {"green.a", "both.a"}
+
+
+def roots(api: Api, namespace: str) -> list[Document]:
+    """Return what is there that services of ours belong to."""
+    labelled = api.items(KINDS["ConfigMap"].path(namespace))
+    return [found for found in labelled if owner_of(found)]
 
 
 def generations(api: Api, namespace: str) -> dict[str, int]:

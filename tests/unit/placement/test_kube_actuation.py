@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placement.kube.answers import Answer, answer, away
-from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, generation_of, owner_of
+from placement.kube.manifests import GENERATION, INSTANCE, MANAGED, generation_of
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import PolicySelected
@@ -251,35 +251,6 @@ def test_what_no_service_of_the_catalogue_wants_goes_after_a_while(
     assert deeds(actor.turn(gone, T0 + ORPHAN_MS)) == [("service.remove", "done")]
     assert cluster.names("ConfigMap") == ["by-hand", "other"]
     assert cluster.names("Deployment") == []
-
-
-def test_two_installations_leave_each_others_objects_alone(
-    cluster: FakeCluster, actor: Actor
-) -> None:
-    ours, theirs = world(placed(1, "a")), world(placed(7, "b"))
-    actor.turn(ours)
-    before = dict(cluster.objects)
-    another = Actor(cluster, owner="weir-blue")
-    for now_ms in (T0, T0 + ORPHAN_MS, T0 + 3 * ORPHAN_MS):
-        told = another.turn(theirs, now_ms)
-        assert deeds(told) in ([], [("service.apply", "refused")])
-        another.turn(world(), now_ms)
-    assert cluster.objects == before
-    elsewhere = replace(DIGITS, namespace="blue")
-    another.close()
-    another = Actor(cluster, owner="weir-blue", namespaces=("blue",))
-    blue = catalogue_of([ACT, elsewhere, placed(7, "b")])
-    assert deeds(another.turn(blue)) == [("service.apply", "done")]
-    made = [body for (_, space, _), body in cluster.objects.items() if space == "blue"]
-    assert {owner_of(body) for body in made} == {"weir-blue"}
-    (deployed,) = (body for body in made if body["kind"] == "Deployment")
-    selected = deployed["spec"]["selector"]["matchLabels"]
-    assert selected.items() <= deployed["spec"]["template"]["metadata"]["labels"].items()
-    assert selected[MANAGED] == "weir-blue"
-    for now_ms in (T0, T0 + ORPHAN_MS, T0 + 3 * ORPHAN_MS):
-        assert deeds(actor.turn(world(), now_ms)) in ([], [("service.remove", "done")])
-    assert {space for _, space, _ in cluster.objects} == {"blue"}
-    another.close()
 
 
 def frozen() -> PolicySelected:

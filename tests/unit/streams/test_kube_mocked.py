@@ -62,10 +62,10 @@ def door(api: Api) -> Iterator[Kube]:
 class Driven:
     """The actuator as it works, with its own door; what it told is in `told`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, **kube: int) -> None:
         self.news = threading.Event()
         door = connect(str(api.kubeconfig), "", QUICK, Backoff(first_s=0.01))
-        settings = Settings(actuator="kubernetes", kube=KubeSettings(threads=2))
+        settings = Settings(actuator="kubernetes", kube=KubeSettings(threads=2, **kube))
         self.deeds = KubeDeeds(settings, Limits(), self.news.set, door)
         self.told: list[Event] = []
 
