@@ -15,11 +15,13 @@ from functools import partial
 from typing import Protocol
 
 from placement.authority import Limits
+from placement.deeds import action
 from placement.kube import actuation as kube_actuation
 from placement.local import actuation
 from placement.local.actuation import Actuation, ActuationParams
 from placement.local.fleet import LocalNode
 from placement.local.processes import LocalActuator
+from placement.local.sole import Sole
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
@@ -109,18 +111,20 @@ class LocalDeeds:
                 overhead_mib=local.overhead_mib,
             ),
         )
-        self._actuator = LocalActuator(
-            partial(command, keeper=local.keeper),
-            environment(settings),
-            settings.data_dir / "logs",
-            settings.data_dir / WORKERS if local.keeper else None,
-        )
+        self._settings = settings
+        self._sole = Sole(settings.data_dir)
+        self._waits_for = ""
+        self._actuator: LocalActuator | None = None
         self._wishes = settings.data_dir / WISHES
         self._kept = bool(local.keeper)
         self._reported: dict[str, NodeReported] = {}
 
     def act(self, world: World) -> list[Event]:
-        """Start and stop workers, and tell of them and of the nodes."""
+        """Start and stop workers, and tell of them and of the nodes; wait while another does."""
+        if self._actuator is None:
+            if not self._sole.held():
+                return self._waiting(world.clock())
+            self._actuator = self._begun()
         for wish in self._wishes.glob("*"):
             wish.unlink(missing_ok=True)
             self._actuation.renew(wish.name)
@@ -136,11 +140,33 @@ class LocalDeeds:
 
         With `leave`, those that have a keeper serve on: another actuator takes them over.
         """
+        if self._actuator is not None and not (leave and self._kept):
+            self._actuator.close(DRAIN_S)
+        self._sole.close()
         if leave and self._kept:
             return []
-        self._actuator.close(DRAIN_S)
         now_ms = world.clock()
         return [_farewell(reported, now_ms) for reported in self._reported.values()]
+
+    def _begun(self) -> LocalActuator:
+        """Return what starts processes; it takes over those that another has left."""
+        settings = self._settings
+        return LocalActuator(
+            partial(command, keeper=settings.local.keeper),
+            environment(settings),
+            settings.data_dir / "logs",
+            settings.data_dir / WORKERS if settings.local.keeper else None,
+        )
+
+    def _waiting(self, now_ms: int) -> list[Event]:
+        """Return that another actuator looks after the nodes, once."""
+        before, self._waits_for = self._waits_for, self._sole.holder
+        if self._waits_for == before:
+            return []
+        why = f"process {self._waits_for} looks after the workers of {self._settings.data_dir}"
+        nodes = (section.name for section in self._settings.local.nodes)
+        details = {"process": self._waits_for}
+        return [action(now_ms, n, "node.waits", "refused", why, details) for n in nodes]
 
 
 class Actuating:
