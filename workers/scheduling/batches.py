@@ -17,9 +17,10 @@ def form(lane: Lane, pick: Pick, now: float) -> list[Waiting]:
     first = pick.first
     if first is None:
         return []
-    most = min(lane.terms.max_batch, lane.count)
-    if most == 1:
+    most = lane.terms.max_batch
+    if most == 1 or lane.count == 1:
         return [first]
+    most = min(most, lane.count)
     line = [first, *lane.following(first, 2 * most)]
     members, rest = _joined(lane, line, pick, now)
     while pick.sheds and rest and len(members) < most and _holds_up(lane, members, rest, now):

@@ -6,11 +6,15 @@ LEAVES = 256
 _NONE = math.inf
 
 
-def _above(leaf: int) -> tuple[tuple[int, int, int], ...]:
-    """Return the nodes above a leaf up to the root, each with its two below."""
+def _above(leaf: int) -> tuple[tuple[int, int, bool], ...]:
+    """Return the nodes above a leaf up to the root, each with the one beside those already seen.
+
+    And whether that is the later of the two.
+    """
     nodes = []
-    while leaf := leaf >> 1:
-        nodes.append((leaf, 2 * leaf, 2 * leaf + 1))
+    while leaf > 1:
+        nodes.append((leaf >> 1, leaf ^ 1, not leaf & 1))
+        leaf >>= 1
     return tuple(nodes)
 
 
@@ -35,16 +39,19 @@ class _Half:
         work, margin = self.work, self.margin
         node = slot + LEAVES
         self._jobs[slot] += jobs
+        due, least = 0.0, _NONE
         if self._jobs[slot]:
-            due = work[node] = work[node] + work_ms
-            margin[node] = (slot + 1) * self._slot_ms - due
-        else:
-            work[node], margin[node] = 0.0, _NONE
-        for node, left, right in _ABOVE[slot]:
-            ahead = work[left]
-            work[node] = ahead + work[right]
-            first, second = margin[left], margin[right] - ahead
-            margin[node] = first if first < second else second  # noqa: FURB136  # a call doubles its cost
+            due = work[node] + work_ms
+            least = (slot + 1) * self._slot_ms - due
+        work[node], margin[node] = due, least
+        for node, beside, later in _ABOVE[slot]:
+            if later:
+                other = margin[beside] - due
+            else:
+                other, least = margin[beside], least - work[beside]
+            least = other if other < least else least  # noqa: FURB136  # a call doubles its cost
+            due += work[beside]
+            work[node], margin[node] = due, least
 
     def overrun(self, spare: float) -> float:
         """Return the end (ms) of the first slot whose margin is below -spare; there is one."""

@@ -46,7 +46,7 @@ class Lane:
         """Return what one more job adds to the work: its share of the batch it may expect."""
         most = self.terms.max_batch
         if most == 1:
-            return self.profile.typical()
+            return self.profile.typical_ms
         size = min(most, max(self.count + 1, self.usual))
         return self.profile.typical(size) / size
 

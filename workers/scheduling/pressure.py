@@ -162,10 +162,9 @@ class Sparing:
                     self._refused[lane.name] = 1.0 - kept / asked
         self._asked = {}
 
-    def refuses(self, lane: Lane) -> bool:
-        """Count a job's work in, and tell whether it is refused."""
-        name = lane.name
-        self._asked[name] = self._asked.get(name, 0.0) + lane.expected_ms()
+    def refuses(self, name: str, work_ms: float) -> bool:
+        """Count a job's work in, and tell whether the service's job is refused."""
+        self._asked[name] = self._asked.get(name, 0.0) + work_ms
         share = self._refused.get(name)
         if share is None:
             return False

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from workers.scheduling.changes import Cusum
@@ -34,6 +34,8 @@ class ProfileParams:
 class Profile:
     """Times of one service on one device.
 
+    `typical_ms` and `careful_ms` are those of one job alone, as `typical` and `careful` tell them;
+    `moves` counts how often any have changed.
     The first execution after loading is kept out: it is cold. A lasting change (the device
     throttles, or recovers) is seen in the ratio of observed and typical time, whatever the batch
     size, measured by how much times stray anyway; it moves what is known of every size by the
@@ -49,9 +51,10 @@ class Profile:
         self._changes = Cusum()
         self._cold = True
         self._cold_ms = cold_ms
+        self.moves = 0
         self._typical: dict[int, float] = {}
         self._careful: dict[int, float] = {}
-        self._settle()
+        self._settle(self._windows)
 
     def typical(self, size: int = 1) -> float:
         """Return the time (ms) that half of all batches of this size do not exceed."""
@@ -76,9 +79,15 @@ class Profile:
             return float(self.careful(size) <= left_ms)
         return window.share(left_ms)
 
+    def possible(self, left_ms: float) -> bool:
+        """Tell whether any recent execution of one job took no longer than so many ms."""
+        return self.careful_ms <= left_ms or self.chance(left_ms) > 0.0
+
     def loaded(self) -> None:
         """Take it that the model was loaded anew: the next execution is cold."""
         self._cold = True
+        self.careful_ms = self.careful()
+        self.moves += 1
 
     def learn(self, size: int, took_ms: float) -> bool:
         """Take an execution into account; True when predictions have changed.
@@ -89,24 +98,26 @@ class Profile:
             raise ValueError(f"an execution cannot have taken {took_ms} ms")
         if self._cold:
             self._cold = False
+            self.careful_ms = self.careful()
+            self.moves += 1
             return self._cold_ms is not None
         if not self._trusted:
             self._trusted = True
-            self._windows = {}
-        if size not in self._windows:
-            self._windows[size] = Window(self._params.window)
-        elif self._typical_moved(size, took_ms):
+            self._windows, self._typical, self._careful = {}, {}, {}
+        window = self._windows.get(size)
+        if window is None:
+            window = self._windows[size] = Window(self._params.window)
+        elif self._typical_moved(window, size, took_ms):
             return True
-        self._windows[size].add(took_ms)
-        return self._settle()
+        window.add(took_ms)
+        return self._settle((size,))
 
-    def _typical_moved(self, size: int, took_ms: float) -> bool:
-        window = self._windows[size]
+    def _typical_moved(self, window: Window, size: int, took_ms: float) -> bool:
         if len(window) < _JUDGED:
             return False
         spread = _ratio(window.quantile(0.84), window.quantile(0.16)) / 2.0
-        noise = max(1.0, spread / _CALM)
-        seen = _ratio(took_ms, self.typical(size))
+        noise = spread / _CALM if spread > _CALM else 1.0
+        seen = _ratio(took_ms, self._typical[size])
         moved = self._changes.moved(seen / noise)
         if moved is None:
             return False
@@ -115,20 +126,26 @@ class Profile:
             known: self._seeded(window.quantile(self._params.typical) * factor)
             for known, window in self._windows.items()
         }
-        self._settle()
+        self._settle(self._windows)
         return True
 
     def _seeded(self, took_ms: float) -> Window:
         return Window(self._params.window, [took_ms] * self._params.weight)
 
-    def _settle(self) -> bool:
-        """Read the quantiles of every size that was seen; True when one differs."""
-        before = (self._typical, self._careful)
-        self._sizes = sorted(self._windows)
-        typical, careful = self._params.typical, self._params.careful
-        self._typical = {size: w.quantile(typical) for size, w in self._windows.items()}
-        self._careful = {size: w.quantile(careful) for size, w in self._windows.items()}
-        return before != (self._typical, self._careful)
+    def _settle(self, sizes: Iterable[int]) -> bool:
+        """Read the quantiles of sizes that were seen; True when one differs."""
+        moved, params = False, self._params
+        for size in sizes:
+            window = self._windows[size]
+            typical, careful = window.quantile(params.typical), window.quantile(params.careful)
+            if typical != self._typical.get(size) or careful != self._careful.get(size):
+                self._typical[size], self._careful[size] = typical, careful
+                moved = True
+        if moved:
+            self.moves += 1
+            self._sizes = sorted(self._windows)
+            self.typical_ms, self.careful_ms = self.typical(), self.careful()
+        return moved
 
 
 def between(known: Mapping[int, float], sizes: list[int], size: int) -> float:
@@ -149,6 +166,8 @@ def between(known: Mapping[int, float], sizes: list[int], size: int) -> float:
 
 
 def _ratio(one: float, other: float) -> float:
+    if one > _TINY_MS < other:
+        return math.log(one / other)
     return math.log(max(one, _TINY_MS) / max(other, _TINY_MS))
 
 

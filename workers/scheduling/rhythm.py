@@ -23,7 +23,9 @@ class Rhythm:
     Of the latest nine, so that a pause is soon forgotten. Jobs that come at one instant are a
     `burst`, as large as the last one; `mean_ms` is the mean gap of the latest twenty or so, jobs
     that come at once included. Until two have come, the declared gap is expected; where
-    none is declared, the budget, since frames are mostly to be done before the next one. Where
+    none is declared, the budget, since frames are mostly to be done before the next one. So many
+    have come that the mean gap says something once they are `counted`, and anything can be `told`
+    of when the next comes, or how often they come, then or where they are `steady`. Where
     jobs replace waiting ones of their key, `renewed_ms` is how long after: of the latest four or
     so, and slowly also of keys whose next job came when none waited any more, so that frames that
     come more seldom than they did are not hurried for ever. When a key was last seen is known of
@@ -38,6 +40,8 @@ class Rhythm:
         self.seen = 0
         self.burst = 1
         self.steady = False
+        self.counted = False
+        self.told = False
         self.renewed_ms = math.inf
         self._gaps = Window(_GAPS)
         self._at_once = 0
@@ -46,22 +50,25 @@ class Rhythm:
     def saw(self, arrived: float) -> None:
         """Take an arrival into account."""
         self.seen += 1
-        gap = arrived - self.last
-        if self.seen > 1:
-            self.mean_ms += (max(0.0, gap) - self.mean_ms) / min(self.seen - 1, _MEAN)
-        if self.seen > 1 and gap <= 0.0:
+        gap, seen = arrived - self.last, self.seen
+        if seen > 1:
+            length = seen - 1 if seen <= _MEAN else _MEAN
+            self.mean_ms += (max(0.0, gap) - self.mean_ms) / length
+        if seen > _TOLD:
+            self.counted = self.told = True
+        if seen > 1 and gap <= 0.0:
             self._at_once += 1
             return
-        self.burst, self._at_once = max(1, self._at_once), 1
+        self.burst, self._at_once = self._at_once or 1, 1
         self.last = arrived
-        if self.seen > 1:
+        if seen > 1:
             gaps = self._gaps
             gaps.add(gap)
-            self.gap_ms = gaps.quantile(0.5)
-            above = gaps.quantile(_MOSTLY) - self.gap_ms
-            below = self.gap_ms - gaps.quantile(1.0 - _MOSTLY)
-            self.stray_ms = max(above, below)
+            middle = gaps.quantile(0.5)
+            above, below = gaps.quantile(_MOSTLY) - middle, middle - gaps.quantile(1.0 - _MOSTLY)
+            self.gap_ms, self.stray_ms = middle, above if above > below else below  # noqa: FURB136  # a call doubles its cost
         self.steady = self.stray_ms <= STEADY * self.gap_ms
+        self.told = self.steady or self.counted
 
     def renewed(self, key: str, arrived: float, *, replaced: bool) -> None:
         """Take note that a job of a key came; those that come at once say nothing."""
@@ -76,16 +83,6 @@ class Rhythm:
             self.renewed_ms += (after_ms - former) / (_RENEWED if replaced else _AGED)
         elif replaced:
             self.renewed_ms = after_ms
-
-    @property
-    def counted(self) -> bool:
-        """Say whether so many have come that the mean gap says something."""
-        return self.seen > _TOLD
-
-    @property
-    def told(self) -> bool:
-        """Say whether anything can be told: when the next comes, or how often they come."""
-        return self.steady or self.counted
 
     def ceased(self, now: float) -> bool:
         """Tell whether arrivals that come at random have most likely ended."""

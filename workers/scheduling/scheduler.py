@@ -126,19 +126,21 @@ class Scheduler:
         lane.rhythm.saw(job.arrived)
         lane.value, lane.priority = job.value, job.priority
         self._order.arrived(lane)
-        refused = self._refusal(job, lane, now)
+        work_ms = lane.expected_ms()
+        refused = self._refusal(job, lane, work_ms, now)
         if refused is not None:
             self._tell([refused])
             return [refused]
         self._arrivals += 1
-        waiting = Waiting(job, self._arrivals, lane.expected_ms(), lane.terms.max_age_ms)
+        waiting = Waiting(job, self._arrivals, work_ms, lane.terms.max_age_ms)
         waiting.rank = self._order.rank(waiting)
         ended: list[Ended] = []
         if self._make_room(lane, waiting, ended):
             self._let_in(lane, waiting, now)
             self._mind_worker(ended)
         self._order.changed(lane)
-        self._tell(ended)
+        if ended:
+            self._tell(ended)
         return ended
 
     def decide(self, now: float) -> Decision:
@@ -146,7 +148,8 @@ class Scheduler:
 
         Raises ValueError when an order of others waits without a reason or an end.
         """
-        self.settle()
+        if self._begun is not None:
+            self.settle()
         ended: list[Ended] = []
         self._free_at = now
         if self._alarms.end_at <= now:
@@ -209,18 +212,18 @@ class Scheduler:
             self._part(lane)
         return ended
 
-    def _refusal(self, job: Job, lane: Lane, now: float) -> Ended | None:
+    def _refusal(self, job: Job, lane: Lane, work_ms: float, now: float) -> Ended | None:
         """Return the end of a job that is refused.
 
         One that may be late is tried where the order weighs that, and where no others wait: time
         would be idle else.
         """
-        if self._sparing.refuses(lane):
+        if self._sparing.refuses(lane.name, work_ms):
             return Ended(job, causes.SPARED, self._sparing.facts)
         if not self._params.admit:
             return None
-        tried = self._order.weighs or not self._count
-        return refusal(job, lane, now, max(0.0, self._free_at - now), tried=tried)
+        tried, free_at = self._order.weighs or not self._count, self._free_at
+        return refusal(job, lane, now, free_at - now if free_at > now else 0.0, tried=tried)
 
     def _make_room(self, lane: Lane, waiting: Waiting, ended: list[Ended]) -> bool:
         """End whom the drop policy names until the bounds hold; False when it is the new one."""
@@ -264,8 +267,8 @@ class Scheduler:
         if not lane.count:
             self._alarms.hungry(lane, now)
         ends = job.arrived + lane.terms.max_age_ms
-        if self._params.expire:
-            ends = min(ends, job.deadline)
+        if self._params.expire and job.deadline < ends:
+            ends = job.deadline
         first = lane.first_end()
         lane.add(waiting, ends)
         if first is None or ends < first:
@@ -316,10 +319,11 @@ class Scheduler:
             if pick is None or pick.lane is None or pick.first is None:
                 return pick
             lane, first = pick.lane, pick.first
-            tried = self._order.weighs or self._count == 1
-            if not self._params.expire or begun(first.job, lane, now, tried=tried):
+            if lane.profile.careful_ms <= first.job.deadline - now or not self._params.expire:
                 return pick
-            ended.append(hopeless(first, first.job.deadline - now, lane.profile.careful()))
+            if begun(first.job, lane, now, tried=self._order.weighs or self._count == 1):
+                return pick
+            ended.append(hopeless(first, first.job.deadline - now, lane.profile.careful_ms))
             self._go(lane, first)
             self._order.changed(lane)
 
@@ -338,9 +342,13 @@ class Scheduler:
         for waiting in members:
             self._take(lane, waiting)
         self._begun = (lane, members)
-        predicted = lane.profile.typical(len(members))
-        self._free_at = now + predicted
-        return Batch(lane.name, tuple([w.job for w in members]), predicted)
+        if len(members) == 1:
+            batch = Batch(lane.name, (members[0].job,), lane.profile.typical_ms)
+        else:
+            jobs = tuple([waiting.job for waiting in members])
+            batch = Batch(lane.name, jobs, lane.profile.typical(len(members)))
+        self._free_at = now + batch.predicted_ms
+        return batch
 
     def _part(self, lane: Lane) -> None:
         """Forget a service that takes no more jobs, once nothing of it waits."""

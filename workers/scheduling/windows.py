@@ -22,11 +22,13 @@ class Window:
 
     def add(self, value: float) -> None:
         """Take a value; the oldest goes when there are too many."""
-        if self._seeds or len(self._latest) == self._latest.maxlen:
-            del self._ordered[bisect_left(self._ordered, self._latest.popleft())]
-            self._seeds = max(0, self._seeds - 1)
-        self._latest.append(value)
-        insort(self._ordered, value)
+        latest, ordered = self._latest, self._ordered
+        if self._seeds or len(latest) == latest.maxlen:
+            del ordered[bisect_left(ordered, latest.popleft())]
+            if self._seeds:
+                self._seeds -= 1
+        latest.append(value)
+        insort(ordered, value)
 
     def share(self, value: float) -> float:
         """Return the share of all that do not exceed a value.
@@ -40,4 +42,5 @@ class Window:
 
         Raises IndexError when there is none.
         """
-        return self._ordered[max(1, ceil(share * len(self._ordered))) - 1]
+        ordered = self._ordered
+        return ordered[(ceil(share * len(ordered)) or 1) - 1]

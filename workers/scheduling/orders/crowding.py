@@ -62,11 +62,11 @@ def overflow(lane: Lane, takes_ms: float, price: float) -> float:
     Less what its time would be worth otherwise, at a `price` per ms. No more than one batch of
     the service, which would make as much room, and than would be done of it meanwhile.
     """
-    size = min(lane.terms.max_batch, lane.count)
-    if not size:
-        return 0.0
-    each = lane.profile.typical(size) / size
     gap_ms = max(lane.rhythm.mean_ms, _TINY_MS)
     over_ms = takes_ms + lane.count * gap_ms - lane.room_ms()
+    if over_ms <= 0.0 or not lane.count:
+        return 0.0
+    size = min(lane.terms.max_batch, lane.count)
+    each = lane.profile.typical(size) / size
     lost = min(over_ms / gap_ms, size, takes_ms / max(each, _TINY_MS))
     return max(0.0, lost) * max(0.0, lane.value - price * each)

@@ -30,6 +30,8 @@ class Lookahead:
     def __init__(self) -> None:
         self._coming: Board[tuple[float, str]] = Board()
         self._lanes: dict[str, Lane] = {}
+        self._soonest = -math.inf
+        """Nobody's latest start is before."""
 
     def note(self, lane: Lane) -> None:
         """Take note of a service's arrivals and predictions.
@@ -37,12 +39,14 @@ class Lookahead:
         Nobody is kept waiting for jobs that would be late even if they were begun at once.
         """
         rhythm = lane.rhythm
-        if not rhythm.told or not lane.profile.chance(lane.terms.budget_ms):
+        if not rhythm.told or not lane.profile.possible(lane.terms.budget_ms):
             self._coming.drop(lane.name)
             return
         self._lanes[lane.name] = lane
         gap, burst = (rhythm.gap_ms, rhythm.burst) if rhythm.steady else (0.0, 1)
-        self._coming.set(lane.name, (rhythm.last + gap + _slack(lane, burst), lane.name))
+        latest = rhythm.last + gap + _slack(lane, burst)
+        self._coming.set(lane.name, (latest, lane.name))
+        self._soonest = min(self._soonest, latest)
 
     def forget(self, service: str) -> None:
         """Expect nothing more of a service."""
@@ -51,8 +55,11 @@ class Lookahead:
 
     def clear(self, end: float) -> bool:
         """Tell whether nobody is expected who is late behind what ends then."""
+        if self._soonest >= end:
+            return True
         first = self._coming.first()
-        return first is None or first[0][0] >= end
+        self._soonest = math.inf if first is None else first[0][0]
+        return self._soonest >= end
 
     def by(self, lane: Lane, now: float, price: float) -> float:
         """Return by when a batch of a service is to end for the sake of what is expected.
@@ -78,7 +85,7 @@ class Lookahead:
         service that cannot keep up with its arrivals counts by its pace.
         """
         first = self._coming.first()
-        end = now + lane.profile.careful(size)
+        end = now + (lane.profile.careful_ms if size == 1 else lane.profile.careful(size))
         if first is None or first[0][0] >= end:
             return None
         value, until, service, takes = 0.0, math.inf, "", 0.0
@@ -140,10 +147,11 @@ def _comes(rhythm: Rhythm, now: float) -> float | None:
 def _slack(lane: Lane, burst: int) -> float:
     """Return how long so many jobs can wait that come at once: until late, or the queue is full."""
     terms = lane.terms
-    in_time = terms.budget_ms - burst * lane.profile.careful()
+    in_time = terms.budget_ms - burst * lane.profile.careful_ms
     if lane.rhythm.counted:
-        in_time = min(in_time, lane.room_ms())
-    return max(0.0, in_time)
+        room_ms = lane.room_ms()
+        in_time = in_time if in_time < room_ms else room_ms  # noqa: FURB136  # a call doubles its cost
+    return in_time if in_time > 0.0 else 0.0  # noqa: FURB136  # as above
 
 
 def _lost(lane: Lane, latest: float, at: float, end: float, price: float) -> float:

@@ -18,16 +18,17 @@ class Standing:
     """The next jobs of a service: of those that can be held, of those set aside, worth least.
 
     As long as all that wait are worth the same, the next one is worth least; only where values
-    differ are jobs sorted by them.
+    differ are jobs sorted by them. `moves` are those of its profile that were taken note of.
     """
 
-    __slots__ = ("_heap", "_value", "aside", "cheapest", "lane", "ready")
+    __slots__ = ("_heap", "_value", "aside", "cheapest", "lane", "moves", "ready")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.ready: Waiting | None = None
         self.aside: Waiting | None = None
         self.cheapest: Waiting | None = None
+        self.moves = 0
         self._value = 0.0
         self._heap: list[_Entry] | None = None
 

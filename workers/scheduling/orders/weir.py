@@ -65,7 +65,7 @@ class Weir(Order):
 
     def served(self, lane: Lane, /) -> None:
         """Take note of a service; a larger budget than any before widens the horizon."""
-        self._standings.setdefault(lane.name, Standing(lane))
+        self._standings.setdefault(lane.name, Standing(lane)).moves = 0
         horizon = _HORIZON * lane.terms.budget_ms
         if horizon > self._demand.horizon_ms and math.isfinite(horizon):
             self._widen(horizon)
@@ -131,7 +131,10 @@ class Weir(Order):
 
     def executed(self, lane: Lane, /) -> None:
         """Take note that predictions may be others."""
-        self._lookahead.note(lane)
+        standing, moves = self._standings[lane.name], lane.profile.moves
+        if standing.moves != moves:
+            standing.moves = moves
+            self._lookahead.note(lane)
 
     def pick(self, now: float, /) -> Pick | None:
         """Return the most urgent job that harms nobody worth more, else what is waited for."""
@@ -139,50 +142,54 @@ class Weir(Order):
         spare = self._demand.spare(now)
         if spare < -_TINY_MS:
             spare = self._settle(now)
-        best = self._best(self._due.first(), self._aside.first(), spare)
+        aside = self._aside.first()
+        best = self._best(self._due.first(), aside, spare)
         if best is None:
             return None
         lane, first, why = best
         most = lane.terms.max_batch
-        ends = now + lane.profile.careful(1 if most == 1 else min(most, lane.count))
+        profile = lane.profile
+        ends = now + (profile.careful_ms if most == 1 else profile.careful(min(most, lane.count)))
         if (
             (first.aside or (ends <= first.due and lane.name not in self._fluid.cheap))
             and self._lookahead.clear(ends)
             and (not self._crowding.names or self._crowding.first(ends) is None)
         ):
             return Pick(lane, first, why, math.inf, max(0.0, spare), sheds=True)
-        return self._weighed(now, spare)
+        return self._weighed(best, aside, now, spare)
 
-    def _weighed(self, now: float, spare: float) -> Pick | None:
+    def _weighed(
+        self, best: _Candidate | None, aside: _Aside | None, now: float, spare: float
+    ) -> Pick | None:
         """Return what to begin where something may speak against the most urgent job."""
-        chosen = self._chosen(now, spare)
+        chosen = self._chosen(best, aside, now, spare)
         if chosen is None:
             return None
-        moment, best = chosen
+        best, moment = chosen
         best = self._crowded(best, moment) or best
         harm = self._against(best, moment)
         return self._begin(best, moment) if harm is None else self._instead(best, harm, moment)
 
-    def _chosen(self, now: float, spare: float) -> tuple[_Moment, _Candidate] | None:
+    def _chosen(
+        self, best: _Candidate | None, aside: _Aside | None, now: float, spare: float
+    ) -> tuple[_Candidate, _Moment] | None:
         """Return who is next; who is cheap or may well be late is set aside for who is dearer."""
-        while True:
-            due, aside = self._due.first(), self._aside.first()
-            best = self._best(due, aside, spare)
-            if best is None:
-                return None
+        while best is not None:
             lane, first, _ = best
             price = self._price(aside, now)
             moment = _Moment(now, max(0.0, spare), price)
             if first.aside:
-                return moment, best
-            late_ms = lane.profile.careful() - (first.due - now)
+                return best, moment
+            late_ms = lane.profile.careful_ms - (first.due - now)
             cheap = lane.name in self._fluid.cheap and worth(first) < price
             if not cheap and (late_ms <= 0.0 or _density(best, now) >= price):
-                return moment, best
+                return best, moment
             self._demand.remove(first.mark, first.work_ms)
             lane.set_aside(first, max(0.0, late_ms))
             self.changed(lane)
-            spare = self._demand.spare(now)
+            spare, aside = self._demand.spare(now), self._aside.first()
+            best = self._best(self._due.first(), aside, spare)
+        return None
 
     def _price(self, aside: _Aside | None, now: float) -> float:
         """Return what a ms is worth otherwise.
@@ -195,7 +202,10 @@ class Weir(Order):
             return price
         standing = self._standings[aside[1]]
         passed = standing.aside
-        return price if passed is None else max(price, _density((standing.lane, passed, ""), now))
+        if passed is None:
+            return price
+        density = -aside[0][0] * standing.lane.profile.chance(passed.due - now)
+        return density if density > price else price  # noqa: FURB136  # a call doubles its cost
 
     def _begin(self, best: _Candidate, moment: _Moment) -> Pick:
         lane, first, why = best
@@ -206,7 +216,7 @@ class Weir(Order):
         """Return a job whose queue overflows meanwhile, if that loses more than to do it first."""
         lane, first, _ = best
         now, spare, price = moment
-        takes = lane.profile.typical()
+        takes = lane.profile.typical_ms
         name = self._crowding.first(now + takes)
         if name is None or name == lane.name:
             return None

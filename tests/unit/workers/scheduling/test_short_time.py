@@ -122,7 +122,8 @@ class Unhurried(Weir):
 
     def pick(self, now: float, /) -> Pick | None:
         self._now = now
-        return self._weighed(now, self._settle(now))
+        spare, aside = self._settle(now), self._aside.first()
+        return self._weighed(self._best(self._due.first(), aside, spare), aside, now, spare)
 
 
 @pytest.mark.parametrize("seed", [3, 4, 6])
