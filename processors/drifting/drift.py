@@ -15,9 +15,7 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from river.drift.adwin import (  # type: ignore[attr-defined]  # River has no list of exports
-    AdaptiveWindowing,
-)
+from river._river_rust.drift import AdaptiveWindowing  # `river.drift` would load scikit-learn
 
 from processors.drifting.banking import banked
 from processors.drifting.banks import Bank, Window
