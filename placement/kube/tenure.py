@@ -6,7 +6,6 @@ renews it; another takes it when it was given up, or not renewed for `EXPIRY_S` 
 clock: clocks of others are not read (after Kubernetes' own leader election).
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from placement.deeds import action
@@ -30,10 +29,10 @@ class Tenure:
         self._seen = ("", 0.0)
         self._told = ""
 
-    def claim(self, now_s: float, wall_ms: int, found: Manifest | None) -> Manifest | None:
+    def claim(self, now_s: float, at: str, found: Manifest | None) -> Manifest | None:
         """Return the Lease to write over what was found; None while it is another's turn.
 
-        `now_s` is of any clock that only rises.
+        `now_s` is of any clock that only rises, `at` the time of day (RFC 3339, microseconds).
         """
         spec = _spec(found)
         before = holder_of(found)
@@ -44,7 +43,6 @@ class Tenure:
         if before not in ("", self.who) and self._begun and not lapsed:
             return None
         changes = int(spec.get("leaseTransitions") or 0) + (before != self.who)
-        at = datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         begun = spec.get("acquireTime") if before == self.who else None
         return self._lease(
             holderIdentity=self.who,

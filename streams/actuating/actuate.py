@@ -21,11 +21,11 @@ from placement.local import actuation
 from placement.local.actuation import Actuation, ActuationParams
 from placement.local.fleet import LocalNode
 from placement.local.processes import LocalActuator
-from placement.local.sole import Sole
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.records import KeyValue
 from schemas.registrations import NodeReported
+from streams.actuating.sole import Sole
 from streams.guard import Pulse
 from streams.surroundings import Surroundings, World
 from workers import telemetry

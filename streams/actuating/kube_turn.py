@@ -5,12 +5,12 @@ import secrets
 import socket
 import threading
 import time
+from datetime import datetime, timezone
 
 from placement.kube.answers import Answer, Verdict
 from placement.kube.door import ABSENT, Kube
 from placement.kube.tenure import RENEW_S, Tenure, holder_of
 from schemas.base import Event
-from workers.clock import wall_ms
 
 
 class Turn:
@@ -75,7 +75,7 @@ class Turn:
             self._holder, self._trouble = holder_of(found), ""
             if self._holder == self._tenure.who and not renew:
                 return True
-            wanted = self._tenure.claim(time.monotonic(), wall_ms(), found)
+            wanted = self._tenure.claim(time.monotonic(), _at(), found)
             if wanted is None:
                 return False
             said = self._door.apply(wanted, version=now.version or ABSENT, force=True)
@@ -89,3 +89,7 @@ class Turn:
     def _failed(self, said: Answer) -> bool:
         self._trouble = said.message
         return False
+
+
+def _at() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

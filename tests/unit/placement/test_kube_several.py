@@ -72,7 +72,7 @@ class Candidate:
         """Look, write what is to be written, and return who has the Lease then."""
         now = self.cluster.get(self.tenure.key)
         found = now.body if now.done else None
-        wanted = self.tenure.claim(now_s, T0 + round(1000 * now_s), found)
+        wanted = self.tenure.claim(now_s, f"at {now_s:9.1f}", found)
         if wanted is not None:
             assert self.cluster.apply(wanted, version=now.version).done
             self.tenure.took()

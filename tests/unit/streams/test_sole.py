@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from placement.local.sole import Sole
+from streams.actuating.sole import Sole
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from placement.local.sole import Sole; "
+    "import sys, time; from pathlib import Path; from streams.actuating.sole import Sole; "
     "sole = Sole(Path(sys.argv[1])); print(sole.held(), flush=True); time.sleep(300)"
 )
 
