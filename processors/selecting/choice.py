@@ -207,7 +207,7 @@ def learn_correlation(state: AppState, view: AppView, since: int) -> None:
     """Learn from the present ensemble's answers since then how much its members fail together."""
     members = [s for s in usable(state, view) if s.service in state.services]
     answers = summary(state.answers, since)
-    if view.after or len(members) < max(2, len(state.members)) or not answers.count:
+    if view.after or len(members) < max(2, len(state.services)) or not answers.count:
         return
     evidence = tuple(evidence_of(state, s.service, since) for s in members)
     candidates = candidates_of(state, view, members, evidence)

@@ -50,12 +50,14 @@ def still_violated(state: AppState) -> None:
 
 def changed(state: AppState, view: AppView) -> None:
     """Raise that the catalogue has changed."""
-    raise_trigger(
-        state,
-        Trigger(
-            kind="catalogue",
-            reason="the application, its services or its contract changed",
-            since=state.since,
-            causes=view.causes[:2],
-        ),
+    raise_trigger(state, of_change(state, view))
+
+
+def of_change(state: AppState, view: AppView) -> Trigger:
+    """Return that the catalogue has changed."""
+    return Trigger(
+        kind="catalogue",
+        reason="the application, its services or its contract changed",
+        since=state.since,
+        causes=view.causes[:2],
     )

@@ -24,13 +24,15 @@ class Trial:
     """Candidates run as shadows to be judged on live requests; since when, host's clock, ms.
 
     `compared` were judged when an ensemble was last selected while others were still awaited;
-    `since` (event time, ms; 0 for never) is from when they were compared then.
+    `since` (event time, ms; 0 for never) is from when they were compared then. `signature` is of
+    what bore on selection when it was last looked at.
     """
 
     started: int
     serving: tuple[Serving, ...] = ()
     compared: tuple[str, ...] = ()
     since: int = 0
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

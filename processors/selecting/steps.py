@@ -13,7 +13,7 @@ from processors.selecting.choice import (
     pinned,
     usable,
 )
-from processors.selecting.ensembles import NOBODY, Candidate, Found, Scored
+from processors.selecting.ensembles import NOBODY, Found, Scored
 from processors.selecting.estimating import evidence_of, explainable, labels_of
 from processors.selecting.own import VALUED
 from processors.selecting.parameters import SelectParams
@@ -115,7 +115,7 @@ class Steps:
         state.settled = self.view.signature if state.members else ""
         if state.shadows:
             state.since = newest_known.selected_at
-            state.trial = Trial(started=self.now)
+            state.trial = Trial(started=self.now, signature=state.signature)
 
     def _newer(self) -> EnsembleSelected | None:
         key = "/".join(filter(None, (self.state.app, self.state.consumer)))
@@ -236,13 +236,9 @@ class Steps:
         choice = self._choose(state.since)
         if choice is None:
             return
-        tried = _without(others, choice.joins)
-        if not tried:
-            self._decide(trigger, state.since)
-            return
-        state.shadows = tried
-        state.trial = Trial(started=self.now)
-        words = trial_words(trigger.reason, tried, self.params)
+        state.shadows = others
+        state.trial = Trial(started=self.now, signature=state.signature)
+        words = trial_words(trigger.reason, others, self.params)
         self._announce(choice.present, choice, words, trigger.causes)
 
     def _end_trial(self, trial: Trial) -> None:
@@ -260,15 +256,17 @@ class Steps:
         if pinned(state, self.view):
             self._decide(trigger, since)
             return
-        if self._explained(trigger, since) or seen.unjudged:
+        if self._explained(since) or self._asked_anew(trial, seen) or seen.unjudged:
             return
         if seen.absent and self.now - trial.started < self.params.serve_ms:
-            self._meanwhile(trial, trigger, seen)
+            proved = set(seen.judged) & set(state.shadows)
+            if proved and seen.judged != trial.compared:
+                self._meanwhile(trial, trigger, seen)
             return
         missed = missed_words(trials.never_served(state, trial), self.params)
         self._decide(replace(trigger, reason=trigger.reason + missed), since)
 
-    def _explained(self, trigger: Trigger, since: int) -> bool:
+    def _explained(self, since: int) -> bool:
         """Let who explains join the members during a trial, where nobody does; tell whether so."""
         state = self.state
         able = {s.service for s in usable(state, self.view) if explainable(s)}
@@ -280,31 +278,38 @@ class Steps:
             return False
         if set(choice.present.services) != set(state.services):  # too little is known of a member
             return False
-        tried = _without(state.shadows, choice.joins)
-        if not tried:
-            self._decide(trigger, since)
-            return True
-        state.shadows = tried
-        words = f"{choice.joins.service} joins to explain; trial: {', '.join(tried)} still shadow"
+        words = f"{choice.joins.service} joins to explain; trial: {', '.join(state.shadows)} shadow"
         self._announce(choice.present, choice, words, self._causes(self.view.causes[:1]))
         return True
 
-    def _meanwhile(self, trial: Trial, trigger: Trigger, seen: trials.Progress) -> None:
-        """Let those serve who have proved better, while others of the trial are still awaited."""
+    def _asked_anew(self, trial: Trial, seen: trials.Progress) -> bool:
+        """Heed a contract, application or policy that changed during a trial; tell whether so.
+
+        Who is best by what is known serves at once; the trial goes on for who is not yet judged.
+        """
+        if trial.signature == self.view.signature or not self._settled():
+            return False
+        trial.signature = self.view.signature
+        return self._meanwhile(trial, reasons.of_change(self.state, self.view), seen)
+
+    def _meanwhile(self, trial: Trial, trigger: Trigger, seen: trials.Progress) -> bool:
+        """Let those serve who have proved better, while others of the trial are still awaited.
+
+        Tell whether another ensemble serves now.
+        """
         state, since = self.state, fair_since(self.state)
-        if seen.judged == trial.compared or not set(seen.judged) & set(state.shadows):
-            return
         trial.compared = seen.judged
         learn_correlation(state, self.view, since)
         choice = self._choose(since)
         if choice is None or not self._better(choice):
-            return
+            return False
         state.since = trial.since = since
-        awaited = tuple(s for s in seen.absent if s not in choice.best.services)
-        state.shadows = _without(awaited, choice.explains)
+        awaited = (*seen.unjudged, *seen.absent)
+        state.shadows = tuple(s for s in awaited if s not in choice.best.services)
         self._other_answers(choice)
-        words = f"{switched_words(trigger.reason, choice)}; awaited still: {', '.join(seen.absent)}"
+        words = f"{switched_words(trigger.reason, choice)}; awaited still: {', '.join(awaited)}"
         self._announce(choice.best, choice, words, self._causes(trigger.causes))
+        return True
 
     def _decide(self, trigger: Trigger, since: int) -> None:
         """Select exactly on what is known; keep the ensemble unless there is enough to gain."""
@@ -377,11 +382,6 @@ class Steps:
         ids = [profile.accuracy.latest or profile.latency.latest for profile in self.state.profiles]
         ids.append(self.state.answers.latest)
         return (*first, *[i for i in ids if i][:_CAUSES_SEEN])
-
-
-def _without(services: tuple[str, ...], joins: Candidate | None) -> tuple[str, ...]:
-    """Return services but the one that joins to explain: it is no shadow besides."""
-    return tuple(s for s in services if joins is None or s != joins.service)
 
 
 def retired(state: AppState, now_ms: int) -> list[Event]:

@@ -13,6 +13,8 @@ from processors.selecting.laws import broken_by, candidates, problems
 from processors.selecting.own import OWN, PLANNERS, algorithms
 from processors.selecting.parameters import SelectParams
 from processors.selecting.selection import spec
+from processors.selecting.state import SelectState
+from schemas.codec import unpack_state
 from schemas.decisions import ActionTaken, EnsembleSelected
 from schemas.graphs import Stage
 from schemas.records import KeyValue
@@ -219,15 +221,14 @@ def on_trial(*more: Any) -> World:
     return of
 
 
-def test_who_explains_joins_while_it_is_on_trial_and_shadows_no_more() -> None:
+def test_who_explains_joins_while_it_is_on_trial_and_is_tried_on() -> None:
     of = on_trial()
     assert "bayes" in of.shadows
-    before, tried = of.members, set(of.shadows)
+    before, tried = of.members, of.shadows
     of.register(c.contract(explainable=True))
     of.now += 500
     of.feed()
-    assert (of.members, of.roles("explain")) == (before, ("bayes",))
-    assert set(of.shadows) == tried - {"bayes"}
+    assert (of.members, of.roles("explain"), of.shadows) == (before, ("bayes",), tried)
     assert of.demands["bayes"] == 1
     assert "bayes joins to explain" in of.ensembles[-1].reason
     of.seconds(10)
@@ -235,24 +236,31 @@ def test_who_explains_joins_while_it_is_on_trial_and_shadows_no_more() -> None:
     assert (of.shadows, of.roles("explain")) == ((), ("bayes",))
 
 
-def test_who_explains_goes_on_while_others_are_tried() -> None:
+def test_who_explains_can_prove_itself_like_any_other() -> None:
     of = on_trial(c.contract(explainable=True))
     assert of.roles("explain") == ("bayes",)
-    assert of.shadows
-    assert "bayes" not in of.shadows
+    assert "bayes" in of.shadows
+    of.accuracy = {**c.BLURRED, "bayes": 0.99}
+    of.seconds(12)
+    assert (of.members, of.roles("explain"), of.shadows) == (("bayes",), (), ())
 
 
-def test_no_trial_is_awaited_once_its_only_shadow_explains() -> None:
-    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
-    explains = c.service("bayes", environment=named, accuracy=0.4)
-    of = World(None, c.contract(explainable=True), policy(size="1"), explains)
-    for name in set(c.DECLARED) - {"bayes", "mlp"}:
-        of.remove(c.service(name))
-    of.seconds(3)
+def test_what_a_contract_asks_for_during_a_trial_is_heeded_before_its_end() -> None:
+    patient = SelectParams(trial_min=600, trial_ms=60_000)
+    of = world(policy(size="1"), params=patient)
     of.accuracy = c.BLURRED
-    of.feed(c.drift("mlp", of.now))
-    assert of.ensembles[-1].generation == 2
-    assert (of.members, of.roles("explain"), of.shadows) == (("mlp",), ("bayes",), ())
+    of.feed(c.drift(of.members[0], of.now))
+    of.seconds(8)
+    tried, before = of.shadows, len(of.ensembles)
+    assert tried
+    whatever_it_costs = Weight(objective="accuracy", weight=1.0)
+    of.register(c.contract(clauses=(), weights=(whatever_it_costs,)))
+    of.seconds(2)
+    changed = of.ensembles[before]
+    assert of.members == ("svm",)
+    assert changed.reason.startswith("the application, its services or its contract changed")
+    assert "awaited still" in changed.reason
+    assert set(of.shadows) == set(c.DECLARED) - {"svm"}
 
 
 def test_an_explorer_draws_again_when_it_saw_something() -> None:
@@ -434,3 +442,15 @@ def test_classes_of_many_ensembles_are_summed_within_bounds() -> None:
     tracemalloc.stop()
     assert len(found.ranked[0].members) == 3
     assert peak < 100 << 20
+
+
+def test_who_only_explains_is_no_vote_that_is_missing_when_correlation_is_learnt() -> None:
+    named = (KeyValue(key="WEIR_EXPLAINABLE", value="true"),)
+    explains = c.service("bayes", environment=named, accuracy=0.4)
+    of = world(policy(members="mlp,forest,svm"), explains, c.contract(explainable=True))
+    assert (set(of.members), of.roles("explain")) == ({"mlp", "forest", "svm"}, ("bayes",))
+    of.seconds(5)
+    of.feed(c.drift("mlp", of.now - 5_000))
+    of.seconds(10)
+    (state,) = unpack_state(of.processor.snapshot(), SelectState).apps
+    assert state.evidence > 0
