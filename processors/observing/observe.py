@@ -137,7 +137,7 @@ class Observe:
                 eras=self._eras,
                 refused=self._refused,
                 late=packed(self._late, self._book),
-                shelves=self._shelves.packed(),
+                shelves=self._shelves.packed(self._eras[-1].windowings if self._eras else ()),
                 marks=self._marks.since(self._shelves.oldest(by_order=True)),
                 ahead=self._ahead,
                 held=self._exporter.held,
@@ -152,6 +152,7 @@ class Observe:
         self._source = (state.topic, state.partition)
         self._refused = state.refused
         self._late = unpacked(state.late, self._book, state.newest or 0)
+        self._shelves.define(state.eras[-1].windowings if state.eras else ())
         self._shelves.unpack(state.shelves)
         self._marks, self._ahead = Marks(state.marks), state.ahead
         self._restored = state.marks

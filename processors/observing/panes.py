@@ -116,6 +116,9 @@ class Panes:
 
     def close(self, before: int | None, newest: int, cut: Cut) -> Iterator[Closing]:
         """Yield the windows that are due after `before` and by `newest`, and forget their panes."""
+        if not self._panes:
+            self._done = newest
+            return
         for number in self._between(before, newest):
             rows = self._rows(number, cut(self._close(number)))
             if len(rows):

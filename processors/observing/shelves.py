@@ -1,7 +1,8 @@
 """The open windows of all windowings that a partition has, and of those that were in force."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Shelves:
             self._of(windowing).windowing = windowing
 
     def _of(self, windowing: Windowing) -> Shelf:
-        shape = replace(windowing, functions=(), early_ms=0, send_late=False)
+        shape = _shape(windowing)
         shelf = self._shelves.get(shape)
         if shelf is None:
             shelf = self._shelves[shape] = self._made(windowing)
@@ -54,10 +55,10 @@ class Shelves:
     def _shared(
         self, windowings: tuple[Windowing, ...], rows: Rows
     ) -> Iterator[tuple[Shelf, Flags]]:
-        """Yield the windows of each windowing, and which rows are theirs."""
-        flags = self._book.flags(windowings)
-        for number, windowing in enumerate(windowings):
-            yield self._of(windowing), flags[number][rows.series]
+        """Yield the windows of each windowing that has any of the rows, and which are theirs."""
+        flags = self._book.flags(windowings)[:, rows.series]
+        for number in np.flatnonzero(flags.any(axis=1)).tolist():
+            yield self._of(windowings[number]), flags[number]
 
     def put(self, windowings: tuple[Windowing, ...], rows: Rows, running: Ints) -> Iterator[Missed]:
         """Take rows, with newest as it was when each came; yield the late ones."""
@@ -67,7 +68,7 @@ class Shelves:
         for shelf, mine in self._shared(windowings, rows):
             if mine.all():
                 yield from _add(shelf, rows, running)
-            elif mine.any():
+            else:
                 yield from _add(shelf, rows[mine], running[mine])
 
     def again(
@@ -158,12 +159,14 @@ class Shelves:
             if id(shelf) in kept or shelf.held()
         }
 
-    def packed(self) -> tuple[ShelfState, ...]:
-        """Return as state what the log does not tell."""
-        return tuple(
+    def packed(self, defined: Collection[Windowing]) -> tuple[ShelfState, ...]:
+        """Return as state what neither the log tells nor `define`, given these windowings."""
+        states = (
             ShelfState(windowing=shelf.windowing, told=shelf.told, progress=shelf.packed())
-            for _, shelf in sorted(self._shelves.items(), key=lambda one: repr(one[0]))
+            for _, shelf in sorted(self._shelves.items(), key=lambda one: _order(one[0]))
         )
+        known = set(defined)
+        return tuple(s for s in states if s.told or s.progress or s.windowing not in known)
 
     def unpack(self, states: Iterable[ShelfState]) -> None:
         """Take over state."""
@@ -171,6 +174,17 @@ class Shelves:
             shelf = self._of(state.windowing)
             shelf.windowing, shelf.told = state.windowing, state.told
             shelf.unpack(state.progress)
+
+
+@lru_cache(maxsize=4_096)
+def _shape(windowing: Windowing) -> Windowing:
+    """Return what tells its windows from those of others."""
+    return replace(windowing, functions=(), early_ms=0, send_late=False)
+
+
+@lru_cache(maxsize=4_096)
+def _order(shape: Windowing) -> str:
+    return repr(shape)
 
 
 def _add(shelf: Shelf, rows: Rows, running: Ints) -> Iterator[Missed]:

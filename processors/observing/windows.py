@@ -81,6 +81,10 @@ class Windowing:
     send_late: bool = False
     functions: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """Return what equal ones share; names hardly ever stand for more than one."""
+        return hash(self.name)
+
     @property
     def on_time(self) -> bool:
         """Whether its windows lie on a grid of event time, the same for all series."""
