@@ -13,10 +13,11 @@ from schemas.catalogue import Catalogue, Update
 from schemas.errors import ContractError
 from schemas.identity import stable_id
 from schemas.records import SourceRange
-from workers.catalogue import CatalogueReader, update_of
+from workers.catalogue import CatalogueReader, log_bad, update_of
 from workers.errors import KafkaUnavailable
 from workers.kafka import clients as kafka
 from workers.kafka.reading import read_all, read_ranges
+from workers.kafka.steady import SteadyProducer
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -28,15 +29,16 @@ SEND_S = 30.0
 class Entries:
     """The catalogue and the topics, as commands use them; a context manager.
 
+    Who makes several may give them one producer: a new one is ready to send after half a second.
     Making it raises KafkaUnavailable when no broker answers within 5 s.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, producer: SteadyProducer | None = None) -> None:
         self._settings = settings
         self._cluster = kafka.cluster_id(settings.kafka, CONNECT_S)
         self._registry = Registry(settings.registry)
         self._codec = self._registry.codec()
-        self._producer = kafka.producer(settings.kafka)
+        self._producer = producer or SteadyProducer(settings.kafka)
         self._lost: list[str] = []
         self.tombstones: list[str] = []
         """What rows in ClickHouse call the removals that the broker has, in order."""
@@ -51,8 +53,13 @@ class Entries:
 
         Raises KafkaUnavailable or RegistryUnavailable.
         """
-        with CatalogueReader(self._settings.kafka, self._codec, kinds) as reader:
-            return reader.current()
+        found: list[Update] = []
+        for message in read_all(self._settings.kafka, sorted(_homes(kinds))):
+            try:
+                found.append(update_of(message, self._codec))
+            except ContractError as error:
+                log_bad(message, error)
+        return Catalogue().apply(found)
 
     def of(self, kind: type[E]) -> Mapping[str, E]:
         """Return all entries of one class by key."""
@@ -64,7 +71,7 @@ class Entries:
         What the log has lost since by compaction was replaced by something newer, and is lacking.
         Raises KafkaUnavailable or RegistryUnavailable.
         """
-        homes = {topics.home_of(kind).name for kind in kinds}
+        homes = _homes(kinds)
         ranges = {
             (one.topic, one.partition): (0, one.last + 1)
             for one in offsets
@@ -128,7 +135,7 @@ class Entries:
     def _produce(self, topic: str, key: str, value: bytes | None) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key.encode(), on_delivery=self._delivered)
+                self._producer.produce(topic, value, key=key.encode(), on_delivery=self._delivered)
             except BufferError:
                 self._producer.poll(0.1)
                 self._check()
@@ -162,3 +169,7 @@ class Entries:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _homes(kinds: Iterable[type[Event]]) -> set[str]:
+    return {topics.home_of(kind).name for kind in kinds}

@@ -22,16 +22,18 @@ from workers.clock import wall_ms
 from workers.errors import Unavailable, WorkerError
 from workers.gateway.control import Order, Verb
 from workers.gateway.refusals import Refusal
+from workers.kafka.steady import SteadyProducer
 from workers.settings import Settings
 
 Told = tuple[int, Any]
 
 
 class CatalogueControl:
-    """Reads and changes the catalogue; each call has a connection of its own."""
+    """Reads and changes the catalogue; all calls share a producer, which connects in time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._producer = SteadyProducer(settings.kafka)
 
     def verbs(self) -> tuple[tuple[str, Verb], ...]:
         """Return every noun with every verb that it has."""
@@ -41,7 +43,7 @@ class CatalogueControl:
         """Return the status of HTTP and what to answer. Raises Refusal."""
         where = f"{order.noun} {order.name}".strip()
         try:
-            with Entries(self._acting(order.by)) as entries:
+            with Entries(self._acting(order.by), self._producer) as entries:
                 return _ACTIONS[order.verb](entries, _noun(order.noun), order)
         except Unavailable as error:
             raise Refusal(503, str(error), where, "ask again", after_s=1) from error

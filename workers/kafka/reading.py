@@ -13,6 +13,8 @@ from workers.errors import KafkaUnavailable
 from workers.kafka import clients as kafka
 from workers.settings import KafkaSettings
 
+FETCH_WAIT_MS = 5
+"""Longest wait of a fetch: the end is what is waited for, and the embedded broker tells it then."""
 OPEN_TRANSACTIONS_S = 15.0
 """Longest wait for transactions of others that hide the end of a partition; they expire in 10 s."""
 
@@ -27,7 +29,7 @@ def read_all(
 
     Raises KafkaUnavailable when the broker does not answer for `timeout_s`, or lacks a topic.
     """
-    client = kafka.reader(settings)
+    client = kafka.reader(settings, fetch_wait_max_ms=FETCH_WAIT_MS)
     try:
         open_ends = kafka.assign_all(client, settings, topics)
         wanted: dict[tuple[str, int], int] = {}
@@ -69,7 +71,7 @@ def read_ranges(
     """
     if not ranges:
         return
-    client = kafka.reader(settings)
+    client = kafka.reader(settings, fetch_wait_max_ms=FETCH_WAIT_MS)
     try:
         kafka.places_seen(client, settings)
         client.assign([TopicPartition(*place, first) for place, (first, _) in ranges.items()])
