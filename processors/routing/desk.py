@@ -5,7 +5,7 @@ from dataclasses import replace
 from processors.routing import replies
 from processors.routing.admission import is_own
 from processors.routing.answers import Answers
-from processors.routing.explaining import explained, held
+from processors.routing.explaining import explained, held, with_unmet
 from processors.routing.plans import Plan
 from processors.routing.state import Pending
 from schemas.catalogue import Catalogue
@@ -46,6 +46,8 @@ class Desk:
         contract = self._catalogue.get(ContractRegistered, request.contract)
         if contract is not None:
             response = replace(response, clauses=held(response, contract))
+        if pending.selected is not None and pending.selected.unmet:
+            response = with_unmet(response, pending.selected)
         if request.explain:
             response = explained(response, pending.selected)
         self._give(response, request)

@@ -77,6 +77,16 @@ def _of_part(response: InferenceResponse, clause: Clause) -> float | None:
     return None
 
 
+def with_unmet(response: InferenceResponse, selected: EnsembleSelected) -> InferenceResponse:
+    """Return an answer that says which clauses its ensemble is not expected to keep, how nearly."""
+    short = ", ".join(
+        f"{one.clause} ({one.predicted:.4g} expected where {one.threshold:g} is the bound)"
+        for one in selected.unmet
+    )
+    parts = filter(None, (response.explanation, f"no ensemble is known to keep {short}"))
+    return replace(response, explanation=". ".join(parts))
+
+
 def explained(response: InferenceResponse, selected: EnsembleSelected | None) -> InferenceResponse:
     """Return an answer with an explanation for whoever asked for one."""
     parts = [response.explanation or f"{response.status}: {response.reason or 'no label'}"]
