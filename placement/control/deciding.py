@@ -78,7 +78,7 @@ class Deciding:
         planner = self._planner(batch)
         found = planner.plan(wants)
         found |= self._yielding(planner, batch).run(found)
-        return plans | {s: self._with_share(plan, batch.catalogue) for s, plan in found.items()}
+        return plans | {s: self._with_share(plan, batch) for s, plan in found.items()}
 
     def rebalance(self, batch: Batch, turn: int, budget: Budget) -> dict[str, Plan]:
         """Return plans that move a copy each, as many as the budget allows; they are spent."""
@@ -138,11 +138,21 @@ class Deciding:
     def _planner(self, batch: Batch) -> Planner:
         return self._estate.planner(self.algorithm(batch.catalogue), batch.now_ms)
 
-    def _with_share(self, plan: Plan, catalogue: Catalogue) -> Plan:
-        """Return a plan with a word on versions, where copies change theirs."""
-        share = share_in_force(plan.service, catalogue)
-        before = {a.instance: a.variant for a in self._states[plan.service].assignments}
-        if share is None or all(before.get(a.instance) == a.variant for a in plan.assignments):
+    def _with_share(self, plan: Plan, batch: Batch) -> Plan:
+        """Return a plan with a word on versions, where copies change theirs, and whether more do.
+
+        With the copies that have come, others may have to change than without them.
+        """
+        share = share_in_force(plan.service, batch.catalogue)
+        if share is None:
+            return plan
+        state, demand = self._states[plan.service], self._estate.demands[plan.service]
+        serving = self._serving(state, batch) if demand.min_available else frozenset()
+        stays = tuple(one for one in plan.assignments if one not in plan.leaving)
+        then, waits = share.split(stays, demand, serving)
+        plan = replace(plan, waits=waits or then != stays)
+        before = {a.instance: a.variant for a in state.assignments}
+        if all(before.get(a.instance) == a.variant for a in plan.assignments):
             return plan
         return replace(plan, note="; ".join(filter(None, (plan.note, _versions(plan, share)))))
 

@@ -13,8 +13,9 @@ from placement.control.state import ServiceState
 from placement.control.watch import RETRIES, Watch
 from schemas.decisions import Assignment, PlacementRequested, ServiceDemand
 from schemas.processing import Batch, Record
-from schemas.resources import Core, Link, Neighbour
+from schemas.resources import Core, Link, Neighbour, Variant
 from tests.unit.placement import world
+from tests.unit.placement.scaling_cases import policy
 from tests.unit.placement.world import T0
 
 NODES, SERVICES = ("a", "b", "c"), ("s", "t", "u", "v")
@@ -34,7 +35,9 @@ BONDS: tuple[dict[str, Any], ...] = (
     {"max_per_node": 2, "priority": 1},
     {"cpu_per_core_milli": (600, 300)},
     {"gpu_milli": 600, "gpu_memory_mib": 9000, "cpu": 10},
+    {"min_available": 1},
 )
+VERSIONS = tuple(Variant(name=v, precision="fp32", device="cpu") for v in ("v1", "v2"))
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.sampled_from(SERVICES), st.integers(0, 3)),
@@ -44,6 +47,8 @@ steps = st.lists(
         st.tuples(st.just("register"), st.sampled_from(SERVICES), st.sampled_from((500, 1500))),
         st.tuples(st.just("remove"), st.sampled_from(SERVICES), st.just(0)),
         st.tuples(st.just("bind"), st.sampled_from(SERVICES), st.sampled_from(BONDS)),
+        st.tuples(st.just("share"), st.sampled_from(SERVICES), st.sampled_from((0.0, 0.5, 1.0))),
+        st.tuples(st.just("serve"), st.sampled_from(SERVICES), st.sampled_from(NODES)),
         st.tuples(st.just("echo"), st.just(""), st.just(0)),
     ),
     max_size=25,
@@ -57,8 +62,10 @@ def changed(catalogue: Any, what: str, name: str, value: Any, out: list[Any]) ->
     written = {
         "node": lambda: [world.node(name, cpu=value)],
         "fail": lambda: [world.node(name, status=value)],
-        "register": lambda: [world.service(name, cpu=value)],
-        "bind": lambda: [world.service(name, **value)],
+        "register": lambda: [world.service(name, cpu=value, variants=VERSIONS)],
+        "bind": lambda: [world.service(name, variants=VERSIONS, **value)],
+        "share": lambda: [policy(f"share/{name}", variant="v2", share=str(value))],
+        "serve": lambda: [world.instance(name, value)],
         "echo": lambda: out,
         "ask": list,
     }
@@ -83,7 +90,8 @@ def asked(number: int, service: str, replicas: int) -> Record:
 def test_a_restart_at_any_moment_makes_no_difference(course: list[tuple[str, str, Any]]) -> None:
     """A restored instance has noticed nothing yet, so it plans everything again."""
     catalogue = world.catalogue_of([FULL, *(world.node(n) for n in NODES[1:])])
-    catalogue = world.catalogue_of([world.service(s) for s in SERVICES], catalogue)
+    services = [world.service(s, variants=VERSIONS) for s in SERVICES]
+    catalogue = world.catalogue_of(services, catalogue)
     steady: Any = spec().build(0)
     out: list[Any] = []
     for number, (what, name, value) in enumerate(course):
@@ -95,6 +103,19 @@ def test_a_restart_at_any_moment_makes_no_difference(course: list[tuple[str, str
         made = list(steady.process(batch))
         assert list(again.process(batch)) == made
         out += made
+
+
+def test_a_share_holds_for_copies_that_come_after_it() -> None:
+    place: Any = spec().build(0)
+    nodes = [world.node(name, cpu=1000) for name in ("a", "b")]
+    told = policy("share/s", variant="v2", share="0.5")
+    catalogue = world.catalogue_of([*nodes, world.service("s", variants=VERSIONS), told])
+    (first,) = place.process(Batch((asked(1, "s", 2),), T0, catalogue))
+    assert [copy.variant for copy in first.assignments] == ["v1", "v1"]
+    (second,) = place.process(Batch((), T0 + 500, catalogue))
+    assert [copy.variant for copy in second.assignments] == ["v2", "v1"]
+    assert "1 of 2 copies run v2" in second.reason
+    assert place.process(Batch((), T0 + 1000, catalogue)) == []
 
 
 def test_no_node_is_given_more_than_it_has() -> None:
