@@ -8,6 +8,7 @@ import pytest
 from schemas import decisions as d
 from schemas import observing as o
 from schemas import registrations as r
+from schemas.base import Event
 from tests.clickhouse import world
 from tests.clickhouse.messages import Stood, insert, rows, store
 from tests.examples import example
@@ -51,6 +52,27 @@ def test_latency_by_service(database: Database) -> None:
     assert found.rows == (
         ("mlp", "edge-1", 101, 52.0, 97.0, 101.0),
         ("tree", "edge-1", 1, 0.75, 0.75, 0.75),
+    )
+
+
+def test_latency_by_batch(database: Database) -> None:
+    def took(number: int, ms: float, **more: object) -> Event:
+        return replace(world.result(number, "net", 5.0, ms), instance="net.a", **more)  # type: ignore[type-var]  # a result
+
+    single = {"variant": "fp32", "batch_size": 1}
+    whole = [took(n, ms, **single) for n, ms in enumerate((2.0, 4.0, 6.0))]
+    together = [took(n, 8.0, variant="fp32", batch_size=4) for n in (10, 11)]
+    quick = took(20, 1.0, variant="int8", batch_size=4)
+    failed = replace(took(21, 99.0, **single), status="failed")  # type: ignore[type-var]  # a result
+    store(database, *whole, *together, quick, failed, whole[0])
+    found = database.query(
+        "SELECT instance, variant, batch_size, count, p50, p99, mean, round(mean_error, 3), "
+        "mean_queue FROM latency_by_batch WHERE service = 'net'"
+    )
+    assert found.rows == (
+        ("net.a", "fp32", 1, 3, 4.0, 5.96, 4.0, 1.155, 5.0),
+        ("net.a", "fp32", 4, 2, 8.0, 8.0, 8.0, 0.0, 5.0),
+        ("net.a", "int8", 4, 1, 1.0, 1.0, 1.0, None, 5.0),
     )
 
 
