@@ -12,10 +12,11 @@
 
 Nothing here blocks or raises into the caller, whether broker and registry are there, come later or
 never: what is told is put into a bounded buffer, a thread makes events of it, and what cannot be
-sent is counted and reported, as metric `probe.dropped`, as soon as something can be.
+sent is counted and reported, as metric `probe.dropped`, as soon as something can be. Whether a
+measurement makes sense is judged by that thread too: a caller that comes out of a rest pays for
+every function that it enters.
 """
 
-import math
 import os
 import socket
 import threading
@@ -37,7 +38,7 @@ from workers.probing.link import Link, to_kafka
 from workers.probing.periodic import Counter, Gauge, Periodic
 from workers.probing.results import Answer, Inference, known_request_id, result_of, truth_of
 from workers.probing.sampling import Sampler, Sampling
-from workers.probing.sender import RETRY_S, Counts, Later, Measured, Sender, Waiting
+from workers.probing.sender import RETRY_S, Counts, Later, Measured, Sender, Waiting, sensible
 from workers.probing.timing import Timer
 from workers.settings import Identity, Settings
 
@@ -45,7 +46,6 @@ BUFFER = 10_000
 """Most measurements that wait; librdkafka's own queue, as bounded, follows."""
 TURN_S = 0.05
 """A measurement waits no longer than this when all is well."""
-LAST_MS = 1 << 53
 
 Connect = Callable[[Callable[[], object]], Link]
 """Makes a link, given what to call for each message that was taken and given up."""
@@ -82,6 +82,7 @@ class Probe:
         self._counts = Counts()
         self._waiting: Waiting = Buffer(buffer)
         self._sampler = Sampler(sampling or Sampling())
+        self._samples = self._sampler.active
         self._periodic = Periodic(self.report_whole)
         self._closing = threading.Event()
         self._close_s = 0.0
@@ -138,21 +139,28 @@ class Probe:
         event_time: int | None = None,
     ) -> None:
         """Report one measurement, of now or of `event_time` (ms since the epoch)."""
-        measured = _measured(metric, value, unit, request_id, event_time)
-        if measured is None:
+        try:
+            number = float(value)
+            when = wall_ms() if event_time is None else int(event_time)
+            measured = (metric, number, unit, request_id, when)
+            if self._samples and sensible(measured) and not self._sampler.admits(str(metric)):
+                return
+        except NO_NUMBER:
             self._counts.refused.add()
-        elif self._sampler.admits(measured[0]) and not self._waiting.offer(measured):
+            return
+        if not self._waiting.offer(measured):
             self._counts.dropped.add()
 
     def report_whole(
         self, metric: str, value: float, *, unit: str = "", request_id: str | None = None
     ) -> None:
         """Report one measurement of now, whatever the sampling: sums and states are not sampled."""
-        measured = _measured(metric, value, unit, request_id, None)
-        if measured is None:
+        try:
+            measured = metric, float(value), unit, request_id, wall_ms()
+        except NO_NUMBER:
             self._counts.refused.add()
-        elif not self._waiting.offer(measured):
-            self._counts.dropped.add()
+        else:
+            self._wait(measured)
 
     def timer(self, metric: str, *, request_id: str | None = None) -> Timer:
         """Return what reports how long a block, or each call of a decorated function, takes."""
@@ -210,7 +218,7 @@ class Probe:
         """Report what a model answered to a request; again for the same request is a repetition."""
         known = clean(str(request_id))
         if self._sampler.admits_request(known):
-            self._later(partial(result_of, self._identity, known, answer, wall_ms()))
+            self._wait(partial(result_of, self._identity, known, answer, wall_ms()))
 
     def report_truth(
         self, request_id: str, label: str, *, known_at: int | None = None, source: str = ""
@@ -219,11 +227,11 @@ class Probe:
         when = wall_ms() if known_at is None else known_at
         known = clean(str(request_id))
         if self._sampler.admits_request(known):
-            self._later(partial(truth_of, self._identity, known, label, when, source))
+            self._wait(partial(truth_of, self._identity, known, label, when, source))
 
     def tell(self, event: Event) -> None:
         """Send any event; one that does not fit its schema is refused."""
-        self._later(lambda: event)
+        self._wait(lambda: event)
 
     def accompany(self, make: Callable[[], Iterable[Event]]) -> None:
         """Send what `make` returns with every heartbeat: what would be stale if it waited."""
@@ -238,8 +246,8 @@ class Probe:
         self._closing.set()
         self._thread.join(timeout_s + RETRY_S)
 
-    def _later(self, make: Later) -> None:
-        if not self._waiting.offer(make):
+    def _wait(self, told: Measured | Later) -> None:
+        if not self._waiting.offer(told):
             self._counts.dropped.add()
 
     def _run(self) -> None:
@@ -248,21 +256,6 @@ class Probe:
             self._reached = self._sender.turn(time.monotonic())
             wait_s = TURN_S if self._reached else RETRY_S
         self._sender.end(self._close_s)
-
-
-def _measured(
-    metric: str, value: float, unit: str, request_id: str | None, event_time: int | None
-) -> Measured | None:
-    """Return what waits for the thread, or None: a caller's mistake must not raise there."""
-    try:
-        number = float(value)
-        when = wall_ms() if event_time is None else int(event_time)
-    except NO_NUMBER:
-        return None
-    name = str(metric)
-    if not (name and math.isfinite(number) and 0 <= when < LAST_MS):
-        return None
-    return name, number, str(unit), None if request_id is None else str(request_id), when
 
 
 def _instance(

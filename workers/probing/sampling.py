@@ -65,13 +65,14 @@ class Sampler:
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
-        self._active = sampling.rate < 1 or any(rate < 1 for rate in sampling.rates.values())
+        self.active = sampling.rate < 1 or any(rate < 1 for rate in sampling.rates.values())
+        """Whether any metric is sampled."""
         self._sampled: dict[str, _Sampled | None] = {}
         self._requests = _Sampled(sampling.requests, random.Random())  # noqa: S311 - no secret
 
     def admits(self, metric: str) -> bool:
         """Return whether this measurement is to be reported."""
-        if not self._active:
+        if not self.active:
             return True
         try:
             sampled = self._sampled[metric]

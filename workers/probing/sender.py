@@ -1,5 +1,6 @@
 """The thread's side of a probe: makes events of what waits, and tells of the probe itself."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -23,10 +24,12 @@ ROUND = 1_000
 DROPPED, REFUSED = "probe.dropped", "probe.refused"
 """Metrics that a probe reports of itself: what was lost since it last could tell."""
 
+LAST_MS = 1 << 53
 Measured = tuple[str, float, str, str | None, int]
-"""Metric, value, unit, request id, and time in ms since the epoch."""
+"""Metric, value, unit, request id, and time in ms since the epoch, as the caller gave them."""
 Later = Callable[[], Event]
-"""Makes an event when it is to be sent; raises one of NO_NUMBER when there is none."""
+"""Makes an event when it is to be sent; raises one of NOTHING when there is none."""
+NOTHING = (*NO_NUMBER, AttributeError)
 Waiting = Buffer[Measured | Later]
 
 log = logger(__name__)
@@ -134,15 +137,27 @@ class Sender:
 
     def _post(self, measured: Measured) -> Fate:
         metric, value, unit, request_id, when = measured
-        series = self._encoder.series(metric, unit)
-        return self._link.post(MetricReport, series.key, series.encode(when, value, request_id))
+        try:
+            if not sensible(measured):
+                return Fate.REFUSED
+            request = None if request_id is None else str(request_id)
+            series = self._encoder.series(str(metric), str(unit))
+        except NOTHING:
+            return Fate.REFUSED
+        return self._link.post(MetricReport, series.key, series.encode(when, value, request))
 
     def _make(self, item: Later) -> Fate:
         try:
             event = item()
-        except (*NO_NUMBER, AttributeError):
+        except NOTHING:
             return Fate.REFUSED
         return self._link.send(event)
+
+
+def sensible(measured: Measured) -> bool:
+    """Return whether a measurement has a name, a finite number, and a time that can be."""
+    metric, value, _, _, when = measured
+    return bool(metric) and math.isfinite(value) and 0 <= when < LAST_MS
 
 
 def _reporter(own: InstanceReported) -> MetricReport:

@@ -48,9 +48,34 @@ def test_mistakes_of_a_caller_are_counted_and_told() -> None:
     made.report("", 1.0)
     made.report("x", 1.0, event_time=-1)
     made.report("x", 1.0, event_time="soon")  # type: ignore[arg-type]  # what callers do
-    assert made.refused == 9
+    made.report(Nameless(), 1.0)  # type: ignore[arg-type]  # what callers do
+    made.report_whole("x", math.nan)
+    made.report_whole("x", "very")  # type: ignore[arg-type]  # what callers do
+    until(lambda: made.refused == 12)
+    made.report("x", 1.0)
     made.close()
-    assert producer.metrics() == {"probe.refused": [9.0]}
+    assert made.dropped == 0
+    assert sum(producer.metrics()["probe.refused"]) == 12.0
+    assert producer.metrics()["x"] == [1.0]
+
+
+def test_what_makes_no_sense_is_not_counted_among_what_was_sampled() -> None:
+    producer = FakeProducer()
+    with probe(producer, Sampling(rate=0.5, seed=1)) as made:
+        for value in (1.0, math.nan, math.inf, 2.0):
+            made.report("x", value)
+        made.report("x", 3.0, event_time=-1)
+        made.report(Nameless(), 1.0)  # type: ignore[arg-type]  # what callers do
+    assert made.refused == 4
+    assert sum(producer.metrics()["x.seen"]) == 2.0
+    assert sum(producer.metrics()["probe.refused"]) == 4.0
+
+
+class Nameless:
+    """A name that cannot be told."""
+
+    def __str__(self) -> str:
+        raise ValueError("no name")
 
 
 class Several:
