@@ -34,10 +34,10 @@ ClientError = KafkaException
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
+"""The most that settings may say."""
 ASK_S = 5.0
 DELIVERY_TIMEOUT_MS = 120_000
 """A message that is given up costs its producer the sequence: others may then be written twice."""
-"""The most that settings may say."""
 REGISTRY_TOPIC = Topic("_schemas", (), (), compacted=True)
 """The compacted topic of a schema registry that keeps its state in Kafka."""
 
