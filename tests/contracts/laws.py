@@ -67,7 +67,6 @@ class Driver:
     def __init__(self, spec: Spec) -> None:
         self.processor: Any = spec.build(0)
         self.outputs: list[Output] = []
-        self.largest = 0
         self._fed: list[AnyBatch] = []
 
     def feed(self, batches: Sequence[AnyBatch]) -> None:
