@@ -80,11 +80,13 @@ DEBUG = "DEBUG"
 def explain(error: Exception) -> tuple[str, int]:
     """Return one line about an error, and the exit code that goes with it.
 
+    Where it points at a place in a text, that and the marks below it have lines of their own.
+
     Errors that nobody foresaw keep their traceback when WEIR_LOG_LEVEL is DEBUG.
     """
     for kind, code in _CODES:
         if isinstance(error, kind):
-            return _one_line(str(error) or type(error).__name__), code
+            return _pointed(str(error) or type(error).__name__), code
     if (missing := not_installed(error)) is not None:
         return missing, UNAVAILABLE
     if os.environ.get("WEIR_LOG_LEVEL", "").upper() == DEBUG:
@@ -100,6 +102,14 @@ def not_installed(error: Exception) -> str | None:
     missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
     extra = _EXTRAS.get(missing.partition(".")[0])
     return f"{missing} is not installed; `pip install weir[{extra}]`" if extra else None
+
+
+def _pointed(text: str) -> str:
+    """Return a text as one line, but for two last ones of which the second is marks alone."""
+    *told, shown, marks = ["", "", *text.rstrip().splitlines()]
+    if set(marks.strip()) != {"^"}:
+        return _one_line(text)
+    return "\n".join((_one_line(" ".join(told)), shown, marks))
 
 
 def _one_line(text: str) -> str:

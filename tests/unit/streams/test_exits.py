@@ -46,6 +46,13 @@ def test_several_lines_become_one() -> None:
     assert explain(StackError("a\n  b\nc"))[0] == "a b c"
 
 
+def test_a_place_that_is_pointed_at_stays_above_its_marks() -> None:
+    told = "bad: column 5: there is no\ncolumn valu\n  avg(valu)\n      ^^^^"
+    shown = "bad: column 5: there is no column valu\n  avg(valu)\n      ^^^^"
+    assert explain(RegistrationError(told)) == (shown, 4)
+    assert explain(StackError("a\n^ b"))[0] == "a ^ b"
+
+
 def test_missing_extras_are_named() -> None:
     told, code = explain(ModuleNotFoundError("no", name="sklearn"))
     assert ("weir[demo]" in told, code) == (True, 3)
