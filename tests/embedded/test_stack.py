@@ -146,6 +146,7 @@ def test_an_app_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
     assert not any(part.alive for part in stack.state().parts)
 
 
+@pytest.mark.faults
 def test_a_deaf_app_is_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "GRACE_S", 0.3)
     with Stack(Settings(data_dir=tmp_path), apps=(fake("deaf", "deaf"),)) as stack:
@@ -183,7 +184,7 @@ def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
 UP = (
     "import sys; from streams.embedded import stack; stack.GRACE_S = 0.3;"
     "deaf = stack.App('deaf', ('deaf',), module='tests.embedded.fake_app');"
-    "stack.Stack.__init__.__kwdefaults__['apps'] = (deaf,);"
+    "stack.APPS = (deaf,);"
     "from streams.cli import main; sys.argv[0] = 'weir'; main()"
 )
 
@@ -214,6 +215,7 @@ def test_up_ends_with_its_processes(tmp_path: Path, end: signal.Signals) -> None
         state = running.find(tmp_path)
         assert state is not None, "".join(lines)
         assert any(state.bootstrap in line for line in lines)
+        assert "deaf" in {part.name for part in state.parts}
         shown = subprocess.run(
             [sys.executable, "-m", "streams.cli", "status", "--json"],
             env=os.environ | {"WEIR_DATA_DIR": str(tmp_path)},
