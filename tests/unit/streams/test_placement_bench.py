@@ -106,7 +106,8 @@ def test_kubernetes_is_measured_where_there_is_a_cluster(monkeypatch: pytest.Mon
     assert json.loads(done.stdout)["kubernetes"] == {"asked": ["there", 20]}
 
 
-def test_a_churn_goes_on_as_it_began() -> None:
+def test_a_churn_goes_on_as_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement_churn, "HELD", 200)
     kinds = placement_scale.services(20, Random(1))
     machines = placement_scale.cluster(10, Random(2), placement_scale._LARGER)
     placing = placement_scale.chooser(machines, kinds, "best-fit")
