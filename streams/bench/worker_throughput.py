@@ -14,6 +14,7 @@ import numpy as np
 
 from streams.bench.worker_bed import Bed, Due, Images, engine_of, hosted
 from streams.bench.worker_overload import Say
+from streams.errors import StackError
 from workers.inference.replicas import Hosted
 from workers.inference.serving import Bounds
 
@@ -24,9 +25,12 @@ _LONG_MS = 1e7
 
 
 def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dict[str, Any]:
-    """Return the ratio of rates (tasks/s), worker over loop, both medians, and ms per task."""
+    """Return the ratio of rates (tasks/s), worker over loop, both medians, and ms per task.
+
+    Raises StackError when a task is not answered: what was dropped took no time.
+    """
     instance = hosted(name, path)
-    engine = engine_of(Bounds(max_batch=BATCH), _LONG_MS)
+    engine = engine_of(Bounds(max_batch=BATCH, queue_ms=_LONG_MS), _LONG_MS)
     engine.host(instance)
     bed = Bed(engine)
     rates = []
@@ -36,6 +40,8 @@ def measure(name: str, path: Path, images: Images, rounds: int, say: Say) -> dic
             for place in range(BATCH * _BATCHES)
         ]
         worked = len(tasks) / bed.run(tasks) * 1000
+        if any(end.status != "ok" for end in bed.ends[-len(tasks) :]):
+            raise StackError("a task ended without an answer: no rate of a worker can be told")
         rates.append((worked, _looped(instance, images)))
     sizes = {ran.size for ran in bed.ran[-rounds * _BATCHES :]}
     ratio = median(worked / looped for worked, looped in rates[1:])
