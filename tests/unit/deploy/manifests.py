@@ -1,6 +1,7 @@
 """What is deployed, read from the files of `deploy/`; for the tests of this folder."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ def compose() -> Document:
     return loaded
 
 
+@cache
 def manifests(*folders: Path) -> list[Document]:
-    """Return every Kubernetes object, or those of some folders."""
+    """Return every Kubernetes object, or those of some folders; all who ask share them."""
     return [
         document
         for folder in folders or (BASE, AGENTS, WORKLOADS)
