@@ -101,6 +101,9 @@ def service(plain: Plain, run: str, now_ms: int) -> ServiceRegistered:
     defaults = {"image": "", "model": name, "format": "onnx", "cpu_milli": 100, "memory_mib": 64}
     if plain.get("image") and not plain.get("artifact"):
         defaults |= {"model": "", "format": "", "artifact": ""}
+    elif "artifact" not in plain:
+        told = "the URI of a model, or image, a container's"
+        raise RegistrationError(f"service {name} needs the field artifact, {told}")
     identity = stable_id("service", app, run, name)
     made = _built(ServiceRegistered, {**defaults, **plain}, now_ms, service_id=identity)
     for field in ("cpu_milli", "memory_mib", "replicas"):

@@ -228,7 +228,7 @@ def test_a_wrong_node_is_refused_with_file_field_and_remedy(
         ({"variants": [VARIANT | {"latency_ms": math.nan}]}, r"variants\[0\].latency_ms is nan"),
         ({"variants": [VARIANT | {"memory_mib": -1}]}, r"memory_mib is -1; .* at least 0"),
         ({"variants": [VARIANT | {"batch": 0}]}, r"variants\[0\].batch is 0; .* at least 1"),
-        ({"image": ""}, "needs the field artifact"),
+        ({"image": ""}, "needs the field artifact, the URI of a model, or image"),
     ],
 )
 def test_a_wrong_service_is_refused_with_file_field_and_remedy(
