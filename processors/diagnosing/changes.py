@@ -14,6 +14,7 @@ from processors.diagnosing.state import AppState, Change, Known
 from schemas.authority import SHARE
 from schemas.catalogue import Catalogue
 from schemas.decisions import EnsembleSelected, PlacementDecided
+from schemas.identity import stable_id
 from schemas.registrations import (
     InstanceReported,
     NodeReported,
@@ -51,9 +52,9 @@ def _facts(graph: Graph, catalogue: Catalogue) -> Iterator[_Fact]:
     for service in sorted(graph.services):
         registered = catalogue.get(ServiceRegistered, service)
         if registered is not None:
-            value = f"{registered.model} {registered.digest} {registered.artifact}"
             why, at = "another version was registered", registered.registered_at
-            yield _fact("service", service, value, h.MODEL, at, why, registered.event_id)
+            value = _version(registered)
+            yield _fact("version", service, value, h.MODEL, at, why, registered.event_id)
         decided = catalogue.get(PlacementDecided, service)
         if decided is not None:
             where = " ".join(sorted(f"{a.instance}@{a.node}" for a in decided.assignments))
@@ -90,6 +91,13 @@ def _facts(graph: Graph, catalogue: Catalogue) -> Iterator[_Fact]:
 def _fact(fact: str, name: str, value: str, kind: str, at: int, why: str, evidence: str) -> _Fact:
     change = Change(kind=kind, name=name, at=at, why=why, evidence=evidence, planned=True)
     return Known(kind=fact, name=name, value=value), change
+
+
+def _version(registered: ServiceRegistered) -> str:
+    """Return what changes with what a service runs: its model, its image, how it is started."""
+    one = registered
+    started = (*one.arguments, *(f"{entry.key}={entry.value}" for entry in one.environment))
+    return stable_id("version", one.model, one.digest or "", one.artifact, one.image, *started)
 
 
 def _members(chosen: EnsembleSelected) -> str:

@@ -16,6 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.codec import unpack_state
 from schemas.observing import QualityEvaluated
 from schemas.processing import Batch, Record
+from schemas.records import KeyValue
 from schemas.resources import Link
 from schemas.topics import topic_of
 from tests.unit.placement import world
@@ -128,6 +129,25 @@ def test_a_version_is_to_blame_for_what_follows_it_alone(at: int, *, first: bool
         assert "service-b" in told[-1].root_causes[0].evidence
     else:
         assert ("model", "b") not in names(told[-1])
+
+
+@pytest.mark.parametrize(
+    ("new", "first"),
+    [
+        ({"image": "registry.example/b:2"}, True),
+        ({"arguments": ("--threshold", "0.9")}, True),
+        ({"environment": (KeyValue(key="THRESHOLD", value="0.9"),)}, True),
+        ({"priority": 3}, False),
+    ],
+)
+def test_a_version_is_what_runs_and_how_it_is_started(new: dict[str, Any], *, first: bool) -> None:
+    def catalogue(now: int) -> Catalogue:
+        changed = cases.T0 + (BEGINS - 1) * 1_000
+        other = replace(cases.service("b", 1, changed), **new)
+        return cases.catalogue(now, *([other] if now >= changed else []))
+
+    told = run(lambda window: wrong(window, "b"), catalogue)
+    assert (names(told[-1])[0] == ("model", "b")) is first
 
 
 def test_an_input_explains_what_all_get_wrong() -> None:
