@@ -7,7 +7,7 @@ from schemas.packed import Packed
 from tests.hosts.samples import EPOCH, metrics, observations, tally
 from tests.unit.processors import routing_world
 from workers.hosting.budget import LONGEST_WAIT_MS
-from workers.hosting.work import Work
+from workers.hosting.work import QUIET_MS, Work
 from workers.local import LocalMessage, local_codec
 
 HOUR_MS = 3_600_000
@@ -75,3 +75,36 @@ def test_work_without_outputs_is_committed_after_the_clock_went_back() -> None:
     due = work.commit_due()
     assert due is not None
     assert due <= EPOCH + 2_000
+
+
+def closing_and_quiet() -> Work:
+    """Return work on two partitions: a window has closed in the first, and none in the second."""
+    work = Work(spec(ObserveParams(size_ms=10, allowed_lateness_ms=0)), local_codec(), "c", 0.5, {})
+    first, second = (("weir.metrics", partition) for partition in (0, 1))
+    work.take_over({first: 0, second: 0}, {})
+    events = [local_codec().encode(event) for event in metrics(2, series=1, step_ms=20)]
+    messages = [LocalMessage(first, at, EPOCH, b"k", value, at) for at, value in enumerate(events)]
+    messages.append(LocalMessage(second, 0, EPOCH, b"k", events[0], 2))
+    work.apply(messages, EPOCH, Catalogue(), set())
+    return work
+
+
+def test_the_state_of_who_tells_nothing_is_left_to_a_later_commit() -> None:
+    work = closing_and_quiet()
+    work.hold_back(EPOCH)
+    assert [state.partition for state in work.snapshots(EPOCH)] == [0]
+    assert {partition for _, partition in work.offsets()} == {0}
+    work.committed(0, EPOCH)
+
+    assert work.commit_due() == EPOCH + QUIET_MS
+    work.hold_back(EPOCH + QUIET_MS)
+    assert [state.partition for state in work.snapshots(EPOCH + QUIET_MS)] == [1]
+    assert {partition for _, partition in work.offsets()} == {1}
+    work.committed(0, EPOCH + QUIET_MS)
+    assert work.commit_due() is None
+
+
+def test_nobody_is_left_to_a_later_commit_for_long() -> None:
+    work = closing_and_quiet()
+    work.hold_back(EPOCH + QUIET_MS)
+    assert [state.partition for state in work.snapshots(EPOCH + QUIET_MS)] == [0, 1]

@@ -65,7 +65,11 @@ class AtOnce:
         """Send nothing: everything waits for the commit."""
 
     def commit(self, work: Work, member: Member, now_ms: int) -> None:
-        """Commit the transaction."""
+        """Commit the outputs, and the work that they follow from."""
+        work.hold_back(now_ms)
+        self._commit(work, member, now_ms)
+
+    def _commit(self, work: Work, member: Member, now_ms: int) -> None:
         outputs = sendable(work.held, self._codec, processor=self._name, now_ms=now_ms)
         states = encoded(work.snapshots(now_ms), self._codec)
         self._transactions.commit(outputs, states, work.offsets(), member.generation)
@@ -77,7 +81,7 @@ class AtOnce:
     def finish(self, work: Work, member: Member, now_ms: int) -> None:
         """Commit what is not yet safe."""
         if work.commit_due() is not None:
-            self.commit(work, member, now_ms)
+            self._commit(work, member, now_ms)
 
 
 class _Owed(NamedTuple):

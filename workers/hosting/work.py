@@ -42,9 +42,11 @@ class Work:
         self._homes = Homes({} if spec.singleton else partitions, spec.name)
         self._limit = BadShare(max_bad_share, spec.name)
         self._instances: dict[int, Instance] = {}
-        self._touched: set[int] = set()
+        self._since: dict[int, int] = {}
+        """Since when (ms) instances have worked that is not committed."""
+        self._telling: set[int] = set()
+        self._later: dict[int, int] = {}
         self._at_end: Set[Partition] = frozenset()
-        self._since: int | None = None
         self._not_before = 0
         self._budget = SnapshotBudget()
         self.held: list[Output | Packed | Outgoing] = []
@@ -83,8 +85,9 @@ class Work:
 
     def forget(self) -> None:
         """Note that nothing is held any more."""
-        self._touched.clear()
-        self._since = None
+        self._since = {}
+        self._telling = set()
+        self._later = {}
         self.held = []
 
     def apply(
@@ -102,19 +105,17 @@ class Work:
         self._notice(now_ms)
         step = Step()
         for index, group in self._by_instance(messages).items():
-            self._take(index, self._instances[index].apply(group, now_ms, catalogue), step)
+            part = self._instances[index].apply(group, now_ms, catalogue)
+            self._take(index, part, step, now_ms)
         self._at_end = at_end
         for index, instance in self._awake():
-            self._take(index, instance.wake(now_ms, catalogue), step)
-        if step.messages or step.outputs:
-            self._since = now_ms if self._since is None else self._since
+            self._take(index, instance.wake(now_ms, catalogue), step, now_ms)
         self._limit.count(step.messages, step.bad)
         return step
 
     def _notice(self, now_ms: int) -> None:
         """Take back appointments that a clock made which was ahead and has been set right."""
-        if self._since is not None:
-            self._since = min(self._since, now_ms)
+        self._since = {index: min(since, now_ms) for index, since in self._since.items()}
         self._not_before = min(self._not_before, now_ms + LONGEST_WAIT_MS)
 
     def _awake(self) -> Iterator[tuple[int, Instance]]:
@@ -122,9 +123,11 @@ class Work:
             if self._at_end >= instance.positions.keys() or instance.full:
                 yield index, instance
 
-    def _take(self, index: int, part: Step, step: Step) -> None:
+    def _take(self, index: int, part: Step, step: Step, now_ms: int) -> None:
         if part.messages or part.outputs:
-            self._touched.add(index)
+            self._since.setdefault(index, now_ms)
+        if part.outputs or part.moved:
+            self._telling.add(index)
         self.held += [*part.outputs, *part.moved]
         step.add(part)
 
@@ -147,25 +150,38 @@ class Work:
 
     def commit_due(self) -> int | None:
         """Return when (ms) what is held must become safe; None when nothing is."""
-        if self._since is None:
+        if not self._since:
             return None
+        first = min(self._since.values())
         if len(self.held) >= MOST_HELD:
-            return self._since
-        return self._not_before if self.held else self._since + QUIET_MS
+            return first
+        return self._not_before if self.held else first + QUIET_MS
 
     def next_wake(self) -> int | None:
         """Return when (ms) the next timer or commit is due; None when there is neither."""
         times = [instance.wake_at() for _, instance in self._awake()]
         return min((at for at in (*times, self.commit_due()) if at is not None), default=None)
 
+    def hold_back(self, now_ms: int) -> None:
+        """Leave instances that tell nothing to a later commit, for as long as they may wait.
+
+        Their states need not be written then, which costs more than what the others tell.
+        """
+        if self.held and now_ms < min(self._since.values()) + QUIET_MS:
+            quiet = self._since.keys() - self._telling
+            self._later = {index: self._since[index] for index in quiet}
+
+    def _chosen(self) -> list[int]:
+        return sorted(self._since.keys() - self._later.keys())
+
     def snapshots(self, now_ms: int) -> list[Snapshot]:
-        """Return the states of the instances that have worked since the last commit."""
-        return [self._instances[index].snapshot(now_ms) for index in sorted(self._touched)]
+        """Return the states of the instances that have worked and are not held back."""
+        return [self._instances[index].snapshot(now_ms) for index in self._chosen()]
 
     def offsets(self) -> dict[Partition, int]:
-        """Return what to commit for the instances that have worked since the last commit."""
+        """Return what to commit for the instances that have worked and are not held back."""
         offsets: dict[Partition, int] = {}
-        for index in self._touched:
+        for index in self._chosen():
             offsets |= self._instances[index].offsets()
         return offsets
 
@@ -178,5 +194,7 @@ class Work:
 
     def committed(self, snapshot_bytes: int, now_ms: int) -> None:
         """Note that all that was held is safe, and how large the snapshots were."""
+        later = self._later
         self.forget()
+        self._since = later
         self._not_before = self._budget.spend(snapshot_bytes, now_ms)
