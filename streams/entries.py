@@ -29,7 +29,7 @@ SEND_S = 30.0
 class Entries:
     """The catalogue and the topics, as commands use them; a context manager.
 
-    Who makes several may give them one producer: a new one is ready to send after half a second.
+    Who makes several may give them one producer.
     Making it raises KafkaUnavailable when no broker answers within 5 s.
     """
 
@@ -39,6 +39,8 @@ class Entries:
         self._registry = Registry(settings.registry)
         self._codec = self._registry.codec()
         self._producer = producer or SteadyProducer(settings.kafka)
+        if producer is None:
+            self._producer.meet()
         self._lost: list[str] = []
         self.tombstones: list[str] = []
         """What rows in ClickHouse call the removals that the broker has, in order."""

@@ -102,6 +102,7 @@ class Client:
             own = Topic(self._replies, (InferenceResponse,), ("request_id",), retention_ms=HOUR_MS)
             kafka.create_topics(self._settings.kafka, [own])
         self._producer = SteadyProducer(self._settings.kafka, linger_ms=1)
+        self._producer.meet()
         self._thread = threading.Thread(target=self._listen, name="responses", daemon=True)
         self._thread.start()
         if not self._ready.wait(30) or self._error is not None:

@@ -33,6 +33,7 @@ from workers.catalogue import CatalogueReader
 from workers.client import tensors
 from workers.clock import wall_ms
 from workers.kafka import clients as kafka
+from workers.kafka.steady import meet
 from workers.registry import Registry
 from workers.settings import Settings
 
@@ -207,6 +208,7 @@ class Asker:
     def __init__(self, made: Bed) -> None:
         self._bed = made
         self._producer = kafka.producer(made.settings.kafka, linger_ms=1)
+        meet(self._producer)
         self._reader = kafka.reader(made.settings.kafka)
         partitions = kafka.partition_counts(made.settings.kafka)[RESPONSES]
         kafka.assign_more(self._reader, {(RESPONSES, p): END for p in range(partitions)})

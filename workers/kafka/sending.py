@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from schemas.topics import TASKS_PREFIX, TOPICS
 from workers.errors import Aborted, Fenced, HostStopped, KafkaUnavailable
 from workers.kafka import clients as kafka
-from workers.kafka.steady import SteadyProducer
+from workers.kafka.steady import SteadyProducer, meet
 from workers.settings import KafkaSettings
 from workers.telemetry import logger
 
@@ -202,6 +202,7 @@ class Deliveries:
         self._stalled = stalled
         self._settings = settings
         self._producer = kafka.producer(settings, linger_ms=LINGER_MS)
+        meet(self._producer)
         self._outside: SteadyProducer | None = None
         self._failed: KafkaError | None = None
         self._wave = Wave(self._undelivered)

@@ -7,6 +7,7 @@ is told as not delivered, so that nobody takes silence for success.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from workers.kafka import clients as kafka
@@ -15,7 +16,19 @@ from workers.telemetry import logger
 
 SERVE_S: Final = 1.0
 """Longest time in which a broken producer tells what it gave up."""
+MEET_S: Final = 1.0
+"""Longest wait for a cluster before a producer is used."""
 log = logger(__name__)
+
+
+def meet(producer: Any, timeout_s: float = MEET_S) -> None:
+    """Let a new producer find its cluster before it is given anything; no answer is no error.
+
+    librdkafka looks for leaders once a second: what is handed over before there is a connection
+    waits for the next look.
+    """
+    with suppress(kafka.ClientError):
+        producer.list_topics(timeout=timeout_s)
 
 
 class SteadyProducer:
@@ -28,6 +41,10 @@ class SteadyProducer:
         self._connect: Callable[[], Any] = lambda: kafka.producer(settings, **extra)
         self._producer = self._connect()
         self._lock = threading.Lock()
+
+    def meet(self, timeout_s: float = MEET_S) -> None:
+        """Find the cluster, so that the first message goes at once."""
+        meet(self._producer, timeout_s)
 
     def produce(self, topic: str, value: bytes | None, **message: Any) -> None:
         """Hand a message over: key, partition, headers, timestamp, on_delivery as there.

@@ -21,6 +21,10 @@ class Client:
         self.held: list[tuple[Any, Callable[[Any, Any], None]]] = []
         self.error: KafkaError | None = None
         self.purged = False
+        self.asked: list[float] = []
+
+    def list_topics(self, *, timeout: float) -> None:
+        self.asked.append(timeout)
 
     def produce(self, _: str, value: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
         if self.error is not None:
@@ -75,3 +79,12 @@ def test_what_no_producer_takes_is_raised(clients: list[Client]) -> None:
     with pytest.raises(kafka.ClientError):
         producer.produce("t", b"", on_delivery=lambda *_: None)
     assert len(clients) == 1
+
+
+def test_a_producer_asks_its_cluster_before_it_is_used(clients: list[Client]) -> None:
+    SteadyProducer(KafkaSettings()).meet(0.5)
+    assert clients[0].asked == [0.5]
+
+
+def test_meeting_a_cluster_that_is_away_is_no_error() -> None:
+    SteadyProducer(KafkaSettings(bootstrap="127.0.0.1:1")).meet(0.05)
