@@ -2,7 +2,6 @@
 
 import copy
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,18 +29,6 @@ from tests.unit.placement.kube_world import (
 from tests.unit.placement.world import T0, catalogue_of, service, without
 
 NS = "weir-workloads"
-
-
-@pytest.fixture
-def cluster() -> FakeCluster:
-    return FakeCluster()
-
-
-@pytest.fixture
-def actor(cluster: FakeCluster) -> Iterator[Actor]:
-    made = Actor(cluster)
-    yield made
-    made.close()
 
 
 def deployment(cluster: FakeCluster, node: str) -> tuple[str, str, str]:

@@ -1,9 +1,6 @@
 """Several installations in one cluster, and several actuators of one installation."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from placement.kube.manifests import MANAGED, owner_of
 from placement.kube.tenure import EXPIRY_S, Tenure, holder_of
@@ -18,18 +15,6 @@ from tests.unit.placement.kube_world import (
     world,
 )
 from tests.unit.placement.world import T0, catalogue_of
-
-
-@pytest.fixture
-def cluster() -> FakeCluster:
-    return FakeCluster()
-
-
-@pytest.fixture
-def actor(cluster: FakeCluster) -> Iterator[Actor]:
-    made = Actor(cluster)
-    yield made
-    made.close()
 
 
 def test_two_installations_leave_each_others_objects_alone(
