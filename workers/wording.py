@@ -29,7 +29,8 @@ def told(error: ValidationError, content: Any, kind: type[BaseModel], whole: str
 
     `content` is what was to be a `kind`; `whole` is what is named where the error is of no field.
     """
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    first = errors[0]
     wrong, place = first["type"], first["loc"]
     field = _path(place, content, absent=wrong in ("missing", "extra_forbidden"))
     match wrong:
@@ -39,7 +40,7 @@ def told(error: ValidationError, content: Any, kind: type[BaseModel], whole: str
         case "extra_forbidden":
             said = f": unknown key; {_instead(place, kind.model_json_schema())}"
         case "missing":
-            said = ": it is missing; add it"
+            said = f": it is missing; {_meant(place, errors)}"
         case "value_error":
             field, said = field or whole, f": {first['ctx']['error']}"
         case "union_tag_invalid":
@@ -79,6 +80,15 @@ def _instead(place: Sequence[int | str], schema: dict[str, Any]) -> str:
     near = get_close_matches(str(place[-1]), known, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}known are {', '.join(known)}" if known else f"{hint}remove it"
+
+
+def _meant(place: Sequence[int | str], errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return what would do where a key is missing; an unknown one beside it may be meant."""
+    beside = [each["loc"] for each in errors if each["type"] == "extra_forbidden"]
+    unknown = [str(other[-1]) for other in beside if other[:-1] == place[:-1]]
+    if near := get_close_matches(str(place[-1]), unknown, 1):
+        return f"rename the unknown key {near[0]!r}"
+    return f"add it; the key {unknown[0]!r} is unknown" if unknown else "add it"
 
 
 def _known_keys(place: Sequence[int | str], schema: dict[str, Any]) -> list[str]:

@@ -47,7 +47,12 @@ def refusal(wrong: Any) -> str:
         (
             {"arrivals": {"kind": "poisson", "rate": 1}},
             "services[0].arrivals.rate_per_s",
-            "it is missing; add it",
+            "it is missing; add it; the key 'rate' is unknown",
+        ),
+        (
+            {"arrivals": {"kind": "periodic", "evry_ms": 4}, "budgt_ms": 3},
+            "services[0].arrivals.every_ms",
+            "it is missing; rename the unknown key 'evry_ms'",
         ),
         (
             {"arrivals": {"kind": "poisson", "rate_per_s": 1, "rte": 1}},
@@ -102,6 +107,10 @@ def test_a_wrong_field_is_named_with_what_would_do(
             "heat.points: at_ms ascends",
         ),
         ({"name": "x", "services": [service()]}, "duration_ms: it is missing; add it"),
+        (
+            {"name": "x", "duration": 9.0, "services": [service()]},
+            "duration_ms: it is missing; rename the unknown key 'duration'",
+        ),
     ],
 )
 def test_a_wrong_scenario_is_refused(wrong: Any, told: str) -> None:
