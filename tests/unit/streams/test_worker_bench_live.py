@@ -1,13 +1,16 @@
 """The live part of `weir bench worker`: its figures follow from what happened."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streams.bench import worker_alive, worker_live
+from streams.bench import worker_alive, worker_live, worker_throughput
 from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, End, Ran, engine_of
+from streams.errors import StackError
 from tests.unit.workers.inference_world import FakeSession, hosted, port
+from tests.unit.workers.tiny_models import classifier
 from workers.inference.serving import Bounds
 from workers.runtimes.base import Array, Signature
 
@@ -87,6 +90,22 @@ def test_loads_add_up_to_two() -> None:
     instants = worker_live._arrivals(5.0, 1_000.0, "any")
     assert len(instants) == 200
     assert all(0.0 <= at - 5.0 * place <= 2.5 for place, at in enumerate(instants))
+
+
+def test_a_saturated_worker_is_told_of_by_its_rate(tmp_path: Path) -> None:
+    model, images = classifier(tmp_path / "m.onnx"), np.zeros((96, 3), np.float32)
+    found = worker_throughput.measure(SLOW, model, images, 1, lambda _: None)
+    rates = found["throughput"]
+    assert found["throughput_ratio"] == rates["worker_per_s"] / rates["session_per_s"] > 0.0
+
+
+def test_no_rate_is_told_of_a_worker_that_dropped_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_throughput, "_LONG_MS", 0.001)
+    model, images = classifier(tmp_path / "m.onnx"), np.zeros((96, 3), np.float32)
+    with pytest.raises(StackError, match="a task ended without an answer"):
+        worker_throughput.measure(SLOW, model, images, 1, lambda _: None)
 
 
 def test_missed_goals_of_the_live_part_are_told() -> None:
