@@ -12,7 +12,7 @@ from streams.bench.worker_overload import Say
 SEED = 1
 Build = Callable[[Path, int], tuple[dict[str, Path], Images]]
 """Makes the models below a folder from a seed; returns their files, and images to ask about."""
-_ROUNDS, _REQUESTS = 10, 200
+_ROUNDS, _REQUESTS = 40, 200
 
 
 def measure(build: Build, seconds: float, say: Say, *, quick: bool = False) -> dict[str, Any]:

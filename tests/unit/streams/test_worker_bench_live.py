@@ -93,17 +93,18 @@ def test_loads_add_up_to_two() -> None:
 
 
 def test_a_saturated_worker_is_told_of_by_its_rate(tmp_path: Path) -> None:
-    model, images = classifier(tmp_path / "m.onnx"), np.zeros((96, 3), np.float32)
+    model, images = classifier(tmp_path / "m.onnx"), np.zeros((24, 3), np.float32)
     found = worker_throughput.measure(SLOW, model, images, 1, lambda _: None)
     rates = found["throughput"]
     assert found["throughput_ratio"] == rates["worker_per_s"] / rates["session_per_s"] > 0.0
+    assert rates["cpu_ratio"] > 0.0
 
 
 def test_no_rate_is_told_of_a_worker_that_dropped_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_throughput, "_LONG_MS", 0.001)
-    model, images = classifier(tmp_path / "m.onnx"), np.zeros((96, 3), np.float32)
+    model, images = classifier(tmp_path / "m.onnx"), np.zeros((24, 3), np.float32)
     with pytest.raises(StackError, match="a task ended without an answer"):
         worker_throughput.measure(SLOW, model, images, 1, lambda _: None)
 
