@@ -248,9 +248,9 @@ class LocalHost:
         if work.commit_due() is None:
             return
         outputs = sendable(work.held, self._log.codec, processor=spec.name, now_ms=self._log.now_ms)
-        if spec.transactional:
-            outputs += encoded(work.snapshots(self._log.now_ms), self._log.codec)
+        states = work.snapshots(self._log.now_ms) if spec.transactional else []
+        saved = encoded(states, self._log.codec)
         offsets: Mapping[Partition, int] = work.offsets()
-        self._log.append(outputs)
+        self._log.append([*outputs, *saved])
         self._log.committed.setdefault(spec.name, {}).update(offsets)
-        work.committed(0, self._log.now_ms)
+        work.committed([len(state.value) for state in saved], self._log.now_ms)

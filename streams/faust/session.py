@@ -13,6 +13,7 @@ from streams.faust.repeats import Once, Recent
 from streams.surroundings import World
 from workers import telemetry
 from workers.deadletters import BadShare
+from workers.hosting.budget import Renewals
 from workers.hosting.output import encoded
 from workers.hosting.oversize import sendable
 from workers.hosting.state import Instance, Step
@@ -23,6 +24,8 @@ KEPT_BYTES_PER_MS = 64
 LONGEST_UNKEPT_MS = 5_000
 """States may take 64 kB a second where nothing follows from what was applied, and wait so long:
 a large one would otherwise be written anew for every message and every timer."""
+TIMERS_UNKEPT_MS = 10_000
+"""How long what timers changed may wait where nothing follows from it: they fire every second."""
 SHORTEST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
 
@@ -116,10 +119,14 @@ class Kept:
 
         return replace(spec, build=build)
 
-    def changed(self, now_ms: int) -> Snapshot | None:
-        """Return the snapshot to be kept, or None when the last one still says it all."""
+    def changed(self, now_ms: int, *, renew: bool) -> Snapshot | None:
+        """Return the snapshot to be kept, or None when the last one still says it all.
+
+        With `renew` it is kept again although it does.
+        """
         made = replace(self.instance.snapshot(now_ms), seen=self._once.recent.pack())
-        if self._last is not None and replace(made, taken_at=self._last.taken_at) == self._last:
+        last = self._last
+        if not renew and last is not None and replace(made, taken_at=last.taken_at) == last:
             return None
         self._last = made
         return made
@@ -136,6 +143,9 @@ class Session:
         self._instances = instances
         self._bad = bad
         self._stale: set[int] = set()
+        self._fired: dict[int, int] = {}
+        """Since when (ms) timers have changed states that are not kept."""
+        self._renewals = Renewals()
         self._not_before = 0
 
     def starts(self) -> dict[Partition, int]:
@@ -172,10 +182,12 @@ class Session:
             fired = due is not None and due <= now_ms
             step = self._step(kept.instance, mine, now_ms)
             outputs += step.outputs
-            if mine or fired:
+            if fired:
+                self._fired.setdefault(partition, now_ms)
+            if mine or self._overdue(partition, now_ms):
                 self._stale.add(partition)
         waits = self._not_before - LONGEST_UNKEPT_MS <= self._world.clock() < self._not_before
-        kept_now = self.keep() if outputs or not waits else []
+        kept_now = self.keep() if outputs or (self._stale and not waits) else []
         sent = sendable(
             outputs,
             self._world.codec,
@@ -184,12 +196,24 @@ class Session:
         )
         return Decided(sent, kept_now, complete=not self._stale)
 
+    def _overdue(self, partition: int, now_ms: int) -> bool:
+        waited = now_ms - self._fired.get(partition, now_ms)
+        in_time = 0 <= waited < TIMERS_UNKEPT_MS  # less than nothing when the clock was set back
+        return not in_time or self._renewals.due(partition, now_ms)
+
     def keep(self) -> list[Outgoing]:
-        """Return the states that have changed since they were last kept."""
+        """Return the states that have changed since they were last kept, and those due again."""
         now_ms = self._world.clock()
-        changed = [self._instances[partition].changed(now_ms) for partition in sorted(self._stale)]
+        changed = []
+        for partition in sorted(self._stale | self._fired.keys()):
+            renew = self._renewals.due(partition, now_ms)
+            snapshot = self._instances[partition].changed(now_ms, renew=renew)
+            if snapshot is not None:
+                self._renewals.written(partition, len(snapshot.state), now_ms)
+                changed.append(snapshot)
         self._stale.clear()
-        found = encoded([snapshot for snapshot in changed if snapshot], self._world.codec)
+        self._fired.clear()
+        found = encoded(changed, self._world.codec)
         size = sum(len(message.value or b"") for message in found)
         self._not_before = now_ms + min(LONGEST_UNKEPT_MS, size // KEPT_BYTES_PER_MS)
         return found

@@ -1,12 +1,14 @@
 """What a host holds is committed in time, also when its clock was ahead and is set right."""
 
+from dataclasses import replace
+
 from processors.observing.observe import ObserveParams, spec
 from processors.routing import route
 from schemas.catalogue import Catalogue
 from schemas.packed import Packed
 from tests.hosts.samples import EPOCH, metrics, observations, tally
 from tests.unit.processors import routing_world
-from workers.hosting.budget import LONGEST_WAIT_MS
+from workers.hosting.budget import LATEST_MS, LONGEST_WAIT_MS, SOONEST_MS
 from workers.hosting.work import QUIET_MS, Work
 from workers.local import LocalMessage, local_codec
 
@@ -59,7 +61,7 @@ def test_a_clock_that_was_ahead_delays_no_commit() -> None:
     work = Work(tally(), local_codec(), "cluster", 0.5, {})
     work.take_over({PLACE: 0}, {})
     work.apply([message(0)], EPOCH + HOUR_MS, Catalogue(), set())
-    work.committed(LARGE_STATE, EPOCH + HOUR_MS)
+    work.committed([LARGE_STATE], EPOCH + HOUR_MS)
     work.apply([message(1)], EPOCH, Catalogue(), set())
     due = work.commit_due()
     assert due is not None
@@ -94,13 +96,13 @@ def test_the_state_of_who_tells_nothing_is_left_to_a_later_commit() -> None:
     work.hold_back(EPOCH)
     assert [state.partition for state in work.snapshots(EPOCH)] == [0]
     assert {partition for _, partition in work.offsets()} == {0}
-    work.committed(0, EPOCH)
+    work.committed([1], EPOCH)
 
     assert work.commit_due() == EPOCH + QUIET_MS
     work.hold_back(EPOCH + QUIET_MS)
     assert [state.partition for state in work.snapshots(EPOCH + QUIET_MS)] == [1]
     assert {partition for _, partition in work.offsets()} == {1}
-    work.committed(0, EPOCH + QUIET_MS)
+    work.committed([1], EPOCH + QUIET_MS)
     assert work.commit_due() is None
 
 
@@ -108,3 +110,27 @@ def test_nobody_is_left_to_a_later_commit_for_long() -> None:
     work = closing_and_quiet()
     work.hold_back(EPOCH + QUIET_MS)
     assert [state.partition for state in work.snapshots(EPOCH + QUIET_MS)] == [0, 1]
+
+
+def test_states_that_nothing_changes_are_written_again_after_a_while() -> None:
+    work = Work(tally(), local_codec(), "cluster", 0.5, {})
+    work.take_over({PLACE: 0, (PLACE[0], 1): 0}, {})
+    work.apply([message(0)], EPOCH, Catalogue(), set())
+    work.committed([LARGE_STATE], EPOCH)
+    later = EPOCH + SOONEST_MS
+    work.apply([], later - 1, Catalogue(), set())
+    assert work.commit_due() is None
+    work.apply([], later, Catalogue(), set())
+    assert work.commit_due() == later + QUIET_MS
+    assert [state.partition for state in work.snapshots(later)] == [1]
+    work.committed([1], later)
+    work.apply([], EPOCH + LATEST_MS, Catalogue(), set())
+    assert [state.partition for state in work.snapshots(EPOCH + LATEST_MS)] == [0, 1]
+
+
+def test_who_writes_no_states_writes_none_again() -> None:
+    work = Work(replace(tally(), transactional=False), local_codec(), "cluster", 0.5, {})
+    work.take_over({PLACE: 0}, {})
+    work.apply([], EPOCH, Catalogue(), set())
+    work.apply([], EPOCH + LATEST_MS, Catalogue(), set())
+    assert work.commit_due() is None

@@ -73,7 +73,7 @@ class AtOnce:
         outputs = sendable(work.held, self._codec, processor=self._name, now_ms=now_ms)
         states = encoded(work.snapshots(now_ms), self._codec)
         self._transactions.commit(outputs, states, work.offsets(), member.generation)
-        work.committed(sum(len(state.value) for state in states), now_ms)
+        work.committed([len(state.value) for state in states], now_ms)
 
     def tend(self, member: Member) -> None:
         """Do nothing: a commit waits for its end."""
@@ -119,7 +119,7 @@ class AsTheyCome:
         """Note the oldest offsets needed; `tend` commits them."""
         self.send(work)
         self._owed.append(_Owed(work.offsets(), self._deliveries.mark(), time.monotonic()))
-        work.committed(0, now_ms)
+        work.committed((), now_ms)
 
     def tend(self, member: Member) -> None:
         """Commit what is acknowledged; wait for that only where Kafka takes nothing for long."""

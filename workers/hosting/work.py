@@ -9,7 +9,7 @@ from schemas.decisions import Snapshot
 from schemas.packed import Packed
 from schemas.processing import Output, Partition, Spec
 from workers.deadletters import BadShare
-from workers.hosting.budget import LONGEST_WAIT_MS, SnapshotBudget
+from workers.hosting.budget import LONGEST_WAIT_MS, Renewals, SnapshotBudget
 from workers.hosting.homes import Homes
 from workers.hosting.state import Instance, Step
 from workers.kafka.clients import RawMessage
@@ -46,6 +46,7 @@ class Work:
         """Since when (ms) instances have worked that is not committed."""
         self._telling: set[int] = set()
         self._later: dict[int, int] = {}
+        self._renewals = Renewals()
         self._at_end: Set[Partition] = frozenset()
         self._not_before = 0
         self._budget = SnapshotBudget()
@@ -67,9 +68,12 @@ class Work:
         for index in {self.index_of(place) for place in committed}:
             own = {at: offset for at, offset in committed.items() if self.index_of(at) == index}
             instance = Instance(self._spec, index, self._codec, self._cluster, self._homes)
-            first = instance.begin(found.get(snapshots.key_of(self._spec.name, index)), own)
+            snapshot = found.get(snapshots.key_of(self._spec.name, index))
+            first = instance.begin(snapshot, own)
             again |= {at: (offset, instance.positions[at]) for at, offset in first.items()}
             self._instances[index] = instance
+            if snapshot is not None:
+                self._renewals.written(index, len(snapshot.state), snapshot.taken_at)
         return again
 
     def rebuild(self, messages: Sequence[RawMessage], catalogue: Catalogue) -> None:
@@ -80,6 +84,7 @@ class Work:
     def drop(self) -> None:
         """Forget all instances and what they hold."""
         self._instances = {}
+        self._renewals = Renewals()
         self._at_end = frozenset()
         self.forget()
 
@@ -114,9 +119,12 @@ class Work:
         return step
 
     def _notice(self, now_ms: int) -> None:
-        """Take back appointments that a clock made which was ahead and has been set right."""
+        """Take back appointments of a clock that was ahead; note which states are written again."""
         self._since = {index: min(since, now_ms) for index, since in self._since.items()}
         self._not_before = min(self._not_before, now_ms + LONGEST_WAIT_MS)
+        for index in self._instances if self._spec.transactional else ():
+            if self._renewals.due(index, now_ms):
+                self._since.setdefault(index, now_ms)
 
     def _awake(self) -> Iterator[tuple[int, Instance]]:
         for index, instance in self._instances.items():
@@ -192,9 +200,11 @@ class Work:
             found |= instance.positions
         return found
 
-    def committed(self, snapshot_bytes: int, now_ms: int) -> None:
-        """Note that all that was held is safe, and how large the snapshots were."""
+    def committed(self, sizes: Sequence[int], now_ms: int) -> None:
+        """Note that all that was held is safe, and how large the snapshots were, in their order."""
+        for index, size in zip(self._chosen(), sizes, strict=bool(sizes)):
+            self._renewals.written(index, size, now_ms)
         later = self._later
         self.forget()
         self._since = later
-        self._not_before = self._budget.spend(snapshot_bytes, now_ms)
+        self._not_before = self._budget.spend(sum(sizes), now_ms)

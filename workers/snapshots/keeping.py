@@ -8,7 +8,7 @@ from schemas.errors import ContractError
 from schemas.processing import Partition, Spec
 from workers.errors import SnapshotRefused
 from workers.hosting.sizes import parameters_of, partitions_of
-from workers.kafka import reading as kafka_reading
+from workers.kafka import newest as kafka_newest
 from workers.settings import KafkaSettings
 
 TOPIC = "weir.snapshots"
@@ -78,22 +78,14 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
 def read_latest(
     settings: KafkaSettings, codec: Codec, keys: Collection[str], timeout_s: float = 60.0
 ) -> dict[str, Snapshot]:
-    """Return the newest snapshot per key ("processor/partition"); the topic is read to its end.
+    """Return the newest snapshot per key ("processor/partition"), looked for from the end.
 
     Raises SnapshotRefused for one that cannot be decoded, KafkaUnavailable, RegistryUnavailable.
     """
-    wanted = {key.encode(): key for key in keys}
-    newest: dict[str, bytes] = {}
-    for message in kafka_reading.read_all(settings, [TOPIC], timeout_s):
-        key = wanted.get(message.key() or b"")
-        if key is None:
-            continue
-        value = message.value()
-        if value is None:
-            newest.pop(key, None)
-        else:
-            newest[key] = value
-    return decode_all(newest, codec)
+    wanted = [key.encode() for key in keys]
+    found = kafka_newest.newest(settings, TOPIC, wanted, timeout_s)
+    values = {key.decode(): message.value() for key, message in found.items()}
+    return decode_all({key: value for key, value in values.items() if value is not None}, codec)
 
 
 def decode_all(values: Mapping[str, bytes], codec: Codec) -> dict[str, Snapshot]:
