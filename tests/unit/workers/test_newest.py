@@ -1,6 +1,7 @@
 """The newest message of a key is found wherever it stands, whatever the pieces."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ def test_what_is_found_is_the_newest_of_each_key(
 ) -> None:
     log = [One(name, offset) for offset, name in enumerate(names)]
     edges = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
-    pieces = [log[first:end] for first, end in zip(edges, edges[1:], strict=False)]
+    pieces = [log[first:end] for first, end in pairwise(edges)]
     wanted = {one.name: one for one in log if one.name in keys}
     assert newest_in(reversed(pieces), keys) == wanted
 
