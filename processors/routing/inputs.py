@@ -26,13 +26,8 @@ def objection(request: InferenceRequest, app: ApplicationRegistered) -> str:
 
     They must be those that the first stages take, and hold finite numbers.
     """
-    if not any(tag.key == NAN_ALLOWED[0] and tag.value == NAN_ALLOWED[1] for tag in app.tags):
-        for tensor in request.inputs:
-            if tensor.dtype in _FLOATS and tensor.data is not None and (bad := _bad(tensor)):
-                return (
-                    f"input {tensor.name}: {bad} of its {math.prod(tensor.shape)} values are no "
-                    f"finite numbers; mend them, or tag {app.app} with {'='.join(NAN_ALLOWED)}"
-                )
+    if strange := not_finite(request.inputs, app):
+        return f"input {strange[0]}: {strange[1]}; {remedy_of(app)}"
     given = {tensor.name: tensor for tensor in request.inputs}
     for stage in app.stages:
         for one in stage.takes if not stage.inputs else ():
@@ -43,6 +38,25 @@ def objection(request: InferenceRequest, app: ApplicationRegistered) -> str:
             if difference := unlike(one, tensor.dtype, tensor.shape):
                 return f"input {one.name} is {difference} by stage {stage.stage}"
     return ""
+
+
+def not_finite(inputs: Iterable[Tensor], app: ApplicationRegistered) -> tuple[str, str] | None:
+    """Return the name of a tensor that holds what is no finite number, and how much of it.
+
+    None where there is no such tensor, or the application's models know what to make of it.
+    """
+    if any(tag.key == NAN_ALLOWED[0] and tag.value == NAN_ALLOWED[1] for tag in app.tags):
+        return None
+    for tensor in inputs:
+        if tensor.dtype in _FLOATS and tensor.data is not None and (bad := _bad(tensor)):
+            whole = math.prod(tensor.shape)
+            return tensor.name, f"{bad} of its {whole} values are no finite numbers"
+    return None
+
+
+def remedy_of(app: ApplicationRegistered) -> str:
+    """Return what to do about values that are no finite numbers."""
+    return f"mend them, or tag {app.app} with {'='.join(NAN_ALLOWED)}"
 
 
 def _bad(tensor: Tensor) -> int:

@@ -37,7 +37,7 @@ def serve_shapes(world: Surroundings, folder: Path) -> None:
     """Register the application `shapes`, and return when its four instances are ready."""
     world.send(*(service(name, classifier(folder / f"{name}.onnx")) for name in SERVICES))
     world.send(*(placement(name, "one", "two", generation=9) for name in SERVICES))
-    world.send(application(), _ensemble())
+    world.send(application(), ensemble())
     for node in ("one", "two"):
         world.worker(node, f"{node}-1")
     for node in ("one", "two"):
@@ -50,6 +50,7 @@ def _ready(world: Surroundings, instance: str, worker: str) -> Callable[[], bool
 
 
 def application() -> ApplicationRegistered:
+    """Return the application `shapes`: one stage of two services."""
     stage = Stage(stage="classify", stage_id="s", services=SERVICES)
     return ApplicationRegistered(
         app="shapes",
@@ -63,7 +64,8 @@ def application() -> ApplicationRegistered:
     )
 
 
-def _ensemble() -> EnsembleSelected:
+def ensemble() -> EnsembleSelected:
+    """Return the selection of both services for `shapes`."""
     return EnsembleSelected(
         event_id="e1",
         app="shapes",

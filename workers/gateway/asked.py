@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from processors.routing.inputs import not_finite, remedy_of
 from schemas.graphs import Stage, TensorSpec
 from schemas.identity import stable_id
 from schemas.inference import InferenceRequest
@@ -117,7 +118,7 @@ def given(app: ApplicationRegistered) -> dict[str, TensorSpec]:
 
 
 def check_inputs(app: ApplicationRegistered, inputs: tuple[Tensor, ...]) -> None:
-    """Refuse inputs that an application, where it says what it takes, cannot take."""
+    """Refuse inputs that an application cannot take: by what it says, or for their values."""
     if not inputs:
         raise Refusal(400, "a request needs at least one input", "inputs", "send tensors by name")
     if len({tensor.name for tensor in inputs}) != len(inputs):
@@ -137,6 +138,9 @@ def check_inputs(app: ApplicationRegistered, inputs: tuple[Tensor, ...]) -> None
             raise Refusal(
                 400, f"it is {found}", f"inputs.{name}", f"{app.app} takes {_words(spec)}"
             )
+    if strange := not_finite(inputs, app):
+        name, what = strange
+        raise Refusal(400, what, f"inputs.{name}", remedy_of(app))
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
