@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -102,16 +101,6 @@ def capacity(tries: Callable[[float], bool], start: float, steps: int, most: flo
 def balance(sent: int, applied: int) -> tuple[int, int]:
     """Return how many events were lost and how many counted twice, from two totals."""
     return max(0, sent - applied), max(0, applied - sent)
-
-
-def report(measured: dict[str, Any] | None, faults: Sequence[dict[str, Any]]) -> Any:
-    """Return one broker's part of the report with its fault table and totals; None for None."""
-    if measured is None:
-        return None
-    totals = {
-        name: measured[name] + sum(int(row[name]) for row in faults) for name in ("lost", "doubled")
-    }
-    return measured | {"faults": list(faults)} | totals
 
 
 def keeps_up(latencies: Sequence[float | None], most_failed: float = 0.01) -> str:

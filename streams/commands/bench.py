@@ -3,24 +3,23 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from streams.commands.bench_agent import agent
+from streams.commands.bench_end_to_end import end_to_end
 from streams.commands.bench_ensemble import ensemble
 from streams.commands.bench_observe import observe, saying
 from streams.commands.bench_placement import placement
 from streams.commands.bench_quality import quality
 from streams.commands.bench_worker import worker
-from streams.commands.clusters import Bootstrap, BrokerKind
-
-if TYPE_CHECKING:
-    from streams.bench.endtoend import Plan
+from streams.commands.clusters import BrokerKind
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command("end-to-end")(end_to_end)
 app.command()(observe)
 app.command()(agent)
 app.command()(worker)
@@ -87,65 +86,6 @@ def faults(
         raise typer.Exit(1)
 
 
-@app.command("end-to-end")
-def end_to_end(
-    *,
-    seconds: Annotated[
-        float, typer.Option(min=5, help="How long a rate of metrics must be held.")
-    ] = 60.0,
-    only: Annotated[
-        str | None, typer.Option(help="kafka or embedded.", show_default="both")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of arrivals, pauses and faults.")] = 1,
-    faults: Annotated[
-        bool, typer.Option(help="All faults; without, kill -9 of each process alone.")
-    ] = True,
-    times: Annotated[int, typer.Option(min=1, max=100, help="How often each fault comes.")] = 3,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Short runs: rough figures, in minutes.")
-    ] = False,
-    bootstrap: Bootstrap = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data and logs stay; a temporary folder by default.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with 1 when a budget of time is missed, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Measure a whole stack, on Apache Kafka and on the embedded broker.
-
-    Metrics a second held without growing lag; metric to decision; request to response at 10, 50
-    and 90 % of capacity; ready after start; recovery after kill -9 of each kind of process; and
-    the fault table. A cluster at --bootstrap takes the place of Apache Kafka and is not broken.
-    Ends with 1 when anything was lost or doubled, with 3 when a broker could not be measured: its
-    part is then null, and the reason is told.
-    """
-    from streams.bench.endtoend import EMBEDDED, KAFKA, Plan, missed
-    from streams.bench.endtoend import quick as shortened
-    from workers import telemetry
-
-    if only not in (None, KAFKA, EMBEDDED):
-        raise typer.BadParameter(f"--only is {KAFKA} or {EMBEDDED}, not {only!r}")
-    telemetry.configure("CRITICAL", json=False)  # what clients say while Kafka is away is no news
-    plan = Plan(seconds=seconds, times=times, faults=faults, seed=seed)
-    say = saying(time.monotonic())
-    plan = shortened(plan) if quick else plan
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
-        home = (data_dir or Path(scratch)).absolute()
-        found, absent = _on_each(only, plan, home, bootstrap, say)
-    _show(found, as_json=as_json)
-    words = {kind: missed(part) for kind, part in found.items() if part is not None}
-    for kind, each in words.items():
-        for word in each:
-            say(f"{kind}: BELOW ITS BUDGET: {word}")
-    wrong = any(part["lost"] or part["doubled"] for part in found.values() if part)
-    if wrong or (strict and any(words.values())):
-        raise typer.Exit(1)
-    if absent:
-        raise typer.Exit(3)
-
-
 @app.command("control-plane")
 def control_plane(
     *,
@@ -182,52 +122,3 @@ def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name} {inner}", part) for inner, part in value.items())
         else:
             yield name, value
-
-
-def _on_each(
-    only: str | None, plan: "Plan", home: Path, bootstrap: str | None, say: Callable[[str], None]
-) -> tuple[dict[str, Any], bool]:
-    """Return the report by kind of broker, None where it failed, and whether any did."""
-    from streams.bench.endtoend import EMBEDDED, KAFKA, measure
-    from streams.embedded.jars import jars, needed
-    from streams.errors import StackError, StreamsError
-    from streams.settings import load
-    from workers.errors import WorkerError
-
-    found: dict[str, Any] = {}
-    absent = False
-    for kind in (KAFKA, EMBEDDED):
-        if only not in (None, kind):
-            continue
-        on = bootstrap if kind == KAFKA else None
-        try:
-            if kind == KAFKA and on is None:
-                needed("java")
-                jars()
-        except StackError as error:
-            say(f"NOTHING WAS MEASURED ON APACHE KAFKA: {error}")
-            found[kind], absent = None, True
-            continue
-        say(f"on {kind}")
-        try:
-            found[kind] = measure(kind, load(), home / kind, plan, say, on)
-        except (StreamsError, WorkerError) as error:
-            say(f"{kind} WAS NOT MEASURED: {error}")
-            found[kind], absent = None, True
-    return found, absent
-
-
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    from streams.bench.endtoend import lines
-    from streams.commands.output import show_rows
-
-    kinds = [kind for kind, part in found.items() if part is not None]
-    rows: dict[str, list[str]] = {}
-    for place, kind in enumerate(kinds):
-        for name, value in lines(found[kind]):
-            rows.setdefault(name, [""] * len(kinds))[place] = value
-    cells = [[name, *values] for name, values in rows.items()]
-    show_rows(["", *kinds], cells, as_json=False)

@@ -11,7 +11,6 @@ from streams.bench.figures import (
     judge,
     keeps_up,
     percentiles,
-    report,
 )
 
 
@@ -103,16 +102,6 @@ def test_requests_without_an_answer_are_not_kept_up_with() -> None:
     assert told == "4 of 300 requests without a complete answer"
     assert keeps_up([]) == "no requests"
     assert keeps_up([None] * 5)
-
-
-def test_the_report_adds_what_the_faults_cost() -> None:
-    rows = [
-        {"fault": "kill-data", "lost": 1, "doubled": 0},
-        {"fault": "kill-sink", "lost": 2, "doubled": 5},
-    ]
-    found = report({"lost": 10, "doubled": 0, "ready_s": 1.0}, rows)
-    assert found == {"lost": 13, "doubled": 5, "ready_s": 1.0, "faults": rows}
-    assert report(None, rows) is None
 
 
 def test_the_first_rate_may_be_far_too_high() -> None:

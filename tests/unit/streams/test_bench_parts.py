@@ -1,6 +1,10 @@
 """What `weir bench end-to-end` tells, from what its parts measured; and its load."""
 
+from pathlib import Path
 from typing import Any
+
+import pytest
+from typer.testing import CliRunner
 
 from schemas.observing import QualityEvaluated
 from schemas.topics import key_of
@@ -8,10 +12,14 @@ from streams.bench import registering
 from streams.bench.decisions import Board, Trigger
 from streams.bench.endtoend import (
     EMBEDDED,
+    FIGURES,
     KAFKA,
+    PARTS,
     Plan,
+    figures_of,
     kills,
     lines,
+    merged,
     missed,
     quick,
     recoveries,
@@ -25,6 +33,8 @@ from streams.bench.throughput import verdict_of
 from streams.commands.bench import app as bench_app
 from tests.unit.streams.test_bench_figures import samples
 
+USAGE = 2
+
 
 def row(fault: str, *recovery_s: float) -> FaultRow:
     return FaultRow(fault, len(recovery_s), 10, 0, 0, recovery_s, "", {})
@@ -35,9 +45,11 @@ def found(**changes: Any) -> dict[str, Any]:
     times = {"p50": 20.0, "p99": 250.0}
     part: dict[str, Any] = {
         "metrics_per_s": 10_000,
+        "metrics": {"lost": 0, "doubled": 0},
         "decision_ms": times | {"hops": {"observation": times}},
         "response_ms": times | {"at_10": times, "at_50": times, "at_90": times},
         "requests_per_s": 100.0,
+        "requests": {"lost": 0, "doubled": 0},
         "ready_s": 8.0,
         "recovery_s": {"data": 15.0},
         "faults": [row("kill-data", 4.0).record()],
@@ -80,10 +92,34 @@ def test_a_report_has_a_line_for_everything() -> None:
     assert told["fault kill-data"] == "10 events, 0 lost, 0 doubled, 4.0 s"
 
 
+def test_what_is_not_known_has_no_line_and_misses_nothing() -> None:
+    nothing = merged(None, {})
+    assert {name: nothing[name] for name in FIGURES} == dict.fromkeys(FIGURES)
+    assert dict(lines(nothing)) == {"lost": "0", "doubled": "0"}
+    assert missed(nothing) == []
+
+
+def test_a_part_measured_again_takes_the_place_of_the_earlier_alone() -> None:
+    earlier = merged(None, found(metrics={"lost": 1, "doubled": 2}))
+    assert (earlier["lost"], earlier["doubled"]) == (1, 2)
+    rows = [row("kill-sink", 2.0).record() | {"lost": 4}]
+    now = merged(earlier, {"faults": rows, "recovery_s": {"sink": 2.0}})
+    assert (now["lost"], now["doubled"]) == (5, 2)
+    again = merged(now, {"metrics_per_s": 1, "metrics": {"lost": 0, "doubled": 0}})
+    assert (again["lost"], again["doubled"], again["metrics_per_s"]) == (4, 0, 1)
+    assert again["decision_ms"] == found()["decision_ms"]
+    assert again["faults"] == rows
+
+
+def test_every_figure_belongs_to_a_part() -> None:
+    assert figures_of(PARTS) == list(FIGURES)
+    assert figures_of(["answers"]) == ["response_ms", "requests_per_s", "requests", "ready_s"]
+
+
 def test_a_quick_plan_measures_the_same_parts() -> None:
-    plan = Plan(seconds=60, faults=False, seed=7)
+    plan = Plan(seconds=60, faults=False, seed=7, parts=["metrics"])
     short = quick(plan)
-    assert (short.faults, short.seed) == (False, 7)
+    assert (short.faults, short.seed, short.parts) == (False, 7, ["metrics"])
     assert short.seconds < plan.seconds
     assert short.decisions < plan.decisions
 
@@ -146,5 +182,20 @@ def test_what_is_registered_can_be_removed() -> None:
 
 
 def test_the_benchmarks_are_commands() -> None:
-    names = {command.name or command.callback.__name__ for command in bench_app.registered_commands}
+    commands = bench_app.registered_commands
+    names = {one.name or getattr(one.callback, "__name__", "") for one in commands}
     assert names >= {"end-to-end", "faults"}
+
+
+@pytest.mark.parametrize("wrong", [["--part", "all"], ["--only", "both"]])
+def test_what_is_no_part_is_refused_before_anything_is_started(wrong: list[str]) -> None:
+    assert CliRunner().invoke(bench_app, ["end-to-end", *wrong]).exit_code == USAGE
+
+
+def test_a_file_that_is_no_report_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "report.json"
+    for content in ("[]", "{"):
+        kept.write_text(content, "utf-8")
+        done = CliRunner().invoke(bench_app, ["end-to-end", "--into", str(kept)])
+        assert done.exit_code == USAGE
+        assert kept.read_text("utf-8") == content
