@@ -32,7 +32,6 @@ APPS = 5
 @pytest.fixture(params=LOGS_OF_FAULTS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
-        made.with_kafka(session_timeout_ms=3_000)
         yield made
 
 
