@@ -47,7 +47,8 @@ CODEC = Codec(
 class Ran:
     """One execution: whose, how many tasks, and how long (ms) the worker was busy with it.
 
-    From the decision, `at_ms` after the run began, until its results were handed over.
+    From the decision, `at_ms` after the run began, until the next could be made: its results were
+    handed over, and what had come meanwhile was taken.
     """
 
     service: str
@@ -171,6 +172,7 @@ class Bed:
             return
         executed = execute(step.batch, now, 1.0, _no_pause)
         self._send(self._engine.finish(step.batch, executed, fine_ms()))
+        self._take()
         size = len(step.batch.jobs)
         self.ran.append(Ran(step.batch.service, size, now - self._began, fine_ms() - now))
 

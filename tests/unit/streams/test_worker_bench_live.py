@@ -1,18 +1,22 @@
 """The live part of `weir bench worker`: its figures follow from what happened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from schemas.inference import InferenceResult
 from streams.bench import worker_alive, worker_live, worker_throughput
 from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, End, Ran, engine_of
 from streams.errors import StackError
 from tests.unit.workers.inference_world import FakeSession, hosted, port
 from tests.unit.workers.tiny_models import classifier
+from workers.clock import fine_ms
+from workers.inference.engine import Engine, EngineParams
 from workers.inference.serving import Bounds
 from workers.runtimes.base import Array, Signature
+from workers.scheduling.jobs import Decision, Ended, Job
 
 IMAGE = np.zeros(2, np.float32)
 X = Signature((port("X", None, 2),), (port("y", None, 2),))
@@ -51,6 +55,49 @@ def test_what_comes_at_once_is_batched_and_what_is_late_ends_without_execution()
     assert max(session.sizes) == 4
     made.run([Due("double.n", 0.0, 0.001, IMAGE)])
     assert made.ends[-1].status in {"expired", "dropped"}
+
+
+class Hearing(FakeSession):
+    """Does something while it executes for the first time."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__(X)
+        self._meanwhile = meanwhile
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        if not self.sizes:
+            self._meanwhile()
+        return super().run(inputs)
+
+
+class Noting:
+    """Notes when each task was taken."""
+
+    def __init__(self) -> None:
+        self.came_at: list[float] = []
+
+    def came(self, _job: Job, _now_ms: float, /) -> None:
+        self.came_at.append(fine_ms())
+
+    def decided(self, _decision: Decision, _now_ms: float, /) -> None:
+        pass
+
+    def ended(self, _result: InferenceResult, _ended: Ended | None, /) -> None:
+        pass
+
+
+def test_taking_what_came_meanwhile_is_part_of_the_busy_time() -> None:
+    noting = Noting()
+    engine = Engine(
+        EngineParams(node="n", worker="w", bounds=Bounds(max_batch=1)), observers=(noting,)
+    )
+    due = Due("double.n", 0.0, 1e4, IMAGE)
+    made = Bed(engine)
+    comes = Hearing(lambda: made._coming.append(made._encoded(due, fine_ms())))
+    engine.host(hosted(session=comes), (1.0,))
+    made.run([due])
+    ended_ms = made.ran[0].at_ms + made.ran[0].busy_ms
+    assert made._began + ended_ms >= noting.came_at[1]
 
 
 def test_what_was_not_answered_in_time_counts_as_dropped() -> None:
