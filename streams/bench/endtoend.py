@@ -209,13 +209,13 @@ def recoveries(rows: Sequence[FaultRow]) -> dict[str, float]:
 
 def missed(found: Mapping[str, Any]) -> list[str]:
     """Return which budgets a broker's part of the report misses, in words."""
-    words = [f"{found[name]} events {name}" for name in SUMS if found[name]]
-    p99 = (found["decision_ms"] or {}).get("p99")
+    words = [f"{found[name]} events {name}" for name in SUMS if found.get(name)]
+    p99 = (found.get("decision_ms") or {}).get("p99")
     if p99 is not None and p99 > DECISION_MS:
         words.append(f"metric to decision p99 is {p99} ms, not {DECISION_MS:.0f}")
     words += [
         f"{kind} recovered after {took} s, not {RECOVERY_S:.0f}"
-        for kind, took in (found["recovery_s"] or {}).items()
+        for kind, took in (found.get("recovery_s") or {}).items()
         if took > RECOVERY_S
     ]
     return words

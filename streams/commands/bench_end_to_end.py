@@ -15,32 +15,33 @@ from streams.commands.clusters import Bootstrap
 if TYPE_CHECKING:
     from streams.bench.endtoend import Plan
 
+Seconds = Annotated[float, typer.Option(min=5, help="How long a rate of metrics must be held.")]
+Parts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--part",
+        help="decisions, answers, metrics or faults alone; may be repeated.",
+        show_default="all",
+    ),
+]
+Into = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep the report in this file, part by part, beside what earlier runs left there."
+    ),
+]
 Found = dict[str, dict[str, Any] | None]
 """The report by kind of broker; None where nothing was measured."""
 
 
 def end_to_end(
     *,
-    seconds: Annotated[
-        float, typer.Option(min=5, help="How long a rate of metrics must be held.")
-    ] = 60.0,
+    seconds: Seconds = 60.0,
     only: Annotated[
         str | None, typer.Option(help="kafka or embedded.", show_default="both")
     ] = None,
-    parts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--part",
-            help="decisions, answers, metrics or faults alone; may be repeated.",
-            show_default="all",
-        ),
-    ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep the report in this file, part by part, beside what earlier runs left there."
-        ),
-    ] = None,
+    parts: Parts = None,
+    into: Into = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of arrivals, pauses and faults.")] = 1,
     faults: Annotated[
         bool, typer.Option(help="All faults; without, kill -9 of each process alone.")
@@ -77,20 +78,18 @@ def end_to_end(
     telemetry.configure("CRITICAL", json=False)  # what clients say while Kafka is away is no news
     plan = Plan(seconds=seconds, times=times, faults=faults, seed=seed, parts=parts or PARTS)
     plan = shortened(plan) if quick else plan
-    found = _kept(into)
-    say = saying(time.monotonic())
+    found, say = _kept(into), saying(time.monotonic())
+    report = _Report(found, into, plan, say)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
         home = (data_dir or Path(scratch)).absolute()
-        report = _Report(found, into, plan, say)
         for kind in KINDS if only is None else (only,):
             report.measure(kind, home / kind, bootstrap)
     _show(found, as_json=as_json)
-    words = {kind: missed(part) for kind, part in found.items() if part is not None}
-    for kind, each in words.items():
-        for word in each:
-            say(f"{kind}: BELOW ITS BUDGET: {word}")
+    misses = [f"{kind}: {word}" for kind, part in found.items() for word in missed(part or {})]
+    for words in misses:
+        say(f"BELOW ITS BUDGET: {words}")
     wrong = any(part["lost"] or part["doubled"] for part in found.values() if part)
-    if wrong or (strict and any(words.values())):
+    if wrong or (strict and misses):
         raise typer.Exit(1)
     if report.absent:
         raise typer.Exit(3)
