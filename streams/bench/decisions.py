@@ -43,7 +43,10 @@ TOPICS = (
     "weir.violations",
 )
 STEADY = "bench-steady"
-STEADY_PER_S = 200
+STEADY_PER_S, STEADY_LINGER_MS = 200, 20
+"""Other metrics a second, and how long they wait for company: as long as the probe lets them."""
+WARM = 10
+"""Decisions before those that count: Java compiles most of a broker in its first minute."""
 EVERY_S = (0.22, 0.34)
 """Between two triggers, drawn at random, so that they meet no period of a host."""
 FIRST_S, ANSWER_S = 300.0, 120.0
@@ -126,7 +129,8 @@ class Decisions:
             with (
                 Ears(kafka, self._codec, TOPICS, self._board.hear),
                 Sender(kafka, self._codec) as sender,
-                _Steady(sender),
+                Sender(kafka, self._codec, STEADY_LINGER_MS) as others,
+                _Steady(others),
             ):
                 return self._measure(sender, count)
         finally:
@@ -136,7 +140,10 @@ class Decisions:
         few = max(4, count // 4)
         chains = [f"bench-decide-{n:04}" for n in range(count)]
         clauses = [f"bench-clause-{n:04}" for n in range(few)]
-        self._register(sender, chains, clauses)
+        warm = [f"bench-warm-{n:04}" for n in range(WARM)]
+        self._register(sender, [*warm, *chains], clauses)
+        for app in warm:
+            self._trigger(sender, app, 1, "selection")
         self._say(f"{count} decisions by rule and selection")
         for app in chains:
             self._trigger(sender, app, 1, "selection")
@@ -144,7 +151,7 @@ class Decisions:
         for app in clauses:
             self._trigger(sender, app, 2, "violation")
         drifts = [self._drift(sender, f"bench-drift-{n:04}") for n in range(few)]
-        self._remove([*chains, *clauses])
+        self._remove([*warm, *chains, *clauses])
         return self._figures(chains, clauses, drifts)
 
     def _register(self, sender: Sender, chains: Sequence[str], clauses: Sequence[str]) -> None:

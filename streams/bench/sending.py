@@ -29,16 +29,20 @@ class Sent:
 
 
 class Sender:
-    """A producer whose acknowledgements are taken at once, by a thread; a context manager."""
+    """A producer whose acknowledgements are taken at once, by a thread; a context manager.
 
-    def __init__(self, settings: KafkaSettings, codec: Codec) -> None:
+    Events wait `linger_ms` for company.
+    """
+
+    def __init__(self, settings: KafkaSettings, codec: Codec, linger_ms: int = 0) -> None:
         self._settings = settings
         self._codec = codec
+        self._linger_ms = linger_ms
         self._stop = threading.Event()
         self._lost: list[str] = []
 
     def __enter__(self) -> Self:
-        self._producer = kafka.producer(self._settings, linger_ms=0)
+        self._producer = kafka.producer(self._settings, linger_ms=self._linger_ms)
         self._thread = threading.Thread(target=self._serve, name="sender", daemon=True)
         self._thread.start()
         return self
