@@ -11,10 +11,10 @@ whether it was dropped, expired or late.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.bench.worker_bed import QUICK, SLOW, Bed, Due, Images, Ran, engine_of, hosted
 from streams.bench.worker_overload import Say
@@ -30,7 +30,7 @@ PRIORITIES = {QUICK: 1, SLOW: 0}
 WEIGHT = 10.0
 QUEUE_MS = 2_000.0
 GOAL_DROP_ERROR = 0.10
-_STEP_MS = 500.0
+_STEP_MS, _STEP_RAN = 500.0, 10
 _DRAWS = 5
 _TIMED = 60
 _FREE_MS = 1e6
@@ -137,7 +137,7 @@ def _predicted(
     end_ms: float,
 ) -> dict[str, float]:
     """Return the share of each service's tasks that the simulator does not answer in time."""
-    pace = _pace(bed.ran)
+    steps = _steps(bed.ran)
     services = [
         {
             "name": name,
@@ -146,15 +146,12 @@ def _predicted(
             "value": value_of(PRIORITIES[name], WEIGHT),
             "declared_ms": took[name],
             "arrivals": {"kind": "trace", "at_ms": arrivals[name]},
-            "service_time": {
-                "kind": "samples",
-                "values_ms": _without(bed.ran, name, pace),
-            },
+            "service_time": {"kind": "samples", "values_ms": _at_usual_pace(steps, name)},
             "queue": {"tasks": 1000, "work_ms": QUEUE_MS, "drop": "lowest-priority"},
         }
         for name in took
     ]
-    heat = [{"at_ms": place * _STEP_MS, "factor": factor} for place, factor in pace.items()]
+    heat = [{"at_ms": step.ran[0].at_ms, "factor": step.pace} for step in steps]
     scenario = {
         "name": "live",
         "duration_ms": end_ms,
@@ -173,19 +170,42 @@ def _not_in_time(told: Tally) -> float:
     return 1.0 - told.in_time / told.arrived
 
 
-def _pace(ran: Sequence[Ran]) -> dict[int, float]:
-    """Return, for each step of time, how many times as long as usual executions took."""
+class _Step(NamedTuple):
+    """Executions that followed each other, and how many times as long as usual they took."""
+
+    ran: Sequence[Ran]
+    pace: float
+
+
+def _steps(ran: Sequence[Ran]) -> list[_Step]:
+    """Return a run in steps of half a second and ten executions at least.
+
+    What fewer take says more of them than of the machine.
+    """
     usual = {name: median(r.busy_ms for r in ran if r.service == name) for name in _names(ran)}
-    ratios: dict[int, list[float]] = {}
-    for one in ran:
-        ratios.setdefault(int(one.at_ms // _STEP_MS), []).append(one.busy_ms / usual[one.service])
-    return {place: median(ratios[place]) for place in sorted(ratios)}
+    parts: list[list[Ran]] = []
+    for one in sorted(ran, key=lambda each: each.at_ms):
+        if parts and not (len(parts[-1]) >= _STEP_RAN and _lasted(parts[-1], one) >= _STEP_MS):
+            parts[-1].append(one)
+        else:
+            parts.append([one])
+    if len(parts) > 1 and len(parts[-1]) < _STEP_RAN:
+        last = parts.pop()
+        parts[-1] += last
+    return [_Step(part, _spent(part) / sum(usual[r.service] for r in part)) for part in parts]
 
 
-def _without(ran: Sequence[Ran], name: str, pace: Mapping[int, float]) -> list[float]:
+def _lasted(part: Sequence[Ran], until: Ran) -> float:
+    return until.at_ms - part[0].at_ms
+
+
+def _spent(part: Sequence[Ran]) -> float:
+    return sum(one.busy_ms for one in part)
+
+
+def _at_usual_pace(steps: Sequence[_Step], name: str) -> list[float]:
     """Return a service's times (ms) as they would have been at the usual pace."""
-    mine = (one for one in ran if one.service == name)
-    return [one.busy_ms / pace[int(one.at_ms // _STEP_MS)] for one in mine]
+    return [r.busy_ms / step.pace for step in steps for r in step.ran if r.service == name]
 
 
 def _names(ran: Sequence[Ran]) -> set[str]:

@@ -123,13 +123,20 @@ def test_the_simulator_is_given_the_same_arrivals_and_the_measured_times() -> No
 
 
 def test_a_machine_that_slows_down_slows_the_simulated_one() -> None:
-    at = [100.0 * place for place in range(20)]
-    ran = [Ran(SLOW, 1, then, 10.0 if then < 1_000.0 else 30.0) for then in at] + [
-        Ran(SLOW, 1, 0.0, 10.0)
-    ]
-    pace = worker_live._pace(ran)
-    assert pace == {0: 1.0, 1: 1.0, 2: 3.0, 3: 3.0}
-    assert set(worker_live._without(ran, SLOW, pace)) == {10.0}
+    at = [50.0 * place for place in range(40)]
+    ran = [Ran(SLOW, 1, 0.0, 10.0)]
+    ran += [Ran(SLOW, 1, then, 10.0 if then < 1_000.0 else 30.0) for then in at]
+    steps = worker_live._steps(ran)
+    found = [(step.ran[0].at_ms, step.pace) for step in steps]
+    assert found == [(0.0, 1.0), (500.0, 1.0), (1_000.0, 3.0), (1_500.0, 3.0)]
+    assert set(worker_live._at_usual_pace(steps, SLOW)) == {10.0}
+
+
+def test_one_long_execution_does_not_make_a_slow_machine() -> None:
+    ran = [Ran(QUICK, 1, 600.0 * place, 500.0 if place == 3 else 10.0) for place in range(12)]
+    (step,) = worker_live._steps(ran)
+    assert step.pace == pytest.approx((11 * 10 + 500) / 120)
+    assert worker_live._steps(ran[:3])[0].pace == 1.0
 
 
 def test_loads_add_up_to_two() -> None:
