@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from workers.errors import WorkerError
 from workers.simulation.arrivals import Arrivals, Trace
+from workers.wording import told
 
 Recorded = Callable[[str, str], Sequence[float]]
 """Reads the instants (ms) of a file that a field names; it stands beside the one with the field."""
@@ -22,8 +23,9 @@ def with_instants(
         return arrivals
     if recorded is None:
         raise refusal(f"{field}: files are not read here; give at_ms")
+    content = {"kind": "trace", "at_ms": tuple(recorded(arrivals.file, field))}
     try:
-        return Trace(kind="trace", at_ms=tuple(recorded(arrivals.file, field)))
+        return Trace.model_validate(content)
     except ValidationError as error:
-        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        why = told(error, content, Trace, "instants")
         raise refusal(f"{field}: {arrivals.file}: {why}") from None

@@ -124,6 +124,8 @@ def test_a_recording_is_read_by_whoever_can_reach_it() -> None:
     assert scenario.services[0].arrivals.at_ms == (1.0, 2.5)  # type: ignore[union-attr] # a trace
     with pytest.raises(ScenarioRefused, match=r"arrivals.file: instants.txt: .*sort them"):
         scenario_of(plain, "load.yaml", lambda *_: [2.0, 1.0])
+    with pytest.raises(ScenarioRefused, match=r"instants.txt: at_ms\[1\]: it is -1.0 and should"):
+        scenario_of(plain, "load.yaml", lambda *_: [0.0, -1.0])
 
 
 def test_the_schema_takes_what_is_taken_and_refuses_unknown_keys() -> None:
