@@ -60,6 +60,7 @@ edge: setup ## a worker alone installs on a Jetson: aarch64, Python 3.10, wheels
 		--python-platform aarch64-unknown-linux-gnu requirements/edge.lock >/dev/null
 
 test: setup ## run the tests (PYTEST_ARGS="tests/unit -k codec")
+	@rm -f .pytest_cache/v/cache/lastfailed # else what failed in other runs would count
 	$(BIN)/pytest $(PYTEST_ARGS) || { [ $$? = 1 ] && $(BIN)/python -m tests.again; }
 
 faults: setup ## break real parts in turn and keep the ledger (ARGS="--seed 3 --broker embedded")

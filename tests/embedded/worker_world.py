@@ -95,7 +95,7 @@ def task(number: int, name: str, worker: str, node: str, **fields: object) -> In
         "worker": worker,
         "attempt": 0,
         "created_at": now(),
-        "deadline": now() + 20_000,
+        "deadline": now() + 300_000,
         "generation": 1,
         "inputs": (Tensor(name="x", dtype="float32", shape=(3,), data=values.tobytes()),),
     }
