@@ -49,10 +49,10 @@ Priority = Annotated[int, typer.Option(help="Larger is more important.")]
 
 
 class _Origin(NamedTuple):
-    """Where frames come from: a place, or an address to listen at."""
+    """Where frames come from: a place, or host and port to listen at."""
 
     place: str
-    listen: str
+    listen: tuple[str, int] | None
     columns: tuple[str, ...]
     cycle: bool
     patience_s: float
@@ -110,7 +110,9 @@ def source(
         priority=priority,
         deadline_ms=deadline_ms,
     )
-    origin = _Origin(place, listen, tuple(column or ()), cycle, patience_s)
+    origin = _Origin(
+        place, _listened(listen) if listen else None, tuple(column or ()), cycle, patience_s
+    )
     outcome, said = _outcome(*_sent(origin, form, asking, rate, frames or None))
     show_outcome(outcome, said, as_json=as_json)
 
@@ -123,7 +125,7 @@ def _sent(
     from workers.sources.frames import source_of
     from workers.sources.sending import relay, run
 
-    live = bool(origin.listen) or origin.camera
+    live = origin.listen is not None or origin.camera
     settings = _heard_settings() if live else quiet_settings()
     stored = (
         None if live else source_of(Path(origin.place), origin.columns, form, cycle=origin.cycle)
@@ -133,7 +135,7 @@ def _sent(
         how = (asking, rate_hz, most, client.send, stopped)
         if stored is not None:
             told = run(stored, *how)
-        elif origin.camera:
+        elif origin.listen is None:
             with _camera(origin, form) as camera:
                 told = relay(camera, *how)
         else:
@@ -149,16 +151,8 @@ def _camera(origin: _Origin, form: "Form") -> "Camera":
     return Camera(origin.place, form, patience_s=origin.patience_s)
 
 
-def _ingress(
-    listen: str,
-    settings: "Settings",
-    form: "Form",
-    asking: "Asking",
-    rate_hz: float,
-    client: "Client",
-) -> "Ingress":
+def _listened(listen: str) -> tuple[str, int]:
     from workers.agent.echoing import address
-    from workers.sources.ingress import Ingress
 
     try:
         name, host, port = address(listen)
@@ -166,8 +160,21 @@ def _ingress(
         raise typer.BadParameter(str(error), param_hint="--listen") from error
     if name:
         raise typer.BadParameter(f"{listen!r} is no HOST:PORT", param_hint="--listen")
+    return host, port
+
+
+def _ingress(
+    listen: tuple[str, int],
+    settings: "Settings",
+    form: "Form",
+    asking: "Asking",
+    rate_hz: float,
+    client: "Client",
+) -> "Ingress":
+    from workers.sources.ingress import Ingress
+
     held_up = partial(_held_up, client)
-    return Ingress((host, port), settings.source, form, rate_hz, asking.new_id, held_up)
+    return Ingress(listen, settings.source, form, rate_hz, asking.new_id, held_up)
 
 
 def _held_up(client: "Client") -> str:

@@ -87,7 +87,8 @@ def _local(path: Path, expected: str) -> tuple[Held, str]:
             raise ArtifactMissing(f"{path}: it is no file")
         digest = sha256(path)
     except OSError as error:
-        raise ArtifactMissing(f"{path}: {error.strerror or error}") from error
+        why = f"{error.strerror or error}; name a file that can be read"
+        raise ArtifactMissing(f"{path}: {why}") from error
     if expected and digest != expected:
         raise DigestMismatch(
             f"{path}: SHA-256 is {digest[:12]}…, registered is {expected[:12]}…; "

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from workers.dispatching.choosing import Errand
 from workers.dispatching.peers import Peer
@@ -85,9 +86,18 @@ def _address(one: Fields, metadata: Fields) -> str:
     if not one.text("endpoint_type", "file_contract").startswith(_HTTP):
         return ""
     url = metadata.text("endpoint_url")
-    if not url.startswith(("http://", "https://")):
+    if not _usable(url):
         raise metadata.wrong("endpoint_url", f"is {shown(url)}; write an http or https URL")
     return url
+
+
+def _usable(url: str) -> bool:
+    """Tell whether this is a URL with a host, and with a port that can be, if it has one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _instant(health: Fields, now: float) -> float:

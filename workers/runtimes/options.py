@@ -13,6 +13,7 @@ from schemas.registrations import ServiceRegistered
 from workers.runtimes.base import DEFAULT
 from workers.runtimes.errors import BrokenModel
 from workers.settings_section import Section
+from workers.wording import told
 
 HOUR_MS = 3_600_000.0
 PREFIX = "runtime."
@@ -69,8 +70,4 @@ def checked(kind: type[S], options: Mapping[str, str], prefix: str = PREFIX) -> 
     try:
         return kind.model_validate(plain)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BrokenModel(
-            f"option {prefix}{place}: {first['msg']}; known: {', '.join(kind.model_fields)}"
-        ) from error
+        raise BrokenModel(f"option {prefix}{told(error, plain, kind, '*')}") from error

@@ -10,7 +10,6 @@ import numpy as np
 from schemas.records import KeyValue
 from schemas.registrations import ServiceRegistered
 from schemas.resources import Variant
-from workers.artifacts.locations import SCHEMES
 from workers.inference.loading import Loaded, Loader
 from workers.inference.replicas import SERVE, Hosted, Wanted
 from workers.inference.tensors import INLINE_BYTES
@@ -106,7 +105,7 @@ def _wanted(service: Service, folder: Path) -> Wanted:
 
 def _uri(artifact: str, folder: Path) -> str:
     """Return an artifact's URI, or its path from the folder of the run's file."""
-    named = artifact.startswith("file:") or artifact.partition("://")[0] in SCHEMES
+    named = artifact.startswith("file:") or "://" in artifact
     return artifact if named else str(folder / artifact)
 
 

@@ -53,6 +53,8 @@ def test_others_are_not_asked_and_it_is_told_why(changes: Any, why: str) -> None
         (registry(capabilities={"workers": "x"}), "capabilities: workers is 'x'; write a list"),
         (registry(capabilities={"priority_capacity": "many"}), "priority_capacity is 'many'"),
         (registry(metadata={"endpoint_url": "file:///etc/x"}), "write an http or https URL"),
+        (registry(metadata={"endpoint_url": "http://edge:x/"}), "write an http or https URL"),
+        (registry(metadata={"endpoint_url": "http://:80/"}), "write an http or https URL"),
         (registry(metadata={}), "metadata: endpoint_url is missing"),
         (registry(health={"last_seen_at": "yesterday"}), "last_seen_at is 'yesterday'; write an"),
         (registry(health={"last_seen_at": "2026-05-20T00:00:00"}), "an instant with its offset"),

@@ -57,12 +57,15 @@ def test_a_model_that_takes_one_input_has_batches_of_one() -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"budget": "40"}, r"option serve\.budget: Extra inputs .* known: budget_ms, period_ms"),
-        ({"budget_ms": "nan"}, r"option serve\.budget_ms: Input should be"),
-        ({"queue_tasks": "0"}, r"option serve\.queue_tasks: Input should be greater"),
-        ({"drop": "all"}, r"option serve\.drop: Input should be 'oldest', 'newest'"),
-        ({"preferred": "1,two"}, r"option serve\.preferred\.1: Input should be a valid integer"),
-        ({"batch_ms.4": "-1"}, r"option serve\.batch_ms\.4: Input should be greater"),
+        ({"budget": "40"}, r"option serve\.budget: unknown key; did you mean 'budget_ms'\?"),
+        ({"budget_ms": "nan"}, r"option serve\.budget_ms: it is 'nan' and should be a finite"),
+        ({"queue_tasks": "0"}, r"option serve\.queue_tasks: it is '0' and should be greater"),
+        ({"drop": "all"}, r"option serve\.drop: it is 'all' and should be 'oldest', 'newest'"),
+        (
+            {"preferred": "1,two"},
+            r"option serve\.preferred\[1\]: it is 'two' and should be a valid integer",
+        ),
+        ({"batch_ms.4": "-1"}, r"option serve\.batch_ms\.4: it is '-1' and should be greater"),
     ],
 )
 def test_terms_that_cannot_be_used_break_the_instance(options: dict[str, str], why: str) -> None:
