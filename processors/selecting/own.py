@@ -1,8 +1,8 @@
 """Weir's own algorithms of selection, by name.
 
 - `weir`: the best value of those ensembles than which no other is better in accuracy, latency,
-  cost and energy at once (runners-up likewise first); clauses are met with care for what is
-  uncertain.
+  cost, energy and what else is asked at once (runners-up likewise first); clauses are met with
+  care for what is uncertain.
 - `weighted`: the best score under the consumer's weights, as if profiles were certain.
 - `exact`, `branch-and-bound`: the same by one search, whatever the number of candidates.
 - `greedy`: grown by accuracy per latency to what is promised, then pruned (Cocktail, NSDI 2022).
@@ -13,13 +13,13 @@
 - `dream`, `llf`, `adaptive`: plan a whole query over stages and nodes; see `planners`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from processors.selecting import aggregates, bandits, planners
-from processors.selecting.ensembles import Candidate, Found, Problem, Scored
+from processors.selecting.ensembles import CLASS, Candidate, Found, Problem, Scored
 from processors.selecting.proposals import WEIR, Algorithm, Selector, adapted, within
 from processors.selecting.searching import (
     MOST_SUMMED,
@@ -51,13 +51,23 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
     if not ranked:
         return ()
     figures = np.array(
-        [[s.accuracy, -s.latency_high_ms, -s.cost, -s.energy_j, -s.shortfall] for s in ranked]
+        [
+            [s.accuracy, -s.latency_high_ms, -s.cost, -s.energy_j, -s.shortfall, *_besides(s)]
+            for s in ranked
+        ]
     )
     ones, others = figures[:, None, :], figures[None, :, :]
     as_good = np.all(others >= ones - _EPSILON, axis=2)
     better = np.any(others > ones + _EPSILON, axis=2)
     beaten = np.logical_and(as_good, better).sum(axis=1)
     return tuple(one for one, worse in zip(ranked, beaten, strict=True) if not worse)
+
+
+def _besides(one: Scored) -> Iterator[float]:
+    """Yield what else is asked of an ensemble: to be right for classes, to be sure."""
+    for part in one.parts:
+        if part.objective == "confidence" or part.objective.startswith(CLASS):
+            yield part.value
 
 
 def weighted(problem: Problem, keep: int) -> Found:

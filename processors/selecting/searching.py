@@ -4,6 +4,7 @@ All take a `Table` of candidates in the order of their names, and rank by value,
 members, then by name. What is bounded says by how much it may fall short.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -23,7 +24,9 @@ EXACT_ROWS = 60_000
 MOST_ROWS = 1 << 20
 """Ensembles that are listed one and all, at most."""
 EMPHASES = (*(2.0 ** (step / 2) for step in range(13)), 128.0, 1024.0, 1e6)
-"""How much more votes may count for classes that something is asked of."""
+"""How much more votes may count for classes that something is asked of, at first."""
+MOST_REFINED, HALVINGS = 3, 4
+"""For how many ensembles, the best, that is then told apart more finely, and how often."""
 MOST_SUMMED = 2_000_000
 """Chances that are summed, at most, to tell what one emphasis means for the classes."""
 BEAM = 48
@@ -88,15 +91,47 @@ def exact(table: Table, keep: int) -> Found:
 
 def best(table: Table, rows: Ints, keep: int) -> tuple[Scored, ...]:
     """Return the best of these ensembles, with the emphasis and the places that suit each best."""
-    emphases: tuple[float, ...] = (1.0,)
-    if table.objective.per_class and table.objective.labels:
-        emphases, rows = EMPHASES, _hopeful(table, rows)
-    found: list[Scored] = []
-    for emphasis in emphases:
-        found += _at_places(table, rows, table.votes(rows, emphasis), keep, emphasis)
-    if len(emphases) > 1:
-        found.sort(key=lambda s: (-round(s.value, 12), len(s.members), s.services))
-    return _distinct(found, keep)
+    if not (table.objective.per_class and table.objective.labels):
+        return _distinct(_at_places(table, rows, table.votes(rows), keep, 1.0), keep)
+    rows = _hopeful(table, rows)
+    seen: dict[float, list[Scored]] = {}
+    for emphasis in EMPHASES:
+        seen[emphasis] = _at_places(table, rows, table.votes(rows, emphasis), keep, emphasis)
+    ranked = sorted(((s, e) for e, found in seen.items() for s in found), key=_rank)
+    hopeful = {one.services: (one, emphasis) for one, emphasis in reversed(ranked)}
+    first = sorted(hopeful.values(), key=_rank)[: max(keep, MOST_REFINED)]
+    first[:MOST_REFINED] = [_refined(table, *each) for each in first[:MOST_REFINED]]
+    return _distinct([one for one, _ in sorted(first, key=_rank)], keep)
+
+
+def _rank(found: tuple[Scored, float]) -> tuple[float, int, tuple[str, ...], float]:
+    one, emphasis = found
+    return -round(one.value, 12), len(one.members), one.services, emphasis
+
+
+def _refined(table: Table, one: Scored, emphasis: float) -> tuple[Scored, float]:
+    """Return an ensemble with the emphasis near this one, of the grid, that suits it best.
+
+    What a class is worth is a multiplier: it is best where all is spent that the other classes may
+    lose, which lies between two of any grid. Both sides are halved, and again beside the best.
+    """
+    at = EMPHASES.index(emphasis)
+    low, high = EMPHASES[max(0, at - 1)], EMPHASES[min(at + 1, len(EMPHASES) - 1)]
+    row = np.array([[n for n, c in enumerate(table.candidates) if c.service in one.services]])
+    for _ in range(HALVINGS):
+        below, above = math.sqrt(low * emphasis), math.sqrt(emphasis * high)
+        tried = [(one, emphasis)]
+        for other in (below, above):
+            tried += [(s, other) for s in _at_places(table, row, table.votes(row, other), 1, other)]
+        one, chosen = min(tried, key=lambda pair: -round(pair[0].value, 12))
+        if chosen == emphasis:
+            low, high = below, above
+        elif chosen == below:
+            high = emphasis
+        else:
+            low = emphasis
+        emphasis = chosen
+    return one, emphasis
 
 
 def _hopeful(table: Table, rows: Ints) -> Ints:
