@@ -141,7 +141,7 @@ def test_addresses_and_options_are_checked() -> None:
         OpenInference().load(f"http://{'a' * 64}.b/")
     with pytest.raises(ArtifactMissing, match="refused"):
         OpenInference().load("http://127.0.0.1:9/")
-    with pytest.raises(BrokenModel, match=r"option runtime\.outputs: Field required"):
+    with pytest.raises(BrokenModel, match=r"option runtime\.outputs: it is missing; add it"):
         PlainJson().load("http://h/", Load(options={"inputs": "x:float32:?"}))
     for text in ("", "x", "x:float32:-1", "x:str:?", "x:bool:?;x:bool:?"):
         with pytest.raises(BrokenModel):
