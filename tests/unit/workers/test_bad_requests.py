@@ -114,7 +114,7 @@ def sized(dtype: str, shape: list[int], data: Any) -> dict[str, Any]:
         (PATH, {"inputs": {"y": [0.5, 1.5]}}, {}, 400, "input x is missing"),
         (PATH, {"inputs": {"x": [0.5, 1.5, 2.5]}}, {}, 400, "it is x: float32 3"),
         (PATH, sized("int32", [2], [1, 2]), {}, 400, "it is x: int32 2"),
-        (PATH, sized("float32", [2], NAN), {}, 400, "NaN or infinite"),
+        (PATH, sized("float32", [2], NAN), {}, 400, "no finite numbers"),
         (PATH, {"inputs": {"x": [0.0] * MOST_BYTES}}, {}, 413, f"larger than {MOST_BYTES} bytes"),
         (PATH, body(), {"Weir-Deadline-Ms": "0"}, 400, "Weir-Deadline-Ms"),
         (PATH, body(), {"Weir-Deadline-Ms": "5"}, 504, "5 ms to the deadline were left"),
