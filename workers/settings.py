@@ -34,10 +34,7 @@ class KafkaSettings(Section):
     ssl_certificate: str = Field(default="", description="path of the client certificate")
     ssl_key: str = Field(default="", description="path of the client key")
     fetch_wait_ms: int = Field(
-        default=100,
-        ge=1,
-        description="longest wait of a fetch for data, ms; short only where a broker answers "
-        "none before its end, as the embedded one does",
+        default=5, ge=1, description="longest wait of a fetch for more data, ms"
     )
     fetch_bytes: int = Field(
         default=1,

@@ -25,7 +25,7 @@ MIB = 1_048_576
 DEFAULT_LIMIT_MIB = 2048
 SESSION_MS = 3_000
 """After so long a killed process is missed; its successor then waits 2 s, and 11 s at 6,000."""
-FETCH_WAIT_MS, FETCH_BYTES = 5, MIB
+FETCH_BYTES = MIB
 _API_VERSIONS = struct.pack(">hhih", 18, 0, 1, -1)
 """A request for the API versions: key 18, version 0, correlation id 1, no client id."""
 
@@ -63,12 +63,11 @@ class Broker(Owned):
         """Return settings that reach it; what was told stands, but for the address.
 
         Now and then it goes on hiding what a transaction has committed, so all is read at once:
-        what a transaction aborts it shows anyway. It wakes no fetch that waits, so those who wait
-        for answers fetch often; for each fetch it goes through all that its partitions hold, so
-        those who can wait fetch seldom.
+        what a transaction aborts it shows anyway. For each fetch it goes through all that its
+        partitions hold, so those who can wait fetch seldom.
         """
         return quick(
-            given.model_copy(update=_unless_told(given, fetch_wait_ms=FETCH_WAIT_MS)),
+            given,
             bootstrap=self.bootstrap,
             isolation="read_uncommitted",
             fetch_bytes=FETCH_BYTES,
@@ -134,11 +133,8 @@ def worker_threads(cores: int) -> int:
 
 def quick(given: KafkaSettings, **values: str | int) -> KafkaSettings:
     """Return settings with values, and with a short session where none was told."""
-    return given.model_copy(update=_unless_told(given, session_timeout_ms=SESSION_MS) | values)
-
-
-def _unless_told(given: KafkaSettings, **values: int) -> dict[str, str | int]:
-    return {name: value for name, value in values.items() if name not in given.model_fields_set}
+    told = given.model_dump(include=given.model_fields_set)
+    return given.model_copy(update={"session_timeout_ms": SESSION_MS} | told | values)
 
 
 def answers(port: int) -> bool:
