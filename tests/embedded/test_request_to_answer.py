@@ -251,7 +251,7 @@ def test_a_probe_never_blocks_its_caller(world: Surroundings) -> None:
     began = time.monotonic()
     for _ in range(10_500):
         probe.report("x", 1.0)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2
     assert probe.dropped >= 499
     assert probe.sent == 0
     probe.close(timeout_s=0.1)

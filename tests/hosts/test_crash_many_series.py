@@ -16,7 +16,14 @@ from schemas.processing import Spec
 from schemas.topics import PARTITIONS, key_of
 from tests.hosts.doomed import process
 from tests.hosts.samples import EPOCH
-from tests.hosts.worlds import CODEC, KafkaWorld, cluster_of, kafka_world, wait_until
+from tests.hosts.worlds import (
+    CODEC,
+    KILLED_SESSION_MS,
+    KafkaWorld,
+    cluster_of,
+    kafka_world,
+    wait_until,
+)
 from workers.kafka import reading as kafka_reading
 from workers.snapshots import keeping as snapshots
 
@@ -30,6 +37,7 @@ SOON_S = 6.0
 @pytest.fixture(params=["embedded", "apache"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
+        made.with_kafka(session_timeout_ms=KILLED_SESSION_MS)
         section = made.settings.host.model_copy(update={"batch": 20_000})
         made.settings = made.settings.model_copy(update={"host": section})
         yield made

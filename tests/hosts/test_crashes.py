@@ -28,7 +28,7 @@ from tests.hosts.crashing import (
 )
 from tests.hosts.doomed import process
 from tests.hosts.samples import EPOCH
-from tests.hosts.worlds import KafkaWorld, cluster_of, kafka_world, wait_until
+from tests.hosts.worlds import KILLED_SESSION_MS, KafkaWorld, cluster_of, kafka_world, wait_until
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 KILLS = int(os.environ.get("CRASH_KILLS", "50"))
@@ -42,7 +42,7 @@ LATE = "weir.late"
 @pytest.fixture(params=BROKERS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
-        made.with_kafka(transaction_timeout_ms=2_000)
+        made.with_kafka(transaction_timeout_ms=2_000, session_timeout_ms=KILLED_SESSION_MS)
         section = made.settings.host.model_copy(update={"batch": 2_000})
         made.settings = made.settings.model_copy(update={"host": section})
         yield made

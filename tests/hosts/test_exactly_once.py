@@ -27,6 +27,7 @@ from schemas.processing import Spec
 from tests.hosts.doomed import POINTS, Blow, points, process
 from tests.hosts.samples import metrics, observations, tally
 from tests.hosts.worlds import (
+    KILLED_SESSION_MS,
     LOGS_OF_FAULTS,
     KafkaWorld,
     LocalWorld,
@@ -43,7 +44,7 @@ T = TypeVar("T")
 @pytest.fixture(params=LOGS_OF_FAULTS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
-        made.with_kafka(transaction_timeout_ms=TIMEOUT_MS)
+        made.with_kafka(transaction_timeout_ms=TIMEOUT_MS, session_timeout_ms=KILLED_SESSION_MS)
         yield made
 
 

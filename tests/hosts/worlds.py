@@ -29,6 +29,8 @@ CODEC = local_codec()
 PATIENCE_S = 300.0
 PATIENT = KafkaSettings(session_timeout_ms=6000)
 """Who leaves a group says so; a short session would expel hosts whose machine is merely busy."""
+KILLED_SESSION_MS = 2_000
+"""The session where hosts are killed, which say nothing: their successors wait for its end."""
 LOGS = ("embedded", "apache")
 """The brokers on which hosts are tried."""
 LOGS_OF_FAULTS = (pytest.param("embedded", marks=pytest.mark.faults), "apache")

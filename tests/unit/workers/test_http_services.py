@@ -76,7 +76,7 @@ def test_no_exchange_takes_longer_than_its_deadline(
     began = time.monotonic()
     with pytest.raises(ExecutionFailed, match="no answer in 250 ms"):
         session.run([ROWS])
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 1.5
     served.hangs_s, served.drips, served.drips_head = 0.0, False, False
     assert session.run([ROWS])[0].tolist() == [1, 0]
 
