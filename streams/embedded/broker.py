@@ -125,8 +125,7 @@ class Broker(Owned):
 def worker_threads(cores: int) -> int:
     """Return how many threads are to serve requests: of half of the cores.
 
-    They wait for each other's memory: with two instead of one on two cores, the same requests, many
-    and small, cost a third more, and it is no quicker with large ones.
+    More of them make many small requests dearer, and large ones no quicker.
     """
     return max(1, cores // 2)
 
