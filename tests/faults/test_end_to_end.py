@@ -22,6 +22,7 @@ def measured(*asked: str) -> dict[str, Any]:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(2 * LIMIT_S)
 def test_a_short_benchmark_tells_everything_at_once_or_part_by_part(tmp_path: Path) -> None:
     kept = tmp_path / "report.json"
     measured("--part", "decisions", "--into", str(kept))
