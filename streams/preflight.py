@@ -22,16 +22,15 @@ def check_saved(settings: Settings, module: str) -> None:
     ]
     if not hosted:
         return
-    needed = {topic for name in hosted for topic in topology.spec_named(name).inputs}
+    specs = {name: topology.spec_named(name) for name in hosted}
+    needed = {topic for spec in specs.values() for topic in spec.inputs}
     counts = kafka.partition_counts(settings.kafka, needed=needed)
     registry = Registry(settings.registry)
     try:
-        saved = read_saved(settings, registry.codec())
+        saved = read_saved(settings, registry.codec(), specs.values())
     finally:
         registry.close()
     for one in saved:
-        if one.processor not in hosted:
-            continue
         if one.snapshot is None:
             raise snapshots.refused(one.key, one.unreadable)
-        snapshots.check(one.snapshot, sized(topology.spec_named(one.processor), counts))
+        snapshots.check(one.snapshot, sized(specs[one.processor], counts))

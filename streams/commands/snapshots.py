@@ -26,17 +26,24 @@ def list_(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List saved states: whether these programs take them, where they stood, age and size."""
+    """List saved states: whether these programs take them, where they stood, age and size.
+
+    Of processors that these programs do not have it shows those that were written lately.
+    """
+    from streams import topology
     from streams.commands.output import show_rows
     from workers.clock import wall_ms
     from workers.kafka.clients import partition_counts
     from workers.snapshots.care import read_saved
 
     with _opened() as (settings, codec):
-        found = read_saved(settings, codec, processor)
+        known = [processor] if processor in topology.PROCESSORS else topology.PROCESSORS
+        specs = [topology.spec_named(name) for name in known]
+        found = read_saved(settings, codec, specs, others=True)
         counts = partition_counts(settings.kafka)
-    now_ms = wall_ms()
-    show_rows(COLUMNS, (_row(saved, counts, now_ms, as_json) for saved in found), as_json=as_json)
+    now_ms, asked = wall_ms(), [one for one in found if processor in ("", one.processor)]
+    rows = (_row(saved, counts, now_ms, as_json) for saved in asked)
+    show_rows(COLUMNS, rows, as_json=as_json)
 
 
 @app.command()

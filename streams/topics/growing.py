@@ -99,7 +99,7 @@ class Drain:
     def reasons(self) -> list[str]:
         """Return what is waited for, in words; nothing when all is drained."""
         found = self._moving()
-        saved = read_saved(self._settings, self._codec)
+        saved = read_saved(self._settings, self._codec, self._growth.readers)
         applied = {
             (one.processor, place): offset
             for one in saved
@@ -173,7 +173,7 @@ def grow(settings: Settings, codec: Codec, growth: Growth, terms: Terms, say: Sa
             raise RecoveryRefused(f"not drained any more, nothing was changed: {'; '.join(late)}")
         kafka_growing.grow(settings.kafka, dict.fromkeys(growth.before, growth.after))
         say(f"{', '.join(growth.before)} have {growth.after} partitions")
-    saved = {one.processor for one in read_saved(settings, codec)}
+    saved = {one.processor for one in read_saved(settings, codec, growth.readers)}
     mended: list[Mended] = []
     for spec in growth.readers:
         if spec.name in saved:

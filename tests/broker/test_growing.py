@@ -114,9 +114,9 @@ def test_a_growth_loses_nothing_and_keeps_the_order(world: KafkaWorld) -> None:
 
 def shared(world: KafkaWorld, partition: int) -> list[str]:
     """Return the keys of the series that the drift of one partition knows."""
-    for saved in read_saved(world.settings, CODEC, "drift"):
+    spec = spec_named("drift")
+    for saved in read_saved(world.settings, CODEC, [spec]):
         if saved.partition == partition and saved.snapshot is not None:
-            spec = spec_named("drift")
             assert spec.state is not None
             state: Any = unpack_state(saved.snapshot.state, spec.state)
             return ["/".join(one.key) for one in state.series]

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from schemas.decisions import Snapshot
+from schemas.topics import TOPICS
 from tests.hosts.samples import observations, tally
 from tests.hosts.test_every_host import counted, numbers
 from tests.hosts.worlds import CODEC, LOGS, KafkaWorld, cluster_of, kafka_world, wait_until
 from workers.hosting.budget import SOONEST_MS
 from workers.kafka.newest import GROWTH, PIECE, newest
 from workers.snapshots import keeping as snapshots
+from workers.snapshots.care import read_saved
 
 LOG = PIECE * (1 + GROWTH) + 300
 """Three pieces: their edges are the first offsets of two of them."""
@@ -45,6 +47,25 @@ def test_it_is_found_at_every_edge_of_what_is_read(world: KafkaWorld) -> None:
     world.produce_raw(snapshots.TOPIC, None, b"0")
     world.produce([])
     assert found(world, {b"0"}) == {b"0": (LOG, None)}
+
+
+def test_saved_states_are_read_no_further_back_than_they_stand(world: KafkaWorld) -> None:
+    """A state of another processor at the very beginning tells how far was read."""
+    world.produce_raw(snapshots.TOPIC, b"v", b"gone/0")
+    for _ in range(LOG):
+        world.produce_raw(snapshots.TOPIC, b"v", b"nobody's")
+    world.produce(observations(20))
+    before = read_saved(world.settings, CODEC, [tally()], others=True)
+    assert [one.key for one in before] == ["gone/0"]
+    assert read_saved(world.settings, CODEC, [tally()]) == []
+    with world.running(tally()):
+        wait_until(counted(world, 4))
+    world.produce_raw(snapshots.TOPIC, b"v", b"late/0")
+    world.produce_raw(snapshots.TOPIC, None, b"left/0")
+    world.produce([])
+    states = [f"tally/{partition}" for partition in range(TOPICS["weir.observations"].partitions)]
+    after = read_saved(world.settings, CODEC, [tally()], others=True)
+    assert [one.key for one in after] == ["late/0", *states]
 
 
 def test_a_state_that_nothing_changes_is_written_again(world: KafkaWorld) -> None:

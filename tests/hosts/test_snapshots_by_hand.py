@@ -61,7 +61,7 @@ def until_cut(world: KafkaWorld, spec: Spec, events: list[Event]) -> None:
 
 def applied(world: KafkaWorld) -> int:
     """Return how many messages the saved states of observe have applied."""
-    saved = read_saved(world.settings, CODEC, "observe")
+    saved = read_saved(world.settings, CODEC, [watching()])
     return sum(p.next_offset for one in saved if one.snapshot for p in one.snapshot.positions)
 
 
@@ -178,7 +178,7 @@ def test_states_that_nobody_can_read_are_listed_with_the_others(world: KafkaWorl
     world.produce_raw(snapshots.TOPIC, b"\x07", b"tally/0")
     world.produce_raw(snapshots.TOPIC, b"\x07", b"no key")
     world.produce([])
-    found = read_saved(world.settings, CODEC)
+    found = read_saved(world.settings, CODEC, [tally()])
     assert [one.key for one in found if one.unreadable] == ["tally/0"]
     assert all(isinstance(one.snapshot, Snapshot) for one in found if not one.unreadable)
     with pytest.raises(RecoveryRefused, match="tally/0 cannot be read"):

@@ -33,27 +33,39 @@ K = TypeVar("K", bound=Keyed)
 
 
 def newest(
-    settings: KafkaSettings, topic: str, keys: Collection[bytes], timeout_s: float = 60.0
+    settings: KafkaSettings,
+    topic: str,
+    keys: Collection[bytes],
+    timeout_s: float = 60.0,
+    *,
+    others: bool = False,
 ) -> dict[bytes, Message]:
     """Return the newest committed message of each key that has one, tombstones included.
 
-    Those committed when the ends are met count. Raises KafkaUnavailable when the broker does not
-    answer for `timeout_s`, or lacks the topic.
+    Those committed when the ends are met count. With `others` it has the keys too that nobody
+    asked for, as far as they stand in what was read. Raises KafkaUnavailable when the broker does
+    not answer for `timeout_s`, or lacks the topic.
     """
     client = kafka.reader(settings, fetch_wait_max_ms=FETCH_WAIT_MS)
     with closing(client), closing(_pieces(client, settings, topic, timeout_s)) as pieces:
-        return newest_in(pieces, keys)
+        return newest_in(pieces, keys, others=others)
 
 
-def newest_in(pieces: Iterable[Iterable[K]], keys: Collection[bytes]) -> dict[bytes, K]:
+def newest_in(
+    pieces: Iterable[Iterable[K]], keys: Collection[bytes], *, others: bool = False
+) -> dict[bytes, K]:
     """Return the last of each key; the last piece comes first, each in the order of its log. Pure.
 
-    No further piece is asked for once all keys are found.
+    No further piece is asked for once all keys are found; `others` as in `newest`.
     """
     found: dict[bytes, K] = {}
     left = set(keys)
     for piece in pieces if left else ():
-        later = {key: one for one in piece if (key := one.key()) is not None and key in left}
+        later = {
+            key: one
+            for one in piece
+            if (key := one.key()) is not None and (key in left or (others and key not in found))
+        }
         found |= later
         left -= later.keys()
         if not left:

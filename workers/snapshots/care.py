@@ -5,7 +5,7 @@ written goes with offsets of the group in one transaction, which a broker refuse
 joined meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schemas import files
@@ -18,7 +18,7 @@ from workers.hosting.output import encoded
 from workers.hosting.sizes import marked, parameters_of, partitions_of, sized
 from workers.kafka import clients as kafka
 from workers.kafka import groups as kafka_groups
-from workers.kafka import reading as kafka_reading
+from workers.kafka import newest as kafka_newest
 from workers.kafka.resending import Resender
 from workers.settings import Settings
 from workers.snapshots import keeping as snapshots
@@ -57,21 +57,30 @@ class Mended:
     after: int
 
 
-def read_saved(settings: Settings, codec: Codec, processor: str = "") -> list[Saved]:
-    """Return the newest state per key, of one processor or of all, in the order of their keys.
+def read_saved(
+    settings: Settings,
+    codec: Codec,
+    specs: Iterable[Spec],
+    timeout_s: float = 60.0,
+    *,
+    others: bool = False,
+) -> list[Saved]:
+    """Return the newest state per key of some processors, in the order of their keys.
 
-    Raises KafkaUnavailable, RegistryUnavailable.
+    They are looked for from the end of the log, further back as long as one that may be there was
+    not met. With `others` states of other processors are given too, as far as they stand in what
+    was read: the living write theirs again and again. Raises KafkaUnavailable when Kafka does not
+    answer for `timeout_s`, RegistryUnavailable.
     """
-    newest: dict[str, bytes] = {}
-    for message in kafka_reading.read_all(settings.kafka, [snapshots.TOPIC]):
-        key, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
-        if not _is_key(key) or (processor and key.rpartition("/")[0] != processor):
-            continue
-        if value is None:
-            newest.pop(key, None)
-        else:
-            newest[key] = value
-    saved = [_saved(key, value, codec) for key, value in newest.items()]
+    counts = kafka.partition_counts(settings.kafka)
+    wanted = [key.encode() for spec in specs for key in snapshots.keys_of(spec, counts)]
+    found = kafka_newest.newest(settings.kafka, snapshots.TOPIC, wanted, timeout_s, others=others)
+    values = {key.decode("utf-8", "replace"): one.value() for key, one in found.items()}
+    saved = [
+        _saved(key, value, codec)
+        for key, value in values.items()
+        if value is not None and _is_key(key)
+    ]
     return sorted(saved, key=lambda one: (one.processor, one.partition))
 
 
@@ -177,7 +186,7 @@ def saved_of(settings: Settings, codec: Codec, spec: Spec) -> list[Saved]:
 
     Raises RecoveryRefused when there are none, KafkaUnavailable, RegistryUnavailable.
     """
-    found = read_saved(settings, codec, spec.name)
+    found = read_saved(settings, codec, [spec])
     if not found:
         raise RecoveryRefused(f"no state of {spec.name} is saved; see `weir snapshots list`")
     return found

@@ -19,6 +19,14 @@ def key_of(processor: str, partition: int) -> str:
     return f"{processor}/{partition}"
 
 
+def keys_of(spec: Spec, counts: Mapping[str, int]) -> list[str]:
+    """Return the keys under which a processor's states stand, with so many partitions a topic."""
+    if not spec.transactional:
+        return []
+    count = 1 if spec.singleton else max(counts.get(topic, 0) for topic in spec.inputs)
+    return [key_of(spec.name, partition) for partition in range(count)]
+
+
 def make(
     spec: Spec, partition: int, positions: Mapping[Partition, int], state: bytes, now_ms: int
 ) -> Snapshot:

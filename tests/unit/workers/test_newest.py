@@ -1,5 +1,6 @@
 """The newest message of a key is found wherever it stands, whatever the pieces."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,12 @@ class One:
         return self.name
 
 
+def popped(pieces: list[list[One]]) -> Iterator[list[One]]:
+    """Yield the last piece first; what is left was not asked for."""
+    while pieces:
+        yield pieces.pop()
+
+
 @given(
     st.lists(st.none() | st.sampled_from(KEYS), max_size=40),
     st.lists(st.integers(0, 40), max_size=6),
@@ -34,7 +41,13 @@ def test_what_is_found_is_the_newest_of_each_key(
     edges = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
     pieces = [log[first:end] for first, end in pairwise(edges)]
     wanted = {one.name: one for one in log if one.name in keys}
-    assert newest_in(reversed(pieces), keys) == wanted
+    left = list(pieces)
+    assert newest_in(popped(left), keys) == wanted
+    read = [one for piece in pieces[len(left) :] for one in piece]
+    met = {one.name: one for one in read if one.name is not None}
+    left = list(pieces)
+    assert newest_in(popped(left), keys, others=True) == met | wanted
+    assert [one for piece in pieces[len(left) :] for one in piece] == read
 
 
 def test_no_piece_is_asked_for_once_all_are_found() -> None:
