@@ -138,12 +138,13 @@ def needs_dispatch(member: Member, instances: Instances, now_ms: int) -> bool:
 def wrong(result: InferenceResult, classes: tuple[str, ...]) -> str:
     """Return what is wrong with an answer that says it is good, or ''.
 
-    `classes` are those of the application; without any, a label may be whatever it is.
+    `classes` are those of the application; without any, a label may be whatever it is. A model
+    that does not name its classes gives scores of nobody knows what: its label is its answer.
     """
     sure = result.confidence
     if sure is not None and not 0 <= sure <= 1:
         return f"malformed: confidence is {sure}"
-    if result.scores and len(result.scores) != len(result.classes):
+    if result.scores and 0 < len(result.classes) != len(result.scores):
         return f"malformed: {len(result.scores)} scores of {len(result.classes)} classes"
     if not all(map(math.isfinite, result.scores)):
         return "malformed: a score is no finite number"
@@ -186,7 +187,7 @@ def accept(
     member.instance = result.instance
     member.arrival = arrival
     member.label, member.confidence = result.label, result.confidence
-    member.scores, member.classes = result.scores, result.classes
+    member.scores, member.classes = result.scores if result.classes else (), result.classes
     member.outputs = result.outputs
     member.latency_ms = float(max(0, now_ms - attempt.sent_at))
     return True

@@ -160,6 +160,15 @@ def test_a_malformed_answer_is_no_vote(bad: dict[str, object]) -> None:
     assert answer.members[0].reason.startswith("malformed")
 
 
+@pytest.mark.parametrize("how", ["weighted_vote", "mean", "stacking", "first"])
+def test_scores_of_classes_that_a_model_does_not_name_cost_no_vote(how: str) -> None:
+    world = World(w.usual(w.application(combine=how)))
+    asked = tasks(world.step(0, w.request()))
+    answer = only(world.step(1, *(result(t, scores=(0.1, 0.9)) for t in asked)))
+    assert (answer.label, answer.status) == ("7", "complete")
+    assert len(answer.scores) == len(answer.classes) < 2
+
+
 def test_another_request_under_a_taken_id_is_refused_to_its_asker_alone() -> None:
     world = World(w.usual())
     asked = tasks(world.step(0, w.request()))
