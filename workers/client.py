@@ -33,7 +33,7 @@ from workers.clock import wall_ms
 from workers.errors import KafkaUnavailable, RegistryUnavailable, WorkerError
 from workers.kafka import clients as kafka
 from workers.kafka.steady import SteadyProducer
-from workers.payloads.claims import claimed, is_large
+from workers.payloads.claims import claimed, is_large, is_whole, resolved
 from workers.payloads.store import store_of
 from workers.registry import Registry
 from workers.settings import Settings
@@ -65,10 +65,10 @@ def tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Tensor, ...]:
 class Client:
     """A context manager; its methods may be called from any thread.
 
-    Inputs of more than 64 kB go to the payload store. `replies` names a topic of its own to which
-    answers are directed, made at the start and removed at the end; without one it reads all that
-    stands on weir.responses. At most `most` requests wait for an answer. Those that had none for
-    `resend_ms` are sent again until their deadline, with the same id, so that they are served
+    Tensors of more than 64 kB go through the payload store. `replies` names a topic of its own to
+    which answers are directed, made at the start and removed at the end; without one it reads all
+    that stands on weir.responses. At most `most` requests wait for an answer. Those that had none
+    for `resend_ms` are sent again until their deadline, with the same id, so that they are served
     once; 0 for never. `acknowledged` counts the messages that all replicas have, `undelivered`
     those nobody has.
     """
@@ -152,26 +152,40 @@ class Client:
         """Return the answer of an application; `wishes` are those of `request_of`.
 
         Raises InvalidEvent for unusable inputs, DecodeError for too large ones, NoAnswer when none
-        comes, Undelivered, TooMany, PayloadRefused.
+        comes, Undelivered, TooMany, PayloadRefused, PayloadLost.
         """
-        return self.submit(request_of(app, inputs, **wishes)).result()
+        return self.whole(self.submit(request_of(app, inputs, **wishes)).result())
 
     async def asking(self, app: str, inputs: Sequence[Tensor], **wishes: Any) -> InferenceResponse:
         """Return the answer of an application, as `ask` does, from a coroutine."""
         return await self.answer(request_of(app, inputs, **wishes))
 
     async def answer(self, request: InferenceRequest) -> InferenceResponse:
-        """Return the answer to a request, raising as `submit` and its future do.
+        """Return the answer to a request, raising as `submit`, its future and `whole` do.
 
-        Large inputs are stored by a thread, so that no other coroutine waits for that.
+        Large inputs are stored and large outputs read by a thread, so that no other coroutine waits
+        for that.
         """
         if is_large(request):
             request = await asyncio.to_thread(claimed, request, self._payloads)
-        return await asyncio.shield(asyncio.wrap_future(self.submit(request)))
+        response = await asyncio.shield(asyncio.wrap_future(self.submit(request)))
+        if is_whole(response.outputs):
+            return response
+        return await asyncio.to_thread(self.whole, response)
+
+    def whole(self, response: InferenceResponse) -> InferenceResponse:
+        """Return an answer with the bytes of all its outputs: large ones come as references.
+
+        Raises PayloadLost.
+        """
+        if is_whole(response.outputs):
+            return response
+        return replace(response, outputs=resolved(response.outputs, self._payloads))
 
     def submit(self, request: InferenceRequest) -> "Future[InferenceResponse]":
         """Send a request and return its answer to come; repeated requests share one.
 
+        Of outputs of more than 64 kB it has references; see `whole`.
         The future raises NoAnswer `grace_ms` after the deadline, Undelivered when Kafka does not
         take the request. Raises InvalidEvent for a request that makes no sense, DecodeError for one
         that is too large, PayloadRefused, and TooMany when as many as may wait for an answer.

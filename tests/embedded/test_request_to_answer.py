@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from processors.routing import route
 from schemas.checks import INLINE_BYTES
-from schemas.decisions import ClauseUnmet, DeadLetter
+from schemas.decisions import ClauseUnmet, DeadLetter, EnsembleMember
 from schemas.errors import DecodeError, InvalidEvent
 from schemas.graphs import Condition, Split, Stage
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
@@ -35,7 +35,8 @@ from tests.embedded.answering import (
     serve_shapes,
 )
 from tests.embedded.conftest import Server
-from tests.embedded.worker_world import Surroundings, now, until
+from tests.embedded.worker_world import Surroundings, now, placement, service, until
+from tests.unit.workers.tiny_models import of_repeated, repeated
 from workers.awaiting import NoAnswer
 from workers.client import Client, tensors
 from workers.gateway import leftovers
@@ -129,6 +130,45 @@ def test_a_graph_is_walked_stage_by_stage(world: Surroundings) -> None:
     ]
     assert [(m.stage, m.service) for m in answer.members] == [("quick", "sharp"), ("sure", "soft")]
     assert "stage sure answered" in (answer.explanation or "")
+
+
+@pytest.mark.usefixtures("router")
+def test_what_a_stage_prepares_is_stored_once_and_read_by_every_member(
+    world: Surroundings, tmp_path: Path
+) -> None:
+    readers = ("left", "right")
+    files = {name: of_repeated(tmp_path / f"{name}.onnx", 10_000) for name in readers}
+    files["prepare"] = repeated(tmp_path / "prepare.onnx", 10_000)
+    world.send(*(service(name, path) for name, path in files.items()))
+    world.send(*(placement(name, "two", generation=9) for name in files))
+    until(lambda: all(world.health(f"{n}.two", "two-1") == "ready" for n in files))
+    first = Stage(stage="prepare", stage_id="1", services=("prepare",), kind="preprocess")
+    second = Stage(
+        stage="judge", stage_id="2", services=readers, kind="ensemble", inputs=("prepare",)
+    )
+    wide = replace(application(), app="wide", event_id="wide", stages=(first, second))
+    alone = replace(wide, app="alone", event_id="alone", stages=(first,))
+    members = tuple(
+        EnsembleMember(service=name, weight=1.0, role="member", stage="judge") for name in readers
+    )
+    world.send(wide, alone, replace(ensemble(), app="wide", event_id="e3", members=members))
+    asked, store = {"inputs": {"x": [0, 5.0, 0]}}, store_of(world.settings)
+    with gateway(world.settings, deadline_ms=20_000) as call:
+        until(lambda: call("POST", INFER.replace("shapes", "wide"), asked).status == 200)
+        told = call("POST", INFER.replace("shapes", "wide"), asked).plain
+        assert (told["label"], told["status"], told["agreement"]) == ("1", "complete", 1.0)
+        assert [one["service"] for one in told["members"]] == ["prepare", *readers]
+        (kept,) = store.kept()
+        assert kept.size == 120_000, "one for all of them, however often it is asked"
+        until(lambda: call("POST", INFER.replace("shapes", "alone"), asked).status == 200)
+        (given,) = call("POST", INFER.replace("shapes", "alone"), asked).plain["outputs"].values()
+        assert given["data"] == [0, 5.0, 0] * 10_000, "who calls gets the bytes"
+        body, header = binary("x", np.array([0, 0, 5], np.float32))
+        whole = call("POST", "/v2/models/alone/infer", body, kind="", **header)
+        outputs = {one["name"]: one["data"] for one in whole.plain["outputs"]}
+        assert outputs["wide"] == [0, 0, 5.0] * 10_000
+    for one in store.kept():
+        (store.root / one.digest[:2] / one.digest).unlink()
 
 
 @pytest.mark.usefixtures("router")

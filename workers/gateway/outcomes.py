@@ -5,9 +5,9 @@ from schemas.inference import InferenceResponse
 from workers.awaiting import NoAnswer, TooMany, Undelivered
 from workers.gateway.plain import answer
 from workers.gateway.refusals import Refusal
-from workers.payloads.errors import PayloadRefused
+from workers.payloads.errors import PayloadError, PayloadLost
 
-FAILURES = (ContractError, NoAnswer, TooMany, Undelivered, PayloadRefused)
+FAILURES = (ContractError, NoAnswer, TooMany, Undelivered, PayloadError)
 """What asking may raise; `refusal` says what that means."""
 
 _MISFITS = ("the model takes", "is missing; given", "payload ")
@@ -41,8 +41,10 @@ def refusal(error: Exception) -> Refusal:
         return Refusal(504, "no answer came in time", "deadline", remedy)
     if isinstance(error, TooMany):
         return Refusal(429, str(error), "requests", "ask again", after_s=1)
-    if isinstance(error, PayloadRefused):
-        return Refusal(507, str(error), "inputs", "see `weir payloads status`")
+    if isinstance(error, PayloadError):
+        lost = isinstance(error, PayloadLost)
+        status, where = (502, "outputs") if lost else (507, "inputs")
+        return Refusal(status, str(error), where, "see `weir payloads status`")
     return Refusal(503, f"Kafka did not take it: {error}", "Kafka", "ask again", after_s=1)
 
 

@@ -20,8 +20,8 @@ from workers.inference.replicas import Hosted
 from workers.inference.results import Home, given_up, told_by, unserved, waited
 from workers.inference.serving import UNKNOWN_BUDGET_MS, Bounds, Budget, serving_of, terms_of
 from workers.inference.summaries import summarized
-from workers.payloads.claims import Resolve
-from workers.payloads.errors import PayloadLost
+from workers.payloads.claims import Keep, Resolve, inline
+from workers.payloads.errors import PayloadLost, PayloadRefused
 from workers.runtimes.base import Array
 from workers.runtimes.errors import ExecutionFailed
 from workers.scheduling.jobs import Batch, Ended
@@ -99,7 +99,8 @@ class _Served:
 class Engine:
     """Hosted models, the scheduler of their tasks, and the memory of what was done.
 
-    `observers` are told of jobs, decisions and ends; `resolve` brings what inputs refer to.
+    `observers` are told of jobs, decisions and ends; `resolve` brings what inputs refer to, `keep`
+    takes outputs that are too large for a result.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class Engine:
         order: Order | None = None,
         observers: Iterable[Observer] = (),
         resolve: Resolve = tuple,
+        keep: Keep = inline,
     ) -> None:
         self._params = params
-        self._resolve = resolve
+        self._resolve, self._keep = resolve, keep
         self._home = Home(params.node, params.worker)
         self._profiles = Profiles()
         self._scheduler = Scheduler(params.scheduler, order or Weir(), self._profiles)
@@ -272,9 +274,11 @@ class Engine:
         **known: Any,
     ) -> Finished:
         try:
-            told = _told(part, pending.hosted)
+            told = self._told(part, pending)
         except ExecutionFailed as error:
             told = {"reason": str(error)}
+        except PayloadRefused as error:
+            told = {"reason": f"output {error}"}
         ended = waited(
             pending,
             self._home,
@@ -286,6 +290,18 @@ class Engine:
         )
         return self._end(ended, pending.offset)
 
+    def _told(self, part: Sequence[Array] | str, pending: Pending) -> dict[str, Any]:
+        """Return what a result tells of its part of an execution.
+
+        Raises ExecutionFailed, PayloadRefused.
+        """
+        if isinstance(part, str):
+            return {"reason": part}
+        told = told_by(read(part, pending.hosted.session.signature))
+        if told["outputs"]:
+            told["outputs"] = self._keep(told["outputs"], pending.task.user)
+        return told
+
     def _end(
         self, result: InferenceResult, offset: int | None, ended: Ended | None = None
     ) -> Finished:
@@ -296,10 +312,3 @@ class Engine:
         for observer in self._observers:
             observer.ended(result, ended)
         return Finished(result, offset)
-
-
-def _told(part: Sequence[Array] | str, hosted: Hosted) -> dict[str, Any]:
-    """Return what a result tells of its part of an execution. Raises ExecutionFailed."""
-    if isinstance(part, str):
-        return {"reason": part}
-    return told_by(read(part, hosted.session.signature))

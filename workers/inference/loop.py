@@ -39,7 +39,7 @@ from workers.inference.results import Home
 from workers.inference.serving import Bounds
 from workers.inference.vitals import Vitals
 from workers.kafka.clients import RawMessage
-from workers.payloads.claims import resolved
+from workers.payloads.claims import kept, resolved
 from workers.payloads.store import store_of
 from workers.runtimes.known import known_runtimes
 from workers.scheduling.orders.base import Order
@@ -89,9 +89,10 @@ class Worker:
         self._telemetry = Telemetry(home, fine_ms(), TELEMETRY_EXPIRY_MS)
         self._consumption = Consumption()
         self._own: tuple[list[Hosted], int] = ([], 0)
-        payloads = partial(resolved, store=store_of(settings))
+        store = store_of(settings)
+        payloads = partial(resolved, store=store), partial(kept, store=store)
         told = (self._telemetry, *observers)
-        self._engine = Engine(engine_params(own), order, told, payloads)
+        self._engine = Engine(engine_params(own), order, told, *payloads)
         self._loader = Loader(known_runtimes(), artifacts_of(settings))
         self._hosting = Hosting(own.node, self._engine, self._loader, self._speed, own.serves)
         self._reporter = Reporter(

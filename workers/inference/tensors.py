@@ -14,7 +14,6 @@ from workers.inference.errors import UnusableInput
 from workers.runtimes.base import Array, Port, Signature
 from workers.runtimes.errors import ExecutionFailed
 
-INLINE_BYTES = 65_536
 PADS = "pads"
 """The property of a model file that says which of its inputs may be filled up, and with what.
 
@@ -137,16 +136,12 @@ def share_out(outputs: Sequence[Array], prepared: Sequence[Prepared]) -> list[li
 
 
 def tensor_of(name: str, array: Array) -> Tensor:
-    """Return an output as an inline tensor.
+    """Return an output as a tensor with all its bytes.
 
-    Raises ExecutionFailed when it holds no numbers or is too large.
+    Raises ExecutionFailed when it holds no numbers.
     """
     if array.dtype.kind not in "biuf":
         raise ExecutionFailed(f"output {name} holds {array.dtype}, which no tensor can carry")
-    if array.nbytes > INLINE_BYTES:
-        raise ExecutionFailed(
-            f"output {name} has {array.nbytes} bytes; at most {INLINE_BYTES} go inline"
-        )
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     shape = tuple(int(size) for size in array.shape)
     return Tensor(name=name, dtype=array.dtype.name, shape=shape, data=little.tobytes())

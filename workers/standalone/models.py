@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from schemas.checks import INLINE_BYTES
 from schemas.records import KeyValue
 from schemas.registrations import ServiceRegistered
 from schemas.resources import Variant
 from workers.inference.loading import Loaded, Loader
 from workers.inference.replicas import SERVE, Hosted, Wanted
-from workers.inference.tensors import INLINE_BYTES
 from workers.runtimes.base import Array, Session, Signature
 from workers.runtimes.errors import RuntimeFailure
 from workers.runtimes.options import PREFIX, SERVED_ELSEWHERE

@@ -1,6 +1,9 @@
 """The worker's decisions: order, bounds, expiry, batches, and one result for every task."""
 
+import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.inference import InferenceResult
-from tests.unit.workers.inference_world import T0, FakeSession, hosted, task, tensor
+from tests.unit.workers.inference_world import T0, FakeSession, hosted, port, task, tensor
 from workers.inference.engine import Engine, EngineParams
 from workers.inference.executing import execute
 from workers.inference.progress import Progress
 from workers.inference.serving import Bounds
+from workers.payloads.claims import kept
+from workers.payloads.store import PayloadStore
+from workers.runtimes.base import Signature
 from workers.scheduling.jobs import Decision, Ended, Job
 from workers.scheduling.orders import names
 from workers.scheduling.orders.base import Order
@@ -74,6 +80,33 @@ def test_a_task_is_executed_and_accounted_for() -> None:
     assert (result.received_at, result.finished_at) == (T0, T0 + 8)
     assert np.frombuffer(result.outputs[0].data or b"", "<f4").tolist() == [6.0, 2.0]
     assert made.idle
+
+
+def test_what_is_too_large_for_a_result_is_kept_or_the_reason_why_not(tmp_path: Path) -> None:
+    wide = Signature((port("x", None, None),), (port("y", None, None),))
+    large = tensor(*range(20_000))
+    store = PayloadStore(tmp_path, 100_000, 60.0)
+    params = EngineParams(node="n", worker="w")
+    with_store = Engine(params, keep=partial(kept, store=store))
+    told = {}
+    for name, made in (("kept", with_store), ("inline", Engine(params))):
+        made.host(hosted(session=FakeSession(wide)), WARM)
+        made.receive(task(1, inputs=(large,), user="ann"), 0, T0)
+        (told[name],) = work(made)
+    (output,) = told["kept"].outputs
+    assert (output.data, output.shape, output.reference) == (
+        None,
+        (1, 20_000),
+        f"payload:{output.digest}",
+    )
+    whole = np.frombuffer(store.get(output.digest), "<f4")
+    assert whole.tolist() == [2.0 * n for n in range(20_000)]
+    assert store.erase("ann", time.time() + 1) == 1, "it is hers as the input was"
+    assert told["inline"].status == "failed"
+    assert "output y has 80000 bytes; at most 65536 go inline" in (told["inline"].reason or "")
+    with_store.receive(task(2, inputs=(tensor(*range(30_000)),)), 1, T0)
+    (refused,) = work(with_store)
+    assert (refused.status, "larger than the store" in (refused.reason or "")) == ("failed", True)
 
 
 def asked_thrice(made: Engine) -> list[str]:

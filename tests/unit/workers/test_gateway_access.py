@@ -31,7 +31,7 @@ from workers.gateway.refusals import NotServing, Refusal
 from workers.gateway.running import allows_anonymous, runner_of, tls_of
 from workers.gateway.server import Means, Routes, _told
 from workers.kafka.ends import End
-from workers.payloads.errors import PayloadRefused
+from workers.payloads.errors import PayloadLost, PayloadRefused
 from workers.settings_outside import GatewaySettings
 
 
@@ -266,6 +266,7 @@ def test_kept_answers_are_bounded_in_number_bytes_and_time() -> None:
         (NoAnswer("no"), 504),
         (TooMany("no"), 429),
         (PayloadRefused("no"), 507),
+        (PayloadLost("no"), 502),
         (Undelivered("no"), 503),
     ],
 )

@@ -14,7 +14,7 @@ from schemas.errors import InvalidEvent
 from schemas.inference import InferenceRequest
 from tests.unit.workers.artifact_server import ObjectStore, serving
 from workers.client import tensors
-from workers.payloads.claims import claimed, resolved
+from workers.payloads.claims import claimed, is_whole, resolved
 from workers.payloads.errors import PayloadLost, PayloadRefused
 from workers.payloads.far import Far
 from workers.payloads.store import PayloadStore
@@ -150,6 +150,7 @@ def test_a_large_input_goes_by_reference_and_comes_back(tmp_path: Path) -> None:
     assert (large.data, large.shape, small) == (None, (100, 200), whole.inputs[1])
     assert resolved(sent.inputs, store) == (replace(whole.inputs[0], digest=large.digest), small)
     assert claimed(sent, store) is sent, "nothing is left to store"
+    assert not is_whole(sent.inputs)
     assert store.erase("ann", time.time() + 1) == 1
     with pytest.raises(PayloadLost, match="is not in"):
         resolved(sent.inputs, store)

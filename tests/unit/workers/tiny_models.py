@@ -30,6 +30,42 @@ def classifier(path: Path, scale: float = 1.0) -> Path:
     return path
 
 
+def repeated(path: Path, times: int) -> Path:
+    """Write a model that gives three numbers so many times over, as `wide`."""
+    graph = helper.make_graph(
+        [helper.make_node("Tile", ["x", "times"], ["wide"])],
+        "repeated",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("wide", TensorProto.FLOAT, [None, 3 * times])],
+        [helper.make_tensor("times", TensorProto.INT64, [2], [1, times])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(path))
+    return path
+
+
+def of_repeated(path: Path, times: int) -> Path:
+    """Write a model that picks the largest of three numbers from what `repeated` gives."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["wide", "form"], ["each"]),
+            helper.make_node("ReduceMean", ["each"], ["x"], axes=[1], keepdims=0),
+            helper.make_node("Softmax", ["x"], ["probabilities"], axis=1),
+            helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+        ],
+        "of_repeated",
+        [helper.make_tensor_value_info("wide", TensorProto.FLOAT, [None, 3 * times])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 3]),
+        ],
+        [helper.make_tensor("form", TensorProto.INT64, [3], [-1, times, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(path))
+    return path
+
+
 def endless(path: Path, turns: int = 2**62) -> Path:
     """Write a model that goes round a loop as often as its input says, `turns` times for 0."""
     turn = helper.make_graph(
