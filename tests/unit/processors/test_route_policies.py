@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from processors.routing.route import Router, spec
-from processors.routing.votes import CombinerFailed, Verdict
+from processors.routing.votes import COMBINERS, CombinerFailed, Verdict
 from schemas.decisions import Alternative, ClassWeight, DeadLetter, EnsembleMember, ScorePart
 from schemas.graphs import Stage, TensorSpec
 from schemas.inference import InferenceResponse
@@ -97,6 +97,48 @@ def test_members_count_by_class_and_ties_go_to_the_highest_single_weight() -> No
     assert answer.label == "owl"
     assert answer.confidence == pytest.approx(5 / 7)
     assert answer.agreement == pytest.approx(1 / 3)
+
+
+DISAGREEING = {
+    "a": ("owl", 0.55, (0.45, 0.55)),
+    "b": ("owl", 0.55, (0.45, 0.55)),
+    "c": ("cat", 0.99, (0.99, 0.01)),
+}
+"""By member: its label, how sure it is, and its probabilities of cat and owl."""
+SAID = {
+    "weighted_vote": ("owl", 2 / 3),
+    "mean": ("cat", (0.45 + 0.45 + 0.99) / 3),
+    "stacking": ("owl", (0.55 + 0.55 + 99 * 0.01) / (0.45 + 0.45 + 0.99 + 0.55 + 0.55 + 0.99)),
+    "first": ("cat", 0.99),
+    "last": ("owl", 0.55),
+}
+"""By combiner: what they say together; c comes first, and weighs 99 for owls in stacking."""
+
+
+@pytest.mark.parametrize("where", ["ensemble", "application", "stage"])
+@pytest.mark.parametrize("how", COMBINERS)
+def test_each_combiner_is_used_wherever_it_is_named(how: str, where: str) -> None:
+    stages = (Stage(stage="classify", stage_id="s", services=("a", "b", "c"), combine=how),)
+    chosen = w.ensemble(dict.fromkeys("abc", 1.0), combine=how if where == "ensemble" else "first")
+    heavy = (ClassWeight(label="owl", weight=99.0),) if how == "stacking" else ()
+    members = tuple(  # an ensemble's
+        replace(one, class_weights=heavy if one.service == "c" else ())
+        for one in chosen.members  # type: ignore[attr-defined]
+    )
+    app = {
+        "ensemble": w.application(),
+        "application": w.application(combine=how),
+        "stage": w.application(combine="first", stages=stages),
+    }[where]
+    world = World(w.usual(app, replace(chosen, members=members)))  # type: ignore[type-var]
+    asked = {task.service: task for task in tasks(world.step(0, w.request()))}
+    came = [
+        result(asked[name], label, confidence=sure, scores=scores, classes=("cat", "owl"))
+        for name, (label, sure, scores) in ((n, DISAGREEING[n]) for n in "cab")
+    ]
+    answer = only(world.step(1, *came))
+    assert answer.label == SAID[how][0]
+    assert answer.confidence == pytest.approx(SAID[how][1])
 
 
 def test_a_combiner_of_others_is_used_and_its_failure_costs_nobody() -> None:
