@@ -16,7 +16,7 @@ from streams.bench import answers, throughput
 from streams.bench.decisions import Decisions
 from streams.bench.faulting import FaultRow, run_faults
 from streams.bench.faults import FAULTS
-from streams.bench.faults_world import Where
+from streams.bench.faults_world import SURGE_S, Where
 from streams.embedded.choice import chosen
 from streams.embedded.stack import Stack
 from streams.errors import StreamsError
@@ -63,7 +63,7 @@ class Plan:
     try_s: float = 8.0
     decisions: int = 100
     times: int = 3
-    surge_s: float = 60.0
+    surge_s: float = SURGE_S
     faults: bool = True
     seed: int = 1
     parts: Collection[str] = PARTS

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from streams.bench.faults import FAULTS, Fault
-from streams.bench.faults_world import Say, Where, World, opened
+from streams.bench.faults_world import SURGE_S, Say, Where, World, opened
 from streams.bench.ledger import Found, Verdict, audit
 from streams.bench.ledger_app import WINDOW_MS
 from streams.bench.ledger_feed import Feed, Rates
@@ -73,7 +73,7 @@ def run_faults(
     seed: int,
     times: int = 3,
     names: Collection[str] | None = None,
-    surge_s: float = 60.0,
+    surge_s: float = SURGE_S,
     say: Say = lambda _: None,
 ) -> list[FaultRow]:
     """Inflict the faults that apply to a `kind` of broker ("kafka", "embedded"), or those named.

@@ -39,6 +39,8 @@ GRACE_S = 10.0
 PATIENCE_S = 600.0
 """Long enough for any machine: what is measured is when it works, not whether it is quick."""
 POLL_S = 0.1
+SURGE_S = 60.0
+"""How long ten times the load is sent."""
 Say = Callable[[str], None]
 
 
@@ -66,7 +68,7 @@ class World:
     registry: Registry
     clock_file: Path
     random: Random
-    surge_s: float = 60.0
+    surge_s: float = SURGE_S
 
     @property
     def settings(self) -> Settings:

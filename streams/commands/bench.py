@@ -47,7 +47,7 @@ def faults(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the moments.", show_default="a new one")
     ] = None,
-    surge: Annotated[float, typer.Option(min=1, help="Seconds of ten times the load.")] = 20.0,
+    surge: Annotated[float, typer.Option(min=1, help="Seconds of ten times the load.")] = 60.0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where data and logs stay; a temporary folder by default.")
     ] = None,

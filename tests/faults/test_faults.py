@@ -25,7 +25,6 @@ from tests.broker.cluster import kafka_or_skip
 
 SEED = int(os.environ.get("FAULTS_SEED", time.time_ns() // 1_000_000 % 1_000_000))
 TIMES = int(os.environ.get("FAULTS_TIMES", "2"))
-SURGE_S = 20.0
 RECOVERY_S = 15.0
 """On a machine that has nothing else to do."""
 STREAMS = ("kill-data", "kill-route", "kill-control", "kill-sink")
@@ -42,7 +41,6 @@ def world_of(where: Where, folder: Path) -> Iterator[World]:
     if where is not Where.EMBEDDED:
         kafka_or_skip(folder)
     with opened(where, folder, SEED, print) as made:
-        made.surge_s = SURGE_S
         yield made
 
 
