@@ -165,6 +165,7 @@ class NodeReported(Event):
     idle_w: float | None = None
     full_w: float | None = None
     source: str = ""
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

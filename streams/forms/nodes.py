@@ -6,10 +6,11 @@ or actuator replaces it, and that one's expiry counts from then on.
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from schemas.errors import InvalidEvent
+from schemas.identity import stable_id
 from schemas.registrations import NodeReported
 from streams.errors import RegistrationError
 from streams.forms.services import WHOLE_GPU, twice
@@ -19,21 +20,23 @@ from workers.agent.node import BY_HAND
 
 NEVER_MS = 253_402_300_799_000
 """The last second of the year 9999, ms since the epoch."""
+_OWN = {"heartbeat": 0, "expires_at": NEVER_MS, "source": BY_HAND, "event_id": ""}
 STATUSES = ("ready", "draining", "failed", "unknown")
 
 
 def node(plain: dict[str, Any], now_ms: int) -> NodeReported:
-    """Return the report of a node. Raises RegistrationError, naming the field, for a false one."""
+    """Return the report of a node; its `event_id` tells its content, not its time.
+
+    Raises RegistrationError, naming the field, for a false one.
+    """
     try:
-        made = build(
-            NodeReported,
-            {**plain, "heartbeat": now_ms, "expires_at": NEVER_MS, "source": BY_HAND},
-        )
+        made = build(NodeReported, {**plain, **_OWN})
     except InvalidEvent as error:
         raise RegistrationError(str(error)) from error
     for wrong in _wrong(made):
         raise RegistrationError(wrong)
-    return made
+    identity = stable_id("registered", NodeReported.__name__, repr(made))
+    return replace(made, heartbeat=now_ms, event_id=identity)
 
 
 def reports_itself(known: NodeReported | None, now_ms: int) -> bool:

@@ -38,7 +38,7 @@ class Form:
 NODE = Form(
     "NodeReported",
     "node",
-    frozenset({"heartbeat", "expires_at", "source"}),
+    frozenset({"heartbeat", "expires_at", "source", "event_id"}),
     {"architecture": "", "operating_system": "", "status": "ready"},
     {"node": "edge-1", "cpu_milli": 4000, "memory_mib": 8192},
 )
