@@ -4,7 +4,7 @@ A comparison rests on what is registered and observed: the observations that the
 are taken as select takes them, and every algorithm is asked about the same profiles.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from processors.selecting.choice import Choice, choose
 from processors.selecting.estimating import candidates_of, caution_of, evidence_of
 from processors.selecting.own import algorithms
 from processors.selecting.parameters import SelectParams
-from processors.selecting.profiles import Summary, by_node, summary
+from processors.selecting.profiles import Series, Summary, by_node, parted, summary
 from processors.selecting.proposals import Selector
 from processors.selecting.state import MEMBER, AppState
 from processors.selecting.triggers import take
@@ -24,9 +24,17 @@ from schemas.decisions import EnsembleSelected
 from schemas.identity import stable_id
 from schemas.observing import Observation
 from schemas.records import KeyValue
-from schemas.registrations import ApplicationRegistered, ContractRegistered, PolicySelected
+from schemas.registrations import (
+    ApplicationRegistered,
+    ContractRegistered,
+    InstanceReported,
+    PolicySelected,
+)
 from streams.errors import RegistrationError
 from streams.registration import unknown
+
+PARTS = ("node", "variant", "instance")
+"""Of what the latency of a service is told apart."""
 
 
 def selected(catalogue: Catalogue, app: str, consumer: str) -> EnsembleSelected:
@@ -163,21 +171,25 @@ def observed(view: AppView, seen: Iterable[Observation]) -> AppState:
     return state
 
 
-def profiled(view: AppView, seen: Iterable[Observation]) -> list[dict[str, Any]]:
-    """Return what is known of each service, and of it on each node, with how sure that is.
+def profiled(
+    view: AppView, seen: Iterable[Observation], instances: Mapping[str, InstanceReported]
+) -> list[dict[str, Any]]:
+    """Return what is known of each service, and of its latency by parts, with how sure that is.
 
-    Accuracies and confidences are shares, latencies ms; None is what was never observed.
+    Parts are the nodes, the instances, and the variants that instances say they run; of one that
+    has left the catalogue the variant is not known any more. Accuracies and confidences are shares,
+    latencies ms; None is what was never observed.
     """
     state = observed(view, seen)
     if not view.services:
         return []
     evidence = [evidence_of(state, s.service, 0) for s in view.services]
-    found = []
+    variants = {name: variant_of(one) for name, one in instances.items()}
+    found: list[dict[str, Any]] = []
     for one in candidates_of(state, view, view.services, evidence):
         profile = state.profile(one.service)
         sure = summary(profile.confidence)
         told = {
-            "service": one.service,
             "accuracy": one.accuracy,
             "error": one.error,
             "judged": one.count,
@@ -187,12 +199,27 @@ def profiled(view: AppView, seen: Iterable[Observation]) -> list[dict[str, Any]]
             "energy_j": one.energy_j or None,
             "classes": {c.label: summary(c.accuracy).mean for c in profile.classes},
         }
-        found.append({"node": "", **told, **_latency(summary(profile.latency))})
-        found += [
-            {"service": one.service, "node": node, **_latency(there)}
-            for node, there in by_node(profile.latency).items()
-        ]
+        bare = {"service": one.service, **dict.fromkeys(PARTS, "")}
+        found.append(bare | told | _latency(summary(profile.latency)))
+        found += [bare | part for part in _parts(profile.latency, variants)]
     return found
+
+
+def variant_of(instance: InstanceReported) -> str:
+    """Return which variant of its service an instance runs, by its heartbeat; '' for none."""
+    return next((each.value for each in instance.metadata if each.key == "variant"), "")
+
+
+def _parts(latency: Series, variants: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the latency of each node, of each variant, and of each instance with both."""
+    where = {span.source: span.node for span in latency.spans}
+    for node, seen in by_node(latency).items():
+        yield {"node": node, **_latency(seen)}
+    for variant, seen in parted(latency, lambda span: variants.get(span.source, "")).items():
+        yield {"variant": variant, **_latency(seen)}
+    for source, seen in parted(latency, lambda span: span.source).items():
+        own = {"instance": source, "node": where[source], "variant": variants.get(source, "")}
+        yield {**own, **_latency(seen)}
 
 
 def _latency(seen: Summary) -> dict[str, Any]:

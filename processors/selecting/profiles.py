@@ -5,6 +5,7 @@ twice. After a change of concept only windows that began afterwards tell anythin
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from processors.unrepeated import rank
@@ -162,15 +163,23 @@ def summary(series: Series, since: int = 0) -> Summary:
     return Summary(count, mean, high, median, top, unsure)
 
 
+def parted(series: Series, part: Callable[[Span], str], since: int = 0) -> dict[str, Summary]:
+    """Return what windows since then add up to in each part that has a name, by name.
+
+    A part is a node, an instance, a variant: whatever the source of a window belongs to.
+    """
+    parts: dict[str, list[Span]] = {}
+    for span in series.spans:
+        if span.start >= since and (name := part(span)):
+            parts.setdefault(name, []).append(span)
+    return {
+        name: summary(replace(series, spans=tuple(parts[name])), since) for name in sorted(parts)
+    }
+
+
 def by_node(series: Series, since: int = 0) -> dict[str, Summary]:
     """Return what windows since then add up to on each node that is known."""
-    nodes = sorted({span.node for span in series.spans if span.node and span.start >= since})
-    return {
-        node: summary(
-            replace(series, spans=tuple(s for s in series.spans if s.node == node)), since
-        )
-        for node in nodes
-    }
+    return parted(series, lambda span: span.node, since)
 
 
 def first_start(series: Series, since: int) -> int | None:

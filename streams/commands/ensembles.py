@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.ensemble_profiles import COLUMNS as PROFILED
+from streams.commands.ensemble_profiles import observed, profiles
 from streams.commands.nouns import AsJson, check_steering, opened
 
 if TYPE_CHECKING:
@@ -22,11 +24,10 @@ COLUMNS = (
     *("app", "consumer", "members", "shadows", "algorithm", "accuracy", "latency ms", "cost"),
     *("score", "pinned", "unmet", "generation"),
 )
-PROFILED = (
-    *("service", "node", "accuracy", "error", "judged", "confidence", "calibration"),
-    *("results", "p50_ms", "p95_ms", "p99_ms", "p95_error_ms", "cost", "energy_j"),
-)
 COMPARED = ("algorithm", "members", "accuracy", "p95 ms", "cost", "value", "gap", "unmet", "failed")
+
+
+app.command()(profiles)
 
 
 @app.callback()
@@ -53,6 +54,9 @@ def explain(
     generation: Annotated[
         int | None, typer.Option(min=1, help="This selection, if the log still holds it.")
     ] = None,
+    known: Annotated[
+        bool, typer.Option("--profiles", help="And what is known of its members by now.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show why an ensemble was selected: parts of its score, clauses met or not, runners-up."""
@@ -60,6 +64,7 @@ def explain(
     from schemas.introspect import to_plain
     from schemas.registrations import ContractRegistered
     from streams import ensembles as pure
+    from streams.commands.output import show_rows
 
     with opened() as entries:
         if generation is None:
@@ -68,12 +73,16 @@ def explain(
             found = _older(entries, of, consumer, generation)
         then = entries.catalogue_at(found.catalogue, ContractRegistered)
     promises = pure.promises(found, then.by_app(ContractRegistered).get(of, ()))
+    members = {member.service for member in found.members}
+    seen = [one for one in observed(of) if one["service"] in members] if known else []
     if as_json:
         plain = to_plain(EnsembleSelected)(found)
         told = {**plain, "clauses": [asdict(one) for one in promises]}
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json.dumps(told | ({"profiles": seen} if known else {}), indent=2))
         return
     _tell(found, promises)
+    if known:
+        show_rows(PROFILED, [[one.get(name) for name in PROFILED] for one in seen], as_json=False)
 
 
 @app.command()
@@ -190,24 +199,6 @@ def compare(
         for name, choice in found.items()
     ]
     show_rows(COMPARED, rows, as_json=as_json)
-
-
-@app.command()
-def profiles(of: App, *, as_json: AsJson = False) -> None:
-    """Show what is known of each service: accuracy, calibration, latency by node; how surely."""
-    from schemas.observing import Observation
-    from streams import ensembles as pure
-    from streams.commands.output import show_rows
-    from workers.clock import wall_ms
-
-    with opened() as entries:
-        view = pure.viewed(known_of(entries, of), of, "", wall_ms(), {})
-        seen = [e for e in entries.events("weir.observations", of) if isinstance(e, Observation)]
-    found = pure.profiled(view, seen)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    show_rows(PROFILED, [[one.get(name) for name in PROFILED] for one in found], as_json=False)
 
 
 def known_of(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from schemas.decisions import EnsembleSelected
 from schemas.processing import Batch
+from schemas.records import KeyValue
 from schemas.registrations import (
     ApplicationRegistered,
     ConsumerRegistered,
@@ -115,3 +117,26 @@ def test_an_ensemble_is_listed_explained_pinned_let_go_and_selected_by_another_a
     assert not any(row["failed"] for row in rows)
     profiles = told(weir("ensembles", "profiles", "digits", "--json"))
     assert {one["service"] for one in profiles} == set(cases.DECLARED)
+
+
+def test_what_is_known_of_members_is_told_by_node_variant_and_instance(
+    installation: Installation, weir: Weir
+) -> None:
+    services = [cases.service(name) for name in cases.DECLARED]
+    installation.send(cases.application(), cases.contract(), *services)
+    assert weir("ensembles", "pin", "digits", "svm").returncode == 0
+    installation.select()
+    now = time.time_ns() // 1_000_000
+    where = {"service": "svm", "instance": "svm.a", "node": "a", "stage": "classify"}
+    runs = (KeyValue(key="variant", value="int8"),)
+    installation.send(
+        replace(cases.broken("svm", health="ready"), metadata=runs),
+        replace(cases.observation("latency", now, 6.5, **where), emitted_at=now + 1_200),
+    )
+    asked = weir("ensembles", "explain", "digits", "--profiles", "--json")
+    (seen,) = [one for one in told(asked)["profiles"] if one["instance"]]
+    assert (seen["instance"], seen["variant"], seen["node"]) == ("svm.a", "int8", "a")
+    assert (seen["results"], seen["p99_ms"]) == (40, 6.5)
+    assert "int8" in weir("ensembles", "profiles", "digits").stdout
+    nowhere = weir("ensembles", "profiles", "digits", "--batches")
+    assert (nowhere.returncode, "ClickHouse" in nowhere.stderr) == (3, True)

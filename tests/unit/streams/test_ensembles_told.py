@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from schemas.catalogue import Catalogue
-from schemas.registrations import PolicySelected
+from schemas.records import KeyValue
+from schemas.registrations import InstanceReported, PolicySelected
 from streams import ensembles
 from streams.bench import ensemble_ocad, ensemble_paired, ensemble_profiles
 from streams.bench.ensemble import PARTS
@@ -86,21 +87,48 @@ def test_clauses_that_hold_are_told_with_how_far_as_those_that_do_not() -> None:
 
 
 def test_profiles_are_told_with_how_sure_they_are() -> None:
+    where = {"svm.a": ("pi-1", 8.0), "svm.b": ("pi-1", 2.0), "svm.c": ("pi-2", 4.0)}
     seen = [
-        c.observation("latency", c.T0 + 1000 * n, 8.0, service="svm", instance="svm.a", node="pi-1")
+        c.observation("latency", c.T0 + 1000 * n, ms, service="svm", instance=name, node=node)
         for n in range(4)
+        for name, (node, ms) in where.items()
     ]
     seen += [c.observation("accuracy", c.T0, 0.9, service="svm", count=900)]
     seen += [c.observation("accuracy.class.3", c.T0, 0.7, service="svm")]
+    seen += [c.observation("confidence", c.T0, 0.95, service="svm", instance="svm.a", count=900)]
+    seen += [c.observation("energy", c.T0, 0.5, service="svm", instance="svm.a")]
+    seen += [c.observation("cost", c.T0, 12.0, service="svm", instance="svm.a")]
+    runs = {"svm.a": "fp32", "svm.b": "int8", "svm.c": "fp32"}
+    instances = {name: runs_as(name, variant) for name, variant in runs.items()}
     view = ensembles.viewed(known(), c.APP, "", c.T0, {})
-    told = ensembles.profiled(view, seen)
+    told = ensembles.profiled(view, seen, instances)
     ours = [one for one in told if one["service"] == "svm"]
-    assert [one["node"] for one in ours] == ["", "pi-1"]
-    assert (ours[0]["judged"], ours[1]["results"], ours[1]["p95_ms"]) == (900, 160, 8.0)
-    assert ours[0]["classes"] == {"3": 0.7}
+    parts = {(one["node"], one["variant"], one["instance"]): one for one in ours}
+    assert {part: (one["results"], one["p95_ms"]) for part, one in parts.items()} == {
+        ("", "", ""): (480, pytest.approx(14 / 3)),
+        ("pi-1", "", ""): (320, 5.0),
+        ("pi-2", "", ""): (160, 4.0),
+        ("", "fp32", ""): (320, 6.0),
+        ("", "int8", ""): (160, 2.0),
+        ("pi-1", "fp32", "svm.a"): (160, 8.0),
+        ("pi-1", "int8", "svm.b"): (160, 2.0),
+        ("pi-2", "fp32", "svm.c"): (160, 4.0),
+    }
+    whole = ours[0]
+    right = (900 * 0.9 + 30 * 0.98) / 930
+    assert (whole["judged"], whole["accuracy"]) == (900, pytest.approx(right))
+    assert whole["error"] == pytest.approx((right * (1 - right) / 930) ** 0.5)
+    assert whole["calibration"] == pytest.approx(0.95 - right), "it is surer than it is right"
+    assert (whole["energy_j"], whole["cost"]) == (0.5, 12.0), "what is observed, not declared"
+    assert whole["classes"] == {"3": 0.7}
     unseen = next(one for one in told if one["service"] == "tree")
-    assert unseen["error"] > 3 * ours[0]["error"]
-    assert unseen["p95_ms"] is None
+    assert unseen["error"] > 3 * whole["error"]
+    assert (unseen["p95_ms"], unseen["calibration"]) == (None, None)
+
+
+def runs_as(name: str, variant: str) -> InstanceReported:
+    own = (KeyValue(key="variant", value=variant),)
+    return replace(c.broken("svm", health="ready"), instance=name, metadata=own)
 
 
 def profiles() -> ensemble_profiles.Profiles:
