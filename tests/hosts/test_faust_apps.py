@@ -26,7 +26,7 @@ from schemas.topics import home_of, key_of, topic_of
 from streams.actuating.actuate import environment
 from streams.embedded.processes import free_port, listens
 from tests.examples import example
-from tests.hosts.worlds import KafkaWorld, kafka_world, wait_until
+from tests.hosts.worlds import LOGS_OF_FAUST, KafkaWorld, cluster_of, kafka_world, wait_until
 from tests.unit.placement import world as placing
 from workers.clock import wall_ms
 from workers.kafka import clients as kafka
@@ -41,9 +41,9 @@ NODES = (
 )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[KafkaWorld]:
-    with kafka_world(tmp_path) as made:
+@pytest.fixture(params=LOGS_OF_FAUST)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaWorld]:
+    with kafka_world(tmp_path, cluster_of(request)) as made:
         port = free_port()
         settings = made.settings.model_copy(
             update={

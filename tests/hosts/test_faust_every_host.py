@@ -12,7 +12,7 @@ from tests.hosts.test_every_host import (
     test_every_record_is_applied_once_and_in_order,
     test_the_catalogue_is_read_before_the_first_record,
 )
-from tests.hosts.worlds import LOGS, cluster_of
+from tests.hosts.worlds import LOGS_OF_FAUST, cluster_of
 
 __all__ = [
     "test_a_crash_loses_nothing_and_repeats_nothing",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-@pytest.fixture(params=[LOGS[0], pytest.param(LOGS[1], marks=pytest.mark.faults)])
+@pytest.fixture(params=LOGS_OF_FAUST)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
     with faust_world(tmp_path, cluster_of(request)) as made:
         yield made

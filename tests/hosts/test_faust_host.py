@@ -22,15 +22,15 @@ from streams.faust import host as faust_host
 from tests.examples import example
 from tests.hosts.faust_world import FaustWorld, faust_world
 from tests.hosts.samples import Tally, observations, tally, verdict
-from tests.hosts.worlds import wait_until
+from tests.hosts.worlds import LOGS_OF_FAUST, cluster_of, wait_until
 from workers.settings import Settings
 
 APPS = [f"app {number}" for number in range(5)]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[FaustWorld]:
-    with faust_world(tmp_path) as made:
+@pytest.fixture(params=LOGS_OF_FAUST)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
+    with faust_world(tmp_path, cluster_of(request)) as made:
         yield made
 
 

@@ -20,7 +20,7 @@ from streams.topology import Host
 from tests.hosts.worlds import LOGS, KafkaWorld, cluster_of, kafka_world, wait_until
 from workers.kafka import clients as kafka
 from workers.kafka import reading as kafka_reading
-from workers.kafka.groups import groups
+from workers.kafka.groups import Group, groups
 from workers.registry import Registry
 from workers.settings import (
     ClickHouseSettings,
@@ -29,6 +29,7 @@ from workers.settings import (
     RegistrySettings,
     Settings,
 )
+from workers.settings_outside import NarrateSettings, NotifySettings
 
 WEIR = (sys.executable, "-m", "streams.cli")
 BATCH = tuple(name for name, place in topology.PROCESSORS.items() if place.host is Host.BATCH)
@@ -40,6 +41,17 @@ KINDS = {
     "sink": ("run", "sink"),
     "worker": ("worker", "--node", "left", "--worker", "left-1"),
 }
+OTHERS = {
+    "edge": {
+        "gateway": ("gateway", "--port", "0"),
+        "agent": ("agent", "run", "--node", "right"),
+        "intake": ("intake", "run", "--port", "0"),
+        "notify": ("run", "notify"),
+        "narrate": ("run", "narrate"),
+    },
+    "apps": {name: ("run", name) for name in topology.APPS if name != "control"},
+}
+"""What else may run, with nothing to do: processes of the edge, and each Faust app by itself."""
 GARBAGE = b"this is no event"
 EACH = 3
 LIMIT_S = 10.0
@@ -139,46 +151,56 @@ def committed(world: KafkaWorld, processor: str) -> dict[str, int]:
 
     The embedded broker calls every group stable, and names no members.
     """
-    group = "weir-control" if processor in FAUST else f"weir-{processor}"
-    found = groups(world.settings.kafka, [group])[group]
-    left = found.state == "EMPTY" or (
-        found.state == "STABLE" and kafka.cluster_id(world.settings.kafka).startswith("weir-")
-    )
-    assert left, f"{group} was not left: its successor would have to wait"
+    found = left(world, "weir-control" if processor in FAUST else f"weir-{processor}")
     return {
         topic: sum(offset for place, offset in found.committed.items() if place[0] == topic)
         for topic in read_by()[processor]
     }
 
 
-def test_every_kind_of_process_drains_commits_and_leaves(world: KafkaWorld, tmp_path: Path) -> None:
-    settings = world.settings.model_copy(
-        update={
-            "data_dir": tmp_path,
-            "local": LocalSettings(nodes=(NodeSection(name="n", cpu_milli=9, memory_mib=9),)),
-        }
+def left(world: KafkaWorld, group: str) -> Group:
+    """Return a group in which nobody is any more."""
+    found = groups(world.settings.kafka, [group])[group]
+    nobody = found.state in ("EMPTY", "DEAD") or (
+        found.state == "STABLE" and kafka.cluster_id(world.settings.kafka).startswith("weir-")
     )
+    assert nobody, f"{group} was not left: its successor would have to wait"
+    return found
+
+
+@contextmanager
+def served(world: KafkaWorld, folder: Path) -> Iterator[Sequence[Running]]:
+    """Run a registry that knows all events and ClickHouse; the settings name them."""
     servers = {
-        "registry": (sys.executable, "-m", "streams.embedded.registry"),
-        "clickhouse": (
-            sys.executable,
-            "-m",
-            "streams.embedded.clickhouse",
-            "--path",
-            str(tmp_path / "ch"),
-        ),
+        name: (sys.executable, "-m", f"streams.embedded.{name}", *more)
+        for name, more in (("registry", ()), ("clickhouse", ("--path", str(folder / "ch"))))
     }
-    with started(tmp_path, settings, **servers) as (registry, clickhouse):
+    with started(folder, world.settings, **servers) as (registry, clickhouse):
         wait_until(lambda: listens(registry.port) and listens(clickhouse.port))
         url = RegistrySettings(url=f"http://127.0.0.1:{registry.port}")
-        house = ClickHouseSettings(port=clickhouse.port)
-        settings = settings.model_copy(update={"registry": url, "clickhouse": house})
-        world.settings = settings
+        world.settings = world.settings.model_copy(
+            update={
+                "data_dir": folder,
+                "local": LocalSettings(nodes=(NodeSection(name="n", cpu_milli=9, memory_mib=9),)),
+                "registry": url,
+                "clickhouse": ClickHouseSettings(port=clickhouse.port),
+                "notify": NotifySettings(webhook_url="http://127.0.0.1:9/"),
+                "narrate": NarrateSettings(url="http://127.0.0.1:9/", model="none"),
+            }
+        )
         made = Registry(url)
         made.register_all()
         made.close()
-        commands = {name: (*WEIR, *arguments) for name, arguments in KINDS.items()}
-        with started(tmp_path, settings, **commands) as apps:
+        yield registry, clickhouse
+
+
+def commands(kinds: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {name: (*WEIR, *arguments) for name, arguments in kinds.items()}
+
+
+def test_every_kind_of_process_drains_commits_and_leaves(world: KafkaWorld, tmp_path: Path) -> None:
+    with served(world, tmp_path) as servers:
+        with started(tmp_path, world.settings, **commands(KINDS)) as apps:
             await_all(apps)
             wanted = {name: EACH * len(inputs) for name, inputs in read_by().items()}
             for topic in {topic for inputs in read_by().values() for topic in inputs}:
@@ -189,4 +211,15 @@ def test_every_kind_of_process_drains_commits_and_leaves(world: KafkaWorld, tmp_
         for name in read_by():
             least = min(committed(world, name).values())
             assert least >= EACH, name  # a worker writes metrics besides
-        end_all([registry, clickhouse])
+        end_all(servers)
+
+
+@pytest.mark.parametrize("kinds", OTHERS.values(), ids=OTHERS)
+def test_every_other_kind_of_process_ends_as_soon(
+    world: KafkaWorld, tmp_path: Path, kinds: Mapping[str, Sequence[str]]
+) -> None:
+    with served(world, tmp_path), started(tmp_path, world.settings, **commands(kinds)) as others:
+        await_all(others)
+        end_all(others)
+        for name in kinds:
+            left(world, f"weir-{name}")

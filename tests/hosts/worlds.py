@@ -35,6 +35,8 @@ LOGS = ("embedded", "apache")
 """The brokers on which hosts are tried."""
 LOGS_OF_FAULTS = (pytest.param("embedded", marks=pytest.mark.faults), "apache")
 """The same where it takes long: what the weaker broker promises is then tried by `make faults`."""
+LOGS_OF_FAUST = ("embedded", pytest.param("apache", marks=pytest.mark.faults))
+"""The same where Faust is tried, to which both brokers are much alike."""
 
 
 class World(Protocol):
