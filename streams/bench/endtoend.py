@@ -92,15 +92,14 @@ def measure(
     """Yield the figures of one kind of broker, those of each part as soon as they are known.
 
     Data and logs stay below `home`. With `bootstrap` the stack uses the cluster there, which is
-    not broken: no faults then. Raises StackError when no stack can be had; a part that fails says
-    why and yields nothing.
+    not broken: no faults then. A part that fails says why and yields nothing; the faults, which
+    come last, yield what is known with each row. Raises StackError when no stack can be had, and
+    what the faults raise.
     """
     if any(part in plan.parts for part in PARTS[:-1]):
         yield from _on_a_stack(kind, settings, home / "stack", plan, say, bootstrap)
     if PARTS[-1] in plan.parts:
-        yield from _tried(
-            PARTS[-1], lambda: _broken(kind, home / "faults", plan, say, bootstrap), say
-        )
+        yield from _broken(kind, home / "faults", plan, say, bootstrap)
 
 
 def _on_a_stack(
@@ -147,8 +146,19 @@ def _metrics(stack: Stack, plan: Plan, say: Say) -> dict[str, Any]:
     return {"metrics_per_s": round(told.pop("per_s")), "metrics": told}
 
 
-def _broken(kind: str, folder: Path, plan: Plan, say: Say, bootstrap: str | None) -> dict[str, Any]:
-    rows = _faults(kind, folder, plan, say) if bootstrap is None else []
+def _broken(
+    kind: str, folder: Path, plan: Plan, say: Say, bootstrap: str | None
+) -> Iterator[dict[str, Any]]:
+    if bootstrap is not None:
+        yield _table([])
+        return
+    rows: list[FaultRow] = []
+    for row in _faults(kind, folder, plan, say):
+        rows.append(row)
+        yield _table(rows)
+
+
+def _table(rows: Sequence[FaultRow]) -> dict[str, Any]:
     return {"recovery_s": recoveries(rows), "faults": [row.record() for row in rows]}
 
 
@@ -175,7 +185,7 @@ def figures_of(parts: Collection[str]) -> list[str]:
     return [name for name in FIGURES if name in wanted]
 
 
-def _faults(kind: str, folder: Path, plan: Plan, say: Say) -> list[FaultRow]:
+def _faults(kind: str, folder: Path, plan: Plan, say: Say) -> Iterator[FaultRow]:
     names = None if plan.faults else kills(kind)
     return run_faults(
         kind,

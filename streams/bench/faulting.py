@@ -75,26 +75,26 @@ def run_faults(
     names: Collection[str] | None = None,
     surge_s: float = SURGE_S,
     say: Say = lambda _: None,
-) -> list[FaultRow]:
+) -> Iterator[FaultRow]:
     """Inflict the faults that apply to a `kind` of broker ("kafka", "embedded"), or those named.
 
-    Each stack is started in a folder of its own below `folder`; after a fault that it did not
-    recover from, the others get a new one. Raises SettingsError for an unknown name, StackError,
-    and NotRecovered for a stack that does not work before any fault.
+    A row is yielded as soon as it is known. Each stack is started in a folder of its own below
+    `folder`; after a fault that it did not recover from, the others get a new one. Raises
+    SettingsError for an unknown name, StackError, and NotRecovered for a stack that does not work
+    before any fault.
     """
-    rows: list[FaultRow] = []
+    done = 0
     for where in Where:
         if (where is Where.EMBEDDED) != (kind == "embedded"):
             continue
         left = _chosen(where, names)
         while left:
-            home = folder / f"{where.name.lower()}-{len(rows)}"
+            home = folder / f"{where.name.lower()}-{done}"
             with opened(where, home, seed, say) as world:
                 world.surge_s = surge_s
-                done = list(_until_one_fails(world, left, times, say))
-            rows += done
-            left = left[len(done) :]
-    return rows
+                for row in _until_one_fails(world, left, times, say):
+                    done, left = done + 1, left[1:]
+                    yield row
 
 
 def _until_one_fails(

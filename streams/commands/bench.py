@@ -68,7 +68,7 @@ def faults(
     seed = wall_ms() % 1_000_000 if seed is None else seed
     typer.echo(f"seed {seed}", err=True)
     with tempfile.TemporaryDirectory(prefix="weir-faults-") as scratch:
-        rows = run_faults(
+        found = run_faults(
             "embedded" if broker == "embedded" else "kafka",
             (data_dir or Path(scratch)).absolute(),
             seed=seed,
@@ -77,6 +77,7 @@ def faults(
             surge_s=surge,
             say=lambda text: typer.echo(text, err=True),
         )
+        rows = list(found)
     if as_json:
         typer.echo(json.dumps([row.record() for row in rows], indent=2))
     else:

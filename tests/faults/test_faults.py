@@ -84,7 +84,7 @@ def test_a_kill_amid_poison_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_fault_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no fault flood; known: broker-lost"):
-        run_faults("embedded", tmp_path, seed=1, names=["flood"])
+        list(run_faults("embedded", tmp_path, seed=1, names=["flood"]))
 
 
 def test_a_row_tells_the_median_and_the_longest_recovery() -> None:

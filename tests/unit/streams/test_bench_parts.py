@@ -1,5 +1,7 @@
 """What `weir bench end-to-end` tells, from what its parts measured; and its load."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ from typer.testing import CliRunner
 
 from schemas.observing import QualityEvaluated
 from schemas.topics import key_of
-from streams.bench import registering
+from streams import exits
+from streams.bench import endtoend, registering
 from streams.bench.decisions import Board, Trigger
 from streams.bench.endtoend import (
     EMBEDDED,
@@ -31,6 +34,7 @@ from streams.bench.request_source import arrivals
 from streams.bench.sending import Sent
 from streams.bench.throughput import verdict_of
 from streams.commands.bench import app as bench_app
+from streams.errors import StackError
 from tests.unit.streams.test_bench_figures import samples
 
 USAGE = 2
@@ -185,6 +189,28 @@ def test_the_benchmarks_are_commands() -> None:
     commands = bench_app.registered_commands
     names = {one.name or getattr(one.callback, "__name__", "") for one in commands}
     assert names >= {"end-to-end", "faults"}
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_a_table_of_faults_that_breaks_off_is_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: bool
+) -> None:
+    def told(*_: object, **__: object) -> Iterator[FaultRow]:
+        yield from (row("kill-data", 4.0), row("poison", 1.0))
+        if not enough:
+            raise StackError("no second stack")
+
+    monkeypatch.setattr(endtoend, "run_faults", told)
+    kept = tmp_path / "report.json"
+    asked = ["--only", "embedded", "--part", "faults", "--into", str(kept), "--json"]
+    done = CliRunner().invoke(bench_app, ["end-to-end", *asked])
+    assert done.exit_code == (0 if enough else exits.UNAVAILABLE)
+    assert ("NOTHING MORE WAS MEASURED: no second stack" in done.stderr) is not enough
+    part = json.loads(kept.read_text("utf-8"))["embedded"]
+    assert json.loads(done.stdout) == {"embedded": part}
+    assert [each["fault"] for each in part["faults"]] == ["kill-data", "poison"]
+    assert part["recovery_s"] == {"data": 4.0}
+    assert (part["lost"], part["doubled"]) == (0, 0)
 
 
 @pytest.mark.parametrize("wrong", [["--part", "all"], ["--only", "both"]])
