@@ -1,10 +1,16 @@
-"""The main job, as a user runs it: `weir demo`, and what SQL says of it afterwards."""
+"""The main job, as a user runs it: `weir demo`, and what SQL says of it afterwards.
 
+On the embedded broker, and on a cluster of Apache Kafka that runs already.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.broker.cluster import kafka_or_skip
 from tests.e2e.demonstration import demo, sql, summary_of
+from tests.hosts.worlds import LOGS_OF_FAUST
 
 KEYS = {
     "seed",
@@ -22,9 +28,19 @@ KEYS = {
 }
 
 
+@pytest.fixture(params=LOGS_OF_FAUST)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """Return the options that name the broker: none for the embedded one."""
+    if request.param == "embedded":
+        yield []
+        return
+    with kafka_or_skip(tmp_path / "kafka") as cluster:
+        yield ["--bootstrap", cluster.bootstrap]
+
+
 @pytest.mark.timeout(420)
-def test_a_corruption_is_detected_and_answered(tmp_path: Path) -> None:
-    with demo(tmp_path, "--seed", "1", "--seconds", "32", "--keep") as process:
+def test_a_corruption_is_detected_and_answered(tmp_path: Path, where: list[str]) -> None:
+    with demo(tmp_path, "--seed", "1", "--seconds", "32", "--keep", *where) as process:
         summary = summary_of(process)
         lineage = sql(
             tmp_path,
