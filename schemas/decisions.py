@@ -28,6 +28,7 @@ class EnsembleMember:
     stage: str = ""
     order: int = 0
     class_weights: tuple[ClassWeight, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def dispatch(
     if number >= attempts:
         return None
     tried = [(each.worker, each.instance) for each in member.attempts] if number else ()
-    chosen = instances.choose(member.service, tried, request.request_id, now_ms)
+    chosen = instances.choose(member.service, tried, request.request_id, now_ms, member.node)
     if chosen is None:
         return None
     if number and not hedge:

@@ -104,15 +104,22 @@ class Instances:
         return instance is not None and self._takes(instance, now_ms)
 
     def choose(
-        self, service: str, tried: Collection[Place], request_id: str, now_ms: int
+        self,
+        service: str,
+        tried: Collection[Place],
+        request_id: str,
+        now_ms: int,
+        node: str = "",
     ) -> InstanceReported | None:
         """Return the one of two live instances that is expected to finish first; not one tried.
 
-        Which two is drawn by a hash of the request.
+        Which two is drawn by a hash of the request. Where some are on `node`, it is one of those.
         """
         candidates = self._ready(service, now_ms)
         if tried:
             candidates = tuple(i for i in candidates if (i.worker, i.instance) not in tried)
+        if node:
+            candidates = tuple(i for i in candidates if i.node == node) or candidates
         count = len(candidates)
         if count < 2:
             return candidates[0] if candidates else None

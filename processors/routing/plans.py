@@ -22,12 +22,13 @@ _WHOLE = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Voter:
-    """A service of a stage, its weights and its role."""
+    """A service of a stage, its weights, its role, and on which node it is planned, if on any."""
 
     service: str
     weight: float
     role: str = ""
     class_weights: tuple[ClassWeight, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def plan_of(app: ApplicationRegistered, selected: EnsembleSelected | None) -> Pl
             after[number],
             tuple(later for later, waits in enumerate(after) if number in waits),
             stage.kind in ONE_BY_ONE,
-            stage.kind not in ("split", "cascade") and not any(one.role for one in voters),
+            stage.kind not in ("split", "cascade") and not any(v.role or v.node for v in voters),
         )
         for number, stage in enumerate(stages)
     )
@@ -148,7 +149,7 @@ def _voters(stage: Stage, members: Sequence[EnsembleMember]) -> tuple[Voter, ...
         return tuple(Voter(name, 1.0) for name in stage.services)
     ordered = sorted(members, key=lambda member: member.order)
     return tuple(
-        Voter(one.service, one.weight, _ROLES.get(one.role, ""), one.class_weights)
+        Voter(one.service, one.weight, _ROLES.get(one.role, ""), one.class_weights, one.node)
         for one in ordered
     )
 
@@ -180,6 +181,7 @@ def members_of(step: Step, request: InferenceRequest) -> tuple[Member, ...]:
             weight=voter.weight,
             role=voter.role,
             class_weights=voter.class_weights,
+            node=voter.node,
         )
         for voter in voters
         if voter.role != SHADOW or voter.service not in asked

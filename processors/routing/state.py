@@ -49,6 +49,7 @@ class Attempt:
 class Member:
     """One service's share of a stage; at `hedge_at` (ms, 0: never) a second instance is asked.
 
+    Instances on `node` are asked before others, where a plan names one.
     One that is `passed` over had no instance when its turn came in a stage that asks one by one.
     """
 
@@ -56,6 +57,7 @@ class Member:
     weight: float
     role: str = ""
     class_weights: tuple[ClassWeight, ...] = ()
+    node: str = ""
     status: str = UNPLACED
     reason: str = ""
     instance: str = ""

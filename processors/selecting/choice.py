@@ -58,6 +58,13 @@ class Choice:
         """Return whether the best has other members, in whatever order a plan names them."""
         return set(self.best.services) != set(self.present.services)
 
+    @property
+    def moves(self) -> bool:
+        """Return whether the best is a plan that has a present member answer on another node."""
+        present = dict(zip(self.present.services, self.present.places, strict=False))
+        best = zip(self.best.services, self.best.places, strict=False)
+        return any(node and present.get(service, node) != node for service, node in best)
+
 
 def usable(state: AppState, view: AppView) -> tuple[ServiceRegistered, ...]:
     """Return the services of an application but those that failed."""
@@ -121,9 +128,12 @@ def choose(
         found = _found(problem, chosen, name, algorithms)
     except ProcessorError as error:
         failure, plain = f"{name}: {error}", replace(view, chosen=replace(view.chosen, told={}))
+        candidates = [replace(each, places=()) for each in candidates]
         problem = _problem(state, plain, candidates)
         found = _found(problem, chosen, WEIR, algorithms)
     present = _together(problem, state.services)
+    if name in PLANNERS and not failure:
+        present = replace(present, places=_nodes(state, present))
     able = _able(problem, view, services) if view.explainable else ()
     return Choice(
         present=present,
@@ -168,7 +178,7 @@ def _found(
         raise ProcessorError("it ranked no ensemble")
     if not chosen:
         return found
-    led = _together(problem, chosen)
+    led = replace(_together(problem, chosen), places=())
     others = tuple(one for one in found.ranked if one.services != led.services)
     return Found((led, *others), PINNED, max(0.0, found.ranked[0].value - led.value))
 
@@ -179,6 +189,12 @@ def _together(problem: Problem, services: tuple[str, ...]) -> Scored:
         return staged.present(problem, services)
     members = [c for c in problem.candidates if c.service in services]
     return evaluated(members, problem.objective)
+
+
+def _nodes(state: AppState, present: Scored) -> tuple[str, ...]:
+    """Return on which nodes the present members were planned to answer."""
+    known = {member.service: member.node for member in state.members}
+    return tuple(known.get(service, "") for service in present.services)
 
 
 def _able(

@@ -11,8 +11,8 @@ starvation = time since the task was last served / its latency, energy likewise 
 member is the most accurate service that meets the slack; where none does, the task goes without
 (early drop), or, if it has nobody yet, with the fastest.
 
-**LLF**: the pair with the least laxity, deadline - time - latency there, is taken next; with a
-negative one it is dropped likewise.
+**LLF**: the task with the least laxity, deadline - time - latency on the node where it ends first,
+is taken next, there; with a negative one it is dropped likewise.
 
 **adaptive** (after ROHE's orchestrator): each task is allocated a part of the time: its fraction
 (`fraction.STAGE`), else all that is left, within the fastest and slowest of its services. Tasks are
@@ -43,6 +43,11 @@ class Option:
     def latency_ms(self) -> float:
         """Return the time it must be given there, ms."""
         return self.place.latency_high_ms
+
+    @property
+    def node(self) -> str:
+        """Return where that is, if it is known."""
+        return self.place.place if self.candidate.places else ""
 
 
 @dataclass(slots=True)
@@ -90,33 +95,40 @@ def llf(problem: Problem, keep: int) -> Found:
             return -(free_ms + option.latency_ms)
         return -(budget_ms - free_ms - option.latency_ms)
 
-    return _listed(problem, score, "llf", keep)
+    return _listed(problem, score, "llf", keep, soonest=True)
 
 
-def _listed(problem: Problem, score: Score, name: str, keep: int) -> Found:
-    """Return the plan of a list scheduler, and those that let each task have a member less."""
+def _listed(
+    problem: Problem, score: Score, name: str, keep: int, *, soonest: bool = False
+) -> Found:
+    """Return the plan of a list scheduler, and those that let each task have a member less.
+
+    With `soonest` the score tells tasks apart alone: each goes to the node where it ends first.
+    """
     sizes = range(problem.objective.max_members, 0, -1)
     ranked: dict[tuple[str, ...], Scored] = {}
     for size in sizes:
         if len(ranked) < keep and problem.candidates:
-            plan = _scheduled(problem, score, size)
+            plan = _scheduled(problem, score, size, soonest=soonest)
             ranked.setdefault(plan.services, plan)
     return Found(tuple(ranked.values()), name, 0.0)
 
 
-def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
+def _scheduled(problem: Problem, score: Score, size: int, *, soonest: bool) -> Scored:
     tasks = _tasks(problem)
     budget = problem.budget_ms - problem.objective.overhead_ms
     free: dict[str, float] = {}
     ends: dict[str, float] = {}
     taken: list[Candidate] = []
+    nodes: dict[str, str] = {}
     room = max(problem.objective.max_members, len(tasks))
     while len(taken) < room:
         ready = [t for t in _open(tasks, size, room - len(taken)) if _may_begin(t, tasks, problem)]
+        each = [(t, _fitting(t, free, _released(t, ends, problem), budget)) for t in ready]
         found = [
             (score(task, option, start, budget), task, option, start)
-            for task in ready
-            for option, start in _fitting(task, free, _released(task, ends, problem), budget)
+            for task, options in each
+            for option, start in (_soonest(options) if soonest else options)
         ]
         for task in ready:
             task.dropped = not any(each[1] is task for each in found)
@@ -130,7 +142,8 @@ def _scheduled(problem: Problem, score: Score, size: int) -> Scored:
         task.chosen.append(option.candidate)
         ends[task.stage] = max(end, ends.get(task.stage, 0.0))
         taken.append(_begun(option, start))
-    return evaluated(taken, problem.objective, range(len(taken)))
+        nodes[option.candidate.service] = option.node
+    return _planned(taken, problem, range(len(taken)), nodes)
 
 
 def _open(tasks: Sequence[Task], size: int, left: int) -> list[Task]:
@@ -185,7 +198,12 @@ def _fitting(
         return [(o, s) for o, s in able if (o.candidate.accuracy, o.candidate.service) == best]
     if task.chosen or not begun:
         return []
-    return [min(begun, key=lambda each: (each[1] + each[0].latency_ms, _named(each[0])))]
+    return _soonest(begun)
+
+
+def _soonest(options: list[tuple[Option, float]]) -> list[tuple[Option, float]]:
+    """Return the one that ends first, with when it begins; none of none."""
+    return sorted(options, key=lambda each: (each[1] + each[0].latency_ms, _named(each[0])))[:1]
 
 
 def adaptive(problem: Problem, keep: int) -> Found:
@@ -220,7 +238,16 @@ def _phased(problem: Problem, size: int) -> Scored:
         (_begun(option, starts[phases[stage]]), phases[stage])
         for _, stage, option in sorted(members, key=lambda each: each[:2])[:room]
     ]
-    return evaluated([m for m, _ in told], problem.objective, [phase for _, phase in told])
+    nodes = {option.candidate.service: option.node for _, _, option in members}
+    return _planned([m for m, _ in told], problem, [phase for _, phase in told], nodes)
+
+
+def _planned(
+    members: Sequence[Candidate], problem: Problem, orders: Sequence[int], nodes: Mapping[str, str]
+) -> Scored:
+    """Return members as an ensemble: in which order they are asked, and on which nodes."""
+    found = evaluated(members, problem.objective, orders)
+    return replace(found, places=tuple(nodes[service] for service in found.services))
 
 
 def allocation(problem: Problem) -> dict[str, float]:

@@ -217,7 +217,7 @@ class Steps:
         if wanted != self.state.explaining:
             return True
         if choice.found.algorithm == PINNED or (self.view.chosen.name or WEIR) not in VALUED:
-            return choice.others_are_best
+            return choice.others_are_best or choice.moves
         return best.value - present.value >= self.params.min_gain
 
     def _begin(self, trigger: Trigger) -> None:

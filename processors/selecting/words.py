@@ -55,6 +55,7 @@ def members_of(scored: Scored, labels: Sequence[str]) -> tuple[EnsembleMember, .
     nothing: tuple[tuple[float, ...], ...] = ((),) * len(scored.members)
     heard = scored.class_weights or nothing
     orders = scored.orders or (0,) * len(scored.members)
+    nodes = scored.places or ("",) * len(scored.members)
     return tuple(
         EnsembleMember(
             service=member.service,
@@ -66,9 +67,10 @@ def members_of(scored: Scored, labels: Sequence[str]) -> tuple[EnsembleMember, .
                 ClassWeight(label=label, weight=round(value, 6))
                 for label, value in zip(labels, votes, strict=False)
             ),
+            node=node,
         )
-        for member, weight, votes, order in zip(
-            scored.members, scored.weights, heard, orders, strict=True
+        for member, weight, votes, order, node in zip(
+            scored.members, scored.weights, heard, orders, nodes, strict=True
         )
     )
 

@@ -264,12 +264,13 @@ def _tell(found: "EnsembleSelected", promises: "list[Promise]") -> None:
     whose = f"{found.app} for {found.consumer}" if found.consumer else found.app
     typer.echo(f"selection {found.generation} of {whose}, by {found.algorithm}: {found.reason}")
     show_rows(
-        ("member", "role", "stage", "weight", "weights per class"),
+        ("member", "role", "stage", "node", "weight", "weights per class"),
         [
             (
                 m.service,
                 m.role,
                 m.stage,
+                m.node,
                 m.weight,
                 [f"{c.label} {c.weight:g}" for c in m.class_weights],
             )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.decisions import DeadLetter
+from schemas.decisions import DeadLetter, EnsembleMember
 from schemas.inference import InferenceRequest
 from schemas.processing import Directed
 from schemas.records import Tensor
@@ -91,6 +91,27 @@ def test_the_instance_that_will_finish_first_is_asked() -> None:
     chosen = [task.instance for task in asked]
     assert chosen[:3] == ["a.idle"] * 3
     assert set(chosen[4:]) == {"a.idle", "a.busy"}
+
+
+def test_a_member_is_asked_where_the_plan_has_it_while_that_can_be() -> None:
+    planned = w.ensemble({"a": 1.0})
+    members = (EnsembleMember(service="a", weight=1.0, role="member", node="far"),)
+    world = World(
+        w.catalogue(
+            w.application(),
+            w.service("a", latency_ms=10.0),
+            *(w.instance("a", name) for name in ("near", "nearer")),
+            w.instance("a", "far", queue_ms=400.0),
+            replace(planned, members=members),  # type: ignore[type-var]  # an ensemble
+        )
+    )
+    first = [tasks(world.step(n, w.request(n)))[0] for n in range(5)]
+    assert [task.instance for task in first] == ["a.far"] * 5
+    (again,) = tasks(world.step(6, result(first[0], status="failed", reason="x", label=None)))  # type: ignore[arg-type]  # no label
+    assert again.instance in ("a.near", "a.nearer"), "another attempt goes where it can"
+    world.restart()
+    world.learn(w.instance("a", "far", health="draining"))
+    assert tasks(world.step(7, w.request(7)))[0].instance in ("a.near", "a.nearer")
 
 
 def test_observed_times_beat_declared_ones() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processors.selecting.own import OWN
+from processors.selecting.own import OWN, PLANNERS
 from processors.selecting.selection import spec
 from schemas.base import Event
 from schemas.decisions import EnsembleSelected
@@ -69,6 +69,36 @@ def test_the_router_asks_whom_the_algorithm_in_force_has_selected(name: str, how
     router.learn(after)
     asks(router, after, 1, consumer)
     assert not [e for e in of.ensembles if e.consumer != consumer and e.algorithm != "weir"]
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+def test_a_plan_is_carried_out_on_its_nodes_and_moves_when_another_is_quicker(name: str) -> None:
+    of = c.World(None, c.contract(algorithm=name, max_members=1))
+    of.seconds(3)
+    assert {m.node for m in of.ensembles[-1].members} == {""}, "nothing was observed anywhere"
+    for quicker, promised in (("west", 0.81), ("east", 0.82)):
+        seen = [
+            c.observation(
+                *("latency", of.now + at, 3.0 if node == quicker else 30.0),
+                count=4_000 if promised > 0.81 else 40,
+                service=service,
+                instance=f"{service}.{node}",
+                node=node,
+            )
+            for service in c.DECLARED
+            for node in ("east", "west")
+            for at in (0, 1_000, 2_000)
+        ]
+        of.now += 60_000
+        of.feed(*seen)
+        of.register(c.contract(promised, algorithm=name, max_members=1))
+        of.seconds(3)
+        chosen = of.ensembles[-1]
+        assert [(m.node, m.role) for m in chosen.members] == [(quicker, "member")]
+        router = router_of(chosen)
+        router.learn(*(w.instance(s, node) for s in c.DECLARED for node in ("east", "west")))
+        (task,) = w.tasks(router.step(0, w.request(app=c.APP)))
+        assert task.instance == f"{chosen.members[0].service}.{quicker}"
 
 
 def test_algorithms_differ_in_whom_they_select() -> None:
