@@ -41,9 +41,8 @@ def gather(site: Site) -> Facts:
     transactional = [name for name, spec in site.specs().items() if spec.transactional]
     hosted = [n for n in transactional if topology.PROCESSORS[n].host is Host.BATCH]
     names = [f"weir-{name}" for name in (*topology.PROCESSORS, "control")]
-    present = [name for name in TOPICS if name in site.cluster().topics]
     return Facts(
-        kafka_cluster.topic_operations(kafka, present),
+        kafka_cluster.topic_operations(kafka, list(TOPICS)),
         {name: group.operations for name, group in groups(kafka, names).items()},
         kafka_cluster.cluster_operations(kafka),
         kafka_grants.transactional_grants(kafka),
@@ -79,9 +78,8 @@ def _lacking(
 
 
 def _creating(facts: Facts) -> list[Finding]:
-    if facts.cluster is None or "CREATE" in facts.cluster:
-        return []
-    if any(may and "CREATE" in may for may in facts.topics.values()):
+    told = [may for may in (facts.cluster, *facts.topics.values()) if may is not None]
+    if not told or any("CREATE" in may for may in told):
         return []
     why = "workers make their task topics; topics that are missing cannot be made"
     mend = f"{_ADD} --operation Create --topic weir. --resource-pattern-type prefixed"
@@ -92,7 +90,7 @@ def _transactions(facts: Facts) -> list[Finding]:
     grants = facts.grants
     if not grants.enforced or (facts.cluster or frozenset()) >= _UNLIMITED:
         return []
-    if not grants.told:
+    if not grants.told or not (grants.rules or "DESCRIBE" in (facts.cluster or ())):
         why = "we may not see who may use them"
         return [skip("transactional ids", "they cannot be looked at", why)]
     denied = [each for each in facts.transactional_ids if not _allowed(grants, each)]

@@ -1,10 +1,18 @@
 """`weir doctor` on whole installations: well on both brokers, and broken on Apache Kafka."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
+from pydantic import SecretStr
 
 from schemas.topics import TOPICS
 from streams.doctor.checks import CHECKS
@@ -17,10 +25,11 @@ from streams.running import find
 from streams.topics import table as topic_table
 from streams.topics.state import state
 from tests.broker.cluster import kafka_or_skip
+from tests.hosts.worlds import wait_until
 from workers.clock import wall_ms
 from workers.kafka import clients as kafka
 from workers.kafka import cluster as kafka_cluster
-from workers.settings import Settings
+from workers.settings import KafkaSettings, Settings
 
 PATIENCE_S = 300.0
 
@@ -123,3 +132,79 @@ def test_marks_of_transactions_are_no_backlog_and_a_hanging_one_is_told(
     assert "--start-offset 2" in hanging.mend
     producer.abort_transaction(10)
     assert [each.status for each in found(settings, "transactions")] == [Status.OK]
+
+
+USERS = {
+    "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "listener.name.plaintext.plain.sasl.jaas.config": (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        'username="root" password="r" user_root="r" user_weir="w";'
+    ),
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:root;User:ANONYMOUS",
+}
+"""A broker that asks who one is; its controller, which nobody else reaches, does not."""
+ALLOWED = (
+    (ResourceType.TOPIC, (AclOperation.READ, AclOperation.WRITE), "topics"),
+    (ResourceType.TOPIC, (AclOperation.CREATE,), "cluster"),
+    (ResourceType.GROUP, (AclOperation.READ,), "groups"),
+    (ResourceType.BROKER, (AclOperation.DESCRIBE,), "transactional ids"),
+    (
+        ResourceType.TRANSACTIONAL_ID,
+        (AclOperation.WRITE, AclOperation.DESCRIBE),
+        "transactional ids",
+    ),
+)
+"""What processors must be allowed, in order, and the finding that this puts an end to."""
+
+
+def as_user(cluster: Apache, name: str) -> Settings:
+    """Return settings that log in."""
+    told = KafkaSettings(
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="PLAIN",
+        sasl_username=name,
+        sasl_password=SecretStr(name[0]),
+    )
+    return Settings(kafka=cluster.reached(told))
+
+
+def allow(settings: Settings, kind: ResourceType, operations: Iterable[AclOperation]) -> None:
+    """Let the user do something with all resources of a kind that are ours."""
+    whole = kind is ResourceType.BROKER
+    name = "kafka-cluster" if whole else "weir"
+    pattern = ResourcePatternType.LITERAL if whole else ResourcePatternType.PREFIXED
+    allowed = AclPermissionType.ALLOW
+    rules = [AclBinding(kind, name, pattern, "User:weir", "*", op, allowed) for op in operations]
+    client = kafka.admin(settings.kafka)
+    for future in client.create_acls(rules).values():
+        future.result(60)
+
+
+def lacking(settings: Settings) -> dict[str, tuple[Status, str]]:
+    """Return what is not well with the rights."""
+    told = found(settings, "permissions")
+    return {each.subject: (each.status, each.what) for each in told if each.status != Status.OK}
+
+
+@pytest.mark.faults
+def test_what_a_user_may_not_do_is_told_until_it_is_allowed(tmp_path: Path) -> None:
+    with kafka_or_skip(tmp_path, overrides=USERS) as cluster:
+        root, weir = as_user(cluster, "root"), as_user(cluster, "weir")
+        kafka.create_topics(root.kafka, TOPICS.values())
+        before = lacking(weir)
+        assert before["topics"][1].startswith("we may not DESCRIBE, READ, WRITE")
+        assert [status for status, _ in before.values()] == [
+            Status.FAIL,
+            Status.FAIL,
+            Status.WARN,
+            Status.SKIP,
+        ]
+        for kind, operations, subject in ALLOWED:
+            told = lacking(weir).pop(subject)
+            allow(root, kind, operations)
+            wait_until(lambda was=told, name=subject: lacking(weir).get(name) != was)  # type: ignore[misc]  # defaults are not inferred
+        assert lacking(weir) == lacking(root) == {}

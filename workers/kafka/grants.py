@@ -48,7 +48,11 @@ class Grants:
 
 
 def transactional_grants(settings: KafkaSettings, timeout_s: float = CALL_S) -> Grants:
-    """Return the rules about transactional ids. Raises KafkaUnavailable."""
+    """Return the rules about transactional ids.
+
+    To a user who may not see them librdkafka tells none, without an error: only who may DESCRIBE
+    the cluster knows that there are none. Raises KafkaUnavailable.
+    """
     anyone: Any = None  # the library's hints have no text that stands for all
     wanted = AclBindingFilter(
         ResourceType.TRANSACTIONAL_ID,

@@ -253,6 +253,8 @@ def allowed(**change: object) -> permissions.Facts:
             {"permissions": Status.OK},
         ),
         ({"grants": Grants(told=False)}, {"transactional ids": Status.SKIP}),
+        ({"grants": Grants(), "cluster": None}, {"transactional ids": Status.SKIP}),
+        ({"cluster": None, "topics": {"t": permissions.ON_TOPICS}}, {"cluster": Status.WARN}),
         (
             {"grants": Grants((Grant("PREFIXED", "weir-", "WRITE", "User:a", allowed=True),))},
             {"permissions": Status.OK},
