@@ -75,6 +75,20 @@ def test_an_early_answer_needs_its_quorum_and_a_vote_that_cannot_change() -> Non
     assert not responses(world.step(1, result(asked[0], "7"), result(asked[1], "8")))
 
 
+@pytest.mark.parametrize(("weight", "early"), [(1.5, True), (2.5, False)])
+def test_an_early_answer_waits_for_who_may_weigh_more_for_another_class(
+    weight: float, early: bool
+) -> None:
+    members = [EnsembleMember(service=s, weight=1.0, role="member") for s in "ab"]
+    heavy = (ClassWeight(label="owl", weight=weight),)
+    members.append(EnsembleMember(service="c", weight=1.0, role="member", class_weights=heavy))
+    chosen = replace(w.ensemble({}), members=tuple(members))  # type: ignore[type-var]  # an ensemble
+    world = World(w.usual(w.application(quorum=2), chosen))
+    asked = tasks(world.step(0, w.request()))
+    answers = responses(world.step(1, *(result(task, "cat") for task in asked[:2])))
+    assert bool(answers) == early
+
+
 def test_members_count_by_class_and_ties_go_to_the_highest_single_weight() -> None:
     chosen = w.ensemble({"a": 1.0, "b": 1.0, "c": 1.0})
     members = (

@@ -294,6 +294,7 @@ def test_answers_without_a_result_have_a_status(told: str, reason: str, expected
         outcomes.check(bad)
     assert refused.value.status == expected
     assert refused.value.body()["answer"]["status"] == told
+    assert ("Retry-After" in refused.value.headers()) == (expected in (429, 503))
     good = replace(bad, status="partial")
     assert outcomes.check(good) is good
 

@@ -121,6 +121,7 @@ def test_headers_say_more_than_parameters() -> None:
     headers = {"Weir-Deadline-Ms": "200", "Weir-Explain": "1", "Idempotency-Key": "k"}
     wishes = wishes_of(headers, {"deadline_ms": 900, "priority": 2, "sequence_id": 4})
     assert (wishes.deadline_ms, wishes.explain, wishes.key, wishes.priority) == (200, True, "k", 2)
+    assert wishes_of(headers | {"Weir-Priority": "7"}, {"priority": 2}).priority == 7
     for name, value in (
         ("Weir-Deadline-Ms", "-5"),
         ("Weir-Deadline-Ms", "soon"),
