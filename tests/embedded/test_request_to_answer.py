@@ -99,9 +99,13 @@ def test_a_request_is_answered_by_the_ensemble(world: Surroundings) -> None:
         assert unknown.status == "rejected"
         with pytest.raises(InvalidEvent, match="at least one input"):
             client.ask("shapes", ())
+        once = {"consumer": "kim", "idempotency_key": "once", "deadline_ms": 20_000}
+        first = client.ask("shapes", IMAGE, **once)
+        again = asyncio.run(client.asking("shapes", IMAGE, **once))
+        assert again == first, "a repeat by key is the same request, whoever asks how"
         client.label("shapes", answer.request_id, "1")
         assert client.flush()
-        assert client.acknowledged == 23
+        assert client.acknowledged == 25
     labels = [world.codec.decode(m.value() or b"", GroundTruth) for m in _all(world, "weir.labels")]
     assert [label.label for label in labels] == ["1"]
 
