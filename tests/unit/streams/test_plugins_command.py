@@ -15,8 +15,11 @@ from placement.cluster.columns import Columns
 from streams import toml
 from streams.commands.plugins import app
 from streams.commands.simulate import app as simulating
+from streams.topology import spec_named
 from tests.distributions import distribution, refusals
 from tests.unit.placement.clusters import chooser, machine, need
+from tests.unit.processors import routing_world as w
+from tests.unit.processors import selecting_cases
 from workers import placement_plugins
 
 RUN = CliRunner()
@@ -153,6 +156,24 @@ def test_the_worked_example_keeps_the_laws() -> None:
     done = RUN.invoke(app, ["check"])
     assert done.exit_code == 0, done.output
     assert done.stdout.count("it keeps the laws") == len(found)
+
+
+@pytest.mark.usefixtures("example")
+def test_the_worked_example_selects_and_combines_where_processes_are_made() -> None:
+    world = selecting_cases.World(None, selecting_cases.contract(algorithm="cheapest"))
+    world.processor = spec_named("select").build(selecting_cases.PARTITION)
+    world.seconds(3)
+    assert world.ensembles[-1].algorithm == "cheapest"
+    assert set(world.members) == {"tree", "bayes", "mlp"}
+    routed = w.World(w.usual(w.application(combine="surest")))
+    built = spec_named("route")
+    assert built.sized is not None
+    routed.router = built.sized(1).build(0)  # type: ignore[assignment]  # a router
+    sure = {"a": 0.5, "b": 0.99, "c": 0.6}
+    asked = w.tasks(routed.step(0, w.request()))
+    came = [w.result(t, f"of {t.service}", confidence=sure[t.service]) for t in asked]
+    (answer,) = w.responses(routed.step(1, *came))
+    assert (answer.label, answer.confidence) == ("of b", 0.99)
 
 
 @pytest.mark.usefixtures("example")
