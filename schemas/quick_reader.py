@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, get_args, get_type_hints
 
 from schemas import files
-from schemas.making import define
+from schemas.making import define, unfrozen
 from schemas.quick_writer import WIDEST
 
 Reader = Callable[[bytes, int], Any]
@@ -63,7 +63,6 @@ class _Source:
             "more": rest,
             "double": _DOUBLE.unpack_from,
             "new": object.__new__,
-            "give": object.__setattr__,
         }
         self._lines: list[str] = []
         self._depth = 1
@@ -102,9 +101,11 @@ class _Source:
         if fields is None:
             self._line(f"return {record.__name__}({', '.join(f'{f}=f_{f}' for f in taken)}), i")
         else:
-            self._line(f"o = new({record.__name__})")
+            self._names["Open"] = unfrozen(record)
+            self._line("o = new(Open)")
             for field in taken:
-                self._line(f"give(o, {field!r}, f_{field})")
+                self._line(f"o.{field} = f_{field}")
+            self._line(f"o.__class__ = {record.__name__}")
             self._line("return o, i")
         source = "\n".join([f"def {name}(b, i):", *self._lines])
         define(source, self._names)
