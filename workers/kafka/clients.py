@@ -36,6 +36,9 @@ MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
 """The most that settings may say."""
 ASK_S = 5.0
+TRANSACTION_RETRY_MS = 5
+"""A transaction that follows another at once is refused until Kafka has finished that one, which
+takes milliseconds; the pause before the next try, doubled each time, is what it then waits."""
 DELIVERY_TIMEOUT_MS = 120_000
 """A message that is given up costs its producer the sequence: others may then be written twice."""
 REGISTRY_TOPIC = Topic("_schemas", (), (), compacted=True)
@@ -132,6 +135,7 @@ def transactional_producer(
         "transactional.id": transactional_id,
         "transaction.timeout.ms": settings.transaction_timeout_ms,
         "delivery.timeout.ms": settings.transaction_timeout_ms,
+        "retry.backoff.ms": TRANSACTION_RETRY_MS,
     }
     made = Producer(config)
     try:
