@@ -51,6 +51,9 @@ class GatewaySettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=0, le=65535, description="0 for any that is free")
+    share_port: bool = Field(
+        default=False, description="let a successor of the same user listen there before it ends"
+    )
     admin_token: SecretStr = Field(
         default=SecretStr(""), description="bearer token of who may change things; empty: nobody"
     )

@@ -48,7 +48,7 @@ def up(
     from streams.embedded.choice import chosen
     from streams.embedded.nodes import read
     from streams.embedded.preparing import Ports
-    from streams.embedded.processes import free_port
+    from streams.embedded.processes import free_port, refuse_taken
     from streams.embedded.stack import APPS, GATEWAY, NARRATE, NOTIFY, Stack
     from streams.settings import load
 
@@ -59,7 +59,9 @@ def up(
         local = settings.local.model_copy(update={"nodes": read(nodes)})
         settings = settings.model_copy(update={"local": local})
     if gateway is not None:
-        own = settings.gateway.model_copy(update={"port": gateway or free_port()})
+        port = gateway or free_port()
+        refuse_taken(port, "gateway")
+        own = settings.gateway.model_copy(update={"port": port, "share_port": True})
         settings = settings.model_copy(update={"gateway": own})
     apps = APPS if gateway is None else (GATEWAY, *APPS)
     apps = (NARRATE, *apps) if settings.narrate.url else apps

@@ -65,8 +65,8 @@ NARRATE = App("narrate", ("run", "narrate"))
 NOTIFY = App("notify", ("run", "notify"))
 """Only where the settings name a receiver."""
 CONTROL = App("control", ("run", "control"), handover=signal.SIGHUP)
-GATEWAY = App("gateway", ("gateway",))
-"""Started where it is asked for; its address is in the settings."""
+GATEWAY = App("gateway", ("gateway",), overlap=True)
+"""Started where it is asked for; its address, which successors share, is in the settings."""
 APPS = (CONTROL, ROUTE, DATA, SINK)
 """The last one, which reads what the others write, is stopped last."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,38 +14,45 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import requests
 
 from placement.local.processes import recorded
 from schemas.inference import InferenceRequest, InferenceResponse
 from streams.actuating.actuate import WORKERS
 from streams.bench.ledger_app import APP, registrations
 from streams.embedded.external import External
+from streams.embedded.processes import free_port
 from streams.embedded.renewals import Renewals
-from streams.embedded.stack import Stack
+from streams.embedded.stack import APPS, GATEWAY, App, Stack
 from streams.entries import Entries
 from tests.broker.cluster import kafka_or_skip
+from tests.hosts.worlds import wait_until
 from workers.client import Client, tensors
 from workers.clock import wall_ms
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, Settings
+from workers.settings_outside import GatewaySettings
 
 DEADLINE_MS = 4_000
 EVERY_S = 0.05
+CALL_MS = 60_000
+RESTARTS = 3
 GAP_S = 3.5
 """No client waits longer than so long for any answer while one process is replaced."""
 NODES = tuple(NodeSection(name=f"node-{n}", cpu_milli=1000, memory_mib=512) for n in range(3))
 
 
 @contextmanager
-def stack_on(where: str, folder: Path) -> Iterator[Stack]:
+def stack_on(where: str, folder: Path, apps: Sequence[App] = APPS) -> Iterator[Stack]:
     """Start a stack on the embedded broker or on Apache Kafka, with an application on it."""
-    settings = Settings(data_dir=folder / "data", local=LocalSettings(nodes=NODES))
+    http = GatewaySettings(port=free_port(), share_port=True)
+    settings = Settings(data_dir=folder / "data", local=LocalSettings(nodes=NODES), gateway=http)
     if where == "embedded":
-        with Stack(settings) as stack:
+        with Stack(settings, apps=apps) as stack:
             yield stack
         return
     with kafka_or_skip(folder / "kafka") as cluster:
         settings = settings.model_copy(update={"kafka": cluster.reached(KafkaSettings())})
-        with Stack(settings, broker=External(settings.kafka)) as stack:
+        with Stack(settings, apps=apps, broker=External(settings.kafka)) as stack:
             yield stack
 
 
@@ -91,6 +98,37 @@ class Traffic:
         self._stop.set()
         self._thread.join()
         time.sleep(DEADLINE_MS / 1000)
+
+
+class Calls:
+    """Calls over HTTP on one connection, kept open as long as the gateway keeps it; their ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"http://127.0.0.1:{settings.gateway.port}/v1/apps/{APP}/infer"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.ends: Counter[str] = Counter()
+
+    def _run(self) -> None:
+        with requests.Session() as session:
+            while not self._stop.wait(EVERY_S):
+                self.ends[self._call(session)] += 1
+
+    def _call(self, session: requests.Session) -> str:
+        body = {"inputs": {"x": [[1, 5, 2]]}, "parameters": {"deadline_ms": CALL_MS}}
+        try:
+            answer = session.post(self._url, json=body, timeout=60)
+        except requests.RequestException as error:
+            return repr(error)
+        return str(answer.json()["status"]) if answer.ok else f"{answer.status_code} {answer.text}"
+
+    def __enter__(self) -> "Calls":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 def await_answers(client: Client) -> None:
@@ -152,3 +190,26 @@ def test_every_process_is_replaced_and_no_client_sees_it(where: str, tmp_path: P
         assert {part.restarts for part in stack.state().parts} == {0}
     for log in (stack.settings.data_dir / "logs").glob("*.log"):
         assert "Traceback" not in log.read_text("utf-8"), log
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_the_gateway_is_replaced_and_no_caller_sees_it(tmp_path: Path) -> None:
+    with stack_on("embedded", tmp_path, (GATEWAY, *APPS)) as stack:
+        with Entries(stack.settings) as entries:
+            entries.send(registrations(wall_ms()))
+        with Client(stack.settings) as client:
+            await_answers(client)
+        pids = {_gateway(stack)}
+        with Calls(stack.settings) as kept, Calls(stack.settings) as others:
+            for _ in range(RESTARTS):
+                begun = kept.ends["complete"]
+                stack.restart(GATEWAY.name)
+                pids.add(_gateway(stack))
+                wait_until(lambda first=begun: kept.ends["complete"] > first + 2)  # type: ignore[misc]  # defaults are not inferred
+        assert set(kept.ends) == set(others.ends) == {"complete"}
+        assert len(pids) == RESTARTS + 1
+
+
+def _gateway(stack: Stack) -> int:
+    return next(part.pid for part in stack.state().parts if part.name == GATEWAY.name)

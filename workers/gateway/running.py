@@ -29,6 +29,11 @@ LINGER_S = 2.0
 IDLE_S = 75.0
 """Longest wait of a connection for the headers of a request, the first or the next."""
 LOOK_S = 0.1
+SUCCESSION_S = 1.0
+"""Who shares its port ends connections with an answer for so long, before it cuts those left.
+
+Nor does it listen before it can answer: whom it succeeds does so until then.
+"""
 NO_ANSWER_MS = 1_000
 """An answer is awaited so long after its deadline: route tells the late at the deadline."""
 
@@ -50,7 +55,7 @@ class Gateway:
         self._tls = tls_of(settings.gateway)
         self.address = ""
         self._ready: Callable[[], bool] = lambda: False
-        self._closing = False
+        self._ending = self._closing = False
 
     @property
     def ready(self) -> bool:
@@ -84,28 +89,44 @@ class Gateway:
             settings=self._own,
             catalogue=reader.current,
             ready=lambda: self.ready,
-            ending=lambda: self._closing,
+            ending=lambda: self._ending,
             control=self._control,
             version=self._version,
         )
         runner = runner_of(Routes(means).application(), drain_s=self._own.drain_s)
         await runner.setup()
         try:
+            while self._own.share_port and not (self._ready() or stop.is_set()):
+                await self._look(client, reader)
             self.address = await self._listening(runner)
             log.info("gateway.listens", address=self.address, anonymous=anonymous)
             self._serving(self.address)
             while not stop.is_set():
-                reader.current()
-                client.check()
-                await asyncio.sleep(LOOK_S)
+                await self._look(client, reader)
         finally:
-            self._closing = True
-            await runner.cleanup()
+            await self._leave(runner)
+
+    async def _look(self, client: Client, reader: CatalogueReader) -> None:
+        """Take note of the catalogue, and raise what ended the client; wait a moment."""
+        reader.current()
+        client.check()
+        await asyncio.sleep(LOOK_S)
+
+    async def _leave(self, runner: web.AppRunner) -> None:
+        """Take no new connections, which find a successor, and end those that there are."""
+        self._ending = True
+        for site in list(runner.sites):
+            await site.stop()
+        if self._own.share_port:
+            await asyncio.sleep(SUCCESSION_S)
+        self._closing = True
+        await runner.cleanup()
 
     async def _listening(self, runner: web.AppRunner) -> str:
         host, port = self._own.host, self._own.port
         try:
-            site = web.TCPSite(runner, host, port, ssl_context=self._tls)
+            shared = self._own.share_port or None
+            site = web.TCPSite(runner, host, port, ssl_context=self._tls, reuse_port=shared)
             await site.start()
         except OSError as error:
             raise NotServing(
