@@ -49,8 +49,8 @@ class SeriesTable:
         self._marks = np.empty(0, np.int32)
         self._told = np.empty(0, np.int64)
         texts = dict.fromkeys(KEYS, pl.String())
-        self._frame = pl.DataFrame(schema={"_key": pl.Binary(), **texts})
-        self._series = self._frame.with_columns(pl.Series("_entry", [], pl.Int64))
+        self._frame = pl.DataFrame(schema={"_key": pl.Binary(), **texts, "_entry": pl.Int64()})
+        self._series = self._frame
 
     def __len__(self) -> int:
         return int(self._counts[0])
@@ -94,8 +94,7 @@ class SeriesTable:
             self._marks[self._told] = -1
             found = np.empty(entries.size, np.int64)
             self._told = found[: kernels.renumber(entries, self._marks, codes, found)]
-            named = pl.Series("_entry", self._told + self._base)
-            self._series = self._frame[self._told].with_columns(named)
+            self._series = self._frame[self._told]
         return codes, self._series, self._homes[self._told]
 
     def _table(self) -> kernels.Table:
@@ -137,7 +136,8 @@ class SeriesTable:
             texts = pl.concat([_texts_of(key) for key in keys])
         empty = texts.select((pl.col("app") == "") | (pl.col("metric") == "")).to_series()
         self._homes[known:count][empty.to_numpy()] = UNUSABLE
-        named = texts.select(pl.Series("_key", keys, dtype=pl.Binary), *KEYS)
+        entries = pl.Series("_entry", np.arange(known, count) + self._base)
+        named = texts.select(pl.Series("_key", keys, dtype=pl.Binary), *KEYS, entries)
         self._frame = self._frame.vstack(named)
         if self._frame.n_chunks() > MOST_CHUNKS:
             self._frame = self._frame.rechunk()

@@ -32,8 +32,9 @@ from workers.telemetry import logger
 
 RETRY_S = 0.5
 PROMPT_FETCH_WAIT_MS, FETCH_WAIT_MS = 40, 100
-"""Longest waits of a transactional host's fetch: Kafka answers as soon as there is something, but
-the embedded broker at their end alone, and each empty fetch costs it about a millisecond."""
+"""Longest waits of a transactional host's fetch. To a prompt one Kafka answers as soon as there is
+something, to others when there is enough; the embedded broker at the end of the wait alone, and
+each empty fetch costs it about a millisecond."""
 SMALL_BATCH = 200
 """Most messages a poll where outputs are not to wait for each other."""
 LAG_EVERY_MS = 2_000
@@ -101,7 +102,14 @@ class BatchHost:
         limit = self._settings.host.max_bad_share
         self._work = Work(self.spec, self._codec, cluster, limit, partitions)
         group = f"weir-{self.spec.name}"
-        self._member = Member(self._settings.kafka, group, self.spec.inputs, self, self._fetch_ms())
+        self._member = Member(
+            self._settings.kafka,
+            group,
+            self.spec.inputs,
+            self,
+            self._fetch_ms(),
+            gathering=not self.spec.prompt,
+        )
         try:
             self._work_on()
         finally:

@@ -36,6 +36,9 @@ MAX_MESSAGE_BYTES = 16 * 1_048_576
 TRANSACTION_TIMEOUT_MS = 10_000
 """The most that settings may say."""
 ASK_S = 5.0
+GATHERED_BYTES = 65_536
+"""What answers a fetch of a reader whom nobody waits for: a broker that answered each time that
+something was written would spend more on such readers than on all others."""
 TRANSACTION_RETRY_MS = 5
 """A transaction that follows another at once is refused until Kafka has finished that one, which
 takes milliseconds; the pause before the next try, doubled each time, is what it then waits."""
@@ -192,11 +195,15 @@ def reader(settings: KafkaSettings, **extra: Any) -> Consumer:
     return consumer(settings, "weir-ungrouped", **extra)
 
 
-def patient(settings: KafkaSettings, wait_ms: int) -> dict[str, int]:
-    """Return how a consumer fetches whose reader can wait so long, as `extra` of a consumer."""
+def patient(settings: KafkaSettings, wait_ms: int, *, gathering: bool = False) -> dict[str, int]:
+    """Return how a consumer fetches whose reader can wait so long, as `extra` of a consumer.
+
+    One that is `gathering` waits even where there is something, for GATHERED_BYTES of company.
+    """
+    least = GATHERED_BYTES if gathering else 1
     return {
         "fetch_wait_max_ms": max(settings.fetch_wait_ms, wait_ms),
-        "fetch_min_bytes": settings.fetch_bytes,
+        "fetch_min_bytes": max(settings.fetch_bytes, least),
     }
 
 

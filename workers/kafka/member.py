@@ -38,8 +38,9 @@ class Owner(Protocol):
 class Member:
     """A consumer of whole topics in a group; all partitions come and go together.
 
-    `fetch_wait_ms` is the longest wait of a fetch for as much data as the settings say; without it
-    a fetch waits for the first record, and as long as they say.
+    `fetch_wait_ms` is the longest wait of a fetch for as much data as the settings say, or, of one
+    that is `gathering`, as a batch needs; without it a fetch waits for the first record, and as
+    long as they say.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Member:
         topics: Sequence[str],
         owner: Owner,
         fetch_wait_ms: int = 0,
+        *,
+        gathering: bool = False,
     ) -> None:
         self._settings = settings
         self._owner = owner
@@ -62,7 +65,9 @@ class Member:
         self._closing = False
         self._failed: Exception | None = None
         self._refused: dict[Partition, int] = {}
-        fetches = kafka.patient(settings, fetch_wait_ms) if fetch_wait_ms else {}
+        fetches: dict[str, int] = {}
+        if fetch_wait_ms:
+            fetches = kafka.patient(settings, fetch_wait_ms, gathering=gathering)
         self.consumer = kafka.consumer(
             settings, group, enable_partition_eof=True, on_commit=self._heard, **fetches
         )
