@@ -69,7 +69,7 @@ def test_a_field_that_a_nested_record_gained_widens_its_column(own: Database) ->
     own.execute("ALTER TABLE migrations DELETE WHERE name = 'ensembles' SETTINGS mutations_sync=1")
     assert migrate(own) == ["ensembles"]
     found = own.query("SELECT members FROM ensembles").rows[0][0]
-    gained = {"role": "", "stage": "", "order": 0, "class_weights": []}
+    gained = {"role": "", "stage": "", "order": 0, "class_weights": [], "node": ""}
     assert found == [{"service": "m", "weight": 0.5, **gained}]
 
 

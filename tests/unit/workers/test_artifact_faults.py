@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,15 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
 
 def artifacts(root: Path, limit: int = 1 << 20) -> Artifacts:
     return Artifacts(ArtifactSettings(), Store(root, limit))
+
+
+def opened_below(folder: Path) -> list[str]:
+    """Return what this process has open there; what others close meanwhile is passed over."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [path for path in found if path.startswith(f"{folder}/")]
 
 
 @pytest.mark.parametrize("digest", ["../victim", "/etc/passwd", "", "0" * 63, "g" * 64, "0" * 65])
@@ -100,10 +109,12 @@ def test_what_came_before_the_disk_was_full_is_kept_and_completed(
 
 def test_what_cannot_be_read_in_the_cache_leaves_nothing_open(tmp_path: Path) -> None:
     (tmp_path / DIGEST).mkdir()
-    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(ArtifactMissing):
         artifacts(tmp_path).obtain("http://127.0.0.1:9/a.onnx", DIGEST)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert opened_below(tmp_path) == []
+    descriptor = os.open(tmp_path / DIGEST, os.O_RDONLY)
+    assert opened_below(tmp_path) == [str(tmp_path / DIGEST)]
+    os.close(descriptor)
 
 
 def test_devices_and_pipes_are_no_models(tmp_path: Path) -> None:
