@@ -40,7 +40,9 @@ class Profile:
     throttles, or recovers) is seen in the ratio of observed and typical time, whatever the batch
     size, measured by how much times stray anyway; it moves what is known of every size by the
     same factor, but never beyond what the last execution took: how much times stray may have been
-    another thing for each of those that made up the change.
+    another thing for each of those that made up the change. Sizes that are moved so, and not seen
+    since, are taken to cost no more a job than one that is seen: else each burst of stalls would
+    multiply what is expected of them, and nothing take it back.
     """
 
     def __init__(self, params: ProfileParams, declared: Mapping[int, float], cold_ms: float | None):
@@ -49,6 +51,7 @@ class Profile:
         seeds = dict(declared) or {1: UNDECLARED_MS}
         self._windows = {size: self._seeded(took) for size, took in seeds.items()}
         self._changes = Cusum()
+        self._moved: set[int] = set()
         self._cold = True
         self._cold_ms = cold_ms
         self.moves = 0
@@ -108,9 +111,11 @@ class Profile:
         if window is None:
             window = self._windows[size] = Window(self._params.window)
         elif self._typical_moved(window, size, took_ms):
+            self._bound(size)
             return True
         window.add(took_ms)
-        return self._settle((size,))
+        self._moved.discard(size)
+        return self._settle((size,)) | self._bound(size)
 
     def _typical_moved(self, window: Window, size: int, took_ms: float) -> bool:
         if len(window) < _JUDGED:
@@ -126,8 +131,16 @@ class Profile:
             known: self._seeded(window.quantile(self._params.typical) * factor)
             for known, window in self._windows.items()
         }
+        self._moved = self._windows.keys() - {size}
         self._settle(self._windows)
         return True
+
+    def _bound(self, size: int) -> bool:
+        """Let moved sizes cost no more a job than the one just seen; True when one changes."""
+        most = {known: self._typical[size] * max(1.0, known / size) for known in self._moved}
+        over = [known for known, most_ms in most.items() if self._typical[known] > most_ms]
+        self._windows |= {known: self._seeded(most[known]) for known in over}
+        return self._settle(over)
 
     def _seeded(self, took_ms: float) -> Window:
         return Window(self._params.window, [took_ms] * self._params.weight)

@@ -94,6 +94,25 @@ def test_one_slow_run_changes_little() -> None:
     assert (made.typical(), made.careful()) == (10.0, 10.0)
 
 
+def test_bursts_of_stalls_leave_nothing_behind_in_sizes_that_are_seldom_seen() -> None:
+    made = profile()
+    for size, took in ((4, 0.3), (1, 0.1)):
+        for _ in range(12):
+            made.learn(size, took)
+    for burst in range(6):
+        for took in (20.0, 30.0, 25.0):
+            made.learn(1, took)
+        assert made.typical(4) <= 4 * 30.0, burst
+        for _ in range(12):
+            made.learn(1, 0.1)
+    assert made.typical(1) == 0.1
+    assert made.typical(4) <= 4 * 0.1
+    assert made.careful(4) <= 4 * 0.1
+    for _ in range(4):
+        made.learn(4, 1.2)
+    assert made.typical(4) == 1.2, "what was seen counts whole, however dear"
+
+
 def test_no_prediction_leaves_what_was_seen() -> None:
     for seed in range(20):
         chance = random.Random(seed)
