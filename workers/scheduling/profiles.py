@@ -111,7 +111,6 @@ class Profile:
         if window is None:
             window = self._windows[size] = Window(self._params.window)
         elif self._typical_moved(window, size, took_ms):
-            self._bound(size)
             return True
         window.add(took_ms)
         self._moved.discard(size)
