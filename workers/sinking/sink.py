@@ -115,7 +115,7 @@ class _Sink:
         self._client = kafka.reader(
             settings.kafka,
             queued_max_messages_kbytes=_FETCH_KB,
-            **kafka.patient(settings.kafka, _FETCH_WAIT_MS, gathering=True),
+            **kafka.patient(settings.kafka, _FETCH_WAIT_MS),
         )
         self._erasing = Erasing(database, store_of(settings), settings.privacy)
         self._storing = Storing(
