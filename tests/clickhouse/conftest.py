@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
 from tests.clickhouse.parts import kafka_with_registry
@@ -50,6 +51,18 @@ def database(reused: Database) -> Database:
         if name != "migrations":
             reused.execute(f"TRUNCATE TABLE `{name}`")
     return reused
+
+
+@pytest.fixture
+def commands(
+    server: ClickHouseSettings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CliRunner:
+    """Run `weir` on `database`, with wide tables."""
+    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", str(server.port))
+    monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", database.name)
+    monkeypatch.setenv("WEIR_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "250")
+    return CliRunner()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tests.clickhouse import world
 from tests.clickhouse.messages import store
 from tests.examples import example
 from workers.clickhouse import Database
-from workers.settings import ClickHouseSettings
 
 PARTS = (
     o.Contribution(
@@ -53,15 +51,9 @@ LATER = replace(VIOLATED, event_id="beefbeef02", spell="beefbeef02", evaluated_a
 
 
 @pytest.fixture
-def weir(
-    server: ClickHouseSettings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", str(server.port))
-    monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", database.name)
-    monkeypatch.setenv("WEIR_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
+def weir(commands: CliRunner, database: Database) -> Any:
     store(database, VIOLATED, CLEARED, LATER, VIOLATED)
-    return lambda *arguments: CliRunner().invoke(cli.app, ["contracts", *arguments])
+    return lambda *arguments: commands.invoke(cli.app, ["contracts", *arguments])
 
 
 def test_history_tells_spells_newest_first(weir: Any) -> None:

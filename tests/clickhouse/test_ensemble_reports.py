@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -11,16 +10,11 @@ from streams import cli
 from tests.clickhouse import world
 from tests.clickhouse.messages import store
 from workers.clickhouse import Database
-from workers.settings import ClickHouseSettings
 
 
 def test_times_are_told_by_instance_variant_and_batch(
-    server: ClickHouseSettings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: CliRunner, database: Database
 ) -> None:
-    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", str(server.port))
-    monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", database.name)
-    monkeypatch.setenv("WEIR_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "250")
     times = {1: (2.0, 4.0, 6.0), 8: (9.0,)}
     one = [
         replace(world.result(10 * size + n, "net", 5.0, ms), variant="int8", batch_size=size)  # type: ignore[type-var]  # a result
@@ -29,7 +23,7 @@ def test_times_are_told_by_instance_variant_and_batch(
     ]
     store(database, *one, replace(one[0], app="another", event_id="x", request_id="x"))
     app = one[0].app  # type: ignore[attr-defined]  # a result
-    done = CliRunner().invoke(cli.app, ["ensembles", "profiles", app, "--batches", "--json"])
+    done = commands.invoke(cli.app, ["ensembles", "profiles", app, "--batches", "--json"])
     assert done.exit_code == 0, done.exception
     found = json.loads(done.stdout)
     assert [
@@ -38,5 +32,5 @@ def test_times_are_told_by_instance_variant_and_batch(
     ] == [("net", "int8", 1, 3, 4.0, 5.96), ("net", "int8", 8, 1, 9.0, 9.0)]
     assert found[0]["mean_error_ms"] == pytest.approx(2 / 3**0.5)
     assert found[1]["mean_error_ms"] is None
-    table = CliRunner().invoke(cli.app, ["ensembles", "profiles", app, "--batches"]).stdout
+    table = commands.invoke(cli.app, ["ensembles", "profiles", app, "--batches"]).stdout
     assert "mean_error_ms" in table

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,51 +15,41 @@ from workers.settings import ClickHouseSettings
 METRIC = MetricReport(event_time=1, app="digits", metric="latency", value=1.5)
 
 
-@pytest.fixture
-def ask(
-    server: ClickHouseSettings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> CliRunner:
-    monkeypatch.setenv("WEIR_CLICKHOUSE__PORT", str(server.port))
-    monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", database.name)
-    monkeypatch.setenv("WEIR_DATA_DIR", str(tmp_path))
-    return CliRunner()
-
-
 def run(runner: CliRunner, *arguments: str) -> Result:
     return runner.invoke(cli.app, ["sql", *arguments])
 
 
-def test_rows_in_every_form(ask: CliRunner, database: Database) -> None:
+def test_rows_in_every_form(commands: CliRunner, database: Database) -> None:
     store(database, METRIC)
     query = "select app, value, request_id from metrics -- the first\n;"
-    assert run(ask, query).stdout == "app\tvalue\trequest_id\ndigits\t1.5\t\\N\n"
-    rows = json.loads(run(ask, query, "--json").stdout)
+    assert run(commands, query).stdout == "app\tvalue\trequest_id\ndigits\t1.5\t\\N\n"
+    rows = json.loads(run(commands, query, "--json").stdout)
     assert rows == [{"app": "digits", "value": 1.5, "request_id": None}]
-    assert run(ask, query, "--format", "CSV").stdout == '"digits",1.5,\\N\n'
-    assert run(ask, "select 1 as one format JSONEachRow").stdout == '{"one":1}\n'
+    assert run(commands, query, "--format", "CSV").stdout == '"digits",1.5,\\N\n'
+    assert run(commands, "select 1 as one format JSONEachRow").stdout == '{"one":1}\n'
 
 
-def test_no_rows_are_an_empty_answer(ask: CliRunner) -> None:
-    found = run(ask, "select * from metrics", "--json")
+def test_no_rows_are_an_empty_answer(commands: CliRunner) -> None:
+    found = run(commands, "select * from metrics", "--json")
     assert (found.exit_code, found.stdout) == (0, "[]\n")
 
 
-def test_without_a_query_it_lists_what_there_is(ask: CliRunner, database: Database) -> None:
+def test_without_a_query_it_lists_what_there_is(commands: CliRunner, database: Database) -> None:
     store(database, METRIC)
     store(database, METRIC)
-    rows = {row["name"]: row for row in json.loads(run(ask, "--json").stdout)}
+    rows = {row["name"]: row for row in json.loads(run(commands, "--json").stdout)}
     assert (rows["metrics"]["kind"], rows["metrics"]["rows"]) == ("table", 1)
     lineage = rows["decision_lineage"]
     assert (lineage["kind"], lineage["rows"]) == ("view", None)
     assert rows["decision_lineage"]["comment"]
-    assert run(ask).stdout.startswith("name\tkind\trows\tcomment\n")
+    assert run(commands).stdout.startswith("name\tkind\trows\tcomment\n")
 
 
-def test_a_statement_without_rows(ask: CliRunner, database: Database) -> None:
-    made = run(ask, "create table mine (a Int8) engine = Memory", "--write")
+def test_a_statement_without_rows(commands: CliRunner, database: Database) -> None:
+    made = run(commands, "create table mine (a Int8) engine = Memory", "--write")
     assert (made.exit_code, made.stdout) == (0, "")
-    assert "mine\ttable\t0" in run(ask).stdout
-    assert run(ask, "drop table mine", "--write").exit_code == 0
+    assert "mine\ttable\t0" in run(commands).stdout
+    assert run(commands, "drop table mine", "--write").exit_code == 0
     assert database.query("exists table mine").rows == ((0,),)
 
 
@@ -76,10 +65,10 @@ def test_a_statement_without_rows(ask: CliRunner, database: Database) -> None:
     ],
 )
 def test_nothing_is_changed_unless_asked_for(
-    ask: CliRunner, database: Database, query: str
+    commands: CliRunner, database: Database, query: str
 ) -> None:
     store(database, METRIC)
-    found = run(ask, query)
+    found = run(commands, query)
     assert found.exit_code == 2
     assert "--write" in found.stderr
     assert "readonly mode" in found.stderr
@@ -90,23 +79,23 @@ def test_nothing_is_changed_unless_asked_for(
     ("query", "why"),
     [("select nope from metrics", "`nope`"), ("selec 1", "Syntax error"), (" ; ", "empty")],
 )
-def test_sql_that_is_wrong_is_said(ask: CliRunner, query: str, why: str) -> None:
-    found = run(ask, query)
+def test_sql_that_is_wrong_is_said(commands: CliRunner, query: str, why: str) -> None:
+    found = run(commands, query)
     assert found.exit_code == 2
     assert why in found.stderr
     assert "Traceback" not in found.output
 
 
 def test_a_database_that_is_not_there_yet(
-    ask: CliRunner, settings: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch
+    commands: CliRunner, settings: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEIR_CLICKHOUSE__DATABASE", settings.database)
-    found = run(ask, "select 1 from metrics")
+    found = run(commands, "select 1 from metrics")
     assert found.exit_code == 2
     assert "weir run sink" in found.stderr
 
 
-@pytest.mark.usefixtures("ask")
+@pytest.mark.usefixtures("commands")
 def test_nobody_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

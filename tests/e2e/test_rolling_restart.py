@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+from typing_extensions import Self
 
 from placement.local.processes import recorded
 from schemas.inference import InferenceRequest, InferenceResponse
@@ -56,13 +57,31 @@ def stack_on(where: str, folder: Path, apps: Sequence[App] = APPS) -> Iterator[S
             yield stack
 
 
-class Traffic:
+class Steady:
+    """Asks in a thread of its own, at a steady pace, while it is entered."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+class Traffic(Steady):
     """Requests at a steady pace, and what became of them."""
 
     def __init__(self, client: Client) -> None:
+        super().__init__()
         self._client = client
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self.statuses: Counter[str] = Counter()
         self.slowest: dict[str, float] = {}
         self.phase = "before"
@@ -90,23 +109,17 @@ class Traffic:
         took = time.monotonic() - begun
         self.slowest[phase] = max(took, self.slowest.get(phase, 0.0))
 
-    def __enter__(self) -> "Traffic":
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__()
         time.sleep(DEADLINE_MS / 1000)
 
 
-class Calls:
+class Calls(Steady):
     """Calls over HTTP on one connection, kept open as long as the gateway keeps it; their ends."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._url = f"http://127.0.0.1:{settings.gateway.port}/v1/apps/{APP}/infer"
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self.ends: Counter[str] = Counter()
 
     def _run(self) -> None:
@@ -121,14 +134,6 @@ class Calls:
         except requests.RequestException as error:
             return repr(error)
         return str(answer.json()["status"]) if answer.ok else f"{answer.status_code} {answer.text}"
-
-    def __enter__(self) -> "Calls":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def await_answers(client: Client) -> None:
