@@ -10,10 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
-from tests.clickhouse.parts import kafka_with_registry
+from tests.clickhouse.parts import kafka_with_registry, migrated
 from workers.clickhouse import Database, connect
 from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
-from workers.sinking.migrations import migrate
 
 _NUMBERS = itertools.count(1)
 
@@ -34,13 +33,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSetti
 @pytest.fixture(scope="package")
 def shared(server: ClickHouseSettings) -> Iterator[Database]:
     """A migrated database that tests fill, each a table of its own."""
-    yield from _migrated(server, "weir_shared")
+    yield from migrated(server, "weir_shared")
 
 
 @pytest.fixture(scope="package")
 def reused(server: ClickHouseSettings) -> Iterator[Database]:
     """The database behind `database`."""
-    yield from _migrated(server, "weir_reused")
+    yield from migrated(server, "weir_reused")
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def settings(server: ClickHouseSettings) -> Iterator[ClickHouseSettings]:
 @pytest.fixture
 def own(settings: ClickHouseSettings) -> Iterator[Database]:
     """A migrated database whose tables a test may change."""
-    yield from _migrated(settings, settings.database)
+    yield from migrated(settings, settings.database)
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +94,3 @@ def everything(
 ) -> Settings:
     bootstrap, registry = kafka_and_registry
     return Settings(kafka=bootstrap, registry=registry, clickhouse=settings)
-
-
-def _migrated(server: ClickHouseSettings, name: str) -> Iterator[Database]:
-    opened = connect(server.model_copy(update={"database": name}))
-    migrate(opened)
-    yield opened
-    opened.close()

@@ -1,4 +1,4 @@
-"""A broker with a registry that knows every schema, and every topic."""
+"""A broker with a registry that knows every schema, and every topic; migrated databases."""
 
 import sys
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ from pathlib import Path
 from schemas.topics import TOPICS
 from streams.embedded.broker import Broker
 from streams.embedded.processes import free_port, launch, listens, stop, wait_until
+from workers.clickhouse import Database, connect
 from workers.kafka import clients as kafka
 from workers.registry import Registry
-from workers.settings import KafkaSettings, RegistrySettings, Settings
+from workers.settings import ClickHouseSettings, KafkaSettings, RegistrySettings, Settings
+from workers.sinking.migrations import migrate
 
 
 @contextmanager
@@ -33,3 +35,10 @@ def kafka_with_registry(folder: Path) -> Iterator[tuple[KafkaSettings, RegistryS
             yield bootstrap, registry
         finally:
             stop(process, 60)
+
+
+def migrated(server: ClickHouseSettings, name: str) -> Iterator[Database]:
+    """Yield a database with today's tables, and close it."""
+    with closing(connect(server.model_copy(update={"database": name}))) as opened:
+        migrate(opened)
+        yield opened
