@@ -14,6 +14,8 @@ sample; shares, rates and quantiles are what observe makes of the samples of a w
 | error rate, of the labels | mean of `error` (`accuracy` is 1 less that) | share of judged |
 | accuracy per class | mean of `accuracy.class.<true class>` | share of judged |
 | agreement with the ensemble | mean of `agreement` | share of results |
+| accuracy under a condition | mean of `accuracy.condition.<name>=<value>` | share of judged |
+| agreement under a condition | mean of `agreement.condition.<name>=<value>` | share of results |
 | available, by time | mean of `availability` | share of samples of the clock |
 | inputs of a model | mean of `input.mean.<tensor>`, `input.std.…`, `input.missing.…` | its own |
 | available, by request | mean of `deadline_met`, of `answered` | share of results, of responses |
@@ -30,6 +32,13 @@ CLASS_ACCURACY = "accuracy.class."
 
 Classes beyond the bounds of derive's parameters count together as `accuracy.class.(other)`.
 """
+CONDITION_ACCURACY, CONDITION_AGREEMENT = "accuracy.condition.", "agreement.condition."
+"""Prefixes of what is so under one condition of requests, followed by it as `light=night`.
+
+Conditions beyond the bounds of derive's parameters count together as `(other)`, too.
+"""
+PARTIAL_SHARES = (CLASS_ACCURACY, CONDITION_ACCURACY, CONDITION_AGREEMENT)
+"""Prefixes of the shares among a part of the requests, whose names come from outside."""
 AVAILABILITY = "availability"
 INPUT = "input."
 """Prefix of what results say of their inputs: `input.<mean, std or missing>.<tensor>`."""
@@ -75,7 +84,7 @@ DERIVED: dict[str, DerivedMetric] = {
         DerivedMetric("agreement", "", ("service",), "1 when a member agreed with the answer"),
     )
 }
-"""Every metric of derive by name, but the accuracies per class."""
+"""Every metric of derive by name, but those per class, per condition and of inputs."""
 
 RELATED: dict[str, str] = {"response_latency": "latency"}
 """For metrics that no service reports: the one that tells the services' part in it."""
@@ -83,7 +92,7 @@ RELATED: dict[str, str] = {"response_latency": "latency"}
 
 def known(metric: str, defined: Iterable[str] = ()) -> bool:
     """Return whether anyone can report a metric; `defined` are those of MetricDefined."""
-    begins = (CLASS_ACCURACY, *(f"{INPUT}{number}." for number in INPUT_NUMBERS))
+    begins = (*PARTIAL_SHARES, *(f"{INPUT}{number}." for number in INPUT_NUMBERS))
     opened = any(metric.startswith(name) and len(metric) > len(name) for name in begins)
     return metric in DERIVED or opened or metric in set(defined)
 
@@ -91,4 +100,5 @@ def known(metric: str, defined: Iterable[str] = ()) -> bool:
 def listing(defined: Iterable[str] = ()) -> str:
     """Return the known metrics as text for a message."""
     begins = (f"{INPUT}{number}.<tensor>" for number in INPUT_NUMBERS)
-    return ", ".join([*DERIVED, f"{CLASS_ACCURACY}<label>", *begins, *sorted(defined)])
+    under = (f"{name}<name>=<value>" for name in (CONDITION_ACCURACY, CONDITION_AGREEMENT))
+    return ", ".join([*DERIVED, f"{CLASS_ACCURACY}<label>", *under, *begins, *sorted(defined)])

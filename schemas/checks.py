@@ -6,6 +6,7 @@ timestamp, so that a wrong clock moves no watermark.
 
 import math
 
+from schemas import conditions
 from schemas.base import Event
 from schemas.closed import WindowsClosed, objection
 from schemas.errors import DecodeError, InvalidEvent
@@ -85,6 +86,8 @@ def _check_request(event: InferenceRequest) -> None:
         raise InvalidEvent("empty", "inputs", "a request needs at least one input tensor")
     for tensor in event.inputs:
         check_tensor(tensor)
+    if event.conditions and (reason := conditions.objection(event.conditions)):
+        raise InvalidEvent("conditions", "conditions", reason)
 
 
 def check_tensor(tensor: Tensor) -> None:

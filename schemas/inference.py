@@ -7,7 +7,7 @@ a test holds the two together.
 from dataclasses import dataclass
 
 from schemas.base import Event, Timestamp
-from schemas.records import Tensor
+from schemas.records import KeyValue, Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class InferenceRequest(Event):
     explain: bool = False
     user: str = ""
     idempotency_key: str = ""
+    conditions: tuple[KeyValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,7 @@ class InferenceResponse(Event):
     outputs: tuple[Tensor, ...] = ()
     clauses: tuple[ClauseHeld, ...] = ()
     partial: bool = False
+    conditions: tuple[KeyValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

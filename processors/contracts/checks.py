@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from processors.contracts.clauses import LOWER, metric_of, tolerated
 from processors.measures import ADDED, objection
-from processors.vocabulary import CLASS_ACCURACY, DERIVED
+from processors.vocabulary import DERIVED, PARTIAL_SHARES
 from schemas.registrations import Clause, ContractRegistered, MetricDefined
 
 MAX_WINDOW_MS = 3_600_000
@@ -106,7 +106,7 @@ def _range(clause: Clause, limits: Limits) -> tuple[float, float]:
 
 def _derived(metric: str) -> tuple[float, float]:
     """Return what values a metric of derive may have: shares, or times."""
-    if metric.startswith(CLASS_ACCURACY):
+    if metric.startswith(PARTIAL_SHARES):
         return 0.0, 1.0
     if metric not in DERIVED:
         return -math.inf, math.inf

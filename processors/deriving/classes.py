@@ -1,7 +1,8 @@
-"""Which true classes have an accuracy of their own: few enough, whatever labels come from outside.
+"""Which true classes, and which conditions, have series of their own: few, whatever comes.
 
-Every class is a series. So many per application and partition have a name; what comes beyond
-counts under `OTHER` until a named one was not seen for long and makes room.
+Every class is a series, and so is every condition; their names come from outside. So many per
+application and partition have a name; what comes beyond counts under `OTHER` until a named one was
+not seen for long and makes room.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 OTHER = "(other)"
 """Takes the place of a class that has no name of its own."""
 LONGEST = 100
-"""Characters of the longest class that may have a name; the empty one has none."""
+"""Characters of the longest class that may have a name; the empty one has none.
+
+As many as a condition may have (schemas.conditions).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassEntry:
-    """A class that has a name, and when (ms) it was last seen."""
+    """A class or condition that has a name, and when (ms) it was last seen."""
 
     app: str
     label: str
@@ -22,7 +26,7 @@ class ClassEntry:
 
 
 class Classes:
-    """The named classes: at most `each` per application, and `all_` together.
+    """The named classes, or conditions: at most `each` per application, and `all_` together.
 
     One that was not seen for `ttl_ms` gives its place up when it is asked for.
     """
@@ -35,7 +39,7 @@ class Classes:
         self._count = 0
 
     def name(self, app: str, label: str, now_ms: int) -> str:
-        """Return the class under which a true label counts: itself or OTHER."""
+        """Return under which name a true label or a condition counts: its own or OTHER."""
         known = self._seen.get(app, {})
         if label not in known:
             if not 0 < len(label) <= LONGEST or not self._room(app, now_ms):

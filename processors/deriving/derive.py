@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from processors.deriving.availability import NEVER, Availability
 from processors.deriving.classes import ClassEntry, Classes
 from processors.deriving.joins import Joins, Key, MarkState
-from processors.deriving.metrics import apply, fill
+from processors.deriving.metrics import Naming, apply, fill
 from processors.params import identity, require
 from schemas.base import Event
 from schemas.codec import pack_state, unpack_state
@@ -35,7 +35,8 @@ class DeriveParams:
     When more than `max_requests` are open, the oldest tenth is forgotten, and that is told.
     Availability is sampled every `availability_ms` (0: never) until an instance was silent for
     `gone_ms`. Of the true classes `classes` per application, and `all_classes` together, have an
-    accuracy of their own per partition; one unseen for `class_ttl_ms` makes room for another.
+    accuracy of their own per partition, and so have `conditions` and `all_conditions` of the
+    conditions of requests; one unseen for `class_ttl_ms` makes room for another.
     """
 
     ttl_ms: int = 600_000
@@ -46,16 +47,19 @@ class DeriveParams:
     classes: int = 256
     all_classes: int = 2_048
     class_ttl_ms: int = 86_400_000
+    conditions: int = 64
+    all_conditions: int = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeriveState:
-    """Where marks began (the entries are read again from the log), named classes, last sample."""
+    """Where marks began (the entries are read again from the log), what is named, last sample."""
 
     marks: tuple[MarkState, ...]
     following: tuple[SourceRange, ...]
     classes: tuple[ClassEntry, ...] = ()
     sampled_ms: int = NEVER
+    conditions: tuple[ClassEntry, ...] = ()
 
 
 class Derive:
@@ -66,6 +70,7 @@ class Derive:
         self._partition = partition
         self._joins = Joins(params.ttl_ms, params.mark_ms, params.max_requests, fill)
         self._classes = Classes(params.classes, params.all_classes, params.class_ttl_ms)
+        self._conditions = Classes(params.conditions, params.all_conditions, params.class_ttl_ms)
         self._availability = Availability(
             params.availability_ms, params.gone_ms, partition, partitions
         )
@@ -77,10 +82,10 @@ class Derive:
         outputs.extend(self._availability.sample(now_ms, batch.catalogue))
         if batch.records:
             self._joins.advance(now_ms)
-
-        def naming(app: str, label: str) -> str:
-            return self._classes.name(app, label, now_ms)
-
+        naming = Naming(
+            lambda app, label: self._classes.name(app, label, now_ms),
+            lambda app, condition: self._conditions.name(app, condition, now_ms),
+        )
         for record in batch.records:
             entry = self._joins.entry(record, _key_of(record.event))
             outputs.extend(apply(entry, record.event, naming))
@@ -101,6 +106,7 @@ class Derive:
             following=following,
             classes=self._classes.state(),
             sampled_ms=self._availability.sampled_ms,
+            conditions=self._conditions.state(),
         )
         return pack_state(state)
 
@@ -109,6 +115,7 @@ class Derive:
         state = unpack_state(data, DeriveState)
         self._joins.take_over(state.marks, state.following)
         self._classes.take_over(state.classes)
+        self._conditions.take_over(state.conditions)
         self._availability.sampled_ms = state.sampled_ms
 
     def oldest_needed(self) -> Mapping[Partition, int]:
@@ -179,14 +186,14 @@ def spec(params: DeriveParams | None = None, partitions: int = PARTITIONS) -> Sp
     """
     chosen = params or DeriveParams()
     require(chosen, ttl_ms=1, mark_ms=1, max_requests=1, availability_ms=0, gone_ms=0)
-    require(chosen, classes=0, all_classes=0, class_ttl_ms=1)
+    require(chosen, classes=0, all_classes=0, class_ttl_ms=1, conditions=0, all_conditions=0)
     return Spec(
         name="derive",
         inputs=("weir.results", "weir.responses", "weir.labels"),
         outputs=(MetricReport, ActionTaken),
         build=lambda partition: Derive(chosen, partition, partitions),
         parameters=identity(chosen),
-        format=2,
+        format=3,
         state=DeriveState,
         catalogue=(InstanceReported,),
         portable=True,

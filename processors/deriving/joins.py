@@ -69,7 +69,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of one request."""
+    """What is known of one request; its `conditions` since `told_at` (ms)."""
 
     mark: Mark
     touched: Mark
@@ -79,6 +79,8 @@ class Entry:
     answer: Prediction | None = None
     truth: Truth | None = None
     contradicted: bool = False
+    conditions: tuple[str, ...] = ()
+    told_at: int = 0
 
     @property
     def orphaned(self) -> bool:

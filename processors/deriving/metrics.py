@@ -1,16 +1,28 @@
 """What a result, a response or a label adds to what is known of its request, as metrics.
 
 Per request the first label is the truth and the first response the answer; what contradicts the
-truth changes nothing. A metric that two records make together happens when the later was known.
+truth changes nothing. A metric that records make together happens when the last was known.
+
+The response brings the conditions of its request: under each of them, accuracy and agreement are
+told again.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from processors.deriving.classes import LONGEST
 from processors.deriving.joins import Entry, Prediction, Truth
-from processors.vocabulary import CLASS_ACCURACY, DERIVED, INPUT, INPUT_NUMBERS
+from processors.vocabulary import (
+    CLASS_ACCURACY,
+    CONDITION_ACCURACY,
+    CONDITION_AGREEMENT,
+    DERIVED,
+    INPUT,
+    INPUT_NUMBERS,
+)
 from schemas.base import Event
+from schemas.conditions import written
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
 from schemas.observing import MetricReport
 
@@ -18,8 +30,14 @@ OK = "ok"
 TENSORS = 8
 """Of how many input tensors of a result there are metrics: their names come from outside."""
 ANSWERS = ("complete", "partial")
-Naming = Callable[[str, str], str]
-"""From an application and a true label to the class under which it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """From an application and a true label, or a condition, to the name under which it counts."""
+
+    label: Callable[[str, str], str]
+    condition: Callable[[str, str], str]
 
 
 def apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]:
@@ -34,19 +52,18 @@ def _apply(entry: Entry, event: Event, naming: Naming) -> Iterator[MetricReport]
     if isinstance(event, InferenceResult):
         yield from _result(entry, event, naming)
     elif isinstance(event, InferenceResponse):
-        yield from _response(entry, event)
+        yield from _response(entry, event, naming)
     elif isinstance(event, GroundTruth):
         yield from _label(entry, event, naming)
 
 
 def fill(entry: Entry, event: Event) -> None:
     """Add an event, whose metrics have been told, to what is known of its request."""
-    for _ in apply(entry, event, _as_it_is):
+    for _ in apply(entry, event, _AS_IT_IS):
         pass
 
 
-def _as_it_is(_app: str, label: str) -> str:
-    return label
+_AS_IT_IS = Naming(lambda _, label: label, lambda _, condition: condition)
 
 
 def _result(entry: Entry, event: InferenceResult, naming: Naming) -> Iterator[MetricReport]:
@@ -60,8 +77,9 @@ def _result(entry: Entry, event: InferenceResult, naming: Naming) -> Iterator[Me
     entry.predictions.append(made)
     if entry.truth is not None:
         yield from _judged(made, entry.truth, event.request_id, naming)
+        yield from _right_under(entry, made, event.request_id, naming)
     if entry.answer is not None:
-        yield _agreement(made, entry.answer, event.request_id)
+        yield from _agreement(entry, made, entry.answer, event.request_id, naming)
 
 
 def _measured(event: InferenceResult) -> Iterator[MetricReport]:
@@ -86,10 +104,14 @@ def _inputs(event: InferenceResult) -> Iterator[MetricReport]:
                 yield _of_result(event, f"{INPUT}{number}.{one.name}", value)
 
 
-def _response(entry: Entry, event: InferenceResponse) -> Iterator[MetricReport]:
+def _response(entry: Entry, event: InferenceResponse, naming: Naming) -> Iterator[MetricReport]:
     if entry.answered:
         return
     entry.answered = True
+    if event.conditions:
+        entry.told_at, entry.conditions = event.answered_at, tuple(map(written, event.conditions))
+        for made in entry.predictions:
+            yield from _right_under(entry, made, event.request_id, naming)
     yield _of_app(event, "response_latency", event.latency_ms)
     yield _of_app(event, "answered", float(event.status in ANSWERS))
     yield _of_app(event, "deadline_met", float(event.deadline_met))
@@ -100,8 +122,9 @@ def _response(entry: Entry, event: InferenceResponse) -> Iterator[MetricReport]:
     entry.answer = Prediction(event.app, "", "", event.label, event.answered_at)
     if entry.truth is not None:
         yield from _correctness(entry.answer, entry.truth, event.request_id)
+        yield from _right_under(entry, entry.answer, event.request_id, naming)
     for made in entry.predictions:
-        yield _agreement(made, entry.answer, event.request_id)
+        yield from _agreement(entry, made, entry.answer, event.request_id, naming)
 
 
 def _label(entry: Entry, event: GroundTruth, naming: Naming) -> Iterator[MetricReport]:
@@ -111,8 +134,10 @@ def _label(entry: Entry, event: GroundTruth, naming: Naming) -> Iterator[MetricR
     entry.truth = Truth(event.app, event.label, event.known_at)
     for made in entry.predictions:
         yield from _judged(made, entry.truth, event.request_id, naming)
+        yield from _right_under(entry, made, event.request_id, naming)
     if entry.answer is not None:
         yield from _correctness(entry.answer, entry.truth, event.request_id)
+        yield from _right_under(entry, entry.answer, event.request_id, naming)
 
 
 def _judged(
@@ -121,7 +146,7 @@ def _judged(
     yield from _correctness(made, truth, request_id)
     right = float(made.label == truth.label)
     at = max(made.at, truth.at)
-    name = f"{CLASS_ACCURACY}{naming(made.app, truth.label)}"
+    name = f"{CLASS_ACCURACY}{naming.label(made.app, truth.label)}"
     yield _report(made, at, name, right, request_id)
 
 
@@ -132,9 +157,31 @@ def _correctness(made: Prediction, truth: Truth, request_id: str) -> Iterator[Me
     yield _report(made, at, "error", float(not right), request_id)
 
 
-def _agreement(made: Prediction, answer: Prediction, request_id: str) -> MetricReport:
+def _agreement(
+    entry: Entry, made: Prediction, answer: Prediction, request_id: str, naming: Naming
+) -> Iterator[MetricReport]:
     agreed = float(made.label == answer.label)
-    return _report(made, max(made.at, answer.at), "agreement", agreed, request_id)
+    at = max(made.at, answer.at)
+    yield _report(made, at, "agreement", agreed, request_id)
+    for name in _conditions(entry, made.app, naming):
+        yield _report(made, at, f"{CONDITION_AGREEMENT}{name}", agreed, request_id)
+
+
+def _right_under(
+    entry: Entry, made: Prediction, request_id: str, naming: Naming
+) -> Iterator[MetricReport]:
+    """Yield whether a label was right under each condition, once truth and conditions are known."""
+    if entry.truth is None or not entry.conditions:
+        return
+    right = float(made.label == entry.truth.label)
+    at = max(made.at, entry.truth.at, entry.told_at)
+    for name in _conditions(entry, made.app, naming):
+        yield _report(made, at, f"{CONDITION_ACCURACY}{name}", right, request_id)
+
+
+def _conditions(entry: Entry, app: str, naming: Naming) -> Iterable[str]:
+    """Return under which names the conditions of a request count, each once."""
+    return dict.fromkeys(naming.condition(app, one) for one in entry.conditions)
 
 
 def _report(made: Prediction, at: int, metric: str, value: float, request_id: str) -> MetricReport:

@@ -3,7 +3,7 @@
 from processors.drifting.changes import CONFIRMED, Drift
 from processors.drifting.concepts import Moments
 from processors.drifting.series import Key
-from processors.vocabulary import CLASS_ACCURACY
+from processors.vocabulary import PARTIAL_SHARES
 from schemas.decisions import ActionTaken
 from schemas.identity import stable_id
 from schemas.observing import DriftDetected, FeatureShift
@@ -97,7 +97,7 @@ def _concept(key: Key, first: int | None) -> str:
 def _measured(metric: str) -> str:
     if metric in ("error", "confidence"):
         return metric
-    return "error" if metric == "accuracy" or metric.startswith(CLASS_ACCURACY) else "metric"
+    return "error" if metric == "accuracy" or metric.startswith(PARTIAL_SHARES) else "metric"
 
 
 def discarded(wrote: str, reads: str, now_ms: int) -> ActionTaken:

@@ -116,6 +116,7 @@ def _shared(request: InferenceRequest, now_ms: int) -> dict[str, Any]:
         "created_at": request.created_at,
         "answered_at": now_ms,
         "latency_ms": float(max(0, now_ms - request.created_at)),
+        "conditions": request.conditions,
     }
 
 

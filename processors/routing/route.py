@@ -52,7 +52,7 @@ def spec(
         outputs=(InferenceTask, InferenceResponse, DeadLetter),
         build=lambda partition: Router(params, partition, plugins),
         parameters=stable_id("route", repr(params), *sorted(plugins)),
-        format=4,
+        format=5,
         transactional=False,
         sized=lambda count: spec(replace(params, partitions=count), plugins),
         catalogue=CATALOGUE,

@@ -15,7 +15,7 @@ from processors.drifting.changes import CONFIRMED, DISMISSED, WARNING
 from processors.params import identity, require
 from processors.recent import Recent
 from processors.shifting.faults import CONCEPT, COVARIATE
-from processors.vocabulary import CLASS_ACCURACY, DATA, INPUT, INPUTS
+from processors.vocabulary import DATA, INPUT, INPUTS, PARTIAL_SHARES
 from schemas.codec import pack_state, unpack_state
 from schemas.identity import stable_id
 from schemas.observing import DriftDetected, FeatureShift, Observation
@@ -190,7 +190,7 @@ class Explain:
 
 
 def _judges(metric: str) -> bool:
-    return metric in ("error", "accuracy", "confidence") or metric.startswith(CLASS_ACCURACY)
+    return metric in ("error", "accuracy", "confidence") or metric.startswith(PARTIAL_SHARES)
 
 
 def _advised(drift: DriftDetected, cause: str) -> bool:

@@ -71,11 +71,13 @@ def test_a_person_is_forgotten_and_nobody_else(database: Database, payloads: Pay
     storing.store([stood(asked, 0)], {"weir.erasures": 1})
     for table in ("results", "responses", "labels"):
         assert ids(database, table) == ["b1", "n1"]
-    left = database.query("SELECT request_id, user, length(inputs) FROM requests ORDER BY 1").rows
+    left = database.query(
+        "SELECT request_id, user, length(inputs), length(conditions) FROM requests ORDER BY 1"
+    ).rows
     gone = f"erased:{asked.event_id}"
     assert left == (
-        *(("a1", gone, 0), ("a2", gone, 0), ("a3", "ann", 1)),
-        *(("b1", "bob", 1), ("n1", "", 1)),
+        *(("a1", gone, 0, 0), ("a2", gone, 0, 0), ("a3", "ann", 1, 2)),
+        *(("b1", "bob", 1, 2), ("n1", "", 1, 2)),
     )
     assert payloads.kept() == [], "her payload is gone, too"
 

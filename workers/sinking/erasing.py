@@ -71,8 +71,8 @@ class Erasing:
         whose += f" AND created_at < fromUnixTimestamp64Milli({before})"
         self._delete(f"({whose}) OR user = {name}")
         self._database.execute(
-            f"ALTER TABLE `{_REQUESTS}` UPDATE user = {name}, inputs = [], idempotency_key = '' "
-            f"WHERE {whose} SETTINGS mutations_sync = 1"
+            f"ALTER TABLE `{_REQUESTS}` UPDATE user = {name}, inputs = [], idempotency_key = '', "
+            f"conditions = [] WHERE {whose} SETTINGS mutations_sync = 1"
         )
         gone = 0 if app else self._without_payloads(event_id, user, before)
         _log.info("sink.erased", erasure=event_id, app=app or "*", payloads=gone)

@@ -9,15 +9,23 @@ from dataclasses import replace
 from processors.deriving.derive import DeriveParams, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+from schemas.conditions import spelled
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult
 from schemas.processing import Batch, Columns, Record
+from schemas.records import KeyValue
 from schemas.registrations import InstanceReported
 from schemas.topics import topic_of
 from tests.examples import example
 
 SPEC = spec(
     DeriveParams(
-        ttl_ms=4_000, mark_ms=500, availability_ms=700, gone_ms=3_000, classes=2, class_ttl_ms=2_000
+        ttl_ms=4_000,
+        mark_ms=500,
+        availability_ms=700,
+        gone_ms=3_000,
+        classes=2,
+        class_ttl_ms=2_000,
+        conditions=2,
     )
 )
 START = 1_700_000_000_000
@@ -129,4 +137,10 @@ def _response(dice: random.Random, request_id: str, made: int, at: int) -> Infer
         created_at=made,
         answered_at=at,
         latency_ms=float(at - made),
+        conditions=_conditions(request_id),
     )
+
+
+def _conditions(request_id: str) -> tuple[KeyValue, ...]:
+    dice = random.Random(request_id)
+    return spelled((name, dice.choice("xyz")) for name in dice.choice(("", "a", "ab")))

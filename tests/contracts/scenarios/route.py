@@ -6,6 +6,7 @@ from processors.routing.params import RouteParams
 from processors.routing.route import REQUESTS, RESPONSES, RESULTS, spec
 from schemas.base import Event
 from schemas.catalogue import Catalogue
+from schemas.conditions import spelled
 from schemas.graphs import Condition, Split, Stage
 from schemas.inference import InferenceRequest, InferenceResponse, InferenceTask
 from schemas.processing import Batch, Columns, Directed, Output, Processor, Record
@@ -123,6 +124,7 @@ class _Flow:
             deadline=self.now + self._dice.choice((15, 90, 300, 800)),
             reply_to_topic=self._dice.choice((None, "mine", "weir.control")),
             idempotency_key=self._dice.choice(("", "", "k")),
+            conditions=spelled([("light", "night")] * self._dice.randint(0, 1)),
         )
         self._requests.append(made)
         return made

@@ -7,14 +7,17 @@ from itertools import permutations
 
 import pytest
 
+from processors.deriving.classes import LONGEST
 from processors.deriving.classes import OTHER as UNNAMED
 from processors.deriving.derive import Derive, DeriveParams, spec
-from processors.vocabulary import CLASS_ACCURACY, DERIVED, known
+from processors.vocabulary import CLASS_ACCURACY, CONDITION_ACCURACY, DERIVED, known
+from schemas import conditions
 from schemas.base import Event
 from schemas.decisions import ActionTaken
 from schemas.inference import GroundTruth, InferenceResponse, InferenceResult, InputSummary
 from schemas.observing import MetricReport
 from schemas.processing import Batch, Output, Record
+from schemas.records import KeyValue
 from schemas.topics import topic_of
 
 START = 1_700_000_000_000
@@ -288,6 +291,76 @@ def test_classes_have_accuracies_of_their_own_up_to_a_bound() -> None:
     assert named("c", 4_999) == [CLASS_ACCURACY + UNNAMED]
     assert named("c", 5_000) == ["accuracy.class.c"]
     assert named("a", 5_001) == [CLASS_ACCURACY + UNNAMED]
+
+
+def under(*told: str) -> tuple[KeyValue, ...]:
+    return conditions.spelled((one.partition("=")[0], one.partition("=")[2]) for one in told)
+
+
+def test_accuracy_and_agreement_are_told_under_each_condition_of_the_request() -> None:
+    asked = replace(RESPONSE, conditions=under("light=night", "camera=3"))
+    expected = {
+        (service, f"{what}.condition.{condition}"): value
+        for condition in ("light=night", "camera=3")
+        for service, what, value in (
+            ("small", "accuracy", 1.0),
+            ("large", "accuracy", 0.0),
+            ("", "accuracy", 1.0),
+            ("small", "agreement", 1.0),
+            ("large", "agreement", 0.0),
+        )
+    }
+    plain = values(derive(RESULT, OTHER, RESPONSE, LABEL))
+    assert not any("condition" in metric for _, metric in plain)
+    for order in permutations((RESULT, OTHER, asked, LABEL)):
+        outputs = derive(*order)
+        assert values(outputs) == plain | expected
+        times = {e.metric: e.event_time for e in outputs if isinstance(e, MetricReport)}
+        assert times["accuracy.condition.camera=3"] == LABEL.known_at
+        assert times["agreement.condition.camera=3"] == asked.answered_at
+    assert all(known(metric) for _, metric in expected)
+    early = replace(LABEL, known_at=START)
+    (told,) = (
+        e
+        for e in derive(RESULT, early, asked)
+        if isinstance(e, MetricReport)
+        and (e.service, e.metric) == ("small", "accuracy.condition.camera=3")
+    )
+    assert told.event_time == asked.answered_at, "before, nobody knew under which conditions"
+
+
+def test_members_are_judged_under_conditions_where_there_was_no_answer() -> None:
+    late = replace(
+        RESPONSE, status="failed", label=None, confidence=None, conditions=under("light=night")
+    )
+    for order in permutations((RESULT, late, LABEL)):
+        told = {m: v for (_, m), v in values(derive(*order)).items() if ".condition." in m}
+        assert told == {"accuracy.condition.light=night": 1.0}
+
+
+def test_conditions_have_series_of_their_own_up_to_a_bound() -> None:
+    feeder = Feeder(DeriveParams(conditions=2, class_ttl_ms=5_000))
+
+    def named(now: int, *told: str) -> list[str]:
+        response = replace(RESPONSE, request_id=f"r{now}", conditions=under(*told))
+        outputs = feeder.feed(response, replace(LABEL, request_id=f"r{now}"), now=now)
+        return [
+            e.metric.removeprefix(CONDITION_ACCURACY)
+            for e in outputs
+            if isinstance(e, MetricReport) and e.metric.startswith(CONDITION_ACCURACY)
+        ]
+
+    longest = "n=" + "x" * (conditions.LONGEST - 2)
+    assert named(0, longest) == [longest], "whatever a request may name has a name"
+    assert conditions.LONGEST == LONGEST
+    assert named(1_000, "light=night") == ["light=night"]
+    assert named(2_000, "a=1", "b=1", "light=night") == [UNNAMED, "light=night"]
+    other = Feeder(DeriveParams(conditions=2, class_ttl_ms=5_000))
+    other.processor.restore(feeder.processor.snapshot())
+    feeder = other
+    assert named(4_999, "a=1") == [UNNAMED]
+    assert named(5_000, "a=1") == ["a=1"]
+    assert named(5_001, longest) == [UNNAMED]
 
 
 def test_what_is_forgotten_for_lack_of_room_is_told() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from schemas.inference import InferenceRequest, InferenceResponse
 from schemas.processing import Output
+from schemas.records import KeyValue
 from tests.unit.processors import routing_world as w
 from tests.unit.processors.routing_world import T0, World, responses, result, tasks
 
@@ -65,3 +66,16 @@ def test_an_answer_that_another_router_gave_reaches_those_with_its_key() -> None
     other.step(0, keyed(0))
     other.step(1, keyed(1))
     assert only(other.step(6, given)).request_id == keyed(1).request_id
+
+
+def test_each_answer_names_the_conditions_of_its_own_request() -> None:
+    night, day = (KeyValue(key="light", value=value) for value in ("night", "day"))
+    world = World(w.usual())
+    asked = tasks(world.step(0, keyed(0, conditions=(night,))))
+    world.step(1, keyed(1, conditions=(day,)))
+    world.restart()
+    found = responses(world.step(5, *(result(task) for task in asked)))
+    assert [one.conditions for one in found] == [(night,), (day,)]
+    refused = only(world.step(6, keyed(2, app="nobody", conditions=(day,))))
+    assert (refused.status, refused.conditions) == ("rejected", (day,))
+    assert only(world.step(7, keyed(3))).conditions == ()

@@ -18,7 +18,7 @@ from schemas.errors import InvalidEvent
 from schemas.events import EVENTS
 from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
-from schemas.records import Tensor
+from schemas.records import KeyValue, Tensor
 from schemas.topics import home_of
 from tests.examples import codec, example
 from tests.strategies import FEW, instances
@@ -44,6 +44,7 @@ REQUEST = InferenceRequest(
         (replace(REQUEST, created_at=NOW + 2 * MAX_AHEAD_MS), "time-ahead", "created_at"),
         (replace(REQUEST, deadline=NOW), "deadline", "deadline"),
         (replace(REQUEST, inputs=()), "empty", "inputs"),
+        (replace(REQUEST, conditions=(KeyValue(key="", value="x"),)), "conditions", "conditions"),
         (example(EVENTS["GroundTruth"]), None, ""),
     ],
 )
@@ -80,6 +81,31 @@ def test_a_tensor_must_fit_its_bytes(changes: dict[str, Any], reason: str) -> No
     with pytest.raises(InvalidEvent, match=reason) as caught:
         check(replace(REQUEST, inputs=(TENSOR, replace(TENSOR, **changes))), NOW)
     assert caught.value.field == "inputs.x"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ([("light", "night"), ("camera", "3")], ""),
+        ([(f"n{number}", "x") for number in range(8)], ""),
+        ([(f"n{number}", "x") for number in range(9)], "9 conditions where .* at most 8"),
+        ([("n", "x" * 98)], ""),
+        ([("n", "x" * 99)], "101 characters where at most 100"),
+        ([("weather", "rain"), ("weather", "fog")], ""),
+        ([("light", "")], "needs a name and a value"),
+        ([("", "night")], "needs a name and a value"),
+        ([("a=b", "c")], "'a=b=c': its name holds a '='"),
+        ([("light", "a=b")], ""),
+        ([("light", "night\n")], "cannot be printed"),
+    ],
+)
+def test_conditions_are_few_and_short(told: list[tuple[str, str]], why: str) -> None:
+    event = replace(REQUEST, conditions=tuple(KeyValue(key=k, value=v) for k, v in told))
+    if not why:
+        check(event, NOW)
+        return
+    with pytest.raises(InvalidEvent, match=why):
+        check(event, NOW)
 
 
 @given(tensor=instances(Tensor))
