@@ -46,13 +46,16 @@ class Host:
     def __init__(
         self, app: faust.App, settings: Settings, specs: Sequence[Spec], around: Surroundings
     ) -> None:
+        self._app = app
         self._kafka = settings.kafka
         self._around = around
         self._hosted = [Hosted(app, _hostable(spec)) for spec in specs]
         self._bad = {spec.name: BadShare(settings.host.max_bad_share, spec.name) for spec in specs}
+        self._restoring: asyncio.Future[None] | None = None
 
-    def install(self, app: faust.App) -> None:
+    def install(self) -> None:
         """Give the app its agents and tasks, and listen to its rebalances."""
+        app = self._app
         for hosted in self._hosted:
             app.agent(
                 raw_topic(app, *hosted.spec.inputs),
@@ -79,11 +82,16 @@ class Host:
 
     async def suspend(self, *_: Any, **_named: Any) -> None:
         """Finish what is in hand and forget all state; the next assignment brings it back."""
+        if self._restoring is not None:
+            self._restoring.cancel()
         await asyncio.gather(*(hosted.suspend() for hosted in self._hosted))
 
     async def _on_assigned(self, *arguments: Any, **_: Any) -> None:
-        assigned: set[TP] = arguments[1]
-        sessions = await asyncio.to_thread(self._sessions, frozenset(assigned))
+        """Begin to restore, and return at once: until then aiokafka sends no heartbeats."""
+        self._restoring = self._app.add_future(self._restore(frozenset(arguments[1])))
+
+    async def _restore(self, assigned: frozenset[TP]) -> None:
+        sessions = await asyncio.to_thread(self._sessions, assigned)
         for hosted, session in sessions:
             await hosted.resume(session)
 
@@ -150,7 +158,7 @@ def build_app(
     kinds = {kind for spec in specs for kind in spec.catalogue}
     around = Surroundings(settings, kinds | set(CATALOGUE if actuates else ()), clock, codec)
     host = Host(app, settings, specs, around)
-    host.install(app)
+    host.install()
     actuating = Actuating(settings, around) if actuates else None
     stop = _install(app, actuating, around) if actuating else None
 

@@ -14,7 +14,7 @@ import pytest
 from faust.types import TP
 
 from schemas import topics
-from schemas.codec import unpack_state
+from schemas.codec import Codec, unpack_state
 from schemas.decisions import Snapshot
 from schemas.processing import Output
 from streams import guard
@@ -23,8 +23,10 @@ from tests.hosts.faust_world import FaustWorld, Worker
 from tests.hosts.samples import Tally, TallyState, observations, tally
 from tests.hosts.test_faust_host import complete, launch, said
 from tests.hosts.worlds import LOGS, cluster_of, kafka_world, wait_until
-from workers.settings import Settings
+from workers.settings import KafkaSettings, Settings
+from workers.snapshots import keeping as snapshots
 
+SESSION_S = 1.0
 Sabotage = Callable[[Worker], Coroutine[Any, Any, None]]
 
 
@@ -43,6 +45,16 @@ def world(tmp_path: Path) -> Iterator[FaustWorld]:
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
     with kafka_world(tmp_path, cluster_of(request)) as made:
         yield faust_on(made.settings, made.broker_pid, tmp_path)
+
+
+@pytest.fixture
+def strict(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaustWorld]:
+    """A world of short sessions, on a broker that keeps to them; the embedded one does not."""
+    with kafka_world(tmp_path, request.getfixturevalue("apache")) as made:
+        session = {"session_timeout_ms": int(1000 * SESSION_S)}
+        kafka = made.settings.kafka.model_copy(update=session)
+        settings = made.settings.model_copy(update={"kafka": kafka})
+        yield faust_on(settings, made.broker_pid, tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +197,26 @@ def test_a_timer_that_says_nothing_is_kept_and_older_state_is_brought_up_to_date
     with world.worker([tally(Silent)]):
         world.produce(observations(50, first=100))
         wait_until(lambda: said(world) == complete(30))
+
+
+def test_who_restores_for_longer_than_its_session_stays_a_member(
+    strict: FaustWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka sends no heartbeats until whoever listens to assignments has returned."""
+    read, restored = snapshots.read_latest, []
+
+    def slowly(settings: KafkaSettings, codec: Codec, keys: Sequence[str]) -> dict[str, Snapshot]:
+        restored.append(keys)
+        time.sleep(4 * SESSION_S)
+        return read(settings, codec, keys)
+
+    monkeypatch.setattr(snapshots, "read_latest", slowly)
+    with strict.worker([tally()]):
+        strict.produce(observations(50))
+        wait_until(lambda: said(strict) == complete(10))
+        strict.produce(observations(50, first=50))
+        wait_until(lambda: said(strict) == complete(20))
+    assert len(restored) == 1
 
 
 @contextmanager
