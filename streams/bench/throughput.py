@@ -19,7 +19,7 @@ import numpy as np
 
 from schemas.decisions import Snapshot
 from schemas.topics import PARTITIONS
-from streams.bench.figures import Held, Sample, balance, capacity, judge
+from streams.bench.figures import FEWEST, Held, Sample, balance, capacity, judge
 from streams.bench.hearing import Ears, Heard
 from streams.bench.metric_source import APP, TOLD_S
 from streams.bench.sources import Metrics
@@ -44,6 +44,8 @@ SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
 """Of the rate found by short tries, what is tried for the whole time, in turn."""
 TRY_SLACK_S, HOLD_SLACK_S = 1.0, 0.5
 """By how many seconds' worth of metrics lag may differ between first third and end."""
+LONGEST = 3.0
+"""A try takes so many times longer at most where a reader tells too seldom to be judged."""
 CAUGHT_UP_S, SETTLE_S = 180.0, 60.0
 _STORED = """SELECT sum(following) FROM (SELECT max(_offset) + 1 AS following FROM weir.metrics
 WHERE _cluster = {cluster:String} GROUP BY _partition)"""
@@ -134,12 +136,17 @@ class Load:
         self._before = applied.look()
 
     def run(self, rate: float, seconds: float) -> dict[str, list[Sample]]:
-        """Send at a rate for so long; return the samples of each reader, times in s."""
+        """Send at a rate for so long; return the samples of each reader, times in s.
+
+        It takes longer where a reader has not told enough by then.
+        """
         self._metrics.rate(rate)
         begin, looked = time.time(), 0.0
         sent: list[tuple[float, int]] = []
         stored: list[tuple[float, int]] = []
-        while (now := time.time()) < begin + seconds:
+        while (now := time.time()) < begin + seconds or (
+            now < begin + LONGEST * seconds and self._seldom(begin)
+        ):
             sent.append((now, self._metrics.sent))
             if now >= looked + SAMPLE_S:
                 looked = now
@@ -155,6 +162,9 @@ class Load:
         return {
             name: self._samples(sent, found, self._before[name]) for name, found in counts.items()
         }
+
+    def _seldom(self, begin: float) -> bool:
+        return any(len(self._applied.since(name, begin)) < FEWEST for name in READERS)
 
     def _samples(
         self, sent: list[tuple[float, int]], found: list[tuple[float, int]], before: int
