@@ -124,7 +124,7 @@ def trial(world: World, fault: Fault, times: int, rates: Rates | None = None) ->
     Where something does not work again within 10 min, or SQL cannot be read, the row says so.
     """
     page = f"{fault.name}-{wall_ms()}"
-    feed = world.open_page(page, rates or Rates())
+    feed = world.open_page(page, rates or fault.rates)
     times = min(times, fault.most)
     recovered: list[float] = []
     statuses: dict[str, int] = {}

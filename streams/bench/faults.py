@@ -4,21 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from streams.bench import faults_kafka, faults_processes, faults_traffic
+from streams.bench import faults_agent, faults_kafka, faults_processes, faults_traffic
 from streams.bench.faults_world import Where, World
-from streams.bench.ledger_feed import Feed
+from streams.bench.ledger_feed import Feed, Rates
 
 ONE = frozenset({Where.EMBEDDED, Where.APACHE})
 APACHE = frozenset({Where.APACHE})
 THREE = frozenset({Where.THREE})
 OFTEN = 1_000
+USUAL = Rates()
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that goes wrong; `inflict` returns when the fault is over.
 
-    A kill is over at once. `most` bounds how often it is worth repeating.
+    A kill is over at once. `most` bounds how often it is worth repeating. `rates` is what is sent
+    meanwhile.
     """
 
     name: str
@@ -26,10 +28,12 @@ class Fault:
     where: frozenset[Where]
     inflict: Callable[[World, Feed], None]
     most: int = OFTEN
+    rates: Rates = USUAL
 
 
-def _kill(name: str, says: str) -> Fault:
-    return Fault(f"kill-{name}", f"kill -9 of {says}", ONE, partial(faults_processes.kill, name))
+def _kill(name: str, says: str, rates: Rates = USUAL) -> Fault:
+    inflict = partial(faults_processes.kill, name)
+    return Fault(f"kill-{name}", f"kill -9 of {says}", ONE, inflict, rates=rates)
 
 
 FAULTS = (
@@ -40,6 +44,11 @@ FAULTS = (
     _kill("worker", "a worker"),
     _kill("registry", "the schema registry"),
     _kill("clickhouse", "ClickHouse"),
+    _kill("gateway", "the gateway, amid calls", Rates(calls=20.0)),
+    _kill("intake", "the intake, amid reports", Rates(reports=40.0)),
+    _kill("notify", "who tells people, amid notices", Rates(notices=2.0)),
+    _kill("narrate", "the narrator, amid diagnoses", Rates(diagnoses=2.0)),
+    Fault("kill-agent", "kill -9 of a node's agent until it is missed", ONE, faults_agent.killed),
     Fault("kill-broker", "kill -9 of the only broker", APACHE, faults_kafka.killed),
     Fault("broker-restarted", "the only broker stopped for 4 s", APACHE, faults_kafka.restarted),
     Fault("zombie", "a process comes back after its successor", ONE, faults_processes.zombie, 2),

@@ -11,18 +11,21 @@ from random import Random
 from subprocess import Popen
 
 import psutil
+from pydantic import SecretStr
 
 from placement.local.processes import recorded
 from streams.actuating.actuate import WORKERS
 from streams.bench.faults_paths import TOPICS, Paths
 from streams.bench.hearing import Ears
-from streams.bench.ledger_app import registrations
+from streams.bench.ledger_app import NODE, registrations
+from streams.bench.ledger_callers import Doors
 from streams.bench.ledger_feed import SERIES, Feed, Rates
+from streams.bench.ledger_outside import CHAT, HOOK, Outside
 from streams.bench.ledger_sql import Books
 from streams.embedded.apache import Apache
 from streams.embedded.external import External
-from streams.embedded.processes import launch, stop
-from streams.embedded.stack import APPS, App, Stack
+from streams.embedded.processes import free_port, launch, stop
+from streams.embedded.stack import APPS, GATEWAY, NARRATE, NOTIFY, App, Stack
 from streams.entries import Entries
 from streams.errors import StreamsError
 from workers.clickhouse import connect
@@ -31,10 +34,14 @@ from workers.errors import ClickHouseUnavailable
 from workers.kafka.clients import cluster_id
 from workers.registry import Registry
 from workers.settings import KafkaSettings, LocalSettings, NodeSection, Settings
+from workers.settings_outside import NarrateSettings, NotifySettings
 
 NODES = tuple(
     NodeSection(name=f"node-{number}", cpu_milli=1000, memory_mib=512) for number in range(3)
 )
+INTAKE = App("intake", ("intake", "run"))
+AGENT = App("agent", ("agent", "run", "--node", NODE, "--every", "0.5", "--no-per-core"))
+ALL_APPS = (GATEWAY, INTAKE, NOTIFY, NARRATE, AGENT, *APPS)
 GRACE_S = 10.0
 PATIENCE_S = 600.0
 """Long enough for any machine: what is measured is when it works, not whether it is quick."""
@@ -68,7 +75,10 @@ class World:
     registry: Registry
     clock_file: Path
     random: Random
+    doors: Doors
     surge_s: float = SURGE_S
+    feed: Feed | None = None
+    """The page that is open."""
 
     @property
     def settings(self) -> Settings:
@@ -117,7 +127,10 @@ class World:
     def open_page(self, page: str, rates: Rates) -> Feed:
         """Begin a page of the ledger, and return when it flows on every path."""
         self.paths.turn_to(page)
-        feed = Feed(self.settings.kafka, self.registry.codec(), page, rates, exact=self.exact)
+        self.doors.outside.page = page
+        codec = self.registry.codec()
+        feed = Feed(self.settings.kafka, codec, page, rates, self.doors, exact=self.exact)
+        self.feed = feed
         began = wall_ms()
         feed.start()
         self.recovery_s(began)
@@ -127,7 +140,8 @@ class World:
         """Return after how many seconds everything worked again with what was sent since (ms).
 
         That is: every process is ready, observations of every series and whole answers from
-        every partition come, and SQL shows new metrics. Raises NotRecovered.
+        every partition come, what the page has besides is carried out, and SQL shows new metrics.
+        Raises NotRecovered.
         """
         while missing := self._missing(since_ms):
             if wall_ms() - since_ms > PATIENCE_S * 1000:
@@ -159,6 +173,7 @@ class World:
     def _missing(self, since_ms: int) -> list[str]:
         self.stack.check()
         missing = self.paths.missing(since_ms)
+        missing += self.feed.missing(since_ms) if self.feed else []
         if not self.stack.ready():
             parts = self.stack.state().parts
             missing += [f"{part.name} ready" for part in parts if not part.ready]
@@ -178,7 +193,8 @@ def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
     Raises StackError, NotRecovered.
     """
     with ExitStack() as parts:
-        settings = Settings(data_dir=folder / "data", local=LocalSettings(nodes=NODES))
+        outside = parts.enter_context(Outside())
+        settings, doors = _settings(folder / "data", outside)
         apache, clock_file = None, folder / "shift"
         if where is not Where.EMBEDDED:
             say(f"starting {where.value}")
@@ -187,7 +203,7 @@ def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
             reached = apache.reached(KafkaSettings())
             settings = settings.model_copy(update={"kafka": reached})
         broker = External(settings.kafka) if apache else None
-        apps = [_movable(app, clock_file) for app in APPS]
+        apps = [_movable(app, clock_file) for app in ALL_APPS]
         stack = parts.enter_context(Stack(settings, apps=apps, broker=broker, say=say))
         registry = Registry(stack.settings.registry)
         parts.callback(registry.close)
@@ -207,7 +223,22 @@ def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
             registry=registry,
             clock_file=clock_file,
             random=Random(seed),  # noqa: S311 - when to kill is no secret
+            doors=doors,
         )
+
+
+def _settings(data_dir: Path, outside: Outside) -> tuple[Settings, Doors]:
+    """Return settings with which every process works, and the ways in that they open."""
+    plain = Settings(data_dir=data_dir, local=LocalSettings(nodes=NODES))
+    doors = Doors(free_port(), free_port(), outside)
+    told = NotifySettings(webhook_url=SecretStr(f"{outside.url}{HOOK}"), group_s=0.5)
+    prose = NarrateSettings(
+        url=f"{outside.url}{CHAT}", model="outside", tokens_per_day=10**9, calls_per_minute=10**6
+    )
+    gateway = plain.gateway.model_copy(update={"port": doors.gateway, "share_port": True})
+    intake = plain.intake.model_copy(update={"port": doors.intake})
+    own = {"gateway": gateway, "intake": intake, "notify": told, "narrate": prose}
+    return plain.model_copy(update=own), doors
 
 
 def _movable(app: App, clock_file: Path) -> App:

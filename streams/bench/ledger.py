@@ -2,15 +2,21 @@
 
 Every message has an id of its own. A metric must stand in its table once and be counted once: in
 the observation of its window, or as late. A request must have one answer, from which one latency
-is derived. What cannot be used must be one dead letter.
+is derived. What cannot be used must be one dead letter. A call over HTTP must be answered, by the
+response that SQL shows. Whoever shall be told or asked outside must be, and that have one outcome,
+after which it is not done again.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from streams.bench.ledger_turns import broken_turns
 
 Place = tuple[str, int, int]
 """Topic, partition and offset."""
+ELSEWHERE: Place = ("", -1, -1)
+"""Of what was acknowledged by somebody else than the broker."""
 Window = tuple[str, int]
 """A series and the start of a window, ms since the epoch."""
 
@@ -30,6 +36,12 @@ class Ledger:
     `refused` has what must become a dead letter. What was sent and not acknowledged may have
     arrived or not, but not twice. Unless `exact`, what was made of an aborted transaction may be
     seen: derived metrics, which have no ids of their own, may then stand there twice.
+
+    `calls` (by request id) and `reports`, both over HTTP, and the errands `notices` and `diagnoses`
+    have the instants (ms) at which they began. `tries` counts how often each call or report was
+    sent, `told` has the instants at which calls were answered as their answers say, `heard` those
+    at which somebody outside was asked for an errand. `kills` are those of the agent; `unknown` has
+    the instants at which its node was; `began` and `ended` bound the page.
     """
 
     size_ms: int
@@ -38,6 +50,25 @@ class Ledger:
     requests: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     acknowledged: dict[str, Place] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    reports: dict[str, int] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
+    told: dict[str, int] = field(default_factory=dict)
+    notices: dict[str, int] = field(default_factory=dict)
+    diagnoses: dict[str, int] = field(default_factory=dict)
+    heard: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    kills: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
+    began: int = 0
+    ended: int = 0
+
+    def answered_all(self) -> bool:
+        """Tell whether every call and report over HTTP has its answer."""
+        return all(name in self.acknowledged for name in [*self.calls, *self.reports])
+
+    def most(self, name: str) -> int:
+        """Return how often a metric may stand: once, or as often as its report was sent."""
+        return self.tries[name] if name in self.reports else 1
 
     def window_of(self, metric: Metric) -> Window:
         """Return the tumbling window that counts a metric when it is not late."""
@@ -51,6 +82,9 @@ class Found:
     `metrics`, `responses` and `latencies` count rows per id; `windows` has the events that
     observations count, `late` per series those that came too late for theirs; `letters` counts
     dead letters per place, `repeated` messages that stand in Kafka more than once, per event id.
+    Instants in ms: `answered` has those at which requests were answered, `outcomes` those of what
+    became of each errand, `readings` those of the agent's metrics, `ready` the heartbeats of its
+    node.
     """
 
     metrics: Mapping[str, int]
@@ -60,6 +94,10 @@ class Found:
     late: Mapping[str, int]
     letters: Mapping[Place, int]
     repeated: Mapping[str, int] = field(default_factory=dict)
+    answered: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    readings: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    ready: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +136,14 @@ class Verdict:
 def audit(ledger: Ledger, found: Found) -> Verdict:
     """Hold what SQL shows against what was acknowledged."""
     signed = [
-        *_once("metric", ledger.metrics, found.metrics, ledger.acknowledged),
-        *_once("answer to", ledger.requests, found.responses, ledger.acknowledged),
+        *_once("metric", ledger, ledger.metrics, found.metrics),
+        *_once("answer to", ledger, ledger.requests, found.responses),
         *_derived(ledger, found),
         *_counted(ledger, found),
         *_letters(ledger, found),
+        *_over_http(ledger, found),
+        *_errands(ledger, found),
+        *_agent(ledger, found),
         *((f"message {name} in Kafka", times - 1) for name, times in found.repeated.items()),
     ]
     return Verdict(
@@ -113,13 +154,13 @@ def audit(ledger: Ledger, found: Found) -> Verdict:
 
 
 def _once(
-    kind: str, sent: Iterable[str], rows: Mapping[str, int], acknowledged: Container[str]
+    kind: str, ledger: Ledger, sent: Iterable[str], rows: Mapping[str, int]
 ) -> Iterator[tuple[str, int]]:
     for name in sent:
-        least = 1 if name in acknowledged else 0
-        there = rows.get(name, 0)
-        if there > 1:
-            yield f"{kind} {name}", there - 1
+        least = 1 if name in ledger.acknowledged else 0
+        there, most = rows.get(name, 0), max(1, ledger.most(name))
+        if there > most:
+            yield f"{kind} {name}", there - most
         elif there < least:
             yield f"{kind} {name}", -1
 
@@ -135,12 +176,12 @@ def _counted(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
 
     What was sent and is missing in SQL may be counted: it is told as missing already.
     """
-    sent = Counter(ledger.window_of(metric) for metric in ledger.metrics.values())
-    stored = Counter(
-        ledger.window_of(metric)
-        for name, metric in ledger.metrics.items()
-        if found.metrics.get(name, 0)
-    )
+    sent: Counter[Window] = Counter()
+    stored: Counter[Window] = Counter()
+    for name, metric in ledger.metrics.items():
+        window, most = ledger.window_of(metric), ledger.most(name)
+        sent[window] += most
+        stored[window] += min(most, found.metrics.get(name, 0))
     uncounted: Counter[str] = Counter()
     for window in sent.keys() | found.windows.keys():
         counted = found.windows.get(window, 0)
@@ -156,3 +197,38 @@ def _letters(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
         place = ledger.acknowledged.get(name)
         if place is not None:
             yield f"dead letter of {name}", found.letters.get(place, 0) - 1
+
+
+def _over_http(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
+    for name in [*ledger.calls, *ledger.reports]:
+        if name not in ledger.acknowledged:
+            yield f"answer over HTTP to {name}", -1
+    for name, at in ledger.told.items():
+        if found.answered.get(name, at) != at:
+            yield f"answer over HTTP to {name}, other than in SQL", 1
+
+
+def _errands(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
+    """Yield errands that nobody was asked for, and those that were done again after their end.
+
+    Whoever is killed after it has asked, and before it could say so, asks again.
+    """
+    for name in [*ledger.notices, *ledger.diagnoses]:
+        heard, outcomes = ledger.heard.get(name, ()), found.outcomes.get(name, ())
+        if name in ledger.acknowledged:
+            yield f"word outside of {name}", min(0, len(heard) - 1)
+            yield f"outcome of {name}", min(0, len(outcomes) - 1)
+        yield f"outcome of {name}", max(0, len(outcomes) - 1)
+        if outcomes:
+            late = sum(1 for at in heard if at > min(outcomes))
+            yield f"word outside of {name} after its outcome", late
+
+
+def _agent(ledger: Ledger, found: Found) -> Iterator[tuple[str, int]]:
+    """Yield what an agent that was killed has not told, and whether its node came back."""
+    if not ledger.kills:
+        return
+    yield from broken_turns(found.readings, ledger.kills, ledger.began, ledger.ended)
+    for instant in ledger.unknown:
+        if not any(at > instant for at in found.ready):
+            yield f"node that is ready again after {instant}", -1

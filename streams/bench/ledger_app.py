@@ -12,6 +12,8 @@ from schemas.resources import Variant
 APP, STAGE, SERVICE = "ledger", "largest", "largest-of-three"
 WINDOW_MS = 1_000
 LATENESS_MS = 300
+NODE, AGENT = "watched", "agent.watched"
+"""The node that an agent reports, and the instance that it is."""
 MODEL = Path(__file__).with_name("largest.onnx")
 """Says which of three numbers is the largest; a few hundred bytes."""
 

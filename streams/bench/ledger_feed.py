@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,11 @@ from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
 from schemas.partitioning import partition_of
 from schemas.topics import PARTITIONS, key_of, topic_of
+from streams.bench import ledger_errands as errands
 from streams.bench.ledger import Ledger, Metric
 from streams.bench.ledger_app import APP, SERVICE, STAGE, WINDOW_MS
+from streams.bench.ledger_callers import Callers, Doors
+from streams.bench.ledger_outside import subject
 from workers.client import tensors
 from workers.clock import wall_ms
 from workers.kafka.steady import SteadyProducer
@@ -35,10 +39,14 @@ _INPUT = tensors({"x": np.array([0, 5, 0], np.float32)})
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Messages a second."""
+    """So many a second: messages, calls and reports over HTTP, and errands."""
 
     metrics: float = 100.0
     requests: float = 10.0
+    calls: float = 0.0
+    reports: float = 0.0
+    notices: float = 0.0
+    diagnoses: float = 0.0
 
 
 class Feed:
@@ -53,12 +61,15 @@ class Feed:
         codec: Codec,
         page: str,
         rates: Rates,
+        doors: Doors,
         *,
         exact: bool = True,
     ) -> None:
         self.page = page
-        self.ledger = Ledger(WINDOW_MS, exact)
+        self.ledger = Ledger(WINDOW_MS, exact, heard=doors.outside.heard, began=wall_ms())
         self.factor = 1.0
+        self._callers = Callers(self.ledger, doors)
+        self._turns = itertools.cycle(SERIES)
         self._codec = codec
         self._rates = rates
         self._numbers = itertools.count()
@@ -75,6 +86,24 @@ class Feed:
         self._stop.set()
         self._thread.join(FLUSH_S)
         self._producer.flush(FLUSH_S)
+        self._callers.end()
+        self.ledger.ended = wall_ms()
+
+    def missing(self, since_ms: int) -> list[str]:
+        """Return which ways out of Weir have not carried anything that began since then (ms)."""
+        ledger = self.ledger
+        ways: dict[str, tuple[dict[str, int], Container[str]]] = {
+            "calls": (ledger.calls, ledger.acknowledged),
+            "reports": (ledger.reports, ledger.acknowledged),
+            "notices": (ledger.notices, ledger.heard),
+            "diagnoses": (ledger.diagnoses, ledger.heard),
+        }
+        return [
+            way
+            for way, (begun, done) in ways.items()
+            if getattr(self._rates, way)
+            and not any(at >= since_ms and name in done for name, at in list(begun.items()))
+        ]
 
     def round(self) -> None:
         """Send one metric of each series, whose windows take what came late before."""
@@ -113,6 +142,28 @@ class Feed:
         )
         self._send(name, request)
 
+    def call(self) -> None:
+        """Ask over HTTP."""
+        self._callers.call(f"{self.page}/{next(self._numbers)}", wall_ms())
+
+    def report(self) -> None:
+        """Report a metric over HTTP."""
+        name = f"{self.page}/{next(self._numbers)}"
+        self._callers.report(name, self.page, Metric(next(self._turns), wall_ms()))
+
+    def notify(self) -> None:
+        """Want somebody to be told."""
+        name, now = f"{self.page}/{next(self._numbers)}", wall_ms()
+        self.ledger.notices[name] = now
+        self._send(name, errands.notice(name, self.page, now))
+
+    def diagnose(self) -> None:
+        """Send a diagnosis."""
+        number, now = next(self._numbers), wall_ms()
+        name = f"{self.page}/{number}"
+        self.ledger.diagnoses[name] = now
+        self._send(name, errands.diagnosis(name, self.page, subject(number), now))
+
     def refuse(self, topic: str, value: bytes, partition: int, *, told: bool) -> None:
         """Send what nobody can use; `told` when it must become a dead letter."""
         name = f"{self.page}/{next(self._numbers)}"
@@ -143,18 +194,27 @@ class Feed:
 
     def _run(self) -> None:
         """Send what is due; what a stall held up is not made up for."""
-        metrics = requests = 0.0
+        rates = self._rates
+        ways = {
+            self._measure_next: rates.metrics,
+            self.ask: rates.requests,
+            self.call: rates.calls,
+            self.report: rates.reports,
+            self.notify: rates.notices,
+            self.diagnose: rates.diagnoses,
+        }
+        due = dict.fromkeys(ways, 0.0)
         last = time.monotonic()
-        turns = itertools.cycle(SERIES)
         while not self._stop.wait(TURN_S):
             now = time.monotonic()
             passed = min(1.0, now - last) * self.factor
             last = now
-            metrics += passed * self._rates.metrics
-            requests += passed * self._rates.requests
-            for _ in range(int(metrics)):
-                self.measure(next(turns), wall_ms())
-            for _ in range(int(requests)):
-                self.ask()
-            metrics, requests = metrics % 1, requests % 1
+            for send, rate in ways.items():
+                due[send] += passed * rate
+                for _ in range(int(due[send])):
+                    send()
+                due[send] %= 1
             self._producer.poll(0)
+
+    def _measure_next(self) -> None:
+        self.measure(next(self._turns), wall_ms())
