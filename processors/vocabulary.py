@@ -92,9 +92,18 @@ RELATED: dict[str, str] = {"response_latency": "latency"}
 
 def known(metric: str, defined: Iterable[str] = ()) -> bool:
     """Return whether anyone can report a metric; `defined` are those of MetricDefined."""
-    begins = (*PARTIAL_SHARES, *(f"{INPUT}{number}." for number in INPUT_NUMBERS))
+    begins = (CLASS_ACCURACY, *(f"{INPUT}{number}." for number in INPUT_NUMBERS))
     opened = any(metric.startswith(name) and len(metric) > len(name) for name in begins)
-    return metric in DERIVED or opened or metric in set(defined)
+    return metric in DERIVED or opened or _conditional(metric) or metric in set(defined)
+
+
+def _conditional(metric: str) -> bool:
+    """Return whether a metric is accuracy or agreement under a condition, `name=value`."""
+    begins = (CONDITION_ACCURACY, CONDITION_AGREEMENT)
+    name, _, value = next(
+        (metric.removeprefix(one) for one in begins if metric.startswith(one)), ""
+    ).partition("=")
+    return bool(name and value)
 
 
 def listing(defined: Iterable[str] = ()) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from processors.errors import ProcessorError
 from processors.selecting import wishes
 from processors.selecting.choice import Choice, choose
-from processors.selecting.estimating import candidates_of, caution_of, evidence_of
+from processors.selecting.ensembles import Candidate
+from processors.selecting.estimating import candidates_of, caution_of, evidence_of, under
 from processors.selecting.own import algorithms
 from processors.selecting.parameters import SelectParams
 from processors.selecting.profiles import Series, Summary, by_node, parted, summary
@@ -203,6 +204,39 @@ def profiled(
         found.append(bare | told | _latency(summary(profile.latency)))
         found += [bare | part for part in _parts(profile.latency, variants)]
     return found
+
+
+def conditioned(view: AppView, seen: Iterable[Observation]) -> list[dict[str, Any]]:
+    """Return how often each service is right, and agrees with answers, under each condition.
+
+    Conditions are those that were observed of any service, and those of which a contract asks
+    something. Accuracies, as selections take them, agreements and errors are shares; None is what
+    was never observed.
+    """
+    state = observed(view, seen)
+    if not view.services:
+        return []
+    known = {one.condition for profile in state.profiles for one in profile.conditions}
+    evidence = [evidence_of(state, s.service, 0) for s in view.services]
+    return [
+        {"service": one.service, "condition": name, **_under(state, one, name)}
+        for one in candidates_of(state, view, view.services, evidence)
+        for name in sorted(known.union(view.conditions))
+    ]
+
+
+def _under(state: AppState, one: Candidate, condition: str) -> dict[str, Any]:
+    right = under(state, one, condition)
+    series = state.profile(one.service).under(condition)
+    judged, agreed = summary(series.accuracy), summary(series.agreement)
+    return {
+        "accuracy": right.mean,
+        "error": right.error,
+        "judged": judged.count,
+        "agreement": agreed.mean if agreed.count else None,
+        "agreement_error": agreed.error if agreed.count else None,
+        "compared": agreed.count,
+    }
 
 
 def variant_of(instance: InstanceReported) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from placement.authority import APPLY, PLACE
+from processors import vocabulary
 from processors.contracts.checks import Limits, limits_of, reasons_against
 from processors.graphs.checking import problems
-from processors.selecting.ensembles import CLASS
+from processors.selecting.ensembles import CLASS, CONDITION, PARTIAL
 from processors.selecting.wishes import OBJECTIVES
 from schemas.authority import AVOID, CANARY, SHARE, TAKES
 from schemas.base import Event
@@ -170,8 +171,9 @@ def contract(
         if one.min_count < 1:
             raise RegistrationError(f"contract {name}, clause {one.name}: min_count is below 1")
     for weight in made.weights:
-        if not weight.objective.removeprefix(CLASS) or not weight.objective.startswith(CLASS):
-            _one_of(f"contract {name}: objective", weight.objective, (*OBJECTIVES, f"{CLASS}LABEL"))
+        if not vocabulary.known(weight.objective) or not weight.objective.startswith(PARTIAL):
+            named = (f"{CLASS}LABEL", f"{CONDITION}NAME=VALUE")
+            _one_of(f"contract {name}: objective", weight.objective, (*OBJECTIVES, *named))
         _check_amount(f"contract {name}: weight of {weight.objective}", weight.weight)
     if made.max_members < 1 or made.version < 1:
         raise RegistrationError(f"contract {name}: max_members and version must be at least 1")

@@ -9,11 +9,14 @@ meets the contract beats whatever does not, and of two that meet it the safer on
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from processors.vocabulary import CLASS_ACCURACY, CONDITION_ACCURACY
+
 EPSILON = 1e-9
 PENALTY = 5.0
 """How much a relative distance from a threshold counts against the score."""
-CLASS = "accuracy.class."
-"""Prefix of an objective or a bound on the accuracy of one true class."""
+CLASS, CONDITION = CLASS_ACCURACY, CONDITION_ACCURACY
+"""Prefixes of an objective or a bound on the accuracy of one true class, or under a condition."""
+PARTIAL = (CLASS, CONDITION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +39,10 @@ class Candidate:
 
     `latency_ms` is the mean and `latency_high_ms` the 95th percentile; `error` is the standard
     error of `accuracy`, `latency_error_ms` that of the 95th percentile. `rates` are the accuracies
-    per true class, in the order of the objective's labels; empty if unknown. `calibration` is mean
-    confidence less accuracy: above 0 it is too sure of itself. Where there are `places`, they tell
-    latency, cost and energy, and the candidate's own are those of a typical one.
+    per true class, in the order of the objective's labels; empty if unknown; `under` likewise those
+    under its conditions. `calibration` is mean confidence less accuracy: above 0 it is too sure of
+    itself. Where there are `places`, they tell latency, cost and energy, and the candidate's own
+    are those of a typical one.
     """
 
     service: str
@@ -53,6 +57,7 @@ class Candidate:
     calibration: float = 0.0
     energy_j: float = 0.0
     rates: tuple[float, ...] = ()
+    under: tuple[float, ...] = ()
     count: int = 0
     explainable: bool = False
     places: tuple[Place, ...] = ()
@@ -62,8 +67,9 @@ class Candidate:
 class Bound:
     """A clause that an ensemble can be judged by before it serves.
 
-    `what` is accuracy, latency (mean), latency_high, confidence, or accuracy.class.LABEL; latencies
-    are bounded from above, the others from below. `clause` is its name in the contract.
+    `what` is accuracy, latency (mean), latency_high, confidence, accuracy.class.LABEL or
+    accuracy.condition.NAME=VALUE; latencies are bounded from above, the others from below.
+    `clause` is its name in the contract.
     """
 
     what: str
@@ -75,9 +81,10 @@ class Bound:
 class Objective:
     """What is wanted: weights that add up to 1, bounds, scales, and what prediction needs.
 
-    `asked` are weights of the accuracy of single classes, by label. `overhead_ms` is what routing
-    adds to the slowest member; `stages` must all be represented. `frequencies` say how often each
-    of `labels` is true; empty: alike. `caution` is how much the risk of missing a clause counts.
+    `asked` are weights of the accuracy of single classes, by label, `asked_under` those under
+    conditions; of `conditions` anything is asked. `overhead_ms` is what routing adds to the slowest
+    member; `stages` must all be represented. `frequencies` say how often each of `labels` is true;
+    empty: alike. `caution` is how much the risk of missing a clause counts.
     """
 
     accuracy: float
@@ -86,6 +93,8 @@ class Objective:
     energy: float = 0.0
     confidence: float = 0.0
     asked: tuple[tuple[str, float], ...] = ()
+    asked_under: tuple[tuple[str, float], ...] = ()
+    conditions: tuple[str, ...] = ()
     bounds: tuple[Bound, ...] = ()
     max_members: int = 3
     min_members: int = 1

@@ -7,7 +7,7 @@ from math import inf, sqrt
 from processors.errors import InvalidParameters
 from processors.selecting import wishes
 from processors.selecting.ensembles import Candidate, Objective, Place
-from processors.selecting.profiles import Summary, by_node, summary
+from processors.selecting.profiles import Series, Summary, by_node, summary
 from processors.selecting.proposals import number
 from processors.selecting.state import AppState
 from processors.selecting.world import AppView
@@ -16,6 +16,7 @@ from schemas.registrations import ServiceRegistered
 _DECLARED_COUNTS = 30
 _POOLED_COUNTS = 5
 _CLASS_COUNTS = 5
+_CONDITION_COUNTS = 5
 _LEAST_RESULTS = 5
 _AGREED_SHARE = 0.25
 """Of so many judged results one without a label, but with an answer to agree with, is worth."""
@@ -34,6 +35,15 @@ class Evidence:
     service: str
     labels: Summary
     results: Summary
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share with its standard error, drawn towards what else is known from `count` events."""
+
+    mean: float
+    error: float
     count: int
 
 
@@ -68,7 +78,8 @@ def candidates_of(
     Accuracy is (n * observed + k * prior) / (n + k), its standard error that of a share observed
     n + k times: the prior is the declared accuracy with k = 30, after a change of concept the mean
     of all that was observed since, with k = 5. Where no truth is known, agreement with the answers
-    counts for a quarter. The accuracy of a class is drawn towards that over all with k = 5.
+    counts for a quarter. The accuracy of a class, or under a condition, is drawn towards that over
+    all with k = 5.
     """
     seen = {e.service: _judged(state, e) for e in evidence}
     total = sum(seen[s.service].count for s in services)
@@ -85,6 +96,9 @@ def candidates_of(
         judged = seen[service.service]
         accuracy = (judged.count * judged.mean + k * prior) / (judged.count + k)
         made.append(_candidate(state, service, accuracy, judged.count, k, slowest, labels))
+    if asked := view.conditions:
+        shares = [tuple(under(state, c, name).mean for name in asked) for c in made]
+        made = [replace(c, under=known) for c, known in zip(made, shares, strict=True)]
     return [replace(c, places=_places(state, c)) for c in made] if places else made
 
 
@@ -92,9 +106,27 @@ def _judged(state: AppState, seen: Evidence) -> Summary:
     """Return what is known of accuracy: by the truth, else by agreement with the answers."""
     if state.labelled or seen.labels.count:
         return seen.labels
-    since = state.known_since(state.since)
-    agreed = summary(state.profile(seen.service).agreement, since)
+    return _agreed(state.profile(seen.service).agreement, state.known_since(state.since))
+
+
+def _agreed(series: Series, since: int) -> Summary:
+    """Return agreement with the answers as that much knowledge of accuracy as it is worth."""
+    agreed = summary(series, since)
     return replace(agreed, count=int(agreed.count * _AGREED_SHARE))
+
+
+def under(state: AppState, candidate: Candidate, condition: str) -> Share:
+    """Return how often a candidate is right under a condition, by the truth, else by agreement.
+
+    Drawn towards its accuracy over all, which is all that is known where nothing was observed.
+    """
+    since, k = state.known_since(state.since), _CONDITION_COUNTS
+    known = state.profile(candidate.service).under(condition)
+    seen = summary(known.accuracy, since)
+    if not (state.labelled or seen.count):
+        seen = _agreed(known.agreement, since)
+    mean = (seen.count * seen.mean + k * candidate.accuracy) / (seen.count + k)
+    return Share(mean, sqrt(max(0.0, mean * (1.0 - mean)) / (seen.count + k)), seen.count)
 
 
 def _candidate(
@@ -191,6 +223,8 @@ def objective_of(state: AppState, view: AppView, candidates: Sequence[Candidate]
         energy=shares.get("energy", 0.0),
         confidence=shares.get("confidence", 0.0),
         asked=view.asked,
+        asked_under=view.asked_under,
+        conditions=view.conditions,
         bounds=view.bounds,
         max_members=view.max_members,
         accuracy_floor=max(0.0, min(0.5, *(c.accuracy for c in candidates))),

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from processors.selecting import aggregates, bandits, planners
-from processors.selecting.ensembles import CLASS, Candidate, Found, Problem, Scored
+from processors.selecting.ensembles import PARTIAL, Candidate, Found, Problem, Scored
 from processors.selecting.proposals import WEIR, Algorithm, Selector, adapted, within
 from processors.selecting.searching import (
     MOST_SUMMED,
@@ -64,9 +64,9 @@ def _front(ranked: Sequence[Scored]) -> tuple[Scored, ...]:
 
 
 def _besides(one: Scored) -> Iterator[float]:
-    """Yield what else is asked of an ensemble: to be right for classes, to be sure."""
+    """Yield what else is asked of it: to be right for classes, under conditions, to be sure."""
     for part in one.parts:
-        if part.objective == "confidence" or part.objective.startswith(CLASS):
+        if part.objective == "confidence" or part.objective.startswith(PARTIAL):
             yield part.value
 
 

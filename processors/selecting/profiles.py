@@ -54,6 +54,20 @@ class ClassSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionSeries:
+    """What was observed of one service where requests named a condition, as shares."""
+
+    condition: str
+    accuracy: Series = field(default_factory=Series)
+    agreement: Series = field(default_factory=Series)
+
+    @property
+    def newest(self) -> int:
+        """Return the end (ms) of the newest window."""
+        return max(newest_end(self.accuracy), newest_end(self.agreement))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What was observed of one service.
 
@@ -69,6 +83,7 @@ class Profile:
     energy: Series = field(default_factory=Series)
     cost: Series = field(default_factory=Series)
     classes: tuple[ClassSeries, ...] = ()
+    conditions: tuple[ConditionSeries, ...] = ()
 
     def of_class(self, label: str) -> Series:
         """Return what was observed where a class was true."""
@@ -76,6 +91,13 @@ class Profile:
             if one.label == label:
                 return one.accuracy
         return Series()
+
+    def under(self, condition: str) -> ConditionSeries:
+        """Return what was observed where requests named a condition."""
+        for one in self.conditions:
+            if one.condition == condition:
+                return one
+        return ConditionSeries(condition=condition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ they are too sure of themselves.
 **Score** = the weighted sum of parts, each clipped to 0 to 1: A = (accuracy - floor) / (1 - floor),
 L = 1 - latency / latency_scale, E = 1 - energy / energy_scale, confidence as it is,
 C = 1 - log(cost / cost_floor) / log(cost_scale / cost_floor), since costs range over orders of
-magnitude and twice the cost shall count the same wherever it starts; the accuracy of a class
-likewise by its misses, -log10(miss) / 6.
+magnitude and twice the cost shall count the same wherever it starts; the accuracy of a class, or
+under a condition, likewise by its misses, -log10(miss) / 6. What is predicted under a condition is
+the vote by the model of two sides, with the weights that hold whatever the circumstances.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ import numpy as np
 
 from processors.selecting.ensembles import (
     CLASS,
+    CONDITION,
     EPSILON,
+    PARTIAL,
     PENALTY,
     Bound,
     Candidate,
@@ -46,12 +49,16 @@ _normal = np.vectorize(lambda z: 0.5 * (1.0 + erf(z / 2.0**0.5)), otypes=[np.flo
 
 @dataclass(slots=True)
 class Votes:
-    """Predictions that rest on the members alone, wherever they answer; rows are ensembles."""
+    """Predictions that rest on the members alone, wherever they answer; rows are ensembles.
+
+    `under` are the accuracies under conditions, (rows, conditions).
+    """
 
     accuracy: Floats
     confidence: Floats
     missing: Floats
     spread: Floats
+    under: Floats
     per_class: Floats | None = None
 
 
@@ -120,6 +127,15 @@ class Table:
         ]
         return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
 
+    @cached_property
+    def under(self) -> Floats:
+        """Return the accuracy per candidate and condition; that over all where none is known."""
+        count = len(self.objective.conditions)
+        rows = [
+            c.under if len(c.under) == count else (c.accuracy,) * count for c in self.candidates
+        ]
+        return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
+
     def class_weights(self, rows: Ints, emphasis: float = 1.0) -> Floats:
         """Return the weight of each member's vote per class, (rows, members, classes)."""
         labels, there = self.objective.labels, rows != self.nobody
@@ -147,8 +163,15 @@ class Table:
             confidence=self._sure[rows].sum(axis=1) / there,
             missing=self._missing(rows),
             spread=self._spread(rows, sure, weights),
+            under=self._under(rows, weights),
             per_class=classes,
         )
+
+    def _under(self, rows: Ints, weights: Floats) -> Floats:
+        found = np.empty((len(rows), len(self.objective.conditions)))
+        for at in range(found.shape[1]):
+            found[:, at] = sides(self.under[rows, at], weights, self.objective.correlation)
+        return found
 
     def _missing(self, rows: Ints) -> Floats:
         stages = self.objective.stages
@@ -209,9 +232,9 @@ class Table:
             found["energy"] = np.clip(1.0 - energy / wanted.energy_scale_j, 0.0, 1.0)
         if wanted.confidence:
             found["confidence"] = np.clip(seen.confidence, 0.0, 1.0)
-        for label, _ in wanted.asked:
-            miss = np.maximum(_LEAST_MISS, 1.0 - class_accuracy(seen, label, wanted))
-            found[f"{CLASS}{label}"] = np.clip(-np.log10(miss) / _DECADES, 0.0, 1.0)
+        for name, _ in _partial(wanted):
+            miss = np.maximum(_LEAST_MISS, 1.0 - partial(name, seen, wanted))
+            found[name] = np.clip(-np.log10(miss) / _DECADES, 0.0, 1.0)
         return found
 
     def scored(
@@ -254,7 +277,7 @@ class Table:
             "cost": rated.cost,
             "energy": rated.energy,
             "confidence": seen.confidence,
-        } | {f"{CLASS}{label}": class_accuracy(seen, label, wanted) for label, _ in wanted.asked}
+        } | {name: partial(name, seen, wanted) for name, _ in _partial(wanted)}
         return tuple(
             Part(name, float(values[name][at]), float(rated.scaled[name][at]), weight)
             for name, weight in _shares(wanted)
@@ -269,11 +292,19 @@ class Table:
         return tuple(found)
 
 
-def class_accuracy(seen: Votes, label: str, wanted: Objective) -> Floats:
-    """Return the accuracy of a class; that over all where nothing is known of it."""
-    if seen.per_class is None or label not in wanted.labels:
+def partial(name: str, seen: Votes, wanted: Objective) -> Floats:
+    """Return the accuracy of a class, or under a condition, that an objective or bound names.
+
+    Where nothing is known of it, that over all.
+    """
+    table: Floats | None
+    if name.startswith(CONDITION):
+        table, names, one = seen.under, wanted.conditions, name.removeprefix(CONDITION)
+    else:
+        table, names, one = seen.per_class, wanted.labels, name.removeprefix(CLASS)
+    if table is None or one not in names:
         return seen.accuracy
-    found: Floats = seen.per_class[:, wanted.labels.index(label)]
+    found: Floats = table[:, names.index(one)]
     return found
 
 
@@ -303,8 +334,8 @@ def _risk(bound: Bound, predicted: Floats, spread: Floats, late: Floats | None) 
 def _predicted(
     bound: Bound, seen: Votes, latency: Floats, high: Floats, wanted: Objective
 ) -> Floats:
-    if bound.what.startswith(CLASS):
-        return class_accuracy(seen, bound.what.removeprefix(CLASS), wanted)
+    if bound.what.startswith(PARTIAL):
+        return partial(bound.what, seen, wanted)
     return {
         "accuracy": seen.accuracy,
         "latency": latency,
@@ -326,9 +357,15 @@ def _shares(wanted: Objective) -> list[tuple[str, float]]:
         ("cost", wanted.cost),
         ("energy", wanted.energy),
         ("confidence", wanted.confidence),
-        *((f"{CLASS}{label}", weight) for label, weight in wanted.asked),
+        *_partial(wanted),
     ]
     return [(name, weight) for name, weight in every if weight > 0]
+
+
+def _partial(wanted: Objective) -> list[tuple[str, float]]:
+    """Return what is asked of single classes and under conditions, by its name, with its weight."""
+    classes = [(f"{CLASS}{label}", weight) for label, weight in wanted.asked]
+    return classes + [(f"{CONDITION}{name}", weight) for name, weight in wanted.asked_under]
 
 
 def _thrift(cost: Floats, wanted: Objective) -> Floats:

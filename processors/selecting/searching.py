@@ -204,8 +204,14 @@ def _placed(rows: Ints, places: Places) -> tuple[Ints, Ints]:
 
 def _taken(votes: Votes, of: Ints) -> Votes:
     per_class = None if votes.per_class is None else votes.per_class[of]
+    under = votes.under[of]
     return Votes(
-        votes.accuracy[of], votes.confidence[of], votes.missing[of], votes.spread[of], per_class
+        votes.accuracy[of],
+        votes.confidence[of],
+        votes.missing[of],
+        votes.spread[of],
+        under,
+        per_class,
     )
 
 
@@ -330,6 +336,7 @@ def upper_bounds(table: Table, rows: Ints, order: Ints, last: Ints) -> Floats:
         confidence=np.ones(len(rows)),
         missing=np.zeros(len(rows)),
         spread=np.zeros(len(rows)),
+        under=np.ones((len(rows), len(wanted.conditions))),
         per_class=np.ones((len(rows), len(wanted.labels))) if wanted.per_class else None,
     )
     return table.cheapest().rate(rows, ceiling).value

@@ -201,7 +201,7 @@ def spec(
         build=lambda partition: Select(partition, chosen, partitions, plugins),
         parameters=identity(chosen),
         state=SelectState,
-        format=5,
+        format=6,
         sized=lambda count: spec(params, count, plugins=plugins),
         share=_share,
         portable=True,

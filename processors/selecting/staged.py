@@ -10,9 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
-from processors.selecting.ensembles import EPSILON, Bound, Found, Part, Problem, Scored, Unmet
+import numpy as np
+
+from processors.selecting.ensembles import (
+    CONDITION,
+    EPSILON,
+    Bound,
+    Found,
+    Objective,
+    Part,
+    Problem,
+    Scored,
+    Unmet,
+)
 from processors.selecting.proposals import Algorithm, fastest
-from processors.selecting.searching import evaluated
+from processors.selecting.searching import evaluated, tabled
 
 
 def is_staged(problem: Problem) -> bool:
@@ -117,6 +129,8 @@ def joined(problem: Problem, parts: Mapping[str, Scored]) -> Scored:
         "latency_high": max(high.values(), default=0.0),
         "confidence": min((p.confidence for p in every), default=0.0),
     }
+    for at, name in enumerate(problem.objective.conditions):
+        told[f"{CONDITION}{name}"] = prod(_under(p, at, problem.objective) for p in every)
     missed = [(b, told.get(b.what, told["accuracy"])) for b in problem.objective.bounds]
     short = [(b, value, _short(b, value)) for b, value in missed]
     classes = any(p.class_weights for p in every)
@@ -141,6 +155,12 @@ def joined(problem: Problem, parts: Mapping[str, Scored]) -> Scored:
         ),
         class_weights=tuple(w for p in every for w in p.class_weights) if classes else (),
     )
+
+
+def _under(part: Scored, at: int, objective: Objective) -> float:
+    """Return how often a stage is right under one of the objective's conditions."""
+    votes = tabled(part.members, objective).votes(np.arange(len(part.members))[None, :])
+    return float(votes.under[0, at])
 
 
 def _short(bound: Bound, value: float) -> float:

@@ -9,6 +9,8 @@ MEMBER, EXPLAIN, SHADOW = "member", "explain", "shadow"
 """Roles in an ensemble."""
 CAUSES = 32
 CLASSES = 64
+CONDITIONS = 32
+"""Conditions under which a service is known, at most: those seen last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from processors.selecting.profiles import ClassSeries, Profile, add, after, newest_end
-from processors.selecting.state import CAUSES, CLASSES, AppState, Trigger
-from processors.vocabulary import CLASS_ACCURACY
+from processors.selecting.state import CAUSES, CLASSES, CONDITIONS, AppState, Trigger
+from processors.vocabulary import CLASS_ACCURACY, CONDITION_ACCURACY, CONDITION_AGREEMENT
 from schemas.base import Event
 from schemas.observing import ContractViolated, DriftDetected, Observation, QualityEvaluated
 
 _OF_INSTANCES = ("latency", "confidence", "energy", "cost")
 _LEAST_CLASS_WINDOWS = 3
+_UNDER = {"accuracy": CONDITION_ACCURACY, "agreement": CONDITION_AGREEMENT}
 _BAD_WHEN_UP = ("error", "failure")
 _BAD_WHEN_DOWN = ("accuracy", "confidence", "agreement")
 _RANK = (
@@ -65,6 +66,10 @@ def forget(state: AppState, since: int) -> None:
             agreement=after(profile.agreement, since),
             confidence=after(profile.confidence, since),
             classes=tuple(replace(c, accuracy=after(c.accuracy, since)) for c in profile.classes),
+            conditions=tuple(
+                replace(c, accuracy=after(c.accuracy, since), agreement=after(c.agreement, since))
+                for c in profile.conditions
+            ),
         )
         for profile in state.profiles
     )
@@ -93,6 +98,8 @@ def _observe(state: AppState, seen: Observation, keep: int) -> None:
             state.responses = add(state.responses, seen, keep)
     elif seen.metric.startswith(CLASS_ACCURACY):
         _observe_class(state, seen, keep)
+    elif seen.metric.startswith(tuple(_UNDER.values())):
+        _observe_condition(state, seen, keep)
     elif seen.metric == "accuracy" and not seen.instance:
         state.labelled = True
         profile = state.profile(seen.service)
@@ -116,6 +123,19 @@ def _observe_class(state: AppState, seen: Observation, keep: int) -> None:
     rest = [c for c in profile.classes if c.label != label]
     known = sorted([*rest, ClassSeries(label=label, accuracy=series)], key=lambda c: c.label)
     _store(state, replace(profile, classes=tuple(c for c in known if c.label in state.classes)))
+
+
+def _observe_condition(state: AppState, seen: Observation, keep: int) -> None:
+    """Keep what was observed under a condition; of too many those that were seen last stay."""
+    name, begin = next(pair for pair in _UNDER.items() if seen.metric.startswith(pair[1]))
+    profile = state.profile(seen.service)
+    known = profile.under(seen.metric.removeprefix(begin))
+    series = add(getattr(known, name), seen, max(_LEAST_CLASS_WINDOWS, keep // 5))
+    more: Any = {name: series}
+    rest = [c for c in profile.conditions if c.condition != known.condition]
+    kept = sorted([*rest, replace(known, **more)], key=lambda c: (c.newest, c.condition))
+    named = sorted(kept[-CONDITIONS:], key=lambda c: c.condition)
+    _store(state, replace(profile, conditions=tuple(named)))
 
 
 def _store(state: AppState, profile: Profile) -> None:

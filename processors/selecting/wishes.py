@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from processors.selecting.ensembles import CLASS, Bound
+from processors.selecting.ensembles import CLASS, PARTIAL, Bound
 from schemas.authority import MODES
 from schemas.registrations import (
     ApplicationRegistered,
@@ -78,9 +78,12 @@ def mode(policies: Iterable[PolicySelected | None]) -> str:
 
 
 def weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ...]:
-    """Return the shares of the objectives that can be predicted, those of classes included."""
+    """Return the shares of the objectives that can be predicted, those of single classes, too.
+
+    And those of accuracies under a condition.
+    """
     given = {w.objective: max(0.0, w.weight) for w in contract.weights} if contract else {}
-    known = {n: w for n, w in given.items() if n in OBJECTIVES or n.startswith(CLASS)}
+    known = {n: w for n, w in given.items() if n in OBJECTIVES or n.startswith(PARTIAL)}
     total = sum(known.values())
     if total <= 0:
         known, total = dict(DEFAULT_WEIGHTS), 1.0
@@ -94,8 +97,9 @@ def weights(contract: ContractRegistered | None) -> tuple[tuple[str, float], ...
 def bound_of(clause: Clause, contract: str = "") -> Bound | None:
     """Return the bound that a clause on the application as a whole sets for its ensemble.
 
-    Accuracy (also of one class), error (its complement) and confidence bound from below, latency
-    and response_latency from above; other metrics cannot be predicted and bound nothing.
+    Accuracy (also of one class, or under a condition), error (its complement) and confidence bound
+    from below, latency and response_latency from above; other metrics cannot be predicted and bound
+    nothing.
     """
     if clause.service or clause.stage or clause.instance:
         return None
@@ -104,7 +108,7 @@ def bound_of(clause: Clause, contract: str = "") -> Bound | None:
     metric = clause.metric
     if clause.label and metric == "accuracy":
         metric = f"{CLASS}{clause.label}"
-    if least and (metric in ("accuracy", "confidence") or metric.startswith(CLASS)):
+    if least and (metric in ("accuracy", "confidence") or metric.startswith(PARTIAL)):
         return Bound(metric, clause.threshold, name)
     if metric == "error" and most:
         what = f"{CLASS}{clause.label}" if clause.label else "accuracy"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from processors.selecting import wishes
-from processors.selecting.ensembles import CLASS, Bound
+from processors.selecting.ensembles import CLASS, CONDITION, Bound
 from processors.selecting.wishes import Chosen
 from schemas.catalogue import Catalogue
 from schemas.identity import stable_id
@@ -53,10 +53,25 @@ class AppView:
     @property
     def asked(self) -> tuple[tuple[str, float], ...]:
         """Return the weights of the accuracies of single classes, by label."""
+        return self._weights(CLASS)
+
+    @property
+    def asked_under(self) -> tuple[tuple[str, float], ...]:
+        """Return the weights of the accuracies under conditions, by condition."""
+        return self._weights(CONDITION)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Return the conditions of which anything is asked, by weights or clauses."""
+        bounds = [bound.what for bound in self.bounds if bound.what.startswith(CONDITION)]
+        asked = (name for name, _ in self.asked_under)
+        return tuple(dict.fromkeys((*asked, *(what.removeprefix(CONDITION) for what in bounds))))
+
+    def _weights(self, begin: str) -> tuple[tuple[str, float], ...]:
         return tuple(
-            (name.removeprefix(CLASS), weight)
+            (name.removeprefix(begin), weight)
             for name, weight in self.weights
-            if name.startswith(CLASS)
+            if name.startswith(begin)
         )
 
 

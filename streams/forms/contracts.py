@@ -1,9 +1,10 @@
 """Contracts as people write them: clauses in words, windows and periods as durations. Pure.
 
 A clause is a text, `[name:] metric[.statistic][@label] >= 0.9 over 10s`, or a table whose `promise`
-is such a text beside the other fields, or a table with all fields. `window` and `period` are
-durations such as 10s or 28d in place of `window_ms` and `period_ms`. A clause without a name is
-called by its metric, one without a statistic is of the mean.
+is such a text beside the other fields, or a table with all fields. A metric may end in a condition
+of requests, as in `accuracy.condition.light=night`. `window` and `period` are durations such as 10s
+or 28d in place of `window_ms` and `period_ms`. A clause without a name is called by its metric, one
+without a statistic is of the mean.
 """
 
 import re
@@ -25,7 +26,7 @@ FORM = form_schema.Form(
     {"contract": "desk", "app": "cameras", "clauses": ["accuracy >= 0.9 over 10s"]},
 )
 _CLAUSE = re.compile(
-    r"(?:(?P<name>[\w-]+)\s*:\s*)?(?P<metric>[\w.]+?)"
+    r"(?:(?P<name>[\w-]+)\s*:\s*)?(?P<metric>[\w.]+?(?:=[\w.-]+?)?)"
     rf"(?:\.(?P<statistic>{'|'.join(STATISTICS)}))?(?:@(?P<label>[\w.-]+))?"
     r"\s*(?P<operator><=|>=|<|>)\s*(?P<threshold>[-+0-9.eE]+)\s+over\s+(?P<window>.+)"
 )

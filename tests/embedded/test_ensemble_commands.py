@@ -138,5 +138,17 @@ def test_what_is_known_of_members_is_told_by_node_variant_and_instance(
     assert (seen["instance"], seen["variant"], seen["node"]) == ("svm.a", "int8", "a")
     assert (seen["results"], seen["p99_ms"]) == (40, 6.5)
     assert "int8" in weir("ensembles", "profiles", "digits").stdout
+
+    right = cases.observation("accuracy.condition.light=night", now, 0.5, service="svm")
+    installation.send(replace(right, emitted_at=now + 1_200))
+    rows = told(weir("ensembles", "profiles", "digits", "--conditions", "--json"))
+    known = {row["service"]: row for row in rows}
+    assert {row["condition"] for row in rows} == {"light=night"}
+    assert (known["svm"]["judged"], known["tree"]["judged"]) == (40, 0)
+    assert known["svm"]["accuracy"] < known["tree"]["accuracy"]
+    assert 0 < known["svm"]["error"] < known["tree"]["error"]
+    assert "light=night" in weir("ensembles", "profiles", "digits", "--conditions").stdout
+    both = weir("ensembles", "profiles", "digits", "--conditions", "--batches")
+    assert (both.returncode, "--batches or --conditions" in both.stderr) == (2, True)
     nowhere = weir("ensembles", "profiles", "digits", "--batches")
     assert (nowhere.returncode, "ClickHouse" in nowhere.stderr) == (3, True)

@@ -10,6 +10,7 @@ from schemas.base import Event
 from schemas.catalogue import Catalogue
 from schemas.partitioning import partition_of
 from schemas.processing import Batch, Columns, Record
+from schemas.registrations import Weight
 from schemas.topics import PARTITIONS, key_of, topic_of
 from tests.unit.processors import selecting_cases as cases
 
@@ -46,6 +47,9 @@ def _events(dice: random.Random, number: int, now: int) -> list[Event]:
         where = f"{name}.a"
         latency = dice.uniform(3, 30)
         events.append(cases.observation("latency", start, latency, service=name, instance=where))
+        for metric in ("accuracy", "agreement"):
+            under = f"{metric}.condition.light={dice.choice(('night', 'day'))}"
+            events.append(cases.observation(under, start, right, service=name))
     if 12 <= number <= 30 and dice.random() < 0.3:
         events.append(cases.drift(dice.choice(["", *shares]), now - 1500))
     if number > 14 and dice.random() < 0.2:
@@ -64,7 +68,9 @@ def _catalogues() -> list[Catalogue]:
     for event in (cases.application(), cases.contract(), *services):
         moved = _renamed(event)
         entries.setdefault(type(moved), {})[key_of(moved)] = moved
-    stricter = _renamed(cases.contract(threshold=0.6))
+    night = Weight(objective="accuracy.condition.light=night", weight=0.5)
+    wanted = (*cases.contract().weights, night)
+    stricter = _renamed(cases.contract(threshold=0.6, weights=wanted))
     positions = {("weir.apps", 0): 3, ("weir.services", 0): 9}
     first = Catalogue(entries, positions)
     clinic = _renamed(

@@ -179,9 +179,31 @@ def test_the_accuracy_of_a_class_may_be_asked_for_if_the_class_is_named() -> Non
         registration.contract({**CONTRACT, "weights": nameless}, {}, 0)
 
 
+def test_the_accuracy_under_a_condition_may_be_asked_for_if_it_has_name_and_value() -> None:
+    under = "accuracy.condition.light=night"
+    promised = [CLAUSE | {"metric": under, "threshold": 0.9, "operator": ">="}]
+    asked = {**CONTRACT, "clauses": promised, "weights": [{"objective": under, "weight": 1}]}
+    made = registration.contract(asked, {}, 0)
+    assert (made.weights[0].objective, made.clauses[0].metric) == (under, under)
+    for wrong in ("accuracy.condition.", "accuracy.condition.night", "accuracy.condition.=x",
+                  "agreement.condition.light=night", "accuracy.condition.light="):  # fmt: skip
+        unusable = {**asked, "weights": [{"objective": wrong, "weight": 1}]}
+        with pytest.raises(RegistrationError, match=r"accuracy\.condition\.NAME=VALUE"):
+            registration.contract(unusable, {}, 0)
+    nobody = CLAUSE | {"metric": "accuracy.condition.night"}
+    above = CLAUSE | {"metric": under, "threshold": 1.5, "operator": ">="}
+    for clause_of, why in ((nobody, "unknown metric 'accuracy.condition"), (above, "no value")):
+        with pytest.raises(RegistrationError, match=why):
+            registration.contract({**asked, "clauses": [clause_of]}, {}, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "accuracy.condition.light=night-2.p50>=0.9 over 1s",
+            (*["accuracy.condition.light=night-2"] * 2, "p50", ">=", 0.9, 1_000),
+        ),
         ("accuracy >= 0.9 over 10s", ("accuracy", "accuracy", "mean", ">=", 0.9, 10_000)),
         ("fast: latency.p95<250 over 500 ms", ("fast", "latency", "p95", "<", 250, 500)),
         ("accuracy.class.3 > .5 over 2m", (*["accuracy.class.3"] * 2, "mean", ">", 0.5, 120_000)),
