@@ -31,11 +31,13 @@ def _undominated(candidate: Candidate) -> list[tuple[str, float, float, float, f
         own = candidate
         return [("", own.latency_ms, own.latency_high_ms, own.cost, own.energy_j)]
     every = sorted(
-        (p.latency_high_ms, p.latency_ms, p.cost, p.energy_j, p.place) for p in candidate.places
+        [(p.latency_high_ms, p.latency_ms, p.cost, p.energy_j, p.place) for p in candidate.places]
     )
-    kept: list[tuple[float, float, float, float, str]] = []
-    for one in every:
-        _, mean, cost, energy, _ = one
-        if not any(k[1] <= mean and k[2] <= cost and k[3] <= energy for k in kept):
-            kept.append(one)
-    return [(name, mean, high, cost, energy) for high, mean, cost, energy, name in kept]
+    kept: list[tuple[str, float, float, float, float]] = []
+    for high, mean, cost, energy, name in every:
+        for _, other_mean, _, other_cost, other_energy in kept:
+            if other_mean <= mean and other_cost <= cost and other_energy <= energy:
+                break
+        else:
+            kept.append((name, mean, high, cost, energy))
+    return kept

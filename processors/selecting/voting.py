@@ -66,12 +66,12 @@ def sides(accuracies: Floats, weights: Floats, correlation: float) -> Floats:
 
 def independent(accuracies: Floats, weights: Floats) -> Floats:
     """Return how often each row's majority is right when errors are independent; a tie is half."""
-    chance, margin = np.ones((len(accuracies), 1)), np.zeros((len(accuracies), 1))
-    for member in range(accuracies.shape[1]):
-        right, weight = accuracies[:, member, None], weights[:, member, None]
-        chance = np.concatenate((chance * right, chance * (1.0 - right)), axis=1)
-        margin = np.concatenate((margin + weight, margin - weight), axis=1)
-    found: Floats = (chance * _won(margin)).sum(axis=1)
+    chance = np.ones((1, len(accuracies)))
+    margin = np.zeros_like(chance)
+    for right, weight in zip(accuracies.T, weights.T, strict=True):
+        chance = np.concatenate((chance * right, chance * (1.0 - right)))
+        margin = np.concatenate((margin + weight, margin - weight))
+    found: Floats = (chance * _won(margin)).sum(axis=0)
     return found
 
 
@@ -151,5 +151,6 @@ def winners(votes: Ints, weights: Floats) -> Ints:
 
 
 def _won(margin: Floats) -> Floats:
-    found: Floats = (margin > _EPSILON) + 0.5 * (np.abs(margin) <= _EPSILON)
+    found: Floats = np.add(margin > _EPSILON, margin >= -_EPSILON, dtype=np.float64)
+    found *= 0.5
     return found
