@@ -5,9 +5,10 @@ moments, as often as asked, each time when everything works again; then what SQL
 against what the broker acknowledged. The moments come from a seed.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -89,12 +90,17 @@ def run_faults(
             continue
         left = _chosen(where, names)
         while left:
-            home = folder / f"{where.name.lower()}-{done}"
-            with opened(where, home, seed, say) as world:
+            home, more = folder / f"{where.name.lower()}-{done}", left[0].more
+            with opened(where, home, seed, say, more) as world:
                 world.surge_s = surge_s
-                for row in _until_one_fails(world, left, times, say):
+                for row in _until_one_fails(world, _first_alike(left), times, say):
                     done, left = done + 1, left[1:]
                     yield row
+
+
+def _first_alike(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the first faults that need the same processes."""
+    return list(itertools.takewhile(lambda fault: fault.more == faults[0].more, faults))
 
 
 def _until_one_fails(

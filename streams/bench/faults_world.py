@@ -41,7 +41,8 @@ NODES = tuple(
 )
 INTAKE = App("intake", ("intake", "run"))
 AGENT = App("agent", ("agent", "run", "--node", NODE, "--every", "0.5", "--no-per-core"))
-ALL_APPS = (GATEWAY, INTAKE, NOTIFY, NARRATE, AGENT, *APPS)
+MORE_APPS = (GATEWAY, INTAKE, NOTIFY, NARRATE, AGENT)
+"""What an installation may have besides; started for the faults that befall it alone."""
 GRACE_S = 10.0
 PATIENCE_S = 600.0
 """Long enough for any machine: what is measured is when it works, not whether it is quick."""
@@ -187,8 +188,12 @@ class World:
 
 
 @contextmanager
-def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
+def opened(
+    where: Where, folder: Path, seed: int, say: Say, more: Sequence[App] = ()
+) -> Iterator[World]:
     """Start a stack with the ledger's application on it, and stop it at the end.
+
+    It has the usual apps and these.
 
     Raises StackError, NotRecovered.
     """
@@ -203,7 +208,7 @@ def opened(where: Where, folder: Path, seed: int, say: Say) -> Iterator[World]:
             reached = apache.reached(KafkaSettings())
             settings = settings.model_copy(update={"kafka": reached})
         broker = External(settings.kafka) if apache else None
-        apps = [_movable(app, clock_file) for app in ALL_APPS]
+        apps = [_movable(app, clock_file) for app in (*more, *APPS)]
         stack = parts.enter_context(Stack(settings, apps=apps, broker=broker, say=say))
         registry = Registry(stack.settings.registry)
         parts.callback(registry.close)

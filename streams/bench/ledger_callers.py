@@ -10,11 +10,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
+from queue import SimpleQueue
 from typing import Any
 
 from streams.bench.ledger import ELSEWHERE, Ledger, Metric
@@ -27,6 +27,8 @@ CALLERS = 16
 DEADLINE_MS = 10_000
 ANSWER_S, AGAIN_S, LAST_S = 15.0, 0.2, 120.0
 """Longest wait for one answer; pause before it is asked again; and until callers give up, s."""
+Once = Callable[[], bool]
+"""Asks once, and tells whether that was answered."""
 JSON = {"Content-Type": "application/json"}
 _QUESTION = json.dumps({"inputs": {"x": [0, 5, 0]}}).encode()
 
@@ -46,7 +48,8 @@ class Callers:
     def __init__(self, ledger: Ledger, doors: Doors) -> None:
         self._ledger = ledger
         self._doors = doors
-        self._threads = ThreadPoolExecutor(CALLERS, "callers")
+        self._waiting: SimpleQueue[Once | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._over = threading.Event()
 
     def call(self, key: str, now_ms: int) -> None:
@@ -72,17 +75,28 @@ class Callers:
         while not self._ledger.answered_all() and time.monotonic() < until:
             time.sleep(AGAIN_S)
         self._over.set()
-        self._threads.shutdown()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(ANSWER_S)
 
-    def _begin(self, once: Callable[[], bool]) -> None:
-        self._threads.submit(self._until_answered, once)
+    def _begin(self, once: Once) -> None:
+        self._waiting.put(once)
+        if len(self._threads) < CALLERS:
+            thread = threading.Thread(target=self._run, name="caller", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def _until_answered(self, once: Callable[[], bool]) -> None:
-        while not self._over.is_set():
-            with suppress(OSError, HTTPException):
-                if once():
-                    return
-            self._over.wait(AGAIN_S)
+    def _run(self) -> None:
+        while (once := self._waiting.get()) is not None:
+            while not self._over.is_set() and not self._tried(once):
+                self._over.wait(AGAIN_S)
+
+    def _tried(self, once: Once) -> bool:
+        try:
+            return once()
+        except (OSError, HTTPException, ValueError):  # nobody is there, or is any more; no answer
+            return False
 
     def _answered(self, request_id: str, post: Callable[[], tuple[int, bytes]]) -> bool:
         """Call once; tell whether an answer of the application came, a good one or a bad."""

@@ -20,6 +20,7 @@ from streams.bench.faults_world import Where, World, opened
 from streams.bench.ledger import Found, Ledger, Metric, audit
 from streams.bench.ledger_app import WINDOW_MS
 from streams.bench.ledger_feed import Feed, Rates
+from streams.embedded.stack import App
 from streams.errors import SettingsError
 from tests.broker.cluster import kafka_or_skip
 
@@ -29,7 +30,7 @@ RECOVERY_S = 15.0
 """On a machine that has nothing else to do."""
 STREAMS = ("kill-data", "kill-route", "kill-control", "kill-sink")
 MATRIX = [
-    pytest.param(where, fault, id=f"{where.name.lower()}-{fault.name}")
+    pytest.param((where, fault.more), fault, id=f"{where.name.lower()}-{fault.name}")
     for where in Where
     for fault in FAULTS
     if where in fault.where
@@ -37,10 +38,10 @@ MATRIX = [
 
 
 @contextmanager
-def world_of(where: Where, folder: Path) -> Iterator[World]:
+def world_of(where: Where, more: tuple[App, ...], folder: Path) -> Iterator[World]:
     if where is not Where.EMBEDDED:
         kafka_or_skip(folder)
-    with opened(where, folder, SEED, print) as made:
+    with opened(where, folder, SEED, print, more) as made:
         yield made
 
 
@@ -48,9 +49,10 @@ def world_of(where: Where, folder: Path) -> Iterator[World]:
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """Return one stack for all faults on the same Kafka."""
+    """Return one stack for all faults on the same Kafka that need the same processes."""
     print(f"FAULTS_SEED={SEED}")
-    with world_of(request.param, tmp_path_factory.mktemp(request.param.name.lower())) as made:
+    where, more = request.param
+    with world_of(where, more, tmp_path_factory.mktemp(where.name.lower())) as made:
         yield made
 
 
