@@ -6,9 +6,9 @@ timestamp, so that a wrong clock moves no watermark.
 
 import math
 
-from schemas import conditions
 from schemas.base import Event
 from schemas.closed import WindowsClosed, objection
+from schemas.conditions import checked
 from schemas.errors import DecodeError, InvalidEvent
 from schemas.inference import InferenceRequest
 from schemas.observing import MetricReport
@@ -86,8 +86,8 @@ def _check_request(event: InferenceRequest) -> None:
         raise InvalidEvent("empty", "inputs", "a request needs at least one input tensor")
     for tensor in event.inputs:
         check_tensor(tensor)
-    if event.conditions and (reason := conditions.objection(event.conditions)):
-        raise InvalidEvent("conditions", "conditions", reason)
+    if event.conditions:
+        checked(event.conditions)
 
 
 def check_tensor(tensor: Tensor) -> None:

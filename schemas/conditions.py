@@ -4,8 +4,9 @@ One has a name and a value, as `light` and `night`, written `light=night`. Each 
 names of series, so they are few and short.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from schemas.errors import InvalidEvent
 from schemas.records import KeyValue
 
 MOST = 8
@@ -24,12 +25,28 @@ def spelled(pairs: Iterable[tuple[str, str]]) -> tuple[KeyValue, ...]:
     return tuple(KeyValue(key=name, value=value) for name, value in sorted(pairs))
 
 
-def objection(conditions: Sequence[KeyValue]) -> str:
-    """Return why conditions cannot be those of a request, or ''."""
+def read(texts: Iterable[str]) -> tuple[KeyValue, ...]:
+    """Return conditions written as `name=value`. Raises InvalidEvent when they cannot be."""
+    return checked(spelled(_pair(text) for text in texts))
+
+
+def checked(conditions: tuple[KeyValue, ...]) -> tuple[KeyValue, ...]:
+    """Return conditions as they are. Raises InvalidEvent when they cannot be those of a request."""
     if len(conditions) > MOST:
-        return f"{len(conditions)} conditions where a request names at most {MOST}"
-    wrong = ((one, why) for one in conditions if (why := _wrong(one)))
-    return next((f"condition {written(one)!r:.120}: {why}" for one, why in wrong), "")
+        raise _refused(f"{len(conditions)} conditions where a request names at most {MOST}")
+    for one in conditions:
+        if why := _wrong(one):
+            raise _refused(f"condition {written(one)!r:.120}: {why}")
+    return conditions
+
+
+def _refused(why: str) -> InvalidEvent:
+    return InvalidEvent("conditions", "conditions", why)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
 
 
 def _wrong(one: KeyValue) -> str:

@@ -23,10 +23,11 @@ from typing_extensions import Self
 
 from schemas import checks
 from schemas.base import Event
+from schemas.conditions import spelled
 from schemas.errors import DecodeError
 from schemas.identity import stable_id
 from schemas.inference import GroundTruth, InferenceRequest, InferenceResponse
-from schemas.records import Tensor
+from schemas.records import KeyValue, Tensor
 from schemas.topics import HOUR_MS, Topic, home_of, key_of, topic_of
 from workers.awaiting import Awaited, Undelivered
 from workers.clock import wall_ms
@@ -323,9 +324,17 @@ class Client:
 
 
 def request_of(
-    app: str, inputs: Sequence[Tensor], *, deadline_ms: int = 1_000, **wishes: Any
+    app: str,
+    inputs: Sequence[Tensor],
+    *,
+    deadline_ms: int = 1_000,
+    conditions: Mapping[str, str] | Sequence[KeyValue] = (),
+    **wishes: Any,
 ) -> InferenceRequest:
     """Return a request that is due `deadline_ms` from now.
+
+    `conditions` say of the circumstances of the inputs what answers are judged by, such as
+    `{"light": "night"}`: at most 8, each of at most 100 characters together.
 
     `wishes` are fields of InferenceRequest: consumer, contract, priority, explain, user; a
     `request_id` makes it one with all others of that id, an `idempotency_key` with those of the
@@ -335,4 +344,7 @@ def request_of(
     key = wishes.get("idempotency_key")
     own = stable_id("gateway", wishes.get("consumer", ""), app, key) if key else uuid.uuid4().hex
     known: dict[str, Any] = {"request_id": own, "created_at": now} | wishes
-    return InferenceRequest(app=app, inputs=tuple(inputs), deadline=now + deadline_ms, **known)
+    told = spelled(conditions.items()) if isinstance(conditions, Mapping) else tuple(conditions)
+    return InferenceRequest(
+        app=app, inputs=tuple(inputs), deadline=now + deadline_ms, conditions=told, **known
+    )

@@ -1,6 +1,6 @@
 """`weir infer`: one request, and its answer with what every member said."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,12 @@ def infer(
     user: Annotated[str, typer.Option(help="Person whom the inputs are about.")] = "",
     key: Annotated[str, typer.Option(help="Repeats with this key are one request.")] = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say how it came about.")] = False,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Circumstance of the inputs, by which it is judged."
+        ),
+    ] = None,
     tensor: Annotated[str, typer.Option(help="Name of inputs that have none.")] = "x",
     size: Annotated[str, typer.Option(help="Make pictures so large: WIDTHxHEIGHT.")] = "",
     gray: Annotated[bool, typer.Option("--gray", help="One value a pixel.")] = False,
@@ -43,20 +49,23 @@ def infer(
     """Ask an application once, and print its answer, its members' and what each stage took.
 
     Ends with 4 when the request was rejected or has failed. Examples:
-    weir infer digits '[0.5, 1, 0]' --deadline 500 --explain;
+    weir infer digits '[0.5, 1, 0]' --deadline 500 --explain --condition light=night;
     weir infer gate x=frame.png --size 96x72 --gray --json
     """
+    from schemas.conditions import read as conditions_of
     from schemas.identity import stable_id
     from streams.exits import BAD_DATA
     from streams.given_inputs import read
     from workers.client import Client
     from workers.sources.forms import Form, size_of
 
+    conditions = conditions_of(condition or ())
     settings = quiet_settings()
     pixels = size_of(size) if size else None
     form = Form(tensor=tensor, size=pixels, gray=gray, scaled=scaled, channels_first=channels_first)
     read_inputs = read(inputs, _known(app, settings), form)
-    asked = {"consumer": consumer, "contract": contract, "priority": priority, "user": user}
+    asked: dict[str, Any] = {"consumer": consumer, "contract": contract, "priority": priority}
+    asked |= {"user": user, "conditions": conditions}
     if key:
         asked |= {"request_id": stable_id("gateway", consumer, app, key), "idempotency_key": key}
     with Client(settings, resend_ms=RESEND_MS) as client:

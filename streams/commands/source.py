@@ -46,6 +46,10 @@ Deadline = Annotated[int, typer.Option(min=1, help="From frame to answer, ms.")]
 Consumer = Annotated[str, typer.Option(help="On whose behalf.")]
 Contract = Annotated[str, typer.Option(help="Under which contract.")]
 Priority = Annotated[int, typer.Option(help="Larger is more important.")]
+Condition = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Circumstance of the frames, such as camera=3."),
+]
 
 
 class _Origin(NamedTuple):
@@ -83,6 +87,7 @@ def source(
     consumer: Consumer = "",
     contract: Contract = "",
     priority: Priority = 0,
+    condition: Condition = None,
     as_json: AsJson = False,
 ) -> None:
     """Send the frames of a source as requests, until its end, the limit or Ctrl-C.
@@ -94,6 +99,7 @@ def source(
     """
     import uuid
 
+    from schemas.conditions import read
     from streams.commands.output import show_outcome
     from workers.sources.forms import Form, size_of
     from workers.sources.sending import Asking
@@ -109,6 +115,7 @@ def source(
         contract=contract,
         priority=priority,
         deadline_ms=deadline_ms,
+        conditions=read(condition or ()),
     )
     origin = _Origin(
         place, _listened(listen) if listen else None, tuple(column or ()), cycle, patience_s

@@ -476,8 +476,15 @@ def test_one_request_is_asked_from_the_command_line(world: Surroundings, tmp_pat
     told = command("infer", "shapes", str(tmp_path / "image.npy"), *wishes, environ=environ)
     assert (told.returncode, told.stdout.splitlines()[0][:17]) == (0, "2, confidence 1.0")
     assert "sharp" in told.stdout
-    again = command("infer", "shapes", "[0, 0, 5]", *wishes, "--json", environ=environ)
-    assert json.loads(again.stdout)["label"] == "2"
+    under = ("--condition", "light=night", "--condition", "camera=3")
+    again = command("infer", "shapes", "[0, 0, 5]", *wishes, *under, "--json", environ=environ)
+    answered = json.loads(again.stdout)
+    assert (answered["label"], answered["conditions"]) == ("2", [])
+    other = ("--deadline", "5000", "--json")
+    night = command("infer", "shapes", "[0, 0, 5]", *other, *under, environ=environ)
+    assert json.loads(night.stdout)["conditions"] == ["camera=3", "light=night"]
+    bare = command("infer", "shapes", "[0, 0, 5]", "--condition", "night", environ=environ)
+    assert (bare.returncode, "needs a name and a value" in bare.stderr) == (4, True)
     wrong = command("infer", "shapes", "x=[1]", "--deadline", "5000", environ=environ)
     assert (wrong.returncode, "has shape 1" in wrong.stdout) == (4, True)
     nobody = command("infer", "nobody", "[1]", environ=environ)

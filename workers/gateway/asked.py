@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from processors.routing.inputs import not_finite, remedy_of
+from schemas.conditions import checked, read, spelled
+from schemas.errors import InvalidEvent
 from schemas.graphs import Stage, TensorSpec
 from schemas.identity import stable_id
 from schemas.inference import InferenceRequest
-from schemas.records import Tensor
+from schemas.records import KeyValue, Tensor
 from schemas.registrations import ApplicationRegistered
 from workers.gateway.access import Caller
 from workers.gateway.refusals import Refusal
@@ -24,10 +26,26 @@ _HEADERS = {
     "Weir-Contract": "contract",
     "Weir-Explain": "explain",
     "Weir-User": "user",
+    "Weir-Conditions": "conditions",
     "Idempotency-Key": "key",
     "traceparent": "trace",
 }
 _Name = Annotated[str, Field(max_length=200)]
+
+
+def _conditions(told: Any) -> tuple[KeyValue, ...]:
+    """Return conditions from a text, `light=night, camera=3`, or an object of texts and numbers."""
+    try:
+        if isinstance(told, str):
+            return read(one for one in told.split(",") if one.strip())
+        if isinstance(told, dict) and all(type(one) in (str, int) for one in told.values()):
+            return checked(spelled((name, str(value)) for name, value in told.items()))
+    except InvalidEvent as error:
+        raise ValueError(str(error)) from error
+    raise ValueError("it is neither light=night,camera=3 nor an object of texts and whole numbers")
+
+
+_Conditions = Annotated[tuple[KeyValue, ...], BeforeValidator(_conditions)]
 
 
 class Wishes(Section):
@@ -40,6 +58,7 @@ class Wishes(Section):
     contract: _Name = ""
     explain: bool = False
     user: _Name = ""
+    conditions: _Conditions = ()
     key: _Name = ""
     trace: _Name = ""
 
@@ -66,7 +85,8 @@ def wishes_of(headers: Mapping[str, str], parameters: Mapping[str, Any]) -> Wish
         field = str(first["loc"][0]) if first["loc"] else "parameters"
         header = next((h for h, name in _HEADERS.items() if name == field and h in headers), "")
         where = header or f"parameters.{field}"
-        raise Refusal(400, first["msg"], where, "send what the page at /docs says") from error
+        why = first["msg"].removeprefix("Value error, ")
+        raise Refusal(400, why, where, "send what the page at /docs says") from error
 
 
 def request_of(
@@ -96,6 +116,7 @@ def request_of(
         explain=wishes.explain,
         user=wishes.user,
         idempotency_key=key,
+        conditions=wishes.conditions,
     )
 
 

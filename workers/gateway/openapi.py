@@ -65,6 +65,7 @@ _HEADERS = (
     ("Weir-Contract", "string", "the contract that it is asked under"),
     ("Weir-Explain", "boolean", "whether the answer is to be explained"),
     ("Weir-User", "string", "person whom the inputs are about, for erasure"),
+    ("Weir-Conditions", "string", "circumstances of the inputs, such as light=night, camera=3"),
     ("Idempotency-Key", "string", "repeats with the same key are one request"),
     ("traceparent", "string", "W3C trace context"),
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from schemas.checks import ELEMENT_BYTES
+from schemas.conditions import written
 from schemas.graphs import TensorSpec
 from schemas.inference import InferenceResponse, MemberVote
 from schemas.introspect import to_plain
@@ -63,6 +64,7 @@ def answer(response: InferenceResponse) -> dict[str, Any]:
     told["members"] = [_member(member) for member in response.members]
     told["outputs"] = {tensor.name: described(tensor) for tensor in response.outputs}
     told["scores"] = dict(zip(response.classes, response.scores, strict=False))
+    told["conditions"] = [written(one) for one in response.conditions]
     del told["classes"], told["event_id"]
     return told
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.inference import InferenceRequest
+from schemas.records import KeyValue
 from workers.clock import wall_ms
 from workers.sources.forms import Frame
 from workers.sources.frames import Source
@@ -30,6 +31,7 @@ class Asking:
     contract: str = ""
     priority: int = 0
     deadline_ms: int = 1000
+    conditions: tuple[KeyValue, ...] = ()
 
     def new_id(self) -> str:
         """Return an id that no other request has; up to its last '/' that of the source."""
@@ -133,6 +135,7 @@ def request_of(
         inputs=frame.inputs,
         source_kind=kind,
         frame_digest=frame.digest,
+        conditions=asking.conditions,
     )
 
 

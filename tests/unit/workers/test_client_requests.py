@@ -1,6 +1,7 @@
 """What a client makes of a question: an id of its own, or the one that its key stands for."""
 
 from schemas.identity import stable_id
+from schemas.records import KeyValue
 from workers.client import request_of
 
 
@@ -15,3 +16,10 @@ def test_questions_with_one_key_consumer_and_application_are_one_request() -> No
     ]
     assert len({one.request_id for one in (*keyed, *others)}) == 5
     assert request_of("digits", (), idempotency_key="k", request_id="mine").request_id == "mine"
+
+
+def test_conditions_are_told_by_name() -> None:
+    told = (KeyValue(key="camera", value="3"), KeyValue(key="light", value="night"))
+    assert request_of("gate", (), conditions={"light": "night", "camera": "3"}).conditions == told
+    assert request_of("gate", (), conditions=told).conditions == told
+    assert request_of("gate", ()).conditions == ()

@@ -14,7 +14,8 @@ from schemas.records import KeyValue, Tensor
 from schemas.registrations import ApplicationRegistered
 from tests.examples import example
 from workers.gateway import open_inference, plain
-from workers.gateway.asked import check_inputs, wishes_of
+from workers.gateway.access import Caller
+from workers.gateway.asked import check_inputs, request_of, wishes_of
 from workers.gateway.refusals import Refusal
 
 SPEC = TensorSpec(name="x", dtype="float32", shape=(-1, 3))
@@ -130,6 +131,52 @@ def test_headers_say_more_than_parameters() -> None:
         with pytest.raises(Refusal) as told:
             wishes_of({name: value}, {})
         assert (told.value.status, told.value.where) == (400, name)
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters"),
+    [
+        ({"Weir-Conditions": "light=night, camera=3"}, {"conditions": "light=day"}),
+        ({}, {"conditions": "camera=3,light=night,"}),
+        ({}, {"conditions": {"light": "night", "camera": 3}}),
+    ],
+)
+def test_conditions_come_by_header_text_or_object(
+    headers: dict[str, str], parameters: dict[str, Any]
+) -> None:
+    bodies = (
+        plain.read(body(parameters=parameters), application()),
+        open_inference.read(json.dumps(v2() | {"parameters": parameters}).encode(), ""),
+    )
+    for asked in bodies:
+        wishes, caller = wishes_of(headers, asked.parameters), Caller("kim", None)
+        made = request_of(application(), asked, wishes, caller, new_id="r", usual_ms=100, now_ms=0)
+        told = [(one.key, one.value) for one in made.conditions]
+        assert told == [("camera", "3"), ("light", "night")]
+    answer = plain.answer(response(conditions=made.conditions))
+    assert answer["conditions"] == ["camera=3", "light=night"]
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("night", "needs a name and a value"),
+        (",".join(f"n{n}=x" for n in range(9)), "9 conditions where a request names at most 8"),
+        ("light=" + "x" * 95, "101 characters where at most 100 are taken"),
+        ({"light": ["night"]}, "an object of texts and whole numbers"),
+        ({"light": True}, "an object of texts and whole numbers"),
+        ({"a=b": "c"}, "its name holds a '='"),
+        (["light=night"], "neither light=night"),
+        (7, "neither light=night"),
+    ],
+)
+def test_conditions_that_cannot_be_are_refused_where_they_stand(told: Any, why: str) -> None:
+    with pytest.raises(Refusal, match=why) as refused:
+        wishes_of({}, {"conditions": told})
+    assert (refused.value.status, refused.value.where) == (400, "parameters.conditions")
+    with pytest.raises(Refusal, match="needs a name") as refused:
+        wishes_of({"Weir-Conditions": "=x"}, {})
+    assert refused.value.where == "Weir-Conditions"
 
 
 def v2(**fields: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from schemas import checks
 from schemas.inference import InferenceRequest
+from schemas.records import KeyValue
 from workers.inference.tensors import digest_of
 from workers.sources.errors import UnusableSource
 from workers.sources.forms import Array, Form, Frame, size_of
@@ -19,7 +20,8 @@ from workers.sources.frames import Source, source_of
 from workers.sources.pacing import Pacer
 from workers.sources.sending import Asking, run
 
-ASKING = Asking(app="plant", name="belt", consumer="desk", deadline_ms=700)
+SHIFT = (KeyValue(key="shift", value="late"),)
+ASKING = Asking(app="plant", name="belt", consumer="desk", deadline_ms=700, conditions=SHIFT)
 
 
 @given(
@@ -80,6 +82,7 @@ def test_rows_of_a_table_become_requests(tmp_path: Path) -> None:
     one = requests[0]
     checks.check(one, one.created_at)
     assert one.deadline - one.created_at == 700
+    assert {request.conditions for request in requests} == {SHIFT}
     (tensor,) = one.inputs
     assert (tensor.name, tensor.dtype) == ("x", "float32")
     assert (one.source_kind, one.frame_digest) == ("csv", digest_of(one.inputs))
