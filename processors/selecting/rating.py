@@ -136,6 +136,20 @@ class Table:
         ]
         return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
 
+    @cached_property
+    def _shares(self) -> tuple[tuple[str, float], ...]:
+        """What is asked for, with its weight in the score."""
+        wanted = self.objective
+        every = (
+            ("accuracy", wanted.accuracy),
+            ("latency", wanted.latency),
+            ("cost", wanted.cost),
+            ("energy", wanted.energy),
+            ("confidence", wanted.confidence),
+            *_partial(wanted),
+        )
+        return tuple((name, weight) for name, weight in every if weight > 0)
+
     def class_weights(self, rows: Ints, emphasis: float = 1.0) -> Floats:
         """Return the weight of each member's vote per class, (rows, members, classes)."""
         labels, there = self.objective.labels, rows != self.nobody
@@ -150,19 +164,19 @@ class Table:
         sure, weights = self.accuracy[rows], self.weights[rows]
         wanted = self.objective
         there = np.maximum(1, (rows != self.nobody).sum(axis=1))
+        accuracy, spread = self._by_sides(rows, sure, weights)
+        classes = None
         if wanted.per_class and wanted.labels:
             classes = recalls(
                 self.rates[rows], self.class_weights(rows, emphasis), wanted.correlation, patterns
             )
             shares = np.array(wanted.frequencies or (1.0,) * len(wanted.labels))
             accuracy = classes @ (shares / shares.sum())
-        else:
-            classes, accuracy = None, sides(sure, weights, wanted.correlation)
         return Votes(
             accuracy=accuracy,
             confidence=self._sure[rows].sum(axis=1) / there,
             missing=self._missing(rows),
-            spread=self._spread(rows, sure, weights),
+            spread=spread,
             under=self._under(rows, weights),
             per_class=classes,
         )
@@ -181,20 +195,23 @@ class Table:
         found: Floats = (~np.array(own)[rows].any(axis=1)).sum(axis=1).astype(np.float64)
         return found
 
-    def _spread(self, rows: Ints, sure: Floats, weights: Floats) -> Floats:
-        """Return the standard error of the accuracy, by how much each member's error moves it."""
-        errors = self._errors[rows]
+    def _by_sides(self, rows: Ints, sure: Floats, weights: Floats) -> tuple[Floats, Floats]:
+        """Return the accuracy when wrong votes agree, and its standard error if that is asked for.
+
+        That is by how much each member's error moves it.
+        """
+        errors, correlation = self._errors[rows], self.objective.correlation
         if not errors.any() or not any(b.what == "accuracy" for b in self.objective.bounds):
-            return np.zeros(len(rows))
+            return sides(sure, weights, correlation), np.zeros(len(rows))
         members = range(rows.shape[1])
         every = np.concatenate((sure,) * (1 + len(members)))
         for member in members:
             worse = every[(1 + member) * len(rows) : (2 + member) * len(rows)]
             worse[:, member] = np.maximum(0.0, sure[:, member] - errors[:, member])
         heard = np.concatenate((weights,) * (1 + len(members)))
-        base, *moved = np.split(sides(every, heard, self.objective.correlation), 1 + len(members))
-        found: Floats = np.sqrt(sum(((base - one) ** 2 for one in moved), np.zeros(len(rows))))
-        return found
+        base, *moved = np.split(sides(every, heard, correlation), 1 + len(members))
+        spread: Floats = np.sqrt(sum(((base - one) ** 2 for one in moved), np.zeros(len(rows))))
+        return base, spread
 
     def rate(self, rows: Ints, votes: Votes | None = None, places: Places | None = None) -> Rated:
         """Return the predictions and scores of ensembles; `votes` of each row, if known.
@@ -208,7 +225,7 @@ class Table:
         high = at.high[rows].max(axis=1) + wanted.overhead_ms
         cost, energy = at.cost[rows].sum(axis=1), at.energy[rows].sum(axis=1)
         scaled = self._scaled(seen, high, cost, energy)
-        score = sum((w * scaled[name] for name, w in _shares(wanted)), np.zeros(len(rows)))
+        score = sum((w * scaled[name] for name, w in self._shares), np.zeros(len(rows)))
         shortfall, risk = seen.missing.copy(), np.zeros(len(rows))
         members = rows if places is None else places.of[rows]
         late = self._late[members].max(axis=1) if self._late.any() else None
@@ -241,14 +258,14 @@ class Table:
         self, row: Ints, rated: Rated, at: int, places: Places | None = None, emphasis: float = 1
     ) -> Scored:
         """Return one row as an ensemble: members by name, predictions, parts of the score."""
-        numbers = row if places is None else places.of[row]
-        taken = [n for n in range(len(row)) if numbers[n] != self.nobody]
+        numbers: list[int] = (row if places is None else places.of[row]).tolist()
+        taken = [n for n, number in enumerate(numbers) if number != self.nobody]
         taken.sort(key=lambda n: self.candidates[numbers[n]].service)
-        chosen = numbers[taken]
+        chosen = [numbers[n] for n in taken]
         wanted, seen = self.objective, rated.votes
         heard: tuple[tuple[float, ...], ...] = ()
         if seen.per_class is not None:
-            votes = self.class_weights(chosen[None, :], emphasis)[0]
+            votes = self.class_weights(np.array([chosen]), emphasis)[0]
             heard = tuple(tuple(map(float, of)) for of in votes)
         return Scored(
             members=tuple(self.candidates[n] for n in chosen),
@@ -280,15 +297,16 @@ class Table:
         } | {name: partial(name, seen, wanted) for name, _ in _partial(wanted)}
         return tuple(
             Part(name, float(values[name][at]), float(rated.scaled[name][at]), weight)
-            for name, weight in _shares(wanted)
+            for name, weight in self._shares
         )
 
     def _unmet(self, rated: Rated, at: int) -> tuple[Unmet, ...]:
         found = []
         for bound in self.objective.bounds:
-            told = _predicted(bound, rated.votes, rated.latency, rated.high, self.objective)
-            if short(bound, told)[at] > EPSILON:
-                found.append(Unmet(bound.clause or bound.what, bound.threshold, float(told[at])))
+            every = _predicted(bound, rated.votes, rated.latency, rated.high, self.objective)
+            told = every[at : at + 1]
+            if short(bound, told)[0] > EPSILON:
+                found.append(Unmet(bound.clause or bound.what, bound.threshold, float(told[0])))
         return tuple(found)
 
 
@@ -348,18 +366,6 @@ def _wanted(wanted: Objective) -> tuple[str, ...]:
     """Return the classes of which something is asked."""
     bounded = [b.what.removeprefix(CLASS) for b in wanted.bounds if b.what.startswith(CLASS)]
     return tuple(dict.fromkeys((*(label for label, _ in wanted.asked), *bounded)))
-
-
-def _shares(wanted: Objective) -> list[tuple[str, float]]:
-    every = [
-        ("accuracy", wanted.accuracy),
-        ("latency", wanted.latency),
-        ("cost", wanted.cost),
-        ("energy", wanted.energy),
-        ("confidence", wanted.confidence),
-        *_partial(wanted),
-    ]
-    return [(name, weight) for name, weight in every if weight > 0]
 
 
 def _partial(wanted: Objective) -> list[tuple[str, float]]:

@@ -77,11 +77,10 @@ def independent(accuracies: Floats, weights: Floats) -> Floats:
 
 def comonotone(accuracies: Floats, weights: Floats) -> Floats:
     """Return how often each row's majority is right when members fail on the same inputs."""
-    order = np.argsort(-accuracies, axis=1, kind="stable")
-    sure = np.take_along_axis(accuracies, order, axis=1)
-    heard = np.take_along_axis(weights, order, axis=1)
+    order, row = np.argsort(-accuracies, axis=1, kind="stable"), np.arange(len(accuracies))
+    steps, heard = accuracies[row[:, None], order], weights[row[:, None], order]
     margin = 2.0 * np.cumsum(heard, axis=1) - weights.sum(axis=1, keepdims=True)
-    steps = sure - np.concatenate((sure[:, 1:], np.zeros((len(sure), 1))), axis=1)
+    steps[:, :-1] -= steps[:, 1:]
     found: Floats = (steps * _won(margin)).sum(axis=1)
     return found
 
