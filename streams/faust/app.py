@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from faust.tables import TableManager
 
 from schemas.processing import Spec
 from streams.faust import transport as faust_transport
@@ -23,6 +24,15 @@ class Boot(faust.app.BootStrategy):
     """What an app starts: all but Faust's web server, whose port two workers would fight over."""
 
     enable_web = False
+
+
+class NoTables(TableManager):
+    """Faust's keeper of tables where there are none: it does not wait a second for some."""
+
+    async def on_start(self) -> None:
+        """Let the app go on."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 async def _nothing() -> None:
@@ -69,6 +79,7 @@ def new_app(name: str, settings: Settings, specs: Sequence[Spec] = ()) -> App:
         topic_disable_leader=True,
         stream_wait_empty=False,
         store="memory://",
+        TableManager=NoTables,
         datadir=str(Path(settings.data_dir) / "faust" / name),
         worker_redirect_stdouts=False,
         Worker=_worker(settings),
