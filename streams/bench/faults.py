@@ -67,7 +67,7 @@ FAULTS = (
     _kill_amid("gateway", "the gateway, amid calls", Rates(calls=10.0)),
     _kill_amid("intake", "the intake, amid reports", Rates(reports=20.0)),
     _kill_amid("notify", "who tells people, amid notices", Rates(notices=2.0)),
-    _kill_amid("narrate", "the narrator, amid diagnoses", Rates(diagnoses=2.0)),
+    _kill_amid("narrate", "the narrator, amid diagnoses", Rates(diagnoses=1.0)),
     Fault(
         "kill-agent",
         "kill -9 of a node's agent until it is missed",

@@ -158,7 +158,7 @@ def _once(
 ) -> Iterator[tuple[str, int]]:
     for name in sent:
         least = 1 if name in ledger.acknowledged else 0
-        there, most = rows.get(name, 0), max(1, ledger.most(name))
+        there, most = rows.get(name, 0), ledger.most(name)
         if there > most:
             yield f"{kind} {name}", there - most
         elif there < least:
