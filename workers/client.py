@@ -334,7 +334,7 @@ def request_of(
     """Return a request that is due `deadline_ms` from now.
 
     `conditions` say of the circumstances of the inputs what answers are judged by, such as
-    `{"light": "night"}`: at most 8, each of at most 100 characters together.
+    `{"light": "night"}`: at most 8, each of at most 100 characters as `light=night`.
 
     `wishes` are fields of InferenceRequest: consumer, contract, priority, explain, user; a
     `request_id` makes it one with all others of that id, an `idempotency_key` with those of the
