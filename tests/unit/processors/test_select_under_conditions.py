@@ -11,7 +11,14 @@ from processors.selecting.estimating import candidates_of, evidence_of, under
 from processors.selecting.own import OWN
 from processors.selecting.profiles import summary
 from processors.selecting.rating import partial
-from processors.selecting.searching import branch_and_bound, evaluated, exact, subsets, tabled
+from processors.selecting.searching import (
+    branch_and_bound,
+    evaluated,
+    exact,
+    subsets,
+    tabled,
+    upper_bounds,
+)
 from processors.selecting.state import CONDITIONS, AppState
 from processors.selecting.triggers import forget, take
 from processors.selecting.voting import sides
@@ -53,19 +60,20 @@ def test_accuracy_and_agreement_are_kept_by_condition_and_forgotten_with_their_c
     state = observed(
         ("svm", AT_NIGHT, 0, 0.5),
         ("svm", AT_NIGHT, 1, 0.7),
+        ("svm", f"agreement.condition.{NIGHT}", 0, 0.1),
         ("svm", f"agreement.condition.{NIGHT}", 1, 0.9),
         ("svm", "accuracy.condition.light=day", 1, 1.0),
     )
     known = state.profile("svm").under(NIGHT)
     assert (summary(known.accuracy).count, summary(known.accuracy).mean) == (80, pytest.approx(0.6))
-    assert summary(known.agreement).mean == 0.9
+    assert summary(known.agreement).mean == 0.5
     assert summary(state.profile("svm").under("light=dusk").accuracy).count == 0
     forget(state, c.T0 + 1000)
     assert summary(state.profile("svm").under(NIGHT).accuracy).count == 80, "nothing is known since"
     take(state, c.observation("accuracy", c.T0 + 1000, 0.9, service="svm"), 30)
     forget(state, c.T0 + 1000)
     known = state.profile("svm").under(NIGHT)
-    assert (summary(known.accuracy).count, summary(known.agreement).count) == (40, 40)
+    assert (summary(known.accuracy).count, summary(known.agreement).mean) == (40, 0.9)
 
 
 def test_of_too_many_conditions_those_seen_last_are_known() -> None:
@@ -183,6 +191,9 @@ def test_branches_that_may_be_good_at_night_are_not_cut() -> None:
     found = branch_and_bound(table, 1)
     assert found.ranked[0].value == pytest.approx(exact(table, 1).ranked[0].value)
     assert found.gap == 0.0
+    order = np.argsort(-table.accuracy[:9])
+    (most,) = upper_bounds(table, np.full((1, 3), 9), order, np.full(1, -1))
+    assert most >= found.ranked[0].value
 
 
 def test_stages_are_right_together_under_a_condition() -> None:
