@@ -4,7 +4,8 @@ Time is cut into marks of the host's clock, each of which remembers where in the
 An entry belongs to the mark in which its request was first seen and expires with it, whatever
 joined it later; the log is kept back to the first mark that a restart must read again. A mark
 that has expired is held while records that joined its entries lie in marks that have not: read
-again without their beginning, they would look like news.
+again without their beginning, they would look like news. What comes for such a request meanwhile
+is news, and would not look like it: until that has expired, too, the mark is held.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -54,13 +55,19 @@ class MarkState:
 class Mark:
     """A span of the host's clock, from `at_ms`, and where the inputs stood as it began.
 
-    `held_ms` is the latest mark in which a record joined one of its expired entries.
+    `held_ms` is the latest mark in which a record joined one of its expired entries, or came anew
+    for one of `left`: expired entries, of any mark, that a record joined in this one last.
     """
 
     at_ms: int
     starts: dict[Partition, int]
     held_ms: int = _NEVER
     expired: bool = False
+    left: list[Key] = field(default_factory=list)
+
+    def hold(self, until: "Mark") -> None:
+        """Keep it, once it has expired, at least until the other one does."""
+        self.held_ms = max(self.held_ms, until.at_ms)
 
     def due(self, ttl_ms: int) -> int:
         """Return when (ms) it expires, or, once expired, when nothing holds it any more."""
@@ -69,10 +76,14 @@ class Mark:
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of one request; its `conditions` since `told_at` (ms)."""
+    """What is known of one request; its `conditions` since `told_at` (ms).
+
+    `before` are the marks of expired entries of the same request whose records are read again.
+    """
 
     mark: Mark
     touched: Mark
+    before: tuple[Mark, ...] = ()
     results: set[str] = field(default_factory=set)
     predictions: list[Prediction] = field(default_factory=list)
     answered: bool = False
@@ -81,6 +92,11 @@ class Entry:
     contradicted: bool = False
     conditions: tuple[str, ...] = ()
     told_at: int = 0
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks without which what joined it would look like news."""
+        return (*self.before, self.mark)
 
     @property
     def orphaned(self) -> bool:
@@ -99,6 +115,7 @@ class Joins:
         self._most = most
         self._fill = fill
         self._entries: dict[Key, Entry] = {}
+        self._gone: dict[Key, Entry] = {}
         self._marks: list[Mark] = []
         self._next: dict[Partition, int] = {}
         self._again: list[tuple[Mark, Key, Event]] = []
@@ -124,7 +141,10 @@ class Joins:
         mark = self._marks[-1]
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = Entry(mark, mark)
+            gone = self._gone.get(key)
+            entry = self._entries[key] = Entry(mark, mark, gone.marks if gone else ())
+            for earlier in entry.before:
+                earlier.hold(mark)
         entry.touched = mark
         return entry
 
@@ -142,17 +162,23 @@ class Joins:
         expiring = [m for m in self._marks if not m.expired and m.due(self._ttl_ms) <= now_ms]
         for mark in expiring:
             mark.expired = True
-        gone: list[tuple[int, Entry]] = []
+            for key in mark.left:
+                gone = self._gone.get(key)
+                if gone is not None and gone.touched is mark:
+                    del self._gone[key]
+            mark.left.clear()
+        dropped: list[tuple[int, Entry]] = []
         while expiring and self._entries:
             key, entry = next(iter(self._entries.items()))
             if not entry.mark.expired:
                 break
             del self._entries[key]
-            gone.append((entry.mark.at_ms, entry))
-            if not entry.touched.expired:
-                entry.mark.held_ms = max(entry.mark.held_ms, entry.touched.at_ms)
+            dropped.append((entry.mark.at_ms, entry))
+            for mark in entry.marks:
+                mark.hold(entry.touched)
+            self._leave(key, entry)
         self._marks = [m for m in self._marks if not m.expired or m.due(self._ttl_ms) > now_ms]
-        return gone
+        return dropped
 
     def evict(self) -> list[Key]:
         """Drop the oldest tenth when there are too many entries; return their keys."""
@@ -189,7 +215,7 @@ class Joins:
 
     def take_over(self, marks: Iterable[MarkState], following: Iterable[SourceRange]) -> None:
         """Take over what `state` returned."""
-        self._entries, self._again = {}, []
+        self._entries, self._gone, self._again = {}, {}, []
         self._marks = [
             Mark(mark.at_ms, _places(mark.starts), mark.held_ms, mark.expired) for mark in marks
         ]
@@ -201,14 +227,25 @@ class Joins:
         for mark, key, event in again:
             entry = self._entries.get(key)
             if entry is None or mark.at_ms >= entry.mark.at_ms + self._ttl_ms:
-                self._entries.pop(key, None)
-                entry = self._entries[key] = Entry(mark, mark)
+                gone = self._entries.pop(key, None)
+                near = gone is not None and mark.at_ms < gone.touched.at_ms + self._ttl_ms
+                entry = Entry(mark, mark, gone.marks if gone and near else ())
+                self._entries[key] = entry
             entry.touched = mark
             self._fill(entry, event)
         if again:
             alive = {at: one for at, one in self._entries.items() if not one.mark.expired}
+            for key, entry in self._entries.items():
+                if entry.mark.expired:
+                    self._leave(key, entry)
             evicted = len(alive) - self._most
             self._entries = dict(list(alive.items())[max(0, evicted) :])
+
+    def _leave(self, key: Key, entry: Entry) -> None:
+        """Remember an expired entry while a record that joined it would look like news."""
+        if not entry.touched.expired:
+            self._gone[key] = Entry(entry.mark, entry.touched, entry.before)
+            entry.touched.left.append(key)
 
 
 def _ranges(places: Mapping[Partition, int]) -> tuple[SourceRange, ...]:

@@ -2,10 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from processors.deriving.classes import LONGEST
 from processors.deriving.classes import OTHER as UNNAMED
@@ -395,3 +398,52 @@ def test_a_restart_knows_which_request_was_forgotten_in_between() -> None:
     assert isinstance(action, ActionTaken)
     assert action.kind == "label.unmatched"
     assert feeder.feed(now=2_050) == [action]
+
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.integers(0, 900), st.sampled_from("ab"), st.sampled_from((RESULT, RESPONSE, LABEL))
+    ),
+    max_size=14,
+)
+
+
+@given(arrivals=ARRIVALS, mark_ms=st.sampled_from((100, 500)))
+@example(
+    arrivals=[
+        (0, "a", RESULT),
+        (400, "a", RESPONSE),
+        (0, "b", RESULT),
+        (700, "b", RESPONSE),  # the marks of 0 and 400 expire at 1000 and 1400
+        (200, "a", LABEL),  # at 1300, when what came at 0 is forgotten
+        (200, "b", RESULT),
+    ],
+    mark_ms=100,
+)
+def test_a_restart_at_any_time_tells_news_from_what_was_forgotten(
+    arrivals: list[tuple[int, str, Event]], mark_ms: int
+) -> None:
+    params = DeriveParams(ttl_ms=1_000, mark_ms=mark_ms, availability_ms=0)
+    lived, now = Derive(params, 0), START
+    log: list[Record] = []
+    restarted: list[Derive] = []
+    for number, (passed, request, kind) in enumerate(arrivals):
+        now += passed
+        event = replace(kind, request_id=request)  # type: ignore[call-arg]  # all of them have one
+        log.append(Record(event, topic_of(event), 0, number, now))
+        batch = Batch((log[-1],), now)
+        told = lived.process(batch)
+        assert [other.process(batch) for other in restarted] == [told] * number
+        restarted.append(_restarted(lived, params, log))
+    for later in range(now, now + 3_000, 100):
+        told = lived.process(Batch((), later))
+        assert [other.process(Batch((), later)) for other in restarted] == [told] * len(log)
+
+
+def _restarted(lived: Derive, params: DeriveParams, log: Sequence[Record]) -> Derive:
+    """Return another one that takes over the state, and what it needs of the log."""
+    other, needed = Derive(params, 0), lived.oldest_needed()
+    other.restore(lived.snapshot())
+    read = (r for r in log if r.offset >= needed.get((r.topic, r.partition), len(log)))
+    other.rebuild(Batch(tuple(read), START))
+    return other
