@@ -29,6 +29,8 @@ class Boot(faust.app.BootStrategy):
 class NoTables(TableManager):
     """Faust's keeper of tables where there are none: it does not wait a second for some."""
 
+    logger = logging.getLogger("faust.tables")
+
     async def on_start(self) -> None:
         """Let the app go on."""
         await self._update_channels()
