@@ -5,8 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from placement.algorithms.base import Algorithm, Scored, room_left
-from placement.algorithms.mix import Mix, columns_of
-from placement.algorithms.waste import Workload, gains, losses
+from placement.algorithms.mix import Mix, Workload, columns_of
 from placement.cluster.columns import GPU_MILLI, Columns, Floats, Ints
 from placement.cluster.needs import Need
 
@@ -31,6 +30,8 @@ class _Looking(Algorithm):
 
     def _gains(self, need: Need, rows: Ints) -> tuple[Floats, Ints]:
         """Return, for rows that it fits on, what is gained, and on which GPU."""
+        from placement.algorithms.waste import gains, losses  # noqa: PLC0415  # numba is loaded when it is needed
+
         slots = np.empty(len(rows), np.int64)
         asked = np.array([need.cpu_milli, need.memory_mib, need.gpus, need.gpu_milli], np.int64)
         columns = self.columns

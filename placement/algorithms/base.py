@@ -14,7 +14,6 @@ import numpy as np
 from placement.algorithms.mix import Mix
 from placement.cluster.columns import Columns, Floats, Ints
 from placement.cluster.needs import Need
-from placement.cluster.room import left
 
 TIGHTEST = -1
 
@@ -88,6 +87,8 @@ def room_left(columns: Columns, need: Need, rows: Ints) -> Floats:
 
     On clusters without GPUs memory takes the place of GPU.
     """
+    from placement.cluster.room import left  # noqa: PLC0415  # numba is loaded when it is needed
+
     found = np.empty(len(rows))
     asked = (need.cpu_milli, need.memory_mib, need.gpu_total)
     cpu, memory, gpu = columns.largest

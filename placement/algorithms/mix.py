@@ -11,6 +11,8 @@ from placement.algorithms.chance import mixed
 from placement.cluster.columns import Columns, Floats, Ints, Mask
 from placement.cluster.needs import Need
 
+Workload = tuple[Ints, Mask, Floats, Ints]
+"""A mix as compiled functions take it; see `placement.algorithms.waste`."""
 _told = attrgetter(*(field.name for field in fields(Need)))
 """Everything that a need says, to put needs in order."""
 TYPICAL = 0.95

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from placement.algorithms.mix import Workload
 from placement.cluster.columns import Floats, Ints, Mask
 from schemas.compiling import compiled, helper
 
 Whole = Any
 """A number; mypy tells int from np.int64, numba does not."""
 Cluster = tuple[Ints, Ints, Ints]
-Workload = tuple[Ints, Mask, Floats, Ints]
 _FULL = 1 << 60
 
 

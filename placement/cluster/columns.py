@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from placement.cluster.cores import NO_CORE, cores_for, lacking
 from placement.cluster.needs import READY, Machine, Need
-from placement.cluster.room import fits, refresh
 from placement.cluster.sorts import Sorts
 from placement.errors import Overcommitted
 
@@ -186,6 +185,8 @@ class Columns:
 
     def fitting(self, need: Need, rows: Ints | slice = slice(None)) -> Mask:
         """Return, for each row, whether a new copy has room there; apart from `accepted`."""
+        from placement.cluster.room import fits  # noqa: PLC0415  # numba is loaded when it is needed
+
         asked = self.amounts(need)
         among = self._every[rows]
         able = np.zeros(len(among), np.bool_)
@@ -303,6 +304,8 @@ class Columns:
 
     def _changed(self, row: int) -> None:
         """Work out what is free on a row, after any change of it."""
+        from placement.cluster.room import refresh  # noqa: PLC0415  # numba is loaded when it is needed
+
         share = (self.gpu_free, self.gpu_room, self.gpu_outside)
         memory = (self.gpu_memory, self.gpu_memory_room, self.gpu_memory_outside)
         refresh(row, (self.free, self.room, self.outside), share, memory, self.idle)

@@ -12,7 +12,7 @@ from processors.anomalies.kernels import Floats
 from processors.anomalies.multivariate import VECTOR_DETECTORS
 from processors.anomalies.policies import OFF
 from processors.anomalies.univariate import DETECTORS
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 
 from processors.drifting.detectors import GROUP, OFF, PARAMETERS, DriftDetector
 from processors.drifting.kernels import Floats
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

@@ -1,14 +1,11 @@
 """Plug-ins of defined metrics: functions that installed distributions name under `weir.metrics`."""
 
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint
-from typing import Any
-
-from polars.exceptions import PanicException
 
 from processors.defining.plugins import GROUP, Plugin, name_objection
 from processors.errors import PluginError
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 
@@ -16,17 +13,6 @@ from workers.plugin_points import Unusable
 def installed() -> dict[str, Plugin]:
     """Return the plug-ins by name; what cannot be loaded or has a name that is taken is logged."""
     return plugin_points.installed(GROUP, name_objection, loaded)
-
-
-def attempted(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function of others returns.
-
-    Raises PluginError for whatever it raises, a panic of polars and an exit among it.
-    """
-    try:
-        return function(*arguments)
-    except (Exception, SystemExit, PanicException) as error:  # must not end what calls it
-        raise PluginError(f"{type(error).__name__}: {error}") from error
 
 
 def loaded(point: EntryPoint) -> Plugin:

@@ -13,7 +13,7 @@ from processors.remedying.actions import ACTIONS, NOTIFY
 from processors.remedying.base import ASKING, GROUP, Action, Case, Plan, Refusal, broken_laws
 from processors.remedying.state import DRIFT, KINDS, Asker, Finding
 from schemas.catalogue import Catalogue
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

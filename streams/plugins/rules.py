@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from processors.rules.kernels import Floats
 from processors.rules.kinds import GROUP, Kind
 from processors.rules.meaning import KINDS
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from processors.selecting.ensembles import Problem
 from processors.selecting.own import OWN
 from processors.selecting.proposals import GROUP, Selector
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from workers import plugin_points
 from workers.plugin_points import Unusable
 

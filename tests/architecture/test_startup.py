@@ -99,6 +99,12 @@ def test_what_begins_loads_nothing_that_it_may_never_need(modules: str, needless
     assert loaded(f"import {modules}") & (needless | of_registries) == set()
 
 
+def test_the_control_plane_is_made_without_what_decodes_columns_and_compiles() -> None:
+    """Both take longer than all else that it loads, and it has to come back soon."""
+    made = "from streams.apps import control\nfrom streams.settings import load\n"
+    assert loaded(f"{made}control.build(load())") & {"polars", "numba", "river"} == set()
+
+
 def test_deciding_packages_load_no_client_and_no_toolbox_of_learning() -> None:
     deciding = sources("schemas", "processors", "placement")
     pure = [module(path) for path in deciding if module(path) != "placement.kube.door"]

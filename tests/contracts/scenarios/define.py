@@ -15,7 +15,7 @@ from schemas.closed import WindowsClosed
 from schemas.columns import metrics
 from schemas.processing import Batch, Columns, Record
 from schemas.registrations import MetricDefined, WindowDefined
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 
 START = 1_700_000_000_000
 OBSERVED = ObserveParams(size_ms=1_000, allowed_lateness_ms=200, forget_ms=60_000)

@@ -11,7 +11,7 @@ from schemas.closed import WindowsClosed
 from schemas.observing import Observation
 from schemas.processing import Batch, Output, Record
 from schemas.registrations import MetricDefined, WindowDefined
-from streams.plugins.metrics import attempted
+from streams.plugins.attempts import attempted
 from tests.contracts.scenarios.define import closed
 
 START = 1_700_000_000_000
