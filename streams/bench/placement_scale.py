@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+import placement.algorithms.waste
+import placement.cluster.room  # noqa: F401  # what is compiled is loaded before anything is measured
 from placement.algorithms.mix import mix_of
 from placement.algorithms.names import OWN
 from placement.choosing.chooser import Chooser
