@@ -55,8 +55,8 @@ class MarkState:
 class Mark:
     """A span of the host's clock, from `at_ms`, and where the inputs stood as it began.
 
-    `held_ms` is the latest mark in which a record joined one of its expired entries, or came anew
-    for one of `left`: expired entries, of any mark, that a record joined in this one last.
+    `held_ms` is the latest mark in which a record joined one of its expired entries, or began the
+    request of one anew. `left` are the expired entries that a record joined in this mark last.
     """
 
     at_ms: int

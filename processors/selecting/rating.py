@@ -121,18 +121,17 @@ class Table:
     @cached_property
     def rates(self) -> Floats:
         """Return the accuracy per candidate and class; that over all where none is known."""
-        count = len(self.objective.labels)
-        rows = [
-            c.rates if len(c.rates) == count else (c.accuracy,) * count for c in self.candidates
-        ]
-        return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
+        return self._known([c.rates for c in self.candidates], len(self.objective.labels))
 
     @cached_property
     def under(self) -> Floats:
         """Return the accuracy per candidate and condition; that over all where none is known."""
-        count = len(self.objective.conditions)
+        return self._known([c.under for c in self.candidates], len(self.objective.conditions))
+
+    def _known(self, told: Sequence[tuple[float, ...]], count: int) -> Floats:
         rows = [
-            c.under if len(c.under) == count else (c.accuracy,) * count for c in self.candidates
+            one if len(one) == count else (c.accuracy,) * count
+            for one, c in zip(told, self.candidates, strict=True)
         ]
         return np.array([*rows, (0.0,) * count], np.float64).reshape(self.nobody + 1, count)
 
