@@ -219,6 +219,16 @@ def test_who_restores_for_longer_than_its_session_stays_a_member(
     assert len(restored) == 1
 
 
+def test_who_cannot_restore_ends(world: FaustWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*_: object) -> dict[str, Snapshot]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(snapshots, "read_latest", spoilt)
+    with world.worker([tally()]) as worker:
+        wait_until(lambda: isinstance(worker.error, ZeroDivisionError))
+        assert not worker.app.is_ready()
+
+
 @contextmanager
 def processes(settings: Settings) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
     """Give a way to start workers as processes; at the end all must end well, within 10 s."""
